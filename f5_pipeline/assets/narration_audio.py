@@ -1,0 +1,89 @@
+"""From takes to one piece of audio."""
+
+import dagster as dg
+
+from f5_pipeline.assets.told import failures, picture, seconds, table
+from f5_pipeline.partitions import NARRATIONS
+from f5_pipeline.resources import StoreResource
+from f5_pipeline.studio.production import make_audio
+from f5_pipeline.studio.records import Plan, Takes
+
+
+@dg.asset(
+    partitions_def=NARRATIONS,
+    group_name="narration",
+    kinds={"python"},
+    code_version="1",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "mastered",
+            asset="narration_audio",
+            description="loudness and true peak are what was asked for",
+            partitions_def=NARRATIONS,
+        )
+    ],
+)
+def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, takes: Takes):
+    """The finished narration: a FLAC master and an MP3.
+
+    Takes are set one after another with pauses by sentence, paragraph and chapter; where a sentence had to be split,
+    the parts are joined by a short equal-power crossfade. One linear gain brings the whole to its loudness, never above the
+    peak. What is delivered is named by its revision, a hash of takes and settings, and never changed.
+    """
+    from f5_pipeline.speech.waveform import waveform_png
+
+    narration = context.partition_key
+    with failures():
+        if takes.plan != narration_plan.digest:
+            raise dg.Failure(
+                f"the takes of {narration!r} belong to an older plan. Materialize takes for this partition first.",
+                allow_retries=False,
+            )
+        opened = store.open()
+        audio = make_audio(opened, narration_plan, takes)
+        master = audio.files[0]
+        with opened.fetch(master.key) as path:
+            waveform = waveform_png(path)
+    yield dg.Output(
+        audio,
+        data_version=dg.DataVersion(audio.revision),
+        metadata={
+            "waveform": picture(waveform, "waveform"),
+            "title": audio.title,
+            "engine": f"{audio.engine}: {audio.engine_note}",
+            "length": seconds(audio.seconds),
+            "seconds": audio.seconds,
+            "words": audio.words,
+            "loudness_lufs": _number(audio.loudness_lufs),
+            "true_peak_dbtp": _number(audio.true_peak_dbtp),
+            "gain_db": audio.gain_db,
+            "chapters": table([{"start": seconds(one.start), "title": one.title} for one in audio.chapters]),
+            "files": table(
+                [{"name": one.name, "MB": round(one.size / 1e6, 2), "sha256": one.sha256[:16]} for one in audio.files]
+            ),
+            "revision": audio.revision,
+        },
+    )
+    asked = audio.assembly
+    loud = audio.loudness_lufs is not None and (
+        abs(audio.loudness_lufs - asked.loudness) <= 0.5 or audio.limited_by_peak
+    )
+    peak = audio.true_peak_dbtp is not None and audio.true_peak_dbtp <= asked.peak + 0.1
+    yield dg.AssetCheckResult(
+        check_name="mastered",
+        asset_key="narration_audio",
+        partition_key=narration,
+        passed=loud and peak,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"asked for {asked.loudness:g} LUFS and at most {asked.peak:g} dBTP"
+        + ("; the peak keeps it below its loudness" if audio.limited_by_peak else ""),
+        metadata={
+            "loudness_lufs": _number(audio.loudness_lufs),
+            "true_peak_dbtp": _number(audio.true_peak_dbtp),
+            "limited_by_peak": audio.limited_by_peak,
+        },
+    )
+
+
+def _number(value: float | None) -> float | str:
+    return "silent" if value is None else round(value, 2)

@@ -1,0 +1,69 @@
+"""From a voice's recording to what F5 is conditioned on."""
+
+import dagster as dg
+
+from f5_pipeline.assets.told import failures, markdown_text, picture
+from f5_pipeline.partitions import VOICES
+from f5_pipeline.resources import StoreResource
+from f5_pipeline.studio.voices import make_reference
+
+CHECKS = {
+    "duration": "long enough to know the voice, short enough that F5 does not clip it",
+    "clipping": "no samples at full scale",
+    "level": "loud enough to be heard above the noise, not pressed against full scale",
+    "noise_floor": "the quiet parts are quiet",
+    "silence_share": "mostly speech",
+    "speaking_rate": "the text fits the time it takes: a wrong transcript is caught here",
+}
+
+
+@dg.asset(
+    partitions_def=VOICES,
+    group_name="voices",
+    kinds={"python"},
+    code_version="1",
+    deps=["voice_recording"],
+    check_specs=[
+        dg.AssetCheckSpec(name, asset="reference_audio", description=text, partitions_def=VOICES)
+        for name, text in CHECKS.items()
+    ],
+)
+def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
+    """The part of a voice's recording and transcript that F5 is conditioned on, a partition a voice.
+
+    The recording becomes mono 24 kHz, its edges are trimmed. A recording of more than 10 s is cut to at most 8 s
+    together with its transcript: a contiguous run of timed segments or words that ends at a pause, never inside a word. So text
+    and sound always say the same, which is what keeps F5 from garbling.
+    """
+    from f5_pipeline.speech.reference import check_reference
+    from f5_pipeline.speech.waveform import waveform_png
+
+    name = context.partition_key
+    with failures():
+        clip, reference = make_reference(store.open(), name)
+    yield dg.Output(
+        clip,
+        data_version=dg.DataVersion(clip.sha256),
+        metadata={
+            "waveform": picture(waveform_png(reference.samples), "waveform"),
+            "transcript": dg.MetadataValue.md(markdown_text(clip.text)),
+            "language": clip.language,
+            "seconds": clip.seconds,
+            "cut_from": f"{clip.start:.2f} s to {clip.end:.2f} s of the recording",
+            **{key: value for key, value in clip.measures.items() if value is not None},
+            "audio": clip.audio,
+            "sha256": clip.sha256,
+        },
+    )
+    outcomes = {one.name: one for one in check_reference(reference.measures, clip.text, clip.language)}
+    for check in CHECKS:
+        one = outcomes[check]
+        yield dg.AssetCheckResult(
+            check_name=check,
+            asset_key="reference_audio",
+            passed=one.passed,
+            severity=dg.AssetCheckSeverity.ERROR if one.severity == "error" else dg.AssetCheckSeverity.WARN,
+            description=one.description,
+            metadata={"value": one.value, "bounds": str(one.bounds)},
+            partition_key=name,
+        )

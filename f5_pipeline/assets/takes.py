@@ -1,0 +1,187 @@
+"""From plans to takes: the one asset that handles many narrations in one run, so that an engine loads once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+
+from f5_pipeline.assets.told import failure, failures, seconds
+from f5_pipeline.errors import PipelineError
+from f5_pipeline.io_manager import ALLOW_MISSING, write_asset
+from f5_pipeline.partitions import NARRATIONS
+from f5_pipeline.provenance import materialization_tags
+from f5_pipeline.resources import StoreResource
+from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
+from f5_pipeline.studio.synthesis import Progress, gather_takes, plan_shards, synthesize_shard
+
+CODE_VERSION = "1"
+PROGRESS_EVERY = 3.0
+"""Seconds between two tellings of progress: each is an event in the database."""
+
+ASSET = dg.AssetKey("takes")
+
+
+@dg.op(
+    name="plan_shards",
+    description="Split the takes that the narrations of this run lack into shards; what they share comes once.",
+    ins={
+        "narration_plan": dg.In(metadata={ALLOW_MISSING: True}),
+        "model_weights": dg.In(dg.Nothing),
+        "reference_audio": dg.In(dg.Nothing),
+    },
+    out=dg.DynamicOut(Shard),
+    tags={"dagster/compute_kind": "python"},
+)
+def plan_shards_op(
+    context: dg.OpExecutionContext, store: StoreResource, narration_plan: dict[str, Plan]
+) -> Iterator[dg.DynamicOutput[Shard]]:
+    with failures():
+        shards = plan_shards(store.open(), narration_plan.values(), context.run_id)
+    missing = sum(shard.requests for shard in shards)
+    context.log.info(f"{missing} takes to make for {len(narration_plan)} narrations, in {len(shards)} shards")
+    for shard in shards:
+        yield dg.DynamicOutput(shard, mapping_key=f"{shard.index:03}")
+
+
+@dg.op(
+    name="synthesize_shard",
+    description="Speak the takes of a shard and keep each as soon as it is made.",
+    # A killed process is tried again in the same run and makes only what is missing.
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL),
+    tags={"dagster/compute_kind": "python"},
+)
+def synthesize_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: Shard) -> ShardReport:
+    told = time.monotonic()
+    context.log.info(f"{shard.requests} takes by {shard.engine}, about {seconds(shard.expected_seconds)} of speech")
+
+    def tell(progress: Progress) -> None:
+        nonlocal told
+        if time.monotonic() - told < PROGRESS_EVERY and progress.done < progress.total:
+            return
+        told = time.monotonic()
+        rate = progress.audio_seconds / max(progress.wall_seconds, 1e-9)
+        context.log_event(
+            dg.AssetObservation(
+                ASSET,
+                partition=next(iter(progress.made), None),
+                description=f"{progress.done} of {progress.total} takes",
+                metadata={
+                    "shard": shard.index,
+                    "done": progress.done,
+                    "total": progress.total,
+                    "audio_seconds": round(progress.audio_seconds, 1),
+                    "x_real_time": round(rate, 1),
+                },
+            )
+        )
+
+    with failures():
+        report = synthesize_shard(store.open(), shard, on_progress=tell)
+    for problem in report.problems:
+        context.log.error(f"{problem.narration}, line {problem.line}, {problem.text!r}: {problem.reason}")
+    return report
+
+
+@dg.op(
+    name="gather_takes",
+    description="Check that every chunk of every narration has its take; a narration that lacks one fails alone.",
+    ins={"narration_plan": dg.In(metadata={ALLOW_MISSING: True})},
+    # Not required: of several narrations each is told by itself, with data version and metadata of its own.
+    out=dg.Out(Takes, is_required=False),
+    tags={"dagster/compute_kind": "python"},
+)
+def gather_takes_op(
+    context: dg.OpExecutionContext,
+    store: StoreResource,
+    narration_plan: dict[str, Plan],
+    reports: list[ShardReport],
+):
+    opened, narrations = store.open(), sorted(context.partition_keys)
+    failed: dict[str, PipelineError] = {}
+    for narration in narrations:
+        try:
+            if narration not in narration_plan:
+                raise PipelineError(
+                    f"narration {narration!r} has no plan",
+                    mend=f"Materialize narration_plan for the partition {narration!r} first.",
+                )
+            takes = gather_takes(opened, narration_plan[narration], reports)
+        except PipelineError as error:
+            failed[narration] = error
+            context.log.error(f"{narration}: {error}")
+            continue
+        metadata = _metadata(narration_plan[narration], takes)
+        if len(narrations) == 1:
+            yield dg.Output(takes, data_version=dg.DataVersion(takes.digest), metadata=metadata)
+            return
+        write_asset(opened, "takes", narration, takes)
+        context.log_event(
+            dg.AssetMaterialization(
+                ASSET,
+                partition=narration,
+                metadata=metadata,
+                tags=materialization_tags(
+                    context.instance,
+                    data_version=takes.digest,
+                    code_version=CODE_VERSION,
+                    inputs={"narration_plan": narration, "model_weights": None},
+                ),
+            )
+        )
+    if failed:
+        raise _failure(failed, len(narrations))
+
+
+def _failure(failed: dict[str, PipelineError], narrations: int) -> dg.Failure:
+    if narrations == 1:
+        return failure(next(iter(failed.values())))
+    return dg.Failure(
+        f"{len(failed)} of {narrations} narrations failed, the others are done: {', '.join(sorted(failed))}",
+        metadata={narration: str(error) for narration, error in failed.items()},
+        allow_retries=False,
+    )
+
+
+def _metadata(plan: Plan, takes: Takes) -> dict[str, dg.MetadataValue | str | float | int]:
+    rate = takes.audio_seconds_made / takes.wall_seconds if takes.wall_seconds else 0.0
+    return {
+        "engine": f"{plan.engine}: {plan.engine_note}",
+        "takes_needed": takes.total,
+        "takes_made": takes.synthesized,
+        "takes_reused": takes.reused,
+        "speech": seconds(takes.speech_seconds),
+        "speech_seconds": takes.speech_seconds,
+        "audio_seconds_per_second_of_work": round(rate, 2),
+        "work_seconds": takes.wall_seconds,
+        "plan": plan.digest,
+        "takes": takes.takes_key,
+    }
+
+
+@dg.graph_asset(
+    partitions_def=NARRATIONS,
+    # One run for many narrations: an engine loads once, and its batches fill across narrations.
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="narration",
+    kinds={"python"},
+    code_version=CODE_VERSION,
+    ins={
+        "narration_plan": dg.AssetIn("narration_plan"),
+        "model_weights": dg.AssetIn("model_weights", dagster_type=dg.Nothing),
+        "reference_audio": dg.AssetIn(
+            "reference_audio", partition_mapping=dg.AllPartitionMapping(), dagster_type=dg.Nothing
+        ),
+    },
+)
+def takes(narration_plan, model_weights, reference_audio):
+    """The audio of every chunk, content-addressed: same key, same sound, never made twice.
+
+    What is missing is split into shards (`plan_shards`), each is spoken by an engine (`synthesize_shard`), and each
+    narration's takes are gathered in order (`gather_takes`). A take is kept as soon as it is made, so a run that is
+    killed loses only the batch in flight. Of several narrations in one run each stands for itself: one that fails leaves the
+    others materialized.
+    """
+    shards = plan_shards_op(narration_plan=narration_plan, model_weights=model_weights, reference_audio=reference_audio)
+    return gather_takes_op(narration_plan=narration_plan, reports=shards.map(synthesize_shard_op).collect())

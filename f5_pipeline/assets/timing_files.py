@@ -1,0 +1,61 @@
+"""When each word is heard."""
+
+import dagster as dg
+
+from f5_pipeline.assets.told import failures, markdown_text, seconds
+from f5_pipeline.partitions import NARRATIONS
+from f5_pipeline.resources import StoreResource
+from f5_pipeline.studio.production import make_timings
+from f5_pipeline.studio.records import Audio, Plan
+from f5_pipeline.studio.timing_check import check_timings
+
+
+@dg.asset(
+    partitions_def=NARRATIONS,
+    group_name="narration",
+    kinds={"csv", "json"},
+    code_version="1",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_word_once",
+            asset="timing_files",
+            description="every word of the script occurs once, in order, with start < end, within the audio",
+            partitions_def=NARRATIONS,
+        )
+    ],
+)
+def timing_files(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, narration_audio: Audio):
+    """Word times (CSV, JSON) and captions (SRT, VTT) of a narration, spelled as the author wrote.
+
+    Times are those of the words in the takes, carried through pauses and crossfades; they are never spread evenly. The
+    revision is closed by its manifest, which names everything it was made from by hash.
+    """
+    with failures():
+        opened = store.open()
+        timings = make_timings(opened, narration_audio)
+        check = check_timings(opened, narration_plan, narration_audio)
+        srt = next(file for file in timings.files if file.name.endswith(".srt"))
+        with opened.open(srt.key) as lines:
+            first = lines.read(1200).decode("utf-8", "ignore")
+    yield dg.Output(
+        timings,
+        data_version=dg.DataVersion(timings.revision),
+        metadata={
+            "words": timings.words,
+            "cues": timings.cues,
+            "length": seconds(narration_audio.seconds),
+            "first_captions": dg.MetadataValue.md("\n".join(f"    {line}" for line in first.splitlines()[:24])),
+            "methods": ", ".join(f"{name}: {count}" for name, count in check.methods.items()),
+            "files": dg.MetadataValue.md("\n".join(f"- {markdown_text(file.name)}" for file in timings.files)),
+            "revision": timings.revision,
+        },
+    )
+    yield dg.AssetCheckResult(
+        check_name="every_word_once",
+        asset_key="timing_files",
+        partition_key=context.partition_key,
+        passed=check.fault is None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=check.fault or f"{check.words} words, all in order and within the audio",
+        metadata={"words": check.words},
+    )

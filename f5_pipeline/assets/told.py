@@ -1,0 +1,65 @@
+"""How assets tell people what happened: failures with a mend, metadata that is worth a look."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from f5_pipeline.errors import InputError, PipelineError
+
+MOST_ROWS = 25
+"""Rows of a table in metadata: it lives in the event database and is read at a glance."""
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn an error that a person can mend into a Failure that says so; what cannot pass is not tried again."""
+    try:
+        yield
+    except PipelineError as error:
+        raise failure(error) from error
+
+
+def failure(error: PipelineError) -> dg.Failure:
+    metadata = {"error": error.message, "file": error.file, "place": error.place, "mend": error.mend}
+    return dg.Failure(
+        str(error),
+        metadata={name: str(value) for name, value in metadata.items() if value is not None},
+        allow_retries=not isinstance(error, InputError),
+    )
+
+
+def picture(png: bytes, name: str) -> dg.MarkdownMetadataValue:
+    """A small PNG that the UI shows in its place. Keep it to tens of kB."""
+    return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def table(rows: list[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """A table of the first rows; every row has the same columns."""
+    shown = rows[:MOST_ROWS]
+    kinds = {bool: "bool", int: "int", float: "float"}
+    schema = dg.TableSchema(
+        columns=[
+            dg.TableColumn(name, kinds.get(type(value), "string"))
+            for name, value in (shown[0] if shown else {}).items()
+        ]
+    )
+    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in shown], schema=schema)
+
+
+def seconds(value: float) -> str:
+    """A duration as people read it: 4.2 s, 3:07 min, 1:02:09 h."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def markdown_text(text: str) -> str:
+    """Text that a person wrote, safe inside Markdown."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-.!|" else c for c in text)

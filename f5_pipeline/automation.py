@@ -1,0 +1,43 @@
+"""Jobs: what is launched from the UI, the command line, and later by sensors and schedules."""
+
+import dagster as dg
+
+NARRATION_ASSETS = ("narration_plan", "takes", "narration_audio", "timing_files", "download_links")
+
+narrate = dg.define_asset_job(
+    "narrate",
+    selection=dg.AssetSelection.assets("model_weights", *NARRATION_ASSETS),
+    description="A script to its finished narration, with timing files and links. A partition is a narration.",
+)
+
+plan = dg.define_asset_job(
+    "plan",
+    selection=dg.AssetSelection.assets("model_weights", "narration_plan"),
+    description="Read scripts and plan their chunks; nothing is synthesized.",
+)
+
+synthesize = dg.define_asset_job(
+    "synthesize",
+    selection=dg.AssetSelection.assets("takes"),
+    description="Make the missing takes of many planned narrations in one run.",
+)
+
+deliver = dg.define_asset_job(
+    "deliver",
+    selection=dg.AssetSelection.assets("narration_audio", "timing_files", "download_links"),
+    description="From takes to audio, timing files and links.",
+)
+
+link = dg.define_asset_job(
+    "link",
+    selection=dg.AssetSelection.assets("download_links"),
+    description="Fresh download links for a finished narration.",
+)
+
+prepare_voice = dg.define_asset_job(
+    "prepare_voice",
+    selection=dg.AssetSelection.assets("reference_audio"),
+    description="A voice's recording to its reference. A partition is a voice.",
+)
+
+JOBS = [narrate, plan, synthesize, deliver, link, prepare_voice]

@@ -1,0 +1,60 @@
+"""The command line: `f5-pipeline …`.
+
+Exit codes: 0 done, 1 something failed, 2 the input or the call is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from f5_pipeline import __version__
+from f5_pipeline.errors import InputError, PipelineError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="f5-pipeline")
+def cli() -> None:
+    """Scripts to finished narrations in cloned voices: batch, reproducible, inspectable.
+
+    \b
+    f5-pipeline demo                        narrate the example
+    f5-pipeline voices add ada ada.flac     add a voice (its transcript beside it: ada.txt, .srt, .vtt, .csv, .json)
+    f5-pipeline narrate story.md            narrate a script
+    f5-pipeline up                          Dagster's UI and the download service
+
+    What is configured in the environment is told by: f5-pipeline doctor
+    """
+
+
+def main() -> None:
+    """Entry point: runs a command and turns errors into messages and exit codes."""
+    from f5_pipeline.cli import commands  # noqa: F401  # registers them
+    from f5_pipeline.cli.output import complain
+
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = interrupted()
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except click.exceptions.Exit as end:
+        code = end.exit_code
+    except KeyboardInterrupt:
+        code = interrupted()
+    except PipelineError as error:
+        complain(str(error))
+        code = 2 if isinstance(error, InputError) else 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has seen enough
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def interrupted() -> int:
+    from f5_pipeline.cli.output import complain
+
+    complain("interrupted; what was made is kept, run the same command again to go on")
+    return 130

@@ -1,0 +1,174 @@
+"""f5-pipeline doctor."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from f5_pipeline.cli import cli
+from f5_pipeline.cli.output import print_json, print_table
+from f5_pipeline.errors import PipelineError
+
+LOW_DISK = 2 << 30
+"""Free bytes under which a disk is called low: an hour of narration takes about 0.3 GB with its takes."""
+
+
+class Finding(NamedTuple):
+    """What was found of one thing: "ok", "warning" or "error", and the mend."""
+
+    what: str
+    state: str
+    found: str
+    mend: str = ""
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, one a line.")
+def doctor(as_json: bool) -> None:
+    """Look at everything a narration needs; tell what is wrong and how to mend it. Exits with 1 on an error."""
+    findings = list(examine())
+    if as_json:
+        for finding in findings:
+            print_json(finding._asdict())
+    else:
+        print_table(("", "", "found", "mend"), findings)
+    if any(finding.state == "error" for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, in the order in which things are needed."""
+    yield _python()
+    for what, look in (
+        ("settings", _settings),
+        ("store", _store),
+        ("disk", _disk),
+        ("temporary files", _temporary),
+        ("Dagster", _dagster),
+        ("draft engine", _draft),
+        ("F5 engine", _f5),
+        ("links", _links),
+        ("ports", _ports),
+    ):
+        yield _look(what, look)
+
+
+def _look(what: str, look: Callable[[], tuple[str, ...]]) -> Finding:
+    try:
+        return Finding(what, *look())
+    except PipelineError as error:
+        place = f"{error.file}: " if error.file else ""
+        return Finding(what, "error", f"{place}{error.message}", error.mend or "")
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if (3, 10) <= sys.version_info[:2] <= (3, 12):
+        return Finding("python", "ok", version)
+    return Finding("python", "error", version, "Use Python 3.10, 3.11 or 3.12.")
+
+
+def _settings() -> tuple[str, ...]:
+    from f5_pipeline.settings import get_settings
+
+    changed = {name: getattr(get_settings(), name) for name in sorted(get_settings().model_fields_set)}
+    return "ok", ", ".join(f"{name} = {value}" for name, value in changed.items()) or "all as by default"
+
+
+def _store() -> tuple[str, ...]:
+    from f5_pipeline.cli.session import open_store
+
+    store = open_store()
+    store.check()
+    return "ok", store.url
+
+
+def _disk() -> tuple[str, ...]:
+    from f5_pipeline.settings import get_settings
+
+    place = Path(get_settings().store_url.removeprefix("file:"))
+    return _free(place)
+
+
+def _temporary() -> tuple[str, ...]:
+    return _free(Path(tempfile.gettempdir()))
+
+
+def _free(place: Path) -> tuple[str, ...]:
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    text = f"{free / 1e9:.1f} GB free at {place}"
+    return ("ok", text) if free > LOW_DISK else ("warning", text, "Free space there before a long narration.")
+
+
+def _dagster() -> tuple[str, ...]:
+    import dagster
+
+    from f5_pipeline.launch import open_instance
+    from f5_pipeline.settings import get_settings
+
+    try:
+        with open_instance(get_settings()) as instance:
+            instance.get_runs_count()
+    except PipelineError:
+        raise
+    except Exception as error:  # whatever Dagster raises: a config error, a database error
+        return "error", f"{get_settings().home_folder}: {error}", "Mend dagster.yaml there, or set DAGSTER_HOME."
+    return "ok", f"{dagster.__version__}, instance in {get_settings().home_folder}"
+
+
+def _draft() -> tuple[str, ...]:
+    from f5_pipeline.speech import engines
+
+    if (reason := engines.missing("draft")) is not None:
+        return "error", reason, "Install the package again: pip install f5-pipeline."
+    from f5_pipeline.speech.draft import espeak_facts
+
+    facts = espeak_facts()
+    return "ok", f"espeak-ng {facts['version']}, {facts['languages']} languages"
+
+
+def _f5() -> tuple[str, ...]:
+    from f5_pipeline.speech import engines
+
+    reason = engines.missing("f5")
+    return ("ok", "installed") if reason is None else ("warning", reason, "Narrations are spoken by the draft engine.")
+
+
+def _links() -> tuple[str, ...]:
+    from f5_pipeline.settings import get_settings
+    from f5_pipeline.studio.links import open_signer
+
+    settings = get_settings()
+    open_signer(settings)
+    if settings.public_url is None:
+        return "ok", f"{settings.base_url}, on this machine only", "Set F5_PUBLIC_URL to give links to others."
+    return "ok", settings.base_url
+
+
+def _ports() -> tuple[str, ...]:
+    from f5_pipeline.settings import get_settings
+
+    settings = get_settings()
+    taken = []
+    for port in (settings.ui_port, settings.port):
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            if probe.connect_ex((settings.host, port)) == 0:
+                taken.append(str(port))
+    if taken:
+        return (
+            "warning",
+            f"{' and '.join(taken)} in use",
+            "Fine if it is `f5-pipeline up`; else set F5_UI_PORT, F5_PORT.",
+        )
+    return "ok", f"{settings.ui_port} and {settings.port} are free"

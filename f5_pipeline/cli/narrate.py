@@ -1,0 +1,172 @@
+"""f5-pipeline narrate."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from f5_pipeline.cli import cli
+from f5_pipeline.cli.output import complain, print_json, say, warn
+from f5_pipeline.cli.scripts import options_of
+from f5_pipeline.cli.session import Session, open_session
+
+if TYPE_CHECKING:
+    from f5_pipeline.studio.records import NarrateResult
+    from f5_pipeline.studio.scripts import LoadedScript
+
+
+@cli.command()
+@click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--name", help="Name of the narration; else the file's. With one script.")
+@click.option("--voice", help="Voice of all text that names none itself.")
+@click.option("--language", metavar="TAG", help="Language of the text.")
+@click.option("--speed", type=float, help="1.0 is the voice's own pace.")
+@click.option(
+    "--engine", type=click.Choice(["auto", "f5", "draft"]), help="auto: f5 where it is installed, else draft."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a narration, one a line, and no progress.")
+@click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
+def narrate(scripts: tuple[Path, ...], name: str | None, as_json: bool, verbose: bool, **said: Any) -> None:
+    """Narrate SCRIPTS (files, or narrations in the store) by the real Dagster job, and print files and links.
+
+    What was made is never made twice: run the same command again after an edit or an interruption. Voice, language,
+    speed and engine are kept beside the script for the next time.
+
+    \b
+    f5-pipeline narrate story.md
+    f5-pipeline narrate hello.txt --voice ada --engine draft --json
+    """
+    if name and len(scripts) > 1:
+        raise click.UsageError("--name goes with one script")
+    with open_session(quiet=as_json, verbose=verbose) as session:
+        loaded = [_take_in(session, script, name, options_of(said)) for script in scripts]
+        results = narrate_all(session, loaded)
+        show_results(results, as_json)
+        if any(isinstance(result, str) for result in results.values()):
+            raise click.exceptions.Exit(1)
+
+
+def _take_in(session: Session, script: Path, name: str | None, options) -> LoadedScript:
+    from f5_pipeline.store import layout
+    from f5_pipeline.studio.scripts import add_script, load_script
+    from f5_pipeline.studio.state import write_record
+
+    if script.exists() or script.suffix:
+        return add_script(session.store, script, name, options)
+    loaded = load_script(session.store, str(script), options)
+    if options is not None:
+        write_record(session.store, layout.script_options(loaded.narration), options)
+    return loaded
+
+
+def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, NarrateResult | str]:
+    """Narrate scripts; by narration its result, or why it failed.
+
+    One script is one run. Several are planned one by one, synthesized together (an engine loads once, what they share
+    is made once), and delivered one by one, so that one that fails harms no other.
+    """
+    from f5_pipeline.launch import contiguous
+    from f5_pipeline.partitions import NARRATIONS
+    from f5_pipeline.studio.planning import chosen_engine
+
+    started = time.monotonic()
+    for loaded in scripts:
+        with chosen_engine(loaded) as (engine, _, note):
+            if not session.quiet:
+                (warn if engine.name == "draft" else say)(f"{loaded.narration}: {note}")
+    failed: dict[str, str] = {}
+    for loaded in scripts:
+        session.tell_script(loaded)
+        if (error := _prepare_voices(session, loaded)) is not None:
+            failed[loaded.narration] = error
+    names = [loaded.narration for loaded in scripts if loaded.narration not in failed]
+
+    def run_each(job: str) -> None:
+        for name in [name for name in names if name not in failed]:
+            outcome = session.run(name, job, partition=name)
+            if not outcome.success:
+                failed[name] = "\n".join(outcome.errors)
+
+    if len(names) == 1:
+        run_each("narrate")
+    elif names:
+        run_each("plan")
+        keys = session.instance.get_dynamic_partitions(str(NARRATIONS.name))
+        for span in contiguous(keys, [name for name in names if name not in failed]):
+            outcome = session.run(f"{span[0]} to {span[1]}", "synthesize", partitions=span)
+            within = keys[keys.index(span[0]) : keys.index(span[1]) + 1]
+            for name in set(within) - outcome.materialized.get("takes", set()):
+                failed[name] = _reason(name, outcome.errors)
+        run_each("deliver")
+    wall = time.monotonic() - started
+    return {
+        loaded.narration: failed.get(loaded.narration) or result_of(session, loaded.narration, wall)
+        for loaded in scripts
+    }
+
+
+def _reason(name: str, errors: list[str]) -> str:
+    return next((error for error in errors if name in error), "; ".join(errors) or "no takes")
+
+
+def _prepare_voices(session: Session, loaded: LoadedScript) -> str | None:
+    from f5_pipeline.partitions import VOICES
+    from f5_pipeline.studio.voices import find_voice, needs_reference
+
+    for name in loaded.script.voices:
+        voice = find_voice(session.store, name)
+        if voice is None:
+            continue  # the plan says so, with the line
+        known = session.instance.has_dynamic_partition(str(VOICES.name), name)
+        if needs_reference(session.store, name) or not known:
+            outcome = session.prepare_voice(voice)
+            if not outcome.success:
+                return "\n".join(outcome.errors)
+    return None
+
+
+def result_of(session: Session, narration: str, wall_seconds: float) -> NarrateResult:
+    """What a finished narration has come to."""
+    from f5_pipeline.store import layout
+    from f5_pipeline.studio.links import read_manifest
+    from f5_pipeline.studio.records import Links, NarrateResult, Takes, TakesCount
+    from f5_pipeline.studio.state import read_record
+
+    links = read_record(session.store, layout.narration_state(narration, "links"), Links)
+    takes = read_record(session.store, layout.narration_state(narration, "takes"), Takes)
+    manifest = read_manifest(session.store, narration, links.revision)
+    return NarrateResult(
+        narration=narration,
+        revision=links.revision,
+        engine=manifest.audio.engine,
+        files={file.name: str(session.store.local_path(file.key) or file.key) for file in manifest.files},
+        links={"listen": links.page, **links.files},
+        takes=TakesCount(total=takes.total, synthesized=takes.synthesized, reused=takes.reused),
+        audio_seconds=manifest.audio.seconds,
+        wall_seconds=round(wall_seconds, 3),
+    )
+
+
+def show_results(results: dict[str, NarrateResult | str], as_json: bool) -> None:
+    """Print what came of narrations."""
+    for narration, result in results.items():
+        if isinstance(result, str):
+            if as_json:
+                print_json({"narration": narration, "error": result})
+            complain(f"{narration}: {result}" if narration not in result else result)
+            continue
+        if as_json:
+            print_json(result.model_dump())
+            continue
+        takes = result.takes
+        click.echo(
+            f"{narration}, revision {result.revision}: {result.audio_seconds:.1f} s of audio by {result.engine}, "
+            f"{takes.synthesized} takes made, {takes.reused} reused, {result.wall_seconds:.1f} s"
+        )
+        for path in result.files.values():
+            click.echo(f"  {path}")
+        click.echo(f"  listen:   {result.links['listen']}")
+        click.echo("  all links: f5-pipeline links " + narration)

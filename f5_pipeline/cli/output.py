@@ -1,0 +1,110 @@
+"""What the commands print: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from f5_pipeline.launch import Step
+
+
+def say(text: str = "") -> None:
+    """A line for people, beside the results."""
+    click.echo(text, err=True)
+
+
+def complain(text: str) -> None:
+    """An error, for people."""
+    click.echo(click.style("error: ", fg="red", bold=True) + text, err=True)
+
+
+def warn(text: str) -> None:
+    click.echo(click.style("note: ", fg="yellow") + text, err=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object, one line, on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on standard output, as wide as it needs to be where nobody looks at it."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    numbers = [True] * len(columns)
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    for row in cells:
+        for n, cell in enumerate(row):
+            numbers[n] &= not cell or cell.replace(".", "").replace(":", "").strip("s min%").isdigit()
+    for name, number in zip(columns, numbers, strict=True):
+        table.add_column(name, justify="right" if number and cells else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console.print(table)
+
+
+STAGES = {
+    "model_weights": "weights",
+    "reference_audio": "reference",
+    "narration_plan": "planning",
+    "takes.plan_shards": "finding missing takes",
+    "takes.synthesize_shard": "synthesizing",
+    "takes.gather_takes": "gathering takes",
+    "narration_audio": "assembling",
+    "timing_files": "timing files",
+    "download_links": "links",
+}
+
+
+@contextmanager
+def progress(label: str, *, quiet: bool) -> Iterator[Progress]:
+    """A progress bar on standard error for as long as the context; lines where it is no terminal; nothing if quiet."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield Progress(None, label, quiet)
+        return
+    columns = (TextColumn("{task.fields[label]}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Bar(*columns, console=console, transient=True) as bar:
+        yield Progress(bar, label, quiet)
+
+
+class Progress:
+    """Shows the steps of runs as they come."""
+
+    def __init__(self, bar: Any, label: str, quiet: bool) -> None:
+        self._bar, self._label, self._quiet = bar, label, quiet
+        self._task = bar.add_task("starting", label=label, total=None) if bar else None
+        self._shards: dict[int, tuple[int, int]] = {}
+        self._shown = ""
+
+    def __call__(self, step: Step) -> None:
+        if step.kind == "progress" and "total" in step.numbers:
+            self._shards[step.numbers["shard"]] = (step.numbers["done"], step.numbers["total"])
+            done = sum(done for done, _ in self._shards.values())
+            total = sum(total for _, total in self._shards.values())
+            self._show(f"{done} of {total} takes, {step.numbers['x_real_time']:.0f} x real time", done, total)
+        elif step.kind in ("start", "retry"):
+            stage = next((text for name, text in STAGES.items() if step.name.startswith(name)), None)
+            if stage:
+                self._show(stage + (" (again)" if step.kind == "retry" else ""), None, None)
+
+    def _show(self, text: str, done: int | None, total: int | None) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, description=text, completed=done or 0, total=total)
+        elif not self._quiet and text != self._shown:
+            say(f"{self._label}: {text}")
+        self._shown = text

@@ -1,0 +1,58 @@
+"""f5-pipeline plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from f5_pipeline.cli import cli
+from f5_pipeline.cli.output import print_json, print_table, say
+from f5_pipeline.cli.session import open_store
+
+
+@cli.command()
+@click.argument("script", type=click.Path(path_type=Path))
+@click.option("--voice", help="Voice of all text that names none itself.")
+@click.option("--language", metavar="TAG", help="Language of the text.")
+@click.option("--speed", type=float, help="1.0 is the voice's own pace.")
+@click.option("--engine", type=click.Choice(["auto", "f5", "draft"]), help="Engine that speaks.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a chunk, one a line.")
+def plan(script: Path, as_json: bool, **said) -> None:
+    """Print the chunks of a SCRIPT (a file, or a narration in the store): which have a take, which need one.
+
+    Nothing is synthesized and nothing is stored.
+    """
+    from f5_pipeline.cli.scripts import options_of
+    from f5_pipeline.store import layout
+    from f5_pipeline.studio.planning import chosen_engine, planned_chunks
+    from f5_pipeline.studio.scripts import load_script, read_script
+
+    store = open_store()
+    options = options_of(said)
+    loaded = read_script(store, script, None, options) if script.exists() else load_script(store, str(script), options)
+    needed: dict[str, bool] = {}
+    rows, words, missing_seconds, seconds = [], 0, 0.0, 0.0
+    with chosen_engine(loaded) as (engine, _, note):
+        for planned in planned_chunks(loaded.script, engine):
+            chunk = planned.chunk
+            first = planned.key not in needed
+            if first:
+                needed[planned.key] = not store.exists(layout.take_record(planned.key))
+            state = "needs a take" if needed[planned.key] else "has a take"
+            words += len(chunk.words)
+            seconds += chunk.expected_seconds
+            missing_seconds += chunk.expected_seconds if first and needed[planned.key] else 0.0
+            if as_json:
+                print_json({"key": planned.key, "state": state, "written": chunk.written, **chunk.model_dump()})
+            else:
+                rows.append(
+                    (chunk.index, chunk.line, chunk.voice, f"{chunk.expected_seconds:.1f} s", state, chunk.written)
+                )
+    if not as_json:
+        print_table(("chunk", "line", "voice", "expected", "take", "text"), rows)
+    missing = sum(needed.values())
+    say(
+        f"{loaded.narration}: {words} words, {len(needed)} takes, {missing} to make; about {seconds / 60:.1f} minutes, "
+        f"{missing_seconds / 60:.1f} of them to make. Engine: {engine.name}, {note}."
+    )

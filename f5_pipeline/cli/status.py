@@ -1,0 +1,93 @@
+"""f5-pipeline status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from f5_pipeline.cli import cli
+from f5_pipeline.cli.output import print_json, print_table, say
+from f5_pipeline.cli.session import Session, open_session
+
+
+@cli.command()
+@click.argument("narration", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a narration, one a line.")
+def status(narration: str | None, as_json: bool) -> None:
+    """Tell how far each narration is, or one NARRATION."""
+    from f5_pipeline.studio.scripts import find_script, list_scripts
+
+    with open_session(quiet=as_json) as session:
+        if narration is not None:
+            names = [narration]
+            find_script(session.store, narration)
+        else:
+            names = [name for name, _ in list_scripts(session.store)]
+        states = [state_of(session, name) for name in names]
+    if as_json:
+        for state in states:
+            print_json(state)
+    elif states:
+        columns = ("narration", "state", "takes", "missing", "length", "engine", "revision", "run")
+        print_table(columns, ([state[column] for column in columns] for state in states))
+    else:
+        say("no narrations yet; make one: f5-pipeline narrate FILE")
+
+
+def state_of(session: Session, narration: str) -> dict[str, Any]:
+    """How far a narration is: scripted, planned, running, synthesized, delivered; edited where its script is newer."""
+    import dagster as dg
+
+    from f5_pipeline.assets.told import seconds
+    from f5_pipeline.store import layout
+    from f5_pipeline.studio.planning import missing_takes
+    from f5_pipeline.studio.records import Audio, Links, Plan, Takes
+    from f5_pipeline.studio.scripts import find_script, read_options
+    from f5_pipeline.studio.state import find_record
+
+    def record(step: str, kind: Any) -> Any:
+        return find_record(session.store, layout.narration_state(narration, step), kind)
+
+    plan, takes, audio, links = (
+        record("plan", Plan),
+        record("takes", Takes),
+        record("audio", Audio),
+        record("links", Links),
+    )
+    missing = sum(1 for _ in missing_takes(session.store, plan)) if plan else None
+    runs = session.instance.get_runs(filters=dg.RunsFilter(tags={"dagster/partition": narration}), limit=1)
+    run = runs[0].status.value.lower() if runs else ""
+    key = find_script(session.store, narration)
+    edited = plan is not None and (
+        plan.script.sha256 != _sha256(session.store.get_bytes(key))
+        or plan.options != read_options(session.store, narration).model_dump()
+    )
+    if plan is None:
+        state = "scripted"
+    elif edited:
+        state = "edited"
+    elif links and audio and takes and links.revision == audio.revision and audio.plan.digest == plan.digest:
+        state = "delivered"
+    elif takes and takes.plan == plan.digest:
+        state = "synthesized"
+    else:
+        state = "planned"
+    if run in ("started", "starting"):
+        state = "running"
+    return {
+        "narration": narration,
+        "state": state,
+        "takes": plan.takes if plan else None,
+        "missing": missing,
+        "length": seconds(audio.seconds) if audio and state == "delivered" else None,
+        "engine": plan.engine if plan else None,
+        "revision": links.revision if links else None,
+        "run": run,
+    }
+
+
+def _sha256(data: bytes) -> str:
+    from hashlib import sha256
+
+    return sha256(data).hexdigest()

@@ -1,0 +1,164 @@
+"""f5-pipeline voices: add, list, show, prepare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from f5_pipeline.cli import cli
+from f5_pipeline.cli.output import complain, print_json, print_table, say
+from f5_pipeline.cli.session import Session, open_session, open_store
+
+
+@cli.group()
+def voices() -> None:
+    """Voices: a recording, its transcript, a name."""
+
+
+@voices.command()
+@click.argument("name")
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option(
+    "--transcript",
+    type=click.Path(path_type=Path),
+    help="TXT, SRT, VTT, CSV or Whisper JSON; else the file beside the recording with the same name.",
+)
+@click.option("--language", metavar="TAG", help="Language of the recording, for example en or pt-br. [default: en]")
+@click.option("--json", "as_json", is_flag=True, help="Print the voice as JSON.")
+def add(name: str, recording: Path, transcript: Path | None, language: str | None, as_json: bool) -> None:
+    """Add a voice from a RECORDING (WAV, FLAC, OGG, MP3, …) and prepare its reference.
+
+    A recording of more than 10 s needs a timed transcript: it is cut to at most 8 s together with its text.
+    """
+    from f5_pipeline.studio.voices import add_voice
+
+    with open_session(quiet=as_json) as session:
+        voice = add_voice(session.store, name, recording, transcript, language)
+        prepare_and_show(session, voice, as_json)
+
+
+def prepare_and_show(session: Session, voice, as_json: bool) -> None:
+    """Materialize a voice's reference and print it."""
+    outcome = session.prepare_voice(voice)
+    if not outcome.success:
+        complain("\n".join(outcome.errors))
+        raise click.exceptions.Exit(1)
+    failed = failed_checks(session, voice.name)
+    if as_json:
+        print_json({**describe(session.store, voice), "failed_checks": failed})
+        return
+    clip = describe(session.store, voice)["reference"]
+    say(f"voice {voice.name}: {clip['seconds']:.1f} s of reference, {clip['text'].strip()!r}")
+    for check, why in failed.items():
+        say(f"  check {check}: {why}")
+
+
+def failed_checks(session: Session, name: str) -> dict[str, str]:
+    """The checks of a voice's reference that failed, and why."""
+    import dagster as dg
+
+    found: dict[str, str] = {}
+    records = session.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey("reference_audio"), asset_partitions=[name]), limit=1
+    ).records
+    for record in records:
+        logs = session.instance.all_logs(record.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        for entry in logs:
+            result = entry.dagster_event and entry.dagster_event.asset_check_evaluation_data
+            if result and not result.passed:
+                found[result.check_name] = result.description or "failed"
+    return found
+
+
+def describe(store, voice) -> dict:
+    """A voice and its reference as JSON values."""
+    from f5_pipeline.store import layout
+    from f5_pipeline.studio.records import ReferenceClip
+    from f5_pipeline.studio.state import find_record
+    from f5_pipeline.studio.voices import is_current
+
+    clip = find_record(store, layout.reference(voice.name), ReferenceClip)
+    return {
+        **voice.model_dump(),
+        "reference": clip.model_dump() if clip else None,
+        "current": clip is not None and is_current(clip, voice),
+    }
+
+
+@voices.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_(as_json: bool) -> None:
+    """List the voices."""
+    from f5_pipeline.studio.voices import list_voices
+
+    store = open_store()
+    found = [describe(store, voice) for voice in list_voices(store)]
+    if as_json:
+        for voice in found:
+            print_json(voice)
+        return
+    if not found:
+        say("no voices yet; add one: f5-pipeline voices add NAME RECORDING")
+        return
+    print_table(
+        ("voice", "language", "recording", "reference", "text"),
+        (
+            (
+                voice["name"],
+                voice["language"],
+                voice["recording"]["name"],
+                f"{voice['reference']['seconds']:.1f} s" if voice["current"] else "to be prepared",
+                (voice["reference"] or {}).get("text", "").strip(),
+            )
+            for voice in found
+        ),
+    )
+
+
+@voices.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show(name: str, as_json: bool) -> None:
+    """Show a voice, its reference and what was measured of it."""
+    from f5_pipeline.studio.voices import find_voice, unknown_voice
+
+    store = open_store()
+    voice = find_voice(store, name)
+    if voice is None:
+        raise unknown_voice(store, name)
+    about = describe(store, voice)
+    if as_json:
+        print_json(about)
+        return
+    rows: list[tuple[str, object]] = [
+        ("voice", voice.name),
+        ("language", voice.language),
+        ("recording", voice.recording.name),
+        ("transcript", voice.transcript.name if voice.transcript else "none"),
+        ("added", voice.added),
+    ]
+    clip = about["reference"]
+    if clip:
+        rows += [
+            ("reference", f"{clip['seconds']:.2f} s, from {clip['start']:.2f} s to {clip['end']:.2f} s"),
+            ("text", clip["text"].strip()),
+            ("audio", store.local_path(clip["audio"]) or clip["audio"]),
+            *((key, round(value, 3) if isinstance(value, float) else value) for key, value in clip["measures"].items()),
+        ]
+    if not about["current"]:
+        rows.append(("state", f"to be prepared: f5-pipeline voices prepare {name}"))
+    print_table(("", ""), rows)
+
+
+@voices.command()
+@click.argument("name")
+def prepare(name: str) -> None:
+    """Prepare the reference of a voice again."""
+    from f5_pipeline.studio.voices import find_voice, unknown_voice
+
+    with open_session() as session:
+        voice = find_voice(session.store, name)
+        if voice is None:
+            raise unknown_voice(session.store, name)
+        prepare_and_show(session, voice, as_json=False)

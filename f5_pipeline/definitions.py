@@ -1,0 +1,44 @@
+"""The Dagster code location: gathers assets, jobs and resources, and nothing else."""
+
+import dagster as dg
+
+from f5_pipeline.assets.download_links import download_links
+from f5_pipeline.assets.model_weights import model_weights
+from f5_pipeline.assets.narration_audio import narration_audio
+from f5_pipeline.assets.narration_plan import narration_plan
+from f5_pipeline.assets.reference_audio import reference_audio
+from f5_pipeline.assets.sources import script, voice_recording
+from f5_pipeline.assets.takes import takes
+from f5_pipeline.assets.timing_files import timing_files
+from f5_pipeline.automation import JOBS
+from f5_pipeline.io_manager import StoreIOManager
+from f5_pipeline.resources import LinksResource, StoreResource
+from f5_pipeline.settings import get_settings
+
+_settings = get_settings()
+_store = StoreResource(url=_settings.store_url)
+
+defs = dg.Definitions(
+    assets=[
+        model_weights,
+        voice_recording,
+        reference_audio,
+        script,
+        narration_plan,
+        takes,
+        narration_audio,
+        timing_files,
+        download_links,
+    ],
+    jobs=JOBS,
+    resources={
+        "store": _store,
+        "links": LinksResource(base_url=_settings.base_url),
+        "io_manager": StoreIOManager(store=_store),
+    },
+    # Steps are forked from a process that has imported this module already: a fresh interpreter would cost each of them
+    # seconds.
+    executor=dg.multiprocess_executor.configured(
+        {"start_method": {"forkserver": {"preload_modules": ["f5_pipeline.definitions"]}}}
+    ),
+)

@@ -1,0 +1,167 @@
+"""The page that plays a narration with its captions, and the small pages that say why a link opens nothing.
+
+All links in a page are relative, so that the service works behind any host name and path prefix. Nothing comes from
+elsewhere: one style sheet and one script of our own. Without the script the page is a player and a list of downloads.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from f5_pipeline.gateway.delivery import DeliveredFile
+from f5_pipeline.gateway.tokens import LinkClaim
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jinja2 import Environment
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+
+# What a browser plays, best first for a page: the small one loads at once, the lossless one is the fallback.
+_PLAYABLE = ("audio/mpeg", "audio/mp4", "audio/ogg", "audio/flac", "audio/wav")
+
+_KINDS = {
+    "mp3": "Audio, MP3",
+    "flac": "Audio, lossless FLAC",
+    "wav": "Audio, WAV",
+    "ogg": "Audio, Ogg",
+    "opus": "Audio, Opus",
+    "m4a": "Audio, M4A",
+    "m4b": "Audiobook, M4B",
+    "vtt": "Captions, WebVTT",
+    "srt": "Captions, SubRip",
+    "csv": "Word times, CSV",
+    "json": "Word times, JSON",
+}
+
+
+@dataclass(frozen=True)
+class PageChapter:
+    """A chapter and where it begins, in seconds of the audio."""
+
+    title: str
+    start: float
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """What the page says about a narration.
+
+    Attributes:
+        title: of the script.
+        voices: names of the voices that speak, in order of appearance.
+        seconds: length of the audio, s.
+        engine: name of the engine, "draft" or "f5".
+        author: of the script.
+        created: when the revision was made (with time zone).
+        language: BCP 47 tag of the script.
+        chapters: in order; none or one shows no list.
+        kinds: by file name, what a file is, where its extension does not say it.
+    """
+
+    title: str
+    voices: Sequence[str]
+    seconds: float
+    engine: str
+    author: str | None = None
+    created: datetime | None = None
+    language: str = "en"
+    chapters: Sequence[PageChapter] = ()
+    kinds: dict[str, str] = field(default_factory=dict)
+
+
+def render_page(facts: PageFacts, files: Sequence[DeliveredFile], claim: LinkClaim, token: str) -> str:
+    """HTML of the page at `/n/<token>/`."""
+    rows = [
+        {
+            "name": file.name,
+            "kind": facts.kinds.get(file.name) or _KINDS.get(file.name.rpartition(".")[2].lower(), "File"),
+            "size": human_size(file.size),
+            "type": file.media_type,
+            "url": f"../../d/{token}/{quote(file.name, safe='')}",
+            "sha256": file.sha256,
+        }
+        for file in files
+    ]
+    by_type = {row["type"].partition(";")[0]: row for row in reversed(rows)}
+    chapters = [
+        {"title": chapter.title, "start": f"{chapter.start:.3f}", "clock": clock(chapter.start)}
+        for chapter in facts.chapters
+    ]
+    return _template("page.html").render(
+        facts=facts,
+        files=rows,
+        sources=[by_type[kind] for kind in _PLAYABLE if kind in by_type],
+        captions=by_type.get("text/vtt"),
+        chapters=chapters if len(chapters) > 1 else [],
+        duration=human_duration(facts.seconds),
+        created=_day(facts.created) if facts.created else None,
+        expires=_minute(datetime.fromtimestamp(min(claim.expires, 253_402_300_799), timezone.utc)),
+        revision=claim.revision,
+    )
+
+
+def render_notice(status: int, title: str, text: str, root: str) -> str:
+    """HTML of a small page with one message; `root` is the relative path to the service's root, "" or "../../"."""
+    return _template("notice.html").render(status=status, title=title, text=text, root=root)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def human_duration(seconds: float) -> str:
+    """Seconds as a person says them: "48 s", "3 min 12 s", "2 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(whole / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def human_size(size: int) -> str:
+    """Bytes in decimal units, as browsers and file managers show them: "812 B", "48 kB", "3.4 MB"."""
+    if size < 1000:
+        return f"{size} B"
+    value, units = float(size), iter(("kB", "MB", "GB", "TB"))
+    unit = "B"
+    while value >= 999.5 and unit != "TB":
+        value, unit = value / 1000, next(units)
+    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{_day(moment)}, {moment:%H:%M} UTC"
+
+
+@functools.cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _template(name: str):
+    return _environment().get_template(name)

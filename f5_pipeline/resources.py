@@ -1,0 +1,41 @@
+"""What assets are handed: the store and the signer of links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from f5_pipeline.settings import get_settings
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.connect import connect
+
+if TYPE_CHECKING:
+    from f5_pipeline.gateway.tokens import LinkSigner
+
+
+class StoreResource(dg.ConfigurableResource):
+    """Where everything is kept.
+
+    Example:
+        >>> StoreResource(url="file:./studio").open().exists("models/weights.json")
+    """
+
+    url: str = Field(description="address of the store, file:<folder>")
+
+    def open(self) -> Store:
+        """The store behind the address."""
+        return connect(self.url)
+
+
+class LinksResource(dg.ConfigurableResource):
+    """How download links are made. The secret that signs them is read where it is needed and is no part of this."""
+
+    base_url: str = Field(description="what links begin with, no slash at the end")
+
+    def signer(self) -> LinkSigner:
+        """Signs and checks links with the secret of the settings."""
+        from f5_pipeline.studio.links import open_signer
+
+        return open_signer(get_settings())

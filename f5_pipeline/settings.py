@@ -1,0 +1,78 @@
+"""Everything that is configured, read once from the environment."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from f5_pipeline.errors import InputError
+
+DAY = 24 * 3600
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable `F5_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="F5_", frozen=True)
+
+    store: str = Field("file:./studio", description="where everything is kept: file:<folder>")
+    home: Path = Field(
+        Path("./.dagster"),
+        validation_alias=AliasChoices("DAGSTER_HOME"),
+        description="Dagster's instance (DAGSTER_HOME) and the secret that signs links",
+    )
+    engine: Literal["auto", "f5", "draft"] = Field("auto", description="engine where the script asks for none")
+    workers: int = Field(0, ge=0, le=512, description="processes of the draft engine; 0: one a core")
+    shards: int = Field(1, ge=1, le=256, description="synthesis steps of a run that work side by side")
+    loudness: float = Field(-19.0, ge=-40, le=-5, description="integrated loudness of narrations, LUFS")
+    peak: float = Field(-1.0, ge=-12, le=0, description="highest true peak of narrations, dBTP")
+    host: str = Field("127.0.0.1", description="address that `serve` and `up` listen on")
+    port: int = Field(3080, ge=1, le=65535, description="port of the download service")
+    ui_port: int = Field(3000, ge=1, le=65535, description="port of Dagster's web server under `up`")
+    public_url: str | None = Field(None, description="what links begin with; http://<host>:<port> where unset")
+    link_secret: SecretStr | None = Field(
+        None, description="secrets that sign links, newest first, separated by commas; else kept in F5's home"
+    )
+    link_seconds: int = Field(7 * DAY, ge=60, le=365 * DAY, description="how long a link lives, s")
+
+    @property
+    def base_url(self) -> str:
+        """What links begin with, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def home_folder(self) -> Path:
+        return self.home.expanduser().absolute()
+
+    @property
+    def store_url(self) -> str:
+        """The store with a local folder made absolute, so that every process means the same one."""
+        scheme, _, rest = self.store.partition(":")
+        if scheme == "file":
+            return f"file:{Path(rest.removeprefix('//') or '.').expanduser().absolute()}"
+        return self.store
+
+    @property
+    def draft_workers(self) -> int:
+        return self.workers or os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process. Raises InputError that names the variable."""
+    try:
+        return Settings()  # type: ignore[call-arg]  # filled from the environment
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        variable = name if name.isupper() else f"F5_{name.upper()}"
+        raise InputError(
+            f"{variable} is not valid: {first['msg'].lower()} (it is {first['input']!r})",
+            file="environment",
+            mend=f"Set {variable} to a valid value or unset it.",
+        ) from None

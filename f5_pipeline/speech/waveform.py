@@ -1,0 +1,194 @@
+"""Waveform pictures: small PNGs of recordings and narrations of any length, for metadata and pages.
+
+Peaks are gathered in blocks, so that a file of hours takes no more memory than one of seconds. The picture has no
+background and colours of middle lightness: it is read on light and dark pages alike.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.speech.engine import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Contrast of at least 3:1 (WCAG 2.1, 1.4.11 and large text) against both white and #121219.
+_PEAK = (116, 130, 240, 150)
+_BODY = (92, 107, 230, 255)
+_CLIPPED = (226, 74, 74, 255)
+_INK = (128, 132, 145, 255)
+_LINE = (128, 132, 145, 70)
+
+_SCALE = 2  # drawn this much larger and reduced: smooth edges
+_AXIS = 20  # pixels below the waveform for the time labels
+_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000)
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Envelope of a recording in columns.
+
+    Attributes:
+        low, high: float32, shape (columns,): least and largest sample of each column.
+        rms: float32, shape (columns,): level of each column, 1.0 is full scale.
+        seconds: duration.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    rms: np.ndarray
+    seconds: float
+
+
+def peaks_of(source: Path | str | np.ndarray, columns: int, rate: int = SAMPLE_RATE) -> Peaks:
+    """Gather the envelope of a file, or of samples of shape (n,) or (n, channels) at `rate` Hz.
+
+    Raises:
+        InputError: the file cannot be read, or there is not one sample.
+    """
+    import numpy as np
+    import soundfile
+
+    if isinstance(source, (str, Path)):
+        try:
+            with soundfile.SoundFile(source) as file:
+                frames, rate = file.frames, file.samplerate
+                if 0 < frames < 1 << 40:
+                    return _gather(_blocks(file), frames, rate, columns)
+        except (soundfile.LibsndfileError, OSError, TypeError) as error:
+            raise InputError(
+                "no waveform can be drawn: the audio cannot be read",
+                file=Path(source).name,
+                mend="Check that the file is whole and in a format such as WAV or FLAC.",
+            ) from error
+        raise InputError("no waveform can be drawn: there is no audio", file=Path(source).name, mend="Check the file.")
+    samples = np.asarray(source, dtype=np.float32)
+    if not len(samples):
+        raise InputError("no waveform can be drawn: there is no audio", mend="Give at least one sample.")
+    return _gather([samples], len(samples), rate, columns)
+
+
+def _blocks(file) -> Iterable[np.ndarray]:
+    while len(block := file.read(1 << 18, dtype="float32")):
+        yield block
+
+
+def _gather(blocks: Iterable[np.ndarray], frames: int, rate: int, columns: int) -> Peaks:
+    import numpy as np
+
+    columns = max(1, min(columns, frames))
+    low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
+    power, count = np.zeros(columns), np.zeros(columns)
+    position = 0
+    for block in blocks:
+        # Sample n belongs to column n * columns // frames.
+        first = position * columns // frames
+        last = (position + len(block) - 1) * columns // frames
+        starts = np.maximum(-(-np.arange(first, last + 1) * frames // columns) - position, 0)
+        least = block if block.ndim == 1 else block.min(axis=1)
+        most = block if block.ndim == 1 else block.max(axis=1)
+        square = np.square(block, dtype=np.float64)
+        square = square if block.ndim == 1 else square.mean(axis=1)
+        part = slice(first, last + 1)
+        low[part] = np.minimum(low[part], np.minimum.reduceat(least, starts))
+        high[part] = np.maximum(high[part], np.maximum.reduceat(most, starts))
+        power[part] += np.add.reduceat(square, starts)
+        count[part] += np.diff(np.append(starts, len(block)))
+        position += len(block)
+    # A file that ends before its header says: the rest is drawn as silence.
+    empty = count == 0
+    low[empty] = high[empty] = 0
+    rms = np.sqrt(power / np.maximum(count, 1))
+    clean = [np.nan_to_num(np.clip(values, -1, 1)).astype(np.float32) for values in (low, high, rms)]
+    return Peaks(*clean, seconds=frames / rate)
+
+
+def waveform_png(
+    source: Path | str | np.ndarray, *, width: int = 900, height: int = 160, rate: int = SAMPLE_RATE
+) -> bytes:
+    """Draw a waveform as PNG: least to largest sample, RMS in a stronger shade, clipped places in red, a time axis.
+
+    Quiet recordings are drawn larger, so that they are seen; a mark beside the axis names the scale then.
+
+    Args:
+        source: an audio file, or samples of shape (n,) or (n, channels) at `rate` Hz.
+        width, height: size in pixels.
+
+    Returns:
+        The PNG's bytes, below 40 kB at the default size.
+
+    Raises:
+        InputError: as `peaks_of`, or a size of less than 80 by 40 pixels.
+    """
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    if width < 80 or height < 40:
+        raise InputError(f"a waveform of {width} x {height} pixels is too small", mend="Ask for at least 80 x 40.")
+    peaks = peaks_of(source, width, rate)
+    room = height - _AXIS
+    largest = float(max(np.abs(peaks.low).max(), np.abs(peaks.high).max()))
+    gain = 1.0 if largest < 1e-4 else min(1 / largest, 30.0)
+
+    scale = _SCALE
+    image = Image.new("RGBA", (width * scale, room * scale), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    middle, reach = room * scale / 2, (room / 2 - 2) * scale
+    place = np.minimum(np.arange(width) * len(peaks.low) // width, len(peaks.low) - 1)
+    draw.line([(0, middle), (width * scale, middle)], fill=_LINE, width=scale)
+    clipped = np.maximum(np.abs(peaks.low), np.abs(peaks.high)) >= 0.999
+    for column in range(width):
+        value = place[column]
+        x = (column * scale, column * scale + scale - 1)
+        for low, high, colour in (
+            (peaks.low[value], peaks.high[value], _CLIPPED if clipped[value] else _PEAK),
+            (-peaks.rms[value], peaks.rms[value], _BODY),
+        ):
+            top, bottom = middle - high * gain * reach, middle - low * gain * reach
+            if bottom - top >= 1:
+                draw.rectangle([x[0], top, x[1], bottom], fill=colour)
+
+    picture = Image.new("RGBA", (width, height), (0, 0, 0, 0))
+    picture.paste(image.reduce(scale), (0, 0))
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(11)
+    draw.line([(0, room), (width, room)], fill=_LINE)
+    note = f"x{gain:.0f}" if gain >= 1.5 else ""
+    note_width = draw.textlength(note, font) + 6 if note else 0.0
+    step = _step(peaks.seconds, width)
+    taken = -1.0
+    for tick in range(int(peaks.seconds / step + 1e-9) + 1):
+        x = min(tick * step / peaks.seconds * width, width - 1)
+        draw.line([(x, room), (x, room + 4)], fill=_INK)
+        label = _clock(tick * step, step, peaks.seconds)
+        extent = draw.textlength(label, font)
+        left = min(max(x - extent / 2, 1), width - extent - 1)
+        if left > taken and left + extent < width - note_width:
+            draw.text((left, room + 5), label, fill=_INK, font=font)
+            taken = left + extent + 6
+    if note:
+        draw.text((width - note_width + 4, room + 5), note, fill=_INK, font=font)
+    # 64 colours with transparency hold these few shades and halve the file.
+    out = io.BytesIO()
+    picture.quantize(64, method=Image.Quantize.FASTOCTREE).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def _step(seconds: float, width: int) -> float:
+    """Distance of the ticks, s: the smallest of the usual ones that leaves each label 70 pixels."""
+    return next((step for step in _STEPS if step * width >= 70 * seconds), _STEPS[-1] * (1 + seconds // 1e6))
+
+
+def _clock(seconds: float, step: float, whole: float) -> str:
+    """A tick's label: "0.5 s", "12 s", "3:20", "1:05:00"."""
+    if whole < 60:
+        return f"{seconds:.1f} s" if step < 1 else f"{seconds:.0f} s"
+    total = round(seconds)
+    minutes = f"{total // 60 % 60:02}:{total % 60:02}"
+    return f"{total // 3600}:{minutes}" if whole >= 3600 else minutes.removeprefix("0")

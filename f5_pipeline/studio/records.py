@@ -1,0 +1,262 @@
+"""What is kept in the store as JSON: small records that point to the large objects beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from f5_pipeline.speech.assembly import AssemblySettings
+from f5_pipeline.speech.script import AudioFormat, CaptionStyle, Pauses
+from f5_pipeline.speech.text import Chunk
+
+FORMAT = 1
+"""Version of the records. It is part of every digest, so that a change of meaning is a change of revision."""
+
+
+def digest_of(value: Any) -> str:
+    """sha256 over the canonical JSON of `value`, hex."""
+    text = json.dumps([FORMAT, value], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def now() -> str:
+    """The present moment, ISO 8601, UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+class Source(BaseModel):
+    """Something that a person gave, as it is kept."""
+
+    key: str
+    sha256: str
+    name: str = Field(description="file name as it was given")
+    size: int = Field(description="bytes")
+
+
+class Voice(BaseModel):
+    """A voice as it was added."""
+
+    name: str
+    language: str
+    recording: Source
+    transcript: Source | None = None
+    added: str
+
+
+class ReferenceClip(BaseModel):
+    """What F5 is conditioned on: the part of a voice's recording and the text that is heard in it."""
+
+    voice: str
+    language: str
+    audio: str = Field(description="key of the FLAC file, mono 24 kHz")
+    text: str
+    start: float = Field(description="where it begins in the recording, s")
+    end: float
+    seconds: float
+    measures: dict[str, Any]
+    sha256: str = Field(description="of samples and text: goes into take keys")
+    recording: str = Field(description="sha256 of the recording")
+    transcript: str | None = Field(None, description="sha256 of the transcript")
+
+
+class EngineWeights(BaseModel):
+    """What an engine speaks with."""
+
+    engine: str
+    name: str
+    version: str
+    sha256: str
+    size: int = Field(description="bytes")
+    languages: int | None = None
+    licence: str
+    commercial_use: str = Field(description="yes, no or disputed")
+    source: str
+
+
+class Weights(BaseModel):
+    """The engines of this installation."""
+
+    engines: dict[str, EngineWeights]
+    digest: str
+
+
+class PlannedChunk(BaseModel):
+    """A line of a plan: a chunk and the key of its take."""
+
+    key: str
+    chunk: Chunk
+
+
+class Plan(BaseModel):
+    """All chunks of a narration with their keys; the chunks themselves are lines under `chunks_key`."""
+
+    narration: str
+    title: str
+    author: str | None
+    language: str
+    engine: str
+    engine_asked: str
+    engine_note: str = Field(description="why this engine, for people")
+    voices: list[str]
+    sounds: dict[str, dict[str, Any]] = Field(description="by voice: what decides its sound, as it goes into take keys")
+    references: dict[str, str] = Field(description="by voice: sha256 of the reference")
+    weights: EngineWeights
+    script: Source
+    options: dict[str, Any]
+    pauses: Pauses
+    captions: CaptionStyle
+    formats: list[AudioFormat]
+    chunks_key: str
+    chunks: int
+    words: int
+    characters: int
+    expected_seconds: float
+    takes: int = Field(description="different takes that it needs")
+    digest: str = Field(description="of all that decides the narration")
+
+
+class TakeProblem(BaseModel):
+    """A chunk that could not be spoken."""
+
+    narration: str
+    line: int
+    text: str
+    reason: str
+
+
+class Shard(BaseModel):
+    """A part of a run's missing takes, for one engine; one request a line under `requests_key`."""
+
+    index: int
+    requests_key: str
+    requests: int
+    expected_seconds: float
+    engine: str
+    voices: list[str]
+
+
+class ShardReport(BaseModel):
+    """What a shard has come to."""
+
+    index: int
+    engine: str
+    made: dict[str, int] = Field(description="takes made, by narration")
+    found: int = Field(0, description="takes that another run had made meanwhile")
+    problems: list[TakeProblem] = []
+    audio_seconds: float = 0.0
+    wall_seconds: float = 0.0
+
+
+class Takes(BaseModel):
+    """The takes of a narration; one record a line under `takes_key`, in the order of the plan."""
+
+    narration: str
+    plan: str = Field(description="digest of the plan")
+    takes_key: str
+    chunks: int
+    total: int
+    synthesized: int
+    reused: int
+    speech_seconds: float
+    audio_seconds_made: float
+    wall_seconds: float
+    digest: str
+
+
+class File(BaseModel):
+    """A delivered file."""
+
+    name: str
+    key: str
+    size: int
+    sha256: str
+    media_type: str
+
+
+class Chapter(BaseModel):
+    title: str
+    start: float = Field(description="s")
+
+
+class Audio(BaseModel):
+    """A revision's audio."""
+
+    narration: str
+    revision: str
+    title: str
+    author: str | None
+    language: str
+    engine: str
+    engine_note: str
+    voices: list[str]
+    plan: Plan
+    takes: str = Field(description="digest of the takes")
+    assembly: AssemblySettings
+    seconds: float
+    words: int
+    loudness_lufs: float | None
+    true_peak_dbtp: float | None
+    gain_db: float
+    limited_by_peak: bool
+    chapters: list[Chapter]
+    timeline_key: str
+    files: list[File]
+
+
+class Timings(BaseModel):
+    """A revision's timing files."""
+
+    narration: str
+    revision: str
+    words: int
+    cues: int
+    files: list[File]
+    manifest_key: str
+
+
+class Manifest(BaseModel):
+    """Everything that a revision was made from, by hash, and everything that it delivers."""
+
+    narration: str
+    revision: str
+    created: str
+    pipeline: str = Field(description="version of f5_pipeline")
+    audio: Audio
+    timings: list[File]
+
+    @property
+    def files(self) -> list[File]:
+        return [*self.audio.files, *self.timings]
+
+
+class Links(BaseModel):
+    """Where a revision can be had, and until when."""
+
+    narration: str
+    revision: str
+    page: str
+    files: dict[str, str]
+    expires: str
+
+
+class TakesCount(BaseModel):
+    total: int
+    synthesized: int
+    reused: int
+
+
+class NarrateResult(BaseModel):
+    """What `f5-pipeline narrate --json` prints for one narration."""
+
+    narration: str
+    revision: str
+    engine: str
+    files: dict[str, str] = Field(description="by name: path, or key where the store is not a folder")
+    links: dict[str, str]
+    takes: TakesCount
+    audio_seconds: float
+    wall_seconds: float

@@ -1,0 +1,151 @@
+"""Scripts: kept as they were written, beside what was said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.speech.script import Script, ScriptOptions, parse_script
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.studio.records import Source
+from f5_pipeline.studio.state import find_record, write_record
+from f5_pipeline.studio.voices import list_voices
+
+MAX_SCRIPT_BYTES = 64 << 20
+"""A script is read whole; this is some eleven million words."""
+
+
+@dataclass(frozen=True)
+class LoadedScript:
+    """A script with all that was said about it.
+
+    Attributes:
+        data: the file's bytes.
+        text: those of the gen_file that it names, if it does.
+    """
+
+    narration: str
+    source: Source
+    options: ScriptOptions
+    script: Script
+    data: bytes = field(repr=False)
+    text: bytes | None = field(default=None, repr=False)
+
+
+def read_script(
+    store: Store, path: Path, name: str | None = None, options: ScriptOptions | None = None
+) -> LoadedScript:
+    """Read a script from a file without keeping it.
+
+    Args:
+        name: the narration's name; from the file's name where None.
+        options: what is said beside the script; where None, what was said before stands.
+
+    Raises:
+        InputError: the script cannot be used; names file and line.
+    """
+    if path.suffix.lower() not in layout.SCRIPT_EXTENSIONS:
+        raise InputError(
+            f"{path.suffix or 'a file without an ending'} is not a kind of script",
+            file=str(path),
+            mend=f"Use one of {', '.join(layout.SCRIPT_EXTENSIONS)}.",
+        )
+    narration = layout.check_name(name if name is not None else layout.slug(path.stem), "narration")
+    data = _read(path, str(path))
+    kept = options if options is not None else read_options(store, narration)
+    texts: list[bytes] = []
+
+    def gen_file(file: str) -> bytes:
+        texts.append(_read(path.parent / file, str(path)))
+        return texts[-1]
+
+    script = _parse(store, data, str(path), kept, gen_file)
+    key = layout.script(narration, path.suffix.lower())
+    source = Source(key=key, sha256=sha256(data).hexdigest(), name=path.name, size=len(data))
+    return LoadedScript(narration, source, kept, script, data, texts[-1] if texts else None)
+
+
+def add_script(store: Store, path: Path, name: str | None = None, options: ScriptOptions | None = None) -> LoadedScript:
+    """Keep a script in the store after reading it, so that none is kept that could not be narrated.
+
+    Args and errors: as `read_script`.
+    """
+    loaded = read_script(store, path, name, options)
+    for other in layout.SCRIPT_EXTENSIONS:
+        key = layout.script(loaded.narration, other)
+        if key != loaded.source.key and store.exists(key):
+            raise InputError(
+                f"a narration {loaded.narration!r} exists already, from another kind of script ({other})",
+                file=str(path),
+                mend="Give this one another name with --name.",
+            )
+    # The script last: it is complete as soon as it is there.
+    if loaded.text is not None:
+        _put_if_new(store, layout.script_text(loaded.narration), loaded.text)
+    if options is not None:
+        write_record(store, layout.script_options(loaded.narration), options)
+    _put_if_new(store, loaded.source.key, loaded.data)
+    return loaded
+
+
+def _read(path: Path, named_by: str) -> bytes:
+    try:
+        if path.stat().st_size > MAX_SCRIPT_BYTES:
+            raise InputError(
+                f"{path.name} has {path.stat().st_size >> 20} MiB, more than {MAX_SCRIPT_BYTES >> 20}",
+                file=named_by,
+                mend="Split it into several narrations.",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read ({error.strerror})", file=named_by) from None
+
+
+def _put_if_new(store: Store, key: str, data: bytes) -> None:
+    if not (store.exists(key) and store.get_bytes(key) == data):
+        store.put_bytes(key, data)
+
+
+def read_options(store: Store, narration: str) -> ScriptOptions:
+    """What was said beside a script; nothing where nothing was."""
+    return find_record(store, layout.script_options(narration), ScriptOptions) or ScriptOptions()
+
+
+def list_scripts(store: Store) -> Iterator[tuple[str, str]]:
+    """Narration and key of every script, in order of key."""
+    for found in store.list("scripts/"):
+        name, dot, extension = found.key.removeprefix("scripts/").partition(".")
+        if f"{dot}{extension}" in layout.SCRIPT_EXTENSIONS and layout.NAME.fullmatch(name):
+            yield name, found.key
+
+
+def find_script(store: Store, narration: str) -> str:
+    """The key of a narration's script. Raises InputError where there is none."""
+    for extension in layout.SCRIPT_EXTENSIONS:
+        if store.exists(layout.script(narration, extension)):
+            return layout.script(narration, extension)
+    near = get_close_matches(narration, [name for name, _ in list_scripts(store)], n=3)
+    raise InputError(
+        f"there is no script for the narration {narration!r}",
+        mend=f"Did you mean {' or '.join(near)}?" if near else "Add one: f5-pipeline scripts add FILE.",
+    )
+
+
+def load_script(store: Store, narration: str, options: ScriptOptions | None = None) -> LoadedScript:
+    """Read and parse a narration's script. Raises InputError that names file and line."""
+    key = find_script(store, narration)
+    data = store.get_bytes(key)
+    options = options if options is not None else read_options(store, narration)
+    script = _parse(store, data, key, options, lambda _: store.get_bytes(layout.script_text(narration)))
+    source = Source(key=key, sha256=sha256(data).hexdigest(), name=key.rpartition("/")[2], size=len(data))
+    return LoadedScript(narration, source, options, script, data)
+
+
+def _parse(store: Store, data: bytes, name: str, options: ScriptOptions, gen_file: Callable[[str], bytes]) -> Script:
+    known = {voice.name for voice in list_voices(store)}
+    return parse_script(data, name, options, known_voices=known, gen_file=gen_file)

@@ -1,0 +1,181 @@
+"""Voices: added by a person, prepared into references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.studio.records import ReferenceClip, Source, Voice, now
+from f5_pipeline.studio.state import file_sha256, find_record, read_record, workspace, write_record
+
+if TYPE_CHECKING:
+    from f5_pipeline.speech.reference import Reference
+
+TRANSCRIPT_EXTENSIONS = (".txt", ".srt", ".vtt", ".csv", ".tsv", ".json")
+
+
+def add_voice(
+    store: Store, name: str, recording: Path, transcript: Path | None = None, language: str | None = None
+) -> Voice:
+    """Keep a recording and its transcript under a voice's name.
+
+    The reference is prepared first, so that nothing is kept that could not be used. Adding the same files again changes
+    nothing; adding others makes them the voice's newest state.
+
+    Args:
+        recording: anything that libsndfile reads.
+        transcript: TXT, SRT, VTT, CSV or Whisper JSON; where None, a file beside the recording with the same stem.
+        language: BCP 47 tag; "en" where None and the voice is new.
+
+    Raises:
+        InputError: name, recording, transcript or language cannot be used.
+    """
+    layout.check_name(name, "voice")
+    if not recording.is_file():
+        raise InputError("there is no such recording", file=str(recording))
+    transcript = transcript or _transcript_beside(recording)
+    if transcript is not None and not transcript.is_file():
+        raise InputError("there is no such transcript", file=str(transcript))
+    known = find_voice(store, name)
+    language = language or (known.language if known else "en")
+    said = transcript.read_bytes() if transcript else None
+    prepare(recording, said, language, name=name, transcript_name=transcript.name if transcript else "")
+
+    recorded = _source(recording, lambda digest, ext: layout.voice_recording(name, digest, ext))
+    transcribed = transcript and _source(transcript, lambda digest, ext: layout.voice_transcript(name, digest, ext))
+    voice = Voice(name=name, language=language, recording=recorded, transcript=transcribed or None, added=now())
+    if known and known.model_copy(update={"added": voice.added}) == voice:
+        return known
+    for source, path in ((recorded, recording), (transcribed, transcript)):
+        if source and path and not store.exists(source.key):
+            store.put_file(source.key, path)
+    write_record(store, layout.voice(name), voice)
+    return voice
+
+
+def _transcript_beside(recording: Path) -> Path | None:
+    found = [recording.with_suffix(ext) for ext in TRANSCRIPT_EXTENSIONS if recording.with_suffix(ext).is_file()]
+    if len(found) > 1:
+        raise InputError(
+            f"several transcripts stand beside the recording: {', '.join(path.name for path in found)}",
+            file=str(recording),
+            mend="Name one with --transcript.",
+        )
+    return found[0] if found else None
+
+
+def _source(path: Path, key) -> Source:
+    digest = file_sha256(path)
+    return Source(key=key(digest, path.suffix.lower()), sha256=digest, name=path.name, size=path.stat().st_size)
+
+
+def find_voice(store: Store, name: str) -> Voice | None:
+    return find_record(store, layout.voice(name), Voice)
+
+
+def list_voices(store: Store) -> Iterator[Voice]:
+    """Every voice that was added, in order of name."""
+    for found in store.list("voices/"):
+        if found.key.endswith("/voice.json") and found.key.count("/") == 2:
+            yield read_record(store, found.key, Voice)
+
+
+def prepare(recording: Path, transcript: bytes | None, language: str, *, name: str, transcript_name: str) -> Reference:
+    """Cut a recording and its transcript to what F5 is conditioned on.
+
+    Args:
+        name: of the voice, for errors.
+        transcript_name: its ending tells its format.
+
+    Raises:
+        InputError: they cannot be used, or not together.
+    """
+    from f5_pipeline.speech.reference import prepare_reference
+    from f5_pipeline.speech.transcript import read_transcript
+
+    text = read_transcript(transcript, transcript_name) if transcript is not None else None
+    return prepare_reference(recording, text, language=language, name=name)
+
+
+def make_reference(store: Store, name: str) -> tuple[ReferenceClip, Reference]:
+    """Prepare the reference of a voice and keep its audio; return its record and the audio itself.
+
+    Raises:
+        InputError: there is no such voice, or its recording and transcript cannot be used together.
+    """
+    import soundfile
+
+    from f5_pipeline.speech.engine import SAMPLE_RATE
+
+    voice = find_voice(store, name)
+    if voice is None:
+        raise unknown_voice(store, name)
+    transcript = store.get_bytes(voice.transcript.key) if voice.transcript else None
+    with store.fetch(voice.recording.key) as recording:
+        said = voice.transcript.name if voice.transcript else ""
+        reference = prepare(recording, transcript, voice.language, name=name, transcript_name=said)
+    audio = layout.reference_audio(name, reference.sha256)
+    if not store.exists(audio):
+        with workspace() as folder:
+            path = folder / "reference.flac"
+            soundfile.write(path, reference.pcm16(), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+            store.put_file(audio, path)
+    clip = ReferenceClip(
+        voice=name,
+        language=voice.language,
+        audio=audio,
+        text=reference.text,
+        start=reference.start,
+        end=reference.end,
+        seconds=reference.seconds,
+        measures=reference.measures.model_dump(),
+        sha256=reference.sha256,
+        recording=voice.recording.sha256,
+        transcript=voice.transcript.sha256 if voice.transcript else None,
+    )
+    return clip, reference
+
+
+def find_reference(store: Store, name: str) -> ReferenceClip:
+    """The prepared reference of a voice.
+
+    Raises:
+        InputError: there is no such voice, or `reference_audio` was not materialized for its present recording.
+    """
+    voice = find_voice(store, name)
+    if voice is None:
+        raise unknown_voice(store, name)
+    clip = find_record(store, layout.reference(name), ReferenceClip)
+    if clip is None or not is_current(clip, voice):
+        raise InputError(
+            f"voice {name!r} has no reference" + (" of its present recording" if clip else ""),
+            mend=f"Materialize reference_audio for the partition {name!r}, or run: f5-pipeline voices prepare {name}.",
+        )
+    return clip
+
+
+def is_current(clip: ReferenceClip, voice: Voice) -> bool:
+    """Whether the reference was made from the voice's present recording, transcript and language."""
+    transcript = voice.transcript.sha256 if voice.transcript else None
+    return (clip.recording, clip.transcript, clip.language) == (voice.recording.sha256, transcript, voice.language)
+
+
+def needs_reference(store: Store, name: str) -> bool:
+    """Whether `reference_audio` must run for a voice that exists."""
+    voice = find_voice(store, name)
+    clip = find_record(store, layout.reference(name), ReferenceClip)
+    return voice is not None and (clip is None or not is_current(clip, voice))
+
+
+def unknown_voice(store: Store, name: str) -> InputError:
+    """The error for a voice that was never added, with the nearest names."""
+    from difflib import get_close_matches
+
+    names = [voice.name for voice in list_voices(store)]
+    near = get_close_matches(name, names, n=3)
+    known = f"Did you mean {' or '.join(near)}? " if near else f"Known voices: {', '.join(names) or 'none'}. "
+    return InputError(f"there is no voice {name!r}", mend=f"{known}Add one: f5-pipeline voices add {name} RECORDING.")

@@ -1,0 +1,117 @@
+"""A delivered revision in a real folder, and the service over it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from f5_pipeline.errors import NotFoundError
+from f5_pipeline.gateway.app import create_app
+from f5_pipeline.gateway.delivery import DeliveredFile, media_type_of
+from f5_pipeline.gateway.page import PageChapter, PageFacts
+from f5_pipeline.gateway.tokens import LinkSigner
+from f5_pipeline.store.local import LocalStore
+
+NOW = 1_800_000_000.0
+KEY = "a secret of the tests that is long enough"
+
+VTT = """WEBVTT
+
+00:00.400 --> 00:02.200
+<v Ada>The Analytical Engine weaves
+algebraical patterns,
+
+00:02.200 --> 00:04.000
+<v Ada>just as the Jacquard loom weaves flowers &amp; leaves.
+
+00:04.600 --> 00:06.900
+<v Charles>I wish to God these calculations had been executed by steam.
+"""
+
+
+@dataclass
+class Studio:
+    """A store with one revision of one narration, which tests change as they like."""
+
+    store: LocalStore
+    narration: str = "engine"
+    revision: str = "5e1f00d5ca1ab1e0"
+    files: dict[str, DeliveredFile] = field(default_factory=dict)
+    facts: PageFacts = field(
+        default_factory=lambda: PageFacts(title="Notes", voices=["ada"], seconds=8.0, engine="draft")
+    )
+    signer: LinkSigner = field(default_factory=lambda: LinkSigner([KEY]))
+
+    def add(self, name: str, content: bytes, media_type: str | None = None) -> DeliveredFile:
+        key = f"narrations/{self.narration}/{self.revision}/{len(self.files)}.bin"
+        self.store.put_bytes(key, content)
+        digest = hashlib.sha256(content).hexdigest()
+        self.files[name] = DeliveredFile(name, key, len(content), digest, media_type or media_type_of(name))
+        return self.files[name]
+
+    def path(self, name: str) -> Path:
+        return self.store.root / self.files[name].key
+
+    def token(self, file: str = "*", **options) -> str:
+        return self.signer.sign(self.narration, self.revision, file, **{"now": NOW, **options})
+
+    def files_of(self, narration: str, revision: str) -> list[DeliveredFile]:
+        if (narration, revision) != (self.narration, self.revision):
+            raise NotFoundError("no such revision", file=narration)
+        return list(self.files.values())
+
+    def page_facts(self, narration: str, revision: str) -> PageFacts:
+        self.files_of(narration, revision)
+        return self.facts
+
+    def app(self, **options):
+        parts = {"store": self.store, "signer": self.signer, "files_of": self.files_of, "page_facts": self.page_facts}
+        return create_app(**{"now": lambda: NOW, **parts, **options})
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    """Files that are no real audio: bytes are bytes to the service."""
+    made = Studio(LocalStore(tmp_path / "studio"))
+    made.add("engine.flac", bytes(range(256)) * 4096)  # four blocks of the service
+    made.add("engine.mp3", b"ID3" + bytes(1000))
+    made.add("engine.vtt", VTT.encode())
+    made.add("engine.srt", "1\n00:00:00,400 --> 00:00:02,200\nÄther\n".encode())
+    made.add("engine.csv", b"word,start,end\n")
+    made.add("engine.json", b"{}")
+    return made
+
+
+@pytest.fixture
+def playable(tmp_path: Path) -> Studio:
+    """A revision that a browser can play."""
+    import io
+
+    import numpy as np
+    import soundfile
+
+    made = Studio(LocalStore(tmp_path / "studio"))
+    rate, seconds = 24_000, 8
+    time = np.arange(rate * seconds) / rate
+    tone = (0.2 * np.sin(2 * np.pi * 220 * time) * (0.5 + 0.5 * np.sin(2 * np.pi * 3 * time))).astype("float32")
+    for name, kind, subtype in (("engine.mp3", "MP3", None), ("engine.flac", "FLAC", "PCM_16")):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, tone, rate, format=kind, subtype=subtype)
+        made.add(name, buffer.getvalue())
+    made.add("engine.vtt", VTT.encode())
+    made.add("engine.srt", b"1\n00:00:00,400 --> 00:00:02,200\nThe Analytical Engine\n")
+    made.add("engine.words.csv", b"word,start,end\n" * 400)
+    made.facts = PageFacts(
+        title="Notes on the Analytical Engine",
+        author="Ada Lovelace",
+        voices=["Ada", "Charles"],
+        seconds=8.0,
+        engine="draft",
+        created=datetime(2026, 5, 4, tzinfo=timezone.utc),
+        chapters=[PageChapter("The loom", 0.0), PageChapter("By steam", 4.6)],
+    )
+    return made
