@@ -125,11 +125,11 @@ def record(recording: Recording, dry: np.ndarray) -> np.ndarray:
     room *= 0.12 / np.sqrt(np.sum(room**2))
     room[0] = 1
     wet = scipy.signal.fftconvolve(dry, room)[: dry.size]
-    wet = scipy.signal.sosfilt(scipy.signal.butter(2, 75, "highpass", fs=rate, output="sos"), wet)
+    wet = np.asarray(scipy.signal.sosfilt(scipy.signal.butter(2, 75, "highpass", fs=rate, output="sos"), wet))
     speaking = np.abs(dry) > 0.005
     wet *= 10 ** (SPEECH_DBFS / 20) / np.sqrt(np.mean(wet[speaking] ** 2))
     # Room tone: white noise through a one-pole low-pass is about as dull as a quiet room.
-    tone = scipy.signal.lfilter([1], [1, -0.9], noise.normal(size=dry.size))
+    tone = np.asarray(scipy.signal.lfilter([1], [1, -0.9], noise.normal(size=dry.size)))
     tone *= 10 ** (ROOM_DBFS / 20) / np.sqrt(np.mean(tone**2))
     return wet + tone
 

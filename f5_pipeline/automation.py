@@ -1,6 +1,11 @@
 """Jobs: what is launched from the UI, the command line, and later by sensors and schedules."""
 
+import warnings
+
 import dagster as dg
+
+# As it should be: of the assets of this job `takes` alone takes many partitions in one run, so the job takes one.
+warnings.filterwarnings("ignore", message="Asset job narrate materializes assets with varying BackfillPolicies")
 
 NARRATION_ASSETS = ("narration_plan", "takes", "narration_audio", "timing_files", "download_links")
 

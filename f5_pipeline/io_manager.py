@@ -4,8 +4,6 @@ What assets hand each other are small records (pydantic models) that point to th
 assets put into the store themselves: audio is never held in memory here, nor pickled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from f5_pipeline.assets.told import failures, picture, seconds, table
+from f5_pipeline.assets.told import failures, partition_check, picture, seconds, table
 from f5_pipeline.partitions import NARRATIONS
 from f5_pipeline.resources import StoreResource
 from f5_pipeline.studio.production import make_audio
@@ -15,12 +15,7 @@ from f5_pipeline.studio.records import Plan, Takes
     kinds={"python"},
     code_version="1",
     check_specs=[
-        dg.AssetCheckSpec(
-            "mastered",
-            asset="narration_audio",
-            description="loudness and true peak are what was asked for",
-            partitions_def=NARRATIONS,
-        )
+        partition_check("mastered", "narration_audio", "loudness and true peak are what was asked for", NARRATIONS)
     ],
 )
 def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, takes: Takes):
@@ -72,7 +67,6 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
     yield dg.AssetCheckResult(
         check_name="mastered",
         asset_key="narration_audio",
-        partition_key=narration,
         passed=loud and peak,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"asked for {asked.loudness:g} LUFS and at most {asked.peak:g} dBTP"

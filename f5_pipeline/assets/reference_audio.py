@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from f5_pipeline.assets.told import failures, markdown_text, picture
+from f5_pipeline.assets.told import failures, markdown_text, partition_check, picture
 from f5_pipeline.partitions import VOICES
 from f5_pipeline.resources import StoreResource
 from f5_pipeline.studio.voices import make_reference
@@ -23,10 +23,7 @@ CHECKS = {
     kinds={"python"},
     code_version="1",
     deps=["voice_recording"],
-    check_specs=[
-        dg.AssetCheckSpec(name, asset="reference_audio", description=text, partitions_def=VOICES)
-        for name, text in CHECKS.items()
-    ],
+    check_specs=[partition_check(name, "reference_audio", text, VOICES) for name, text in CHECKS.items()],
 )
 def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
     """The part of a voice's recording and transcript that F5 is conditioned on, a partition a voice.
@@ -65,5 +62,4 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
             severity=dg.AssetCheckSeverity.ERROR if one.severity == "error" else dg.AssetCheckSeverity.WARN,
             description=one.description,
             metadata={"value": one.value, "bounds": str(one.bounds)},
-            partition_key=name,
         )

@@ -1,7 +1,5 @@
 """From plans to takes: the one asset that handles many narrations in one run, so that an engine loads once."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 

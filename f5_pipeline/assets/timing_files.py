@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from f5_pipeline.assets.told import failures, markdown_text, seconds
+from f5_pipeline.assets.told import failures, markdown_text, partition_check, seconds
 from f5_pipeline.partitions import NARRATIONS
 from f5_pipeline.resources import StoreResource
 from f5_pipeline.studio.production import make_timings
@@ -16,11 +16,11 @@ from f5_pipeline.studio.timing_check import check_timings
     kinds={"csv", "json"},
     code_version="1",
     check_specs=[
-        dg.AssetCheckSpec(
+        partition_check(
             "every_word_once",
-            asset="timing_files",
-            description="every word of the script occurs once, in order, with start < end, within the audio",
-            partitions_def=NARRATIONS,
+            "timing_files",
+            "every word of the script occurs once, in order, with start < end, within the audio",
+            NARRATIONS,
         )
     ],
 )
@@ -53,7 +53,6 @@ def timing_files(context: dg.AssetExecutionContext, store: StoreResource, narrat
     yield dg.AssetCheckResult(
         check_name="every_word_once",
         asset_key="timing_files",
-        partition_key=context.partition_key,
         passed=check.fault is None,
         severity=dg.AssetCheckSeverity.ERROR,
         description=check.fault or f"{check.words} words, all in order and within the audio",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -61,6 +62,8 @@ _PAGE_POLICY = (
 # would have no origin, and could not load it.)
 _INLINE_POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _DOWNLOAD_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _CLAIM = "f5_pipeline.claim"
 _FILE = "f5_pipeline.file"
@@ -278,7 +281,11 @@ class _Guard:
             await send(message)
 
         try:
-            await self.app(scope, receive, guarded)
+            if not _CONTROL.search(scope["path"]):
+                await self.app(scope, receive, guarded)
+            else:  # part of no address here, and not expected everywhere below
+                response = await _on_http_error(Request(scope), HTTPException(404))
+                await response(scope, receive, guarded)
         except Exception as error:
             if status:
                 # Half an answer cannot be taken back: the server cuts the connection, and the client sees it.

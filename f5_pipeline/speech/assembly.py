@@ -46,9 +46,7 @@ class AssemblySettings(BaseModel):
     crossfade: float = Field(default=0.02, ge=0, le=0.2, description="equal-power crossfade where chunks touch, s")
     loudness: float = Field(default=-19.0, le=0, description="integrated loudness aimed at, LUFS (mono podcast: -19)")
     peak: float = Field(default=-1.0, le=0, description="highest true peak allowed, dBTP")
-    margin: float = Field(
-        default=0.03, ge=0, le=0.5, description="kept of a take around its speech at a pause, s"
-    )
+    margin: float = Field(default=0.03, ge=0, le=0.5, description="kept of a take around its speech at a pause, s")
     joint: float = Field(default=0.06, ge=0, le=0.5, description="the same where chunks touch, s")
 
 

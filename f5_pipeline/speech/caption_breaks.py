@@ -27,7 +27,7 @@ _LINKS = {
     "during except for from in inside into like near of off on onto out over past since through to toward "
     "towards under until up upon with within without",
     "de": "und oder aber denn sondern weil obwohl während wenn als dass ob wie wo der die das welcher welche welches "
-    "ab an auf aus außer bei bis durch entlang für gegen hinter in im ins mit nach neben ohne seit trotz über "
+    "ab an auf aus außer bei bis durch für gegen hinter in im ins mit nach neben ohne seit trotz über "
     "um unter von vom vor wegen zu zum zur zwischen",
     "fr": "et ou mais donc or ni car que qui quand lorsque puisque quoique si comme où dont à au aux après avant "
     "avec chez contre dans de des du depuis derrière dès devant durant en entre envers jusque malgré par parmi "

@@ -386,8 +386,8 @@ def _printable(character: str) -> str:
 def write_srt(cues: Iterable[Cue], out: TextIO) -> int:
     """Write SubRip; returns the number of cues. `out` is UTF-8 without a byte order mark, newline="\\n".
 
-    SubRip has no escapes, but players take "<b", "{\\" and "-->" for markup: there a zero width space keeps the
-    characters apart, so that they are shown.
+    SubRip has no escapes, and players take "<b", "{\\\\" and "-->" for markup: there a zero width space keeps the
+    characters apart, so that they are shown. (Players built on libass hide what stands in braces all the same.)
     """
     count = 0
     for count, cue in enumerate(cues, 1):  # noqa: B007

@@ -226,7 +226,7 @@ def _counted(words: str, number: Number, data: Language) -> str:
     """The number as it stands before a noun: German "eins" becomes "ein", Spanish "uno" becomes "un"."""
     shortened = {"de": ("eins", "ein"), "es": ("uno", "un")}.get(data.code)
     if shortened and not number.fraction and words.endswith(shortened[0]):
-        return words[: -len(shortened[0])] + shortened[1]
+        return (words[: -len(shortened[0])] + shortened[1]).replace("veintiun", "veintiún")
     return words
 
 

@@ -187,6 +187,11 @@ _EN = Language(
     numbered=_words(
         "chapter part book volume act scene section article appendix war phase type figure table level bowl"
     ),
+    acronyms=_words(
+        "FBI CIA USA US UK EU UN CEO CFO CTO COO API AI UFO USB URL IBM BBC CNN NBC ABC CBS DNA RNA ATM DIY EPA FAQ GPA "
+        "ICU IPO IQ IRS ISO MBA NBA NGO ID UI UX OS IP ER VIP HIV AOL SUV ETA EKG ECG IOU LA"
+    ),
+    scales=_words("hundred thousand million billion trillion"),
     split_fix=_words(
         "approx no nos fig figs vol pp ca cf gen col lt sgt capt maj gov sen rep rev hon pres mt messrs al"
     ),

@@ -150,7 +150,7 @@ def waveform_png(
             (peaks.low[value], peaks.high[value], _CLIPPED if clipped[value] else _PEAK),
             (-peaks.rms[value], peaks.rms[value], _BODY),
         ):
-            top, bottom = middle - high * gain * reach, middle - low * gain * reach
+            top, bottom = (float(middle - edge * gain * reach) for edge in (high, low))
             if bottom - top >= 1:
                 draw.rectangle([x[0], top, x[1], bottom], fill=colour)
 

@@ -11,7 +11,6 @@ from f5_pipeline.speech.characters import kinds, without_pictures
 
 MAX_WORD = 48
 """Characters of the longest token kept whole; longer ones (base64, a book without blanks) are cut into pieces."""
-_PIECE = 32
 
 _OPENING = frozenset("([{<«“‘„‚「『（《〈【〔［｛¿¡‹")
 _LONE_SYMBOL = re.compile("P*SP*")
@@ -144,16 +143,17 @@ def _clusters(token: str, kind: str) -> list[str]:
     return parts
 
 
-def halves(part: str) -> list[str]:
+def halves(part: str, longest: int = MAX_WORD) -> list[str]:
     """Cut an over-long token into pieces, after punctuation where there is some, never before a combining mark."""
     kind = kinds(part)
+    size = longest * 2 // 3
     pieces: list[str] = []
     start = 0
-    while len(part) - start > MAX_WORD:
-        window = kind[start + _PIECE // 2 : start + _PIECE]
+    while len(part) - start > longest:
+        window = kind[start + size // 2 : start + size]
         cut = max(window.rfind("P"), window.rfind("S"))
-        end = start + _PIECE // 2 + cut + 1 if cut >= 0 else start + _PIECE
-        while end < len(part) and kind[end] == "M" and end - start < MAX_WORD:
+        end = start + size // 2 + cut + 1 if cut >= 0 else start + size
+        while end < len(part) and kind[end] == "M" and end - start < longest:
             end += 1
         pieces.append(part[start:end])
         start = end

@@ -149,7 +149,16 @@ def test_an_empty_file(studio, client):
 
 
 @pytest.mark.parametrize(
-    "name", ["Grüße & mehr.mp3", "旅 の 歌.mp3", "100% 'true'; x=\"y\".mp3", "😀+.mp3", "..mp3", "-rf"]
+    "name",
+    [
+        "Grüße & mehr.mp3",
+        "旅 の 歌.mp3",
+        "100% 'true'; x=\"y\".mp3",
+        "👨‍👩‍👧+.mp3",
+        "a\u3000b\u00a0.mp3",
+        "..mp3",
+        "-rf",
+    ],
 )
 def test_names_of_any_script(studio, client, name):
     from f5_pipeline.gateway.tokens import file_url
@@ -387,7 +396,7 @@ def test_log_lines_tell_what_was_served_and_hold_no_token(studio, client, caplog
     caplog.set_level(logging.DEBUG)
     good, gone = studio.token(), studio.token(lifetime=timedelta(seconds=5), now=NOW - 5)
     client.get(f"/d/{good}/engine.mp3", headers={"range": "bytes=0-9"})
-    client.get(f"/d/{good}/no%0Dsuch.mp3")
+    client.get(f"/d/{good}/no%22such.mp3")
     client.get(f"/d/{gone}/engine.mp3")
     client.get("/d/forged/engine.mp3")
     client.get(f"/n/{good}/")

@@ -2,6 +2,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +165,7 @@ def test_speech_that_fills_its_take_is_not_overlapped(tmp_path: Path):
     parts = [make_part(i, ["word"], pause="none", lead=0.0, trail=0.0) for i in range(5)]
     result = assemble(parts, tmp_path, AssemblySettings(crossfade=0.1), formats=[])
     chunks = placed(result)
-    assert [b.start - a.end for a, b in zip(chunks, chunks[1:], strict=False)] == pytest.approx([0.0] * 4, abs=2e-6)
+    assert [b.start - a.end for a, b in pairwise(chunks)] == pytest.approx([0.0] * 4, abs=2e-6)
 
 
 def test_equal_power_keeps_the_level_of_a_crossfade(tmp_path: Path):
