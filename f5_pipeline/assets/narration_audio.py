@@ -25,7 +25,7 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
     the parts are joined by a short equal-power crossfade. One linear gain brings the whole to its loudness, never above the
     peak. What is delivered is named by its revision, a hash of takes and settings, and never changed.
     """
-    from f5_pipeline.speech.waveform import waveform_png
+    from f5_pipeline.speech.waveform import thumbnail_png, waveform_png
 
     narration = context.partition_key
     with failures():
@@ -38,12 +38,13 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
         audio = make_audio(opened, narration_plan, takes)
         master = audio.files[0]
         with opened.fetch(master.key) as path:
-            waveform = waveform_png(path)
+            thumbnail, waveform = thumbnail_png(path), waveform_png(path)
     yield dg.Output(
         audio,
         data_version=dg.DataVersion(audio.revision),
         metadata={
-            "waveform": picture(waveform, "waveform"),
+            "waveform": picture(thumbnail, "waveform"),
+            "waveform_in_detail": picture(waveform, "waveform"),
             "title": audio.title,
             "engine": f"{audio.engine}: {audio.engine_note}",
             "length": seconds(audio.seconds),
@@ -51,8 +52,12 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
             "words": audio.words,
             "loudness_lufs": _number(audio.loudness_lufs),
             "true_peak_dbtp": _number(audio.true_peak_dbtp),
-            "gain_db": audio.gain_db,
-            "chapters": table([{"start": seconds(one.start), "title": one.title} for one in audio.chapters]),
+            "gain_db": round(audio.gain_db, 2),
+            **(
+                {"chapters": table([{"start": seconds(one.start), "title": one.title} for one in audio.chapters])}
+                if audio.chapters
+                else {}
+            ),
             "files": table(
                 [{"name": one.name, "MB": round(one.size / 1e6, 2), "sha256": one.sha256[:16]} for one in audio.files]
             ),

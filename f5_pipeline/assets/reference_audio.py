@@ -13,7 +13,8 @@ CHECKS = {
     "level": "loud enough to be heard above the noise, not pressed against full scale",
     "noise_floor": "the quiet parts are quiet",
     "silence_share": "mostly speech",
-    "speaking_rate": "the text fits the time it takes: a wrong transcript is caught here",
+    "transcript_length": "as many syllables in the text as are heard: a wrong transcript is caught here",
+    "speaking_rate": "the text fits the time it takes",
 }
 
 
@@ -33,7 +34,7 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
     and sound always say the same, which is what keeps F5 from garbling.
     """
     from f5_pipeline.speech.reference import check_reference
-    from f5_pipeline.speech.waveform import waveform_png
+    from f5_pipeline.speech.waveform import thumbnail_png, waveform_png
 
     name = context.partition_key
     with failures():
@@ -42,7 +43,8 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
         clip,
         data_version=dg.DataVersion(clip.sha256),
         metadata={
-            "waveform": picture(waveform_png(reference.samples), "waveform"),
+            "waveform": picture(thumbnail_png(reference.samples), "waveform"),
+            "waveform_in_detail": picture(waveform_png(reference.samples), "waveform"),
             "transcript": dg.MetadataValue.md(markdown_text(clip.text)),
             "language": clip.language,
             "seconds": clip.seconds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import complain, print_json, print_table, say
+from f5_pipeline.cli.output import complain, print_json, say
 from f5_pipeline.cli.session import open_session
 
 
@@ -41,5 +41,6 @@ def links(narration: str, fresh: bool, as_json: bool) -> None:
         if as_json:
             print_json(known.model_dump())
             return
-        print_table(("file", "link"), [("listen", known.page), *known.files.items()])
+        for name, url in [("listen", known.page), *known.files.items()]:
+            click.echo(f"{name}\t{url}")
         say(f"until {known.expires}; served by: f5-pipeline up (or serve)")

@@ -69,7 +69,7 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
         ],
         "download service": [sys.executable, "-m", "f5_pipeline", "serve"],
     }
-    say(f"Dagster's UI: http://{settings.host}:{settings.ui_port}")
+    say(f"Dagster's UI: http://{settings.host}:{settings.ui_port}; Ctrl-C stops it")
     raise click.exceptions.Exit(supervise(services))
 
 

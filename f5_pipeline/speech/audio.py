@@ -239,7 +239,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         missing = _missing_bytes(path, head, size)
         if missing:
             raise InputError(
-                f"the recording is cut off: {missing} bytes of its audio are missing",
+                f"the recording is cut off: at least {missing} bytes of its audio are missing",
                 file=path.name,
                 mend="Copy, record or export it again.",
             )
@@ -253,7 +253,9 @@ def _libsndfile(error: Exception) -> str:
 
 
 def _missing_bytes(path: Path, head: bytes, size: int) -> int:
-    """Bytes by which a WAV or AIFF file ends before its audio does; libsndfile shortens such files without a word."""
+    """Bytes by which a WAV, AIFF or Ogg file ends before its audio does; libsndfile shortens them without a word."""
+    if head[:4] == b"OggS":
+        return _missing_of_page(path, size)
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         order, wanted = "<", b"data"
     elif head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
@@ -272,6 +274,21 @@ def _missing_bytes(path: Path, head: bytes, size: int) -> int:
                 return max(0, position + 8 + length - size)
             position += 8 + length + (length & 1)
     return 0
+
+
+def _missing_of_page(path: Path, size: int) -> int:
+    """Bytes that the last page of an Ogg file lacks (RFC 3533: 27 bytes, a table of lengths, the segments)."""
+    with path.open("rb") as raw:
+        raw.seek(max(0, size - 70_000))  # a page has 65,307 bytes at most
+        end = raw.read()
+    start = end.rfind(b"OggS")
+    if start < 0:
+        return 0
+    page = end[start:]
+    table = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    if len(page) <= 26 or len(table) < page[26]:
+        return 1
+    return max(0, 27 + len(table) + sum(table) - len(page))
 
 
 class _Downmix:
@@ -443,6 +460,27 @@ def speech_bounds(
     bounds = loud_bounds(frame_levels(samples, rate), threshold)
     hop = round(rate * HOP) / rate
     return None if bounds is None else (bounds[0] * hop, min(bounds[1] * hop, len(samples) / rate))
+
+
+def count_syllable_nuclei(samples: np.ndarray, rate: int = SAMPLE_RATE) -> int:
+    """Syllables heard in mono speech: peaks of the level between 250 and 2500 Hz, 2 dB above the dips beside them.
+
+    After de Jong and Wempe, "Praat script to detect syllable nuclei and measure speech rate automatically", Behavior
+    Research Methods 41 (2009): no language and no transcript is needed, and the pace does not matter.
+    """
+    import numpy as np
+    from scipy.signal import butter, find_peaks, sosfiltfilt
+
+    size = round(rate * HOP)
+    if len(samples) < 10 * size:
+        return 0
+    band = sosfiltfilt(butter(2, [250, 2500], "bandpass", fs=rate, output="sos"), samples)
+    power = np.square(band[: len(band) // size * size]).reshape(-1, size).mean(axis=1)
+    window = np.hanning(9)
+    level = 10 * np.log10(np.convolve(power, window / window.sum(), "same") + 1e-12)
+    # 28 dB below the loudest: what is weaker is breath, room or a consonant.
+    found, _ = find_peaks(level, prominence=2.0, distance=8, height=float(level.max()) - 28.0)
+    return len(found)
 
 
 def loud_bounds(dbfs: np.ndarray, threshold: float | None = None) -> tuple[int, int] | None:

@@ -308,6 +308,9 @@ class DraftEngine:
             if not finished:
                 self._workers.end_idle()
 
+    def check_language(self, language: str) -> None:
+        espeak_voice(language)
+
     def close(self) -> None:
         """End the worker processes. The engine starts new ones should it be asked to speak again."""
         self._workers.end_idle()

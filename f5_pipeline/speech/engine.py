@@ -90,6 +90,10 @@ class Engine(Protocol):
         """Everything but text, language, speed and attempt that decides how `voice` sounds: goes into take keys."""
         ...
 
+    def check_language(self, language: str) -> None:
+        """Raise InputError, with the nearest tags that it knows, where the engine cannot speak a language."""
+        ...
+
     def speak(
         self, requests: Iterable[Request], *, cancelled: Callable[[], bool] = lambda: False
     ) -> Iterator[Speech | Failed]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from f5_pipeline.speech.languages import Currency, Language
+from f5_pipeline.speech.languages import Currency, Language, word_set
 from f5_pipeline.speech.numerals import Number, digits_words, integer_words, number_words, parse_number
 from f5_pipeline.speech.reading import Part
 
@@ -26,14 +26,22 @@ _SIGNED = re.compile(rf"([-−–+~±≈<>≤≥#§]*)({_NUM})([^\d\s]*)")
 _VULGAR = re.compile(r"(\d*)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])")
 _SUPERSCRIPT = re.compile(r"(.*?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _BLANKS = re.compile(r"(?<=[\d€$£¥₹₽]) (?=[\d€$£¥₹₽])")  # 1 000 000, 3,50 €
-_SCALE_LETTERS = {"k": "thousand", "K": "thousand", "M": "million", "m": "million", "bn": "billion", "B": "billion", "tn": "trillion"}
+_SCALE_LETTERS = {
+    "k": "thousand",
+    "K": "thousand",
+    "M": "million",
+    "m": "million",
+    "bn": "billion",
+    "B": "billion",
+    "tn": "trillion",
+}
 _EN_FRACTIONS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
-_YEAR_BEFORE = frozenset(
-    "in since from until till by of before after circa c around about during year early late mid spring summer autumn fall "
-    "winter copyright im jahr jahre seit von bis ab en année depuis año desde nel dal anno em ano в году с до sinds jaar w roku"
-    .split()
+_YEAR_BEFORE = word_set(
+    "in since from until till by of before after circa c around about during year early late mid spring "
+    "summer autumn fall winter copyright im jahr jahre seit von bis ab en année depuis año desde nel dal "
+    "anno em ano в году с до sinds jaar w roku"
 )
-_OBLIQUE = frozenset("am vom dem den zum beim seit bis ab im des".split())
+_OBLIQUE = frozenset(["am", "vom", "dem", "den", "zum", "beim", "seit", "bis", "ab", "im", "des"])
 
 
 def read_figures(parts: list[Part], index: int, data: Language) -> None:
@@ -56,7 +64,11 @@ def read_figures(parts: list[Part], index: int, data: Language) -> None:
 
 def _ascii_digits(text: str) -> str:
     """Decimal digits of every script as ASCII ones."""
-    return text if text.isascii() else "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
+    return (
+        text
+        if text.isascii()
+        else "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
+    )
 
 
 def _date(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
@@ -82,7 +94,9 @@ def _date(text: str, part: Part, before: Part | None, after: Part | None, data: 
         return False
     name = data.months[month - 1]
     if data.code == "en":
-        part.say(f"{name} {day_words}, {year_words}" if not data.day_first else f"the {day_words} of {name}, {year_words}")
+        part.say(
+            f"{name} {day_words}, {year_words}" if not data.day_first else f"the {day_words} of {name}, {year_words}"
+        )
     elif data.code in ("es", "pt"):
         part.say(f"{day_words} de {name} de {year_words}")
     else:
@@ -107,7 +121,7 @@ def _clock(text: str, part: Part, before: Part | None, after: Part | None, data:
         part.say(f"{number_words(int(match[1]), 'en')} {match[2][0].upper()} M", stop="." in match[2])
         return True
     match = _CLOCK.fullmatch(text)
-    if not match or not data.time[0] and data.code != "en":
+    if not match or (not data.time[0] and data.code != "en"):
         return False
     if "." in text.split(match[2])[0] and not match[4]:
         return False  # 3.45 is a number
@@ -154,8 +168,11 @@ def _russian_gender(text: str) -> str:
 
 
 def _is_month(part: Part | None, data: Language) -> bool:
-    return part is not None and bool(part.core) and part.key in data.month_abbreviations and (
-        part.capital or data.code not in ("en", "de")
+    return (
+        part is not None
+        and bool(part.core)
+        and part.key in data.month_abbreviations
+        and (part.capital or data.code not in ("en", "de"))
     )
 
 
@@ -249,7 +266,10 @@ def _vulgar(text: str, part: Part, before: Part | None, after: Part | None, data
 
 
 def _en_fraction(top: int, bottom: int) -> str:
-    one, many = _EN_FRACTIONS.get(bottom) or (number_words(bottom, "en", "ordinal"), f"{number_words(bottom, 'en', 'ordinal')}s")
+    one, many = _EN_FRACTIONS.get(bottom) or (
+        number_words(bottom, "en", "ordinal"),
+        f"{number_words(bottom, 'en', 'ordinal')}s",
+    )
     return f"{number_words(top, 'en')} {one if top == 1 else many}"
 
 
@@ -258,12 +278,17 @@ def _range(text: str, data: Language) -> str | None:
     if not match or not data.to:
         return None
     sign, low, second_sign, high, suffix = match.groups()
-    if (suffix and suffix not in data.units and suffix not in data.currencies) or (low.isdigit() and len(low) + len(high) >= 7 and len(low) != len(high)):
+    if (suffix and suffix not in data.units and suffix not in data.currencies) or (
+        low.isdigit() and len(low) + len(high) >= 7 and len(low) != len(high)
+    ):
         return None
     first, second = parse_number(low, data), parse_number(high, data)
     if first is None or second is None or max(len(first.whole), len(second.whole)) > 6:
         return None
-    years = all(len(item.whole) == 4 and item.whole[0] in "12" and not item.fraction for item in (first, second)) and low.isdigit()
+    years = (
+        all(len(item.whole) == 4 and item.whole[0] in "12" and not item.fraction for item in (first, second))
+        and low.isdigit()
+    )
     if years or (len(low) == 4 and low.isdigit() and len(high) == 2 and not suffix and not sign):
         words = [integer_words(low, data, "year"), integer_words(high, data, "year" if years else "cardinal")]
     else:
@@ -285,13 +310,27 @@ def _fraction(text: str, data: Language) -> str | None:
     top, bottom = int(match[1]), int(match[2])
     if 0 < top < bottom <= 20:
         return _en_fraction(top, bottom)
-    return f"{number_words(top, 'en')} {number_words(bottom, 'en')}" if text == "24/7" else f"{number_words(top, 'en')} over {number_words(bottom, 'en')}"
+    return (
+        f"{number_words(top, 'en')} {number_words(bottom, 'en')}"
+        if text == "24/7"
+        else f"{number_words(top, 'en')} over {number_words(bottom, 'en')}"
+    )
 
 
 def _phone(text: str, data: Language) -> str | None:
-    if not _PHONE.fullmatch(text) or parse_number(text, data) is not None or not 7 <= sum(char.isdigit() for char in text) <= 15 or "/" in text:
+    if (
+        not _PHONE.fullmatch(text)
+        or parse_number(text, data) is not None
+        or not 7 <= sum(char.isdigit() for char in text) <= 15
+        or "/" in text
+    ):
         return None
-    if "." in text and "-" not in text and not text.startswith("+") and any(len(group) > 3 for group in text.split(".")[:-1]):
+    if (
+        "." in text
+        and "-" not in text
+        and not text.startswith("+")
+        and any(len(group) > 3 for group in text.split(".")[:-1])
+    ):
         return None
     if _VERSION.fullmatch(text) and text.count(".") >= 3:
         return None
@@ -347,17 +386,19 @@ def _front(sign: str, data: Language) -> str:
     return f"{words}{'' if data.code == 'zh' else ' '}" if words else ""
 
 
-def _day_or_year(number: Number, figures: str, part: Part, before: Part | None, after: Part | None, data: Language) -> str | None:
+def _day_or_year(
+    number: Number, figures: str, part: Part, before: Part | None, after: Part | None, data: Language
+) -> str | None:
     """The day of a date, an ordinal with a full stop, or a year; None for a plain number."""
     if number.fraction or not figures.isdigit():
         return None
     value = int(figures) if len(figures) <= 4 else 0
-    if 1 <= value <= 31 and _is_month(after, data) and not part.trail.strip("."):
-        if words := _day(value, before, data):
-            part.bound = True
-            part.stop_belongs = True
-            english_day = data.code == "en" and not (before and before.key == "the")
-            return f"the {words} of" if english_day else f"{words} of" if data.code == "en" else words
+    near_month = 1 <= value <= 31 and _is_month(after, data) and not part.trail.strip(".")
+    if near_month and (words := _day(value, before, data)):
+        part.bound = part.stop_belongs = True
+        if data.code != "en":
+            return words
+        return f"{words} of" if before is not None and before.key == "the" else f"the {words} of"
     if data.code == "en" and 1 <= value <= 31 and _is_month(before, data):
         part.bound = part.trail == "," and after is not None and after.numeric
         return number_words(value, "en", "ordinal")

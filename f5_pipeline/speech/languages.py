@@ -29,7 +29,7 @@ class Language:
         code: language subtag, as num2words spells it where it differs from ours.
         decimal, thousands: the signs in numbers; `thousands` may be several characters, a blank among them.
         point: word for the decimal sign; `digitwise` reads the decimals digit by digit.
-        minus, to, times: words for a minus sign, a range and a multiplication sign.
+        minus, to: words for a minus sign and a range.
         symbols: sign -> word, for signs that stand alone, before or inside a word.
         abbreviations: lower case, without the final full stop -> reading; the full stop must be there.
         bare: the same for abbreviations that need no full stop.
@@ -60,7 +60,6 @@ class Language:
     digitwise: bool = False
     minus: str = ""
     to: str = ""
-    times: str = ""
     symbols: dict[str, str] = field(default_factory=dict)
     abbreviations: dict[str, str] = field(default_factory=dict)
     bare: dict[str, str] = field(default_factory=dict)
@@ -85,7 +84,8 @@ class Language:
     split_fix: frozenset[str] = frozenset()
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The words of `text`, parted by blanks."""
     return frozenset(text.split())
 
 
@@ -121,7 +121,6 @@ _EN = Language(
     digitwise=True,
     minus="minus",
     to="to",
-    times="times",
     symbols=_pairs(
         "&=and; %=percent; ‰=per mille; +=plus; ==equals; @=at; €=euros; $=dollars; £=pounds; ¥=yen; ₹=rupees; "
         "₽=rubles; °=degrees; ×=times; ÷=divided by; ±=plus or minus; §=section; ≈=approximately; <=less than; "
@@ -148,10 +147,13 @@ _EN = Language(
         "kg=kilogram/kilograms; g=gram/grams; mg=milligram/milligrams; t=ton/tons; l=liter/liters; L=liter/liters; "
         "ml=milliliter/milliliters; mL=milliliter/milliliters; km/h=kilometers per hour; mph=miles per hour; "
         "mi=mile/miles; ft=foot/feet; yd=yard/yards; lb=pound/pounds; lbs=pounds; oz=ounce/ounces; h=hour/hours; "
-        "hr=hour/hours; hrs=hours; min=minute/minutes; mins=minutes; sec=second/seconds; secs=seconds; s=second/seconds; "
+        "hr=hour/hours; hrs=hours; min=minute/minutes; mins=minutes; sec=second/seconds; secs=seconds; "
+        "s=second/seconds; "
         "ms=millisecond/milliseconds; Hz=hertz; kHz=kilohertz; MHz=megahertz; GHz=gigahertz; W=watt/watts; "
-        "kW=kilowatt/kilowatts; MW=megawatt/megawatts; kWh=kilowatt hour/kilowatt hours; V=volt/volts; KB=kilobyte/kilobytes; "
-        "kB=kilobyte/kilobytes; MB=megabyte/megabytes; GB=gigabyte/gigabytes; TB=terabyte/terabytes; dB=decibel/decibels; "
+        "kW=kilowatt/kilowatts; MW=megawatt/megawatts; kWh=kilowatt hour/kilowatt hours; V=volt/volts; "
+        "KB=kilobyte/kilobytes; "
+        "kB=kilobyte/kilobytes; MB=megabyte/megabytes; GB=gigabyte/gigabytes; TB=terabyte/terabytes; "
+        "dB=decibel/decibels; "
         "°C=degree Celsius/degrees Celsius; °F=degree Fahrenheit/degrees Fahrenheit; °=degree/degrees; "
         "m²=square meter/square meters; km²=square kilometer/square kilometers; m³=cubic meter/cubic meters; "
         "m/s=meters per second; px=pixels; %=percent"
@@ -166,13 +168,13 @@ _EN = Language(
         "₽": Currency("ruble", "rubles", "kopek", "kopeks"),
     },
     ordinal=r"(\d+(?:,\d{3})*)(?:st|nd|rd|th)",
-    conjunctions=_words(
+    conjunctions=word_set(
         "and but or nor so yet because although though while whereas since unless until if when where which who that "
         "whose before after then than as"
     ),
     day_first=False,
     day_ordinal=True,
-    caps_words=_words(
+    caps_words=word_set(
         "A I AN AS AT BE BY DO GO HE IF IN IS ME MY NO OF OH ON OR SO TO UP WE ALL AND ANY ARE BAD BIG BUT BUY "
         "CAN DAY DID FOR GET GOD GOT HAD HAS HER HEY HIM HIS HOT HOW ITS LET MAN MAY NEW NOT NOW OFF OLD ONE OUR OUT "
         "OWN RED RUN SAW SAY SEE SHE SIT THE TOO TOP TRY TWO USE WAR WAS WAY WHO WHY WIN WON WOW YES YET YOU SIX TEN "
@@ -180,19 +182,20 @@ _EN = Language(
         "FLY GUN HIT ICE JOB JOY KEY KID LAW LEG LIE LOT LOW MAD MOM DAD MIX NOR ODD PAY POP RAW ROW SAD SEA SKY SON "
         "SUN TAX TEA TIE WET"
     ),
-    spelled=_words(
+    spelled=word_set(
         "UCLA IEEE YMCA YWCA AARP NAACP ISBN HTTP HTTPS HTML USSR NCAA ESPN MSNBC CNBC ASPCA DHCP IMAP SMTP XHTML IUCN "
         "SEIU UNHCR ICBM IOOF UEFI USAF ACLU AOL ADHD OECD NSAID ISDN AAPL IKEV OEIS UAW IETF IANA IATA ICAO"
     ),
-    numbered=_words(
+    numbered=word_set(
         "chapter part book volume act scene section article appendix war phase type figure table level bowl"
     ),
-    acronyms=_words(
-        "FBI CIA USA US UK EU UN CEO CFO CTO COO API AI UFO USB URL IBM BBC CNN NBC ABC CBS DNA RNA ATM DIY EPA FAQ GPA "
+    acronyms=word_set(
+        "FBI CIA USA US UK EU UN CEO CFO CTO COO API AI UFO USB URL IBM BBC CNN NBC ABC CBS DNA RNA ATM DIY EPA FAQ "
+        "GPA "
         "ICU IPO IQ IRS ISO MBA NBA NGO ID UI UX OS IP ER VIP HIV AOL SUV ETA EKG ECG IOU LA"
     ),
-    scales=_words("hundred thousand million billion trillion"),
-    split_fix=_words(
+    scales=word_set("hundred thousand million billion trillion"),
+    split_fix=word_set(
         "approx no nos fig figs vol pp ca cf gen col lt sgt capt maj gov sen rep rev hon pres mt messrs al"
     ),
 )
@@ -209,7 +212,6 @@ _DE = Language(
     digitwise=True,
     minus="minus",
     to="bis",
-    times="mal",
     symbols=_pairs(
         "&=und; %=Prozent; ‰=Promille; +=plus; ==gleich; @=at; €=Euro; $=Dollar; £=Pfund; ¥=Yen; °=Grad; ×=mal; "
         "±=plus minus; §=Paragraf; ≈=ungefähr; <=kleiner als; >=größer als; ≤=höchstens; ≥=mindestens; #=Nummer"
@@ -239,7 +241,8 @@ _DE = Language(
     units=_units(
         "km=Kilometer; m=Meter; cm=Zentimeter; mm=Millimeter; kg=Kilogramm; g=Gramm; mg=Milligramm; t=Tonne/Tonnen; "
         "l=Liter; ml=Milliliter; km/h=Kilometer pro Stunde; h=Stunde/Stunden; min=Minute/Minuten; s=Sekunde/Sekunden; "
-        "°C=Grad Celsius; °=Grad; m²=Quadratmeter; km²=Quadratkilometer; %=Prozent; kW=Kilowatt; MB=Megabyte; GB=Gigabyte"
+        "°C=Grad Celsius; °=Grad; m²=Quadratmeter; km²=Quadratkilometer; %=Prozent; kW=Kilowatt; MB=Megabyte; "
+        "GB=Gigabyte"
     ),
     currencies={
         "€": Currency("Euro", "Euro", "Cent", "Cent"),
@@ -247,15 +250,15 @@ _DE = Language(
         "£": Currency("Pfund", "Pfund", "Penny", "Pence"),
         "¥": Currency("Yen", "Yen"),
     },
-    conjunctions=_words("und aber oder denn weil dass obwohl während wenn als damit sondern wo der die das"),
+    conjunctions=word_set("und aber oder denn weil dass obwohl während wenn als damit sondern wo der die das"),
     day_ordinal=True,
     time=("{h} Uhr {m}", "{h} Uhr"),
-    spelled=_words("LKWS PKWS"),
-    caps_words=_words("DAS DER DIE UND IST WIR ICH DU ER SIE ES WAS WER WIE NUR NIE JA EIN"),
-    numbered=_words("kapitel teil band akt buch weltkrieg"),
+    spelled=word_set("LKWS PKWS"),
+    caps_words=word_set("DAS DER DIE UND IST WIR ICH DU ER SIE ES WAS WER WIE NUR NIE JA EIN"),
+    numbered=word_set("kapitel teil band akt buch weltkrieg"),
     ordinal_stop=True,
-    scales=_words("tausend millionen million milliarden milliarde billionen"),
-    split_fix=_words("ca bzw vgl evtl ggf nr bd abb kap inkl hr fr str mio mrd z d u s tel"),
+    scales=word_set("tausend millionen million milliarden milliarde billionen"),
+    split_fix=word_set("ca bzw vgl evtl ggf nr bd abb kap inkl hr fr str mio mrd z d u s tel"),
 )
 
 _FR_MONTHS, _FR_SHORT = _months(
@@ -269,7 +272,6 @@ _FR = Language(
     point="virgule",
     minus="moins",
     to="à",
-    times="fois",
     symbols=_pairs(
         "&=et; %=pour cent; +=plus; ==égale; @=arobase; €=euros; $=dollars; £=livres; ¥=yens; °=degrés; ×=fois; "
         "<=inférieur à; >=supérieur à; #=numéro"
@@ -285,7 +287,8 @@ _FR = Language(
     units=_units(
         "km=kilomètre/kilomètres; m=mètre/mètres; cm=centimètre/centimètres; mm=millimètre/millimètres; "
         "kg=kilogramme/kilogrammes; g=gramme/grammes; l=litre/litres; ml=millilitre/millilitres; "
-        "km/h=kilomètres à l'heure; h=heure/heures; min=minute/minutes; s=seconde/secondes; °C=degré Celsius/degrés Celsius; "
+        "km/h=kilomètres à l'heure; h=heure/heures; min=minute/minutes; s=seconde/secondes; °C=degré Celsius/degrés "
+        "Celsius; "
         "°=degré/degrés; m²=mètre carré/mètres carrés; %=pour cent"
     ),
     currencies={
@@ -295,12 +298,12 @@ _FR = Language(
         "¥": Currency("yen", "yens"),
     },
     ordinal=r"(\d+)(?:er|re|ère|e|ème|ième|nd|nde)",
-    conjunctions=_words("et mais ou donc or ni car que qui quand lorsque parce puisque si comme dont où"),
+    conjunctions=word_set("et mais ou donc or ni car que qui quand lorsque parce puisque si comme dont où"),
     time=("{h} heures {m}", "{h} heures"),
-    caps_words=_words("LE LA LES UN UNE DE DU DES ET OU OUI NON PAS TU IL ON QUE QUI EST"),
-    numbered=_words("chapitre partie tome acte livre volume"),
-    scales=_words("mille millions million milliards milliard"),
-    split_fix=_words("m mm mme mlle mgr pr env p"),
+    caps_words=word_set("LE LA LES UN UNE DE DU DES ET OU OUI NON PAS TU IL ON QUE QUI EST"),
+    numbered=word_set("chapitre partie tome acte livre volume"),
+    scales=word_set("mille millions million milliards milliard"),
+    split_fix=word_set("m mm mme mlle mgr pr env p"),
 )
 
 _ES_MONTHS, _ES_SHORT = _months(
@@ -314,7 +317,6 @@ _ES = Language(
     point="coma",
     minus="menos",
     to="a",
-    times="por",
     symbols=_pairs(
         "&=y; %=por ciento; +=más; ==igual a; @=arroba; €=euros; $=dólares; £=libras; ¥=yenes; °=grados; ×=por; "
         "<=menor que; >=mayor que; #=número"
@@ -327,7 +329,8 @@ _ES = Language(
     month_abbreviations=_ES_SHORT,
     units=_units(
         "km=kilómetro/kilómetros; m=metro/metros; cm=centímetro/centímetros; mm=milímetro/milímetros; "
-        "kg=kilogramo/kilogramos; g=gramo/gramos; l=litro/litros; km/h=kilómetros por hora; h=hora/horas; min=minuto/minutos; "
+        "kg=kilogramo/kilogramos; g=gramo/gramos; l=litro/litros; km/h=kilómetros por hora; h=hora/horas; "
+        "min=minuto/minutos; "
         "s=segundo/segundos; °C=grado Celsius/grados Celsius; °=grado/grados; %=por ciento"
     ),
     currencies={
@@ -336,12 +339,12 @@ _ES = Language(
         "£": Currency("libra", "libras", "penique", "peniques"),
     },
     ordinal=r"(\d+)(?:º|ª|\.º|\.ª)",
-    conjunctions=_words("y e o u pero sino aunque porque que cuando donde mientras si como pues"),
+    conjunctions=word_set("y e o u pero sino aunque porque que cuando donde mientras si como pues"),
     time=("{h} {m}", "{h}"),
-    caps_words=_words("EL LA LOS LAS UN UNA DE DEL Y NO SI SÍ QUE ES TU YO"),
-    numbered=_words("capítulo parte tomo acto libro volumen"),
-    scales=_words("mil millones millón"),
-    split_fix=_words("sr sra srta dr dra aprox pág núm ud uds"),
+    caps_words=word_set("EL LA LOS LAS UN UNA DE DEL Y NO SI SÍ QUE ES TU YO"),
+    numbered=word_set("capítulo parte tomo acto libro volumen"),
+    scales=word_set("mil millones millón"),
+    split_fix=word_set("sr sra srta dr dra aprox pág núm ud uds"),
 )
 
 _IT_MONTHS, _IT_SHORT = _months(
@@ -355,9 +358,9 @@ _IT = Language(
     point="virgola",
     minus="meno",
     to="a",
-    times="per",
     symbols=_pairs(
-        "&=e; %=per cento; +=più; ==uguale; @=chiocciola; €=euro; $=dollari; £=sterline; ¥=yen; °=gradi; ×=per; #=numero"
+        "&=e; %=per cento; +=più; ==uguale; @=chiocciola; €=euro; $=dollari; £=sterline; ¥=yen; °=gradi; ×=per; "
+        "#=numero"
     ),
     abbreviations=_pairs("ecc=eccetera; es=esempio; ca=circa; avv=avvocato; ing=ingegnere"),
     bare=_pairs("sig=signor; dott=dottor; dr=dottor; prof=professor"),
@@ -375,12 +378,12 @@ _IT = Language(
         "£": Currency("sterlina", "sterline", "penny", "pence"),
     },
     ordinal=r"(\d+)[º°ª]",
-    conjunctions=_words("e ed o ma però che perché quando mentre se come dove anche quindi poiché"),
+    conjunctions=word_set("e ed o ma però che perché quando mentre se come dove anche quindi poiché"),
     time=("{h} e {m}", "{h}"),
-    caps_words=_words("IL LO LA I GLI LE UN UNA DI E NO SÌ SI CHE NON"),
-    numbered=_words("capitolo parte tomo atto libro volume"),
-    scales=_words("mila milioni milione miliardi miliardo"),
-    split_fix=_words("sig dott ecc pag avv ing"),
+    caps_words=word_set("IL LO LA I GLI LE UN UNA DI E NO SÌ SI CHE NON"),
+    numbered=word_set("capitolo parte tomo atto libro volume"),
+    scales=word_set("mila milioni milione miliardi miliardo"),
+    split_fix=word_set("sig dott ecc pag avv ing"),
 )
 
 _PT_MONTHS, _PT_SHORT = _months(
@@ -394,9 +397,9 @@ _PT = Language(
     point="vírgula",
     minus="menos",
     to="a",
-    times="vezes",
     symbols=_pairs(
-        "&=e; %=por cento; +=mais; ==igual a; @=arroba; €=euros; $=dólares; £=libras; ¥=ienes; °=graus; ×=vezes; #=número"
+        "&=e; %=por cento; +=mais; ==igual a; @=arroba; €=euros; $=dólares; £=libras; ¥=ienes; °=graus; ×=vezes; "
+        "#=número"
     ),
     abbreviations=_pairs("etc=et cetera; ex=exemplo; aprox=aproximadamente; p.ex=por exemplo; av=avenida"),
     bare=_pairs("sr=senhor; sra=senhora; dr=doutor; dra=doutora; prof=professor"),
@@ -416,12 +419,12 @@ _PT = Language(
         "£": Currency("libra", "libras", "péni", "pence"),
     },
     ordinal=r"(\d+)[ºª°]",
-    conjunctions=_words("e ou mas porém que porque quando enquanto se como onde pois embora"),
+    conjunctions=word_set("e ou mas porém que porque quando enquanto se como onde pois embora"),
     time=("{h} e {m}", "{h} horas"),
-    caps_words=_words("O A OS AS UM UMA DE DO DA E NÃO SIM QUE EU"),
-    numbered=_words("capítulo parte tomo ato livro volume"),
-    scales=_words("mil milhões milhão bilhões bilhão"),
-    split_fix=_words("sr sra dr dra aprox pág"),
+    caps_words=word_set("O A OS AS UM UMA DE DO DA E NÃO SIM QUE EU"),
+    numbered=word_set("capítulo parte tomo ato livro volume"),
+    scales=word_set("mil milhões milhão bilhões bilhão"),
+    split_fix=word_set("sr sra dr dra aprox pág"),
 )
 
 _RU_MONTHS, _RU_SHORT = _months(
@@ -434,7 +437,6 @@ _RU = Language(
     thousands=" ",
     minus="минус",
     to="—",
-    times="на",
     symbols=_pairs(
         "&=и; %=процентов; +=плюс; ==равно; €=евро; $=долларов; £=фунтов; ₽=рублей; °=градусов; №=номер; @=собака"
     ),
@@ -458,13 +460,13 @@ _RU = Language(
         "°C=градус Цельсия/градусов Цельсия; %=процент/процентов"
     ),
     ordinal=r"(\d+)-?(?:й|я|е|го|му|м|х)",
-    conjunctions=_words("и а но или что чтобы потому когда если хотя как где который которая которые пока"),
+    conjunctions=word_set("и а но или что чтобы потому когда если хотя как где который которая которые пока"),
     day_ordinal=True,
     time=("{h} {m}", "{h} часов"),
-    caps_words=_words("Я И В НЕ НА ОН МЫ ВЫ ДА НЕТ КАК ЧТО ЭТО ВСЕ"),
-    numbered=_words("глава часть том акт книга"),
-    scales=_words("тысяч миллион миллиона миллионов миллиарда миллиардов"),
-    split_fix=_words("т е см ср стр рис гл ул им проф св напр г"),
+    caps_words=word_set("Я И В НЕ НА ОН МЫ ВЫ ДА НЕТ КАК ЧТО ЭТО ВСЕ"),
+    numbered=word_set("глава часть том акт книга"),
+    scales=word_set("тысяч миллион миллиона миллионов миллиарда миллиардов"),
+    split_fix=word_set("т е см ср стр рис гл ул им проф св напр г"),
 )
 
 _NL_MONTHS, _NL_SHORT = _months(
@@ -479,17 +481,18 @@ _NL = Language(
     digitwise=True,
     minus="min",
     to="tot",
-    times="keer",
     symbols=_pairs("&=en; %=procent; +=plus; ==is; @=at; €=euro; $=dollar; £=pond; ¥=yen; °=graden; ×=keer; #=nummer"),
     abbreviations=_pairs(
-        "bijv=bijvoorbeeld; enz=enzovoort; ca=circa; etc=et cetera; m.a.w=met andere woorden; o.a=onder andere; d.w.z=dat wil zeggen"
+        "bijv=bijvoorbeeld; enz=enzovoort; ca=circa; etc=et cetera; m.a.w=met andere woorden; o.a=onder andere; "
+        "d.w.z=dat wil zeggen"
     ),
     bare=_pairs("dhr=de heer; mevr=mevrouw; dr=dokter; prof=professor"),
     before_number=_pairs("nr=nummer; blz=bladzijde; p=pagina; art=artikel"),
     months=_NL_MONTHS,
     month_abbreviations=_NL_SHORT,
     units=_units(
-        "km=kilometer; m=meter; cm=centimeter; mm=millimeter; kg=kilogram; g=gram; l=liter; km/h=kilometer per uur; h=uur; "
+        "km=kilometer; m=meter; cm=centimeter; mm=millimeter; kg=kilogram; g=gram; l=liter; km/h=kilometer per uur; "
+        "h=uur; "
         "min=minuut/minuten; s=seconde/seconden; °C=graden Celsius; °=graden; %=procent"
     ),
     currencies={
@@ -498,12 +501,12 @@ _NL = Language(
         "£": Currency("pond", "pond", "penny", "pence"),
     },
     ordinal=r"(\d+)(?:e|de|ste)",
-    conjunctions=_words("en maar of want omdat dat die wanneer terwijl hoewel als toen zodat"),
+    conjunctions=word_set("en maar of want omdat dat die wanneer terwijl hoewel als toen zodat"),
     time=("{h} uur {m}", "{h} uur"),
-    caps_words=_words("DE HET EEN EN IS JA NEE NIET WAT WIE IK JE WE"),
-    numbered=_words("hoofdstuk deel akte boek"),
-    scales=_words("duizend miljoen miljard"),
-    split_fix=_words("bijv enz ca dhr mevr blz nr"),
+    caps_words=word_set("DE HET EEN EN IS JA NEE NIET WAT WIE IK JE WE"),
+    numbered=word_set("hoofdstuk deel akte boek"),
+    scales=word_set("duizend miljoen miljard"),
+    split_fix=word_set("bijv enz ca dhr mevr blz nr"),
 )
 
 _PL_MONTHS, _PL_SHORT = _months(
@@ -517,27 +520,28 @@ _PL = Language(
     point="przecinek",
     minus="minus",
     to="do",
-    times="razy",
     symbols=_pairs(
         "&=i; %=procent; +=plus; ==równa się; @=małpa; €=euro; $=dolarów; £=funtów; °=stopni; ×=razy; #=numer"
     ),
     abbreviations=_pairs(
-        "np=na przykład; itd=i tak dalej; itp=i tym podobne; prof=profesor; ok=około; tzn=to znaczy; tzw=tak zwany; ul=ulica"
+        "np=na przykład; itd=i tak dalej; itp=i tym podobne; prof=profesor; ok=około; tzn=to znaczy; tzw=tak zwany; "
+        "ul=ulica"
     ),
     bare=_pairs("dr=doktor; mgr=magister"),
     before_number=_pairs("nr=numer; s=strona; str=strona; rys=rysunek; art=artykuł"),
     months=_PL_MONTHS,
     month_abbreviations=_PL_SHORT,
     units=_units(
-        "km=kilometr/kilometrów; m=metr/metrów; cm=centymetr/centymetrów; kg=kilogram/kilogramów; g=gram/gramów; l=litr/litrów; °C=stopni Celsjusza; %=procent"
+        "km=kilometr/kilometrów; m=metr/metrów; cm=centymetr/centymetrów; kg=kilogram/kilogramów; g=gram/gramów; "
+        "l=litr/litrów; °C=stopni Celsjusza; %=procent"
     ),
-    conjunctions=_words("i a ale lub albo oraz że żeby ponieważ gdy kiedy jeśli choć który która które"),
+    conjunctions=word_set("i a ale lub albo oraz że żeby ponieważ gdy kiedy jeśli choć który która które"),
     day_ordinal=True,
     time=("{h} {m}", "{h}"),
-    numbered=_words("rozdział część tom akt księga"),
+    numbered=word_set("rozdział część tom akt księga"),
     ordinal_stop=True,
-    scales=_words("tysięcy milion milionów miliarda miliardów"),
-    split_fix=_words("np itd itp tzn tzw ul prof ok"),
+    scales=word_set("tysięcy milion milionów miliarda miliardów"),
+    split_fix=word_set("np itd itp tzn tzw ul prof ok"),
 )
 
 _ZH = Language(
@@ -546,7 +550,6 @@ _ZH = Language(
     digitwise=True,
     minus="负",
     to="到",
-    times="乘",
     symbols=_pairs("&=和; %=百分之; +=加; ==等于; €=欧元; $=美元; £=英镑; ¥=元; °=度; ×=乘; @=艾特"),
     units=_units("km=公里; m=米; cm=厘米; mm=毫米; kg=公斤; g=克; km/h=公里每小时; °C=摄氏度; °=度"),
     currencies={
@@ -560,11 +563,13 @@ _ZH = Language(
 )
 
 _KNOWN = {item.code: item for item in (_EN, _DE, _FR, _ES, _IT, _PT, _RU, _NL, _PL, _ZH)}
-_DECIMAL_COMMA = _words(
-    "af az be bg bs ca cs cv da el eo et eu fi fo gl hr hu hy id is ka kk lb lt lv mk mn nb nn no ro sk sl sq sr sv tr uk vi"
+_DECIMAL_COMMA = word_set(
+    "af az be bg bs ca cs cv da el eo et eu fi fo gl hr hu hy id is ka kk lb lt lv mk mn nb nn no ro sk sl sq sr sv "
+    "tr uk vi"
 )
 _SPOKEN_POINT = _pairs(
-    "sv=komma; da=komma; no=komma; nb=komma; fi=pilkku; cs=celá; sk=celá; uk=кома; tr=virgül; id=koma; vi=phẩy; ro=virgulă; "
+    "sv=komma; da=komma; no=komma; nb=komma; fi=pilkku; cs=celá; sk=celá; uk=кома; tr=virgül; id=koma; vi=phẩy; "
+    "ro=virgulă; "
     "ca=coma; ja=点; ko=점; ar=فاصلة; he=נקודה; hu=egész; th=จุด"
 )
 _ENGLISH_MONTH_FIRST = ("en", "en-us", "en-ph")

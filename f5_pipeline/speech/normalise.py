@@ -15,7 +15,7 @@ from functools import lru_cache
 from f5_pipeline.speech.addresses import read_address
 from f5_pipeline.speech.characters import kinds
 from f5_pipeline.speech.figures import read_figures
-from f5_pipeline.speech.languages import Language, language_data
+from f5_pipeline.speech.languages import Language, language_data, word_set
 from f5_pipeline.speech.numerals import digits_words, number_words, parse_number, roman
 from f5_pipeline.speech.reading import Part, Reading
 from f5_pipeline.speech.spelling import read_letters, shouted
@@ -37,9 +37,9 @@ _DOTTED_LETTERS = re.compile(r"(?:[LU]M*P)+[LU]M*")
 _RUNS = re.compile(r"[LUMC]+(?:'[LUMC]+)*|[D]+|[N]+|S|P")
 _INNER_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _LONE_SYMBOLS = frozenset("&%‰+=€$£¥₹₽×÷±≈@°")
-_KINGS = frozenset(
-    "henry louis george edward elizabeth charles james william richard john paul pius benedict napoleon philip ivan alexander "
-    "nicholas frederick leo gregory catherine peter innocent clement urban mary".split()
+_KINGS = word_set(
+    "henry louis george edward elizabeth charles james william richard john paul pius benedict napoleon "
+    "philip ivan alexander nicholas frederick leo gregory catherine peter innocent clement urban mary"
 )
 _TITLELESS = frozenset({"vs", "phd", "млн", "млрд"})
 """Abbreviations without a full stop that need no name after them."""
@@ -140,10 +140,17 @@ def _abbreviation(part: Part, before: Part | None, after: Part | None, data: Lan
         return True
     if data.code == "en" and dotted and key in ("st", "dr"):
         after_street = before is not None and before.capital and not (after is not None and after.capital)
-        part.say(("Street" if key == "st" else "Drive") if after_street else "Saint" if key == "st" else "Doctor", stop=True)
+        part.say(
+            ("Street" if key == "st" else "Drive") if after_street else "Saint" if key == "st" else "Doctor", stop=True
+        )
         part.bound = not after_street
         return True
-    if key in data.before_number and after is not None and after.numeric and (dotted or not part.kind.isalpha() or "°" in key):
+    if (
+        key in data.before_number
+        and after is not None
+        and after.numeric
+        and (dotted or not part.kind.isalpha() or "°" in key)
+    ):
         part.say(_as_written(data.before_number[key], part), bound=True, stop=True)
         return True
     if key in data.before_name and dotted and part.capital and after is not None and after.capital:
@@ -174,7 +181,9 @@ def _month(part: Part, before: Part | None, after: Part | None, data: Language) 
     month = data.month_abbreviations.get(part.key)
     if month is None:
         return False
-    near = (after is not None and after.numeric and not part.trail.strip(".")) or (before is not None and before.numeric)
+    near = (after is not None and after.numeric and not part.trail.strip(".")) or (
+        before is not None and before.numeric
+    )
     if part.key == data.months[month].lower():
         part.bound = bool(near and after is not None and after.numeric)
         return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from f5_pipeline.speech.languages import Language
 
@@ -50,7 +50,7 @@ def _num2words(number: int, language: str, form: Form, gender: str) -> str | Non
 
     if language not in CONVERTER_CLASSES:
         return None
-    extra = {"gender": gender} if gender and language == "ru" else {}
+    extra: dict[str, Any] = {"gender": gender} if gender and language == "ru" else {}
     try:
         words = num2words(number, lang=language, to=form, **extra)
     except (NotImplementedError, ArithmeticError, ValueError, TypeError, AttributeError, LookupError):

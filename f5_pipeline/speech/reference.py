@@ -78,7 +78,9 @@ class ReferenceMeasures(BaseModel):
     words: int = Field(description="words of the text; in Chinese, Japanese and Thai, characters")
     characters: int = Field(description="letters and digits of the text")
     words_per_second: float = Field(description="words by speech_seconds")
-    syllables_per_second: float = Field(description="syllables, as `count_syllables`, by speech without its pauses")
+    syllables: float = Field(description="syllables of the text, as `count_syllables`")
+    syllables_heard: int = Field(description="syllables counted in the audio, as `audio.count_syllable_nuclei`")
+    syllables_per_second: float = Field(description="syllables of the text by speech without its pauses")
 
 
 class ReferenceRecord(BaseModel):
@@ -477,6 +479,8 @@ def _build(
         words=count_words(text),
         characters=sum(character.isalnum() for character in text),
         words_per_second=count_words(text) / (end - start),
+        syllables=count_syllables(text, language),
+        syllables_heard=audio.count_syllable_nuclei(spoken),
         syllables_per_second=count_syllables(text, language) / max(_articulation(levels, start, end), 0.1),
     )
     record = ReferenceRecord(
@@ -580,12 +584,13 @@ def count_syllables(text: str, language: str) -> float:
     """Syllables, as far as spelling tells: good to about a tenth for the languages with vowel letters.
 
     Groups of vowel letters count one (less English and French silent e); a Hangul or Han character one (in Japanese a
-    Han character 1.8 morae, a kana one); letters of scripts without vowel letters 0.45; a digit 1.6, as read in the
-    mean.
+    Han character 1.8 morae, a kana one); a letter of India's scripts 0.75, unless its vowel is struck out; letters of
+    other scripts 0.45; a digit 1.6, as read in the mean.
     """
     base = re.split(r"[-_]", language.lower())[0]
     total = 0.0
-    for word in re.findall(r"[^\W_]+(?:['’][^\W_]+)*", unicodedata.normalize("NFC", text.lower())):
+    marked = "".join(" " if unicodedata.category(c)[0] in "ZPSC" and c not in "'’" else c for c in text.lower())
+    for word in unicodedata.normalize("NFC", marked).split():
         groups, others, previous = 0, 0, False
         for character in word:
             plain = unicodedata.normalize("NFD", character)[0]
@@ -596,7 +601,10 @@ def count_syllables(text: str, language: str) -> float:
             elif _is_character(character):
                 kana = "\u3040" <= character <= "\u30ff"
                 total += (0 if character in _SMALL_KANA else 1) if kana else (1.8 if base == "ja" else 1)
-            elif "ʰ" not in plain and (plain.isascii() or "\u00c0" <= plain <= "\u052f"):
+            elif "\u0900" <= character <= "\u0dff":
+                struck = unicodedata.combining(character) == 9  # virama
+                total += 0.75 * (character.isalpha() - struck)
+            elif plain.isascii() or "\u00c0" <= plain <= "\u052f":
                 vowel = plain in _VOWELS
                 groups += vowel and not previous
                 previous = vowel
@@ -606,6 +614,7 @@ def count_syllables(text: str, language: str) -> float:
             previous = False
         if base in ("en", "fr") and groups > 1 and _SILENT_E.search(word):
             groups -= 1
+        word = word.strip("'’")
         latin = any(character.isalpha() and ord(character) < 0x530 for character in word)
         total += max(groups, 1 if latin else 0) + 0.45 * others
     return total
@@ -617,9 +626,13 @@ def count_syllables(text: str, language: str) -> float:
 # "Across-language perspective on speech information rate", Language 87 (2011), table 1; others take the mean.
 _RATES = {"en": 6.19, "fr": 7.18, "de": 5.97, "it": 6.99, "ja": 7.84, "zh": 5.18, "cmn": 5.18, "es": 7.82, "vi": 5.22}
 _MEAN_RATE = 6.3
-# Speakers lie within a quarter of their language's mean there; narrators are slower, and spelling misses a tenth.
-_RATE_WARN = (0.5, 1.35)
-_RATE_ERROR = (0.33, 1.8)
+# Far from both, because a slow narrator speaks at half of it (F5-TTS's own Chinese example at 0.46).
+_RATE_WARN = (0.33, 1.4)
+_RATE_ERROR = (0.2, 1.8)
+# Syllables of the text by syllables heard: 0.9 to 1.3 for draft voices in seven languages at 0.8 to 1.4 of their pace,
+# 0.8 and 0.9 for F5-TTS's own examples.
+_FIT_WARN = (0.6, 1.5)
+_FIT_ERROR = (0.4, 2.2)
 
 
 def check_reference(measures: ReferenceMeasures, text: str, language: str) -> list[CheckOutcome]:
@@ -631,15 +644,19 @@ def check_reference(measures: ReferenceMeasures, text: str, language: str) -> li
         level: -35 to -12 dBFS RMS. Below, raising it raises the noise; speech above has been limited hard.
         noise floor: at most -45 dBFS and 25 dB below the speech (error within 12 dB): F5 repeats what hums.
         silence share: at most 40 % (error above 70 %): pauses are learned as pace.
-        speaking rate: 0.5 to 1.35 of the language's mean (error outside 0.33 to 1.8): a transcript with more or fewer
-            words than the recording.
+        speaking rate: 0.33 to 1.4 of the language's mean (error outside 0.2 to 1.8): no one speaks at another pace.
+        transcript length: 0.6 to 1.5 syllables in the text for each one heard (error outside 0.4 to 2.2): the text says
+            more or less than the recording, whatever the speaker's pace.
+
+    The last two catch a wrong transcript of another length; one of the same length passes.
     """
     rate = _expected_rate(language)
     floor_bound = min(-45.0, measures.rms_dbfs - 25.0)
     found = (
         f"{measures.words} words in {measures.speech_seconds:.1f} s, {measures.syllables_per_second:.1f} syllables/s"
     )
-    too_much = measures.syllables_per_second > rate
+    fit = measures.syllables / max(measures.syllables_heard, 1)
+    more, less = (f"Check the transcript: it seems to say {word} than the recording." for word in ("more", "less"))
     return [
         _outcome(
             "duration",
@@ -687,8 +704,16 @@ def check_reference(measures: ReferenceMeasures, text: str, language: str) -> li
             measures.syllables_per_second,
             (_RATE_WARN[0] * rate, _RATE_WARN[1] * rate),
             f"{found}; {rate:.1f} are usual in {language}.",
-            f"Check the transcript: it seems to say {'more' if too_much else 'less'} than the recording.",
+            more if measures.syllables_per_second > rate else less,
             error=not _RATE_ERROR[0] * rate <= measures.syllables_per_second <= _RATE_ERROR[1] * rate,
+        ),
+        _outcome(
+            "transcript_length",
+            fit,
+            _FIT_WARN,
+            f"The text has about {measures.syllables:.0f} syllables, {measures.syllables_heard} are heard.",
+            more if fit > 1 else less,
+            error=not _FIT_ERROR[0] <= fit <= _FIT_ERROR[1],
         ),
     ]
 

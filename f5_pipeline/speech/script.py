@@ -1,7 +1,19 @@
-"""Scripts: what a person writes, read into passages."""
+"""Scripts: what a person writes, read into passages.
+
+Three forms, told apart by the file's extension:
+
+- `.txt`: paragraphs, parted by blank lines.
+- `.md`: Markdown with an optional YAML header; headings are chapters.
+- `.toml`: the configuration file of F5-TTS's own command line, whose `gen_text` or `gen_file` holds the text.
+
+In all of them `[voice]` switches the voice until the next tag, as in F5-TTS, and `[main]` goes back to the script's own
+voice. A tag stands at the beginning of a line or after a blank. Other words in brackets are text, unless they stand at
+the beginning of a line, where they are taken for a voice that is not there; `\\[` is a bracket in any case.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,9 +26,9 @@ class Pauses(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sentence: float = Field(0.35, ge=0, le=10)
-    paragraph: float = Field(0.7, ge=0, le=20)
-    chapter: float = Field(1.5, ge=0, le=60)
+    sentence: float = Field(default=0.35, ge=0, le=10)
+    paragraph: float = Field(default=0.7, ge=0, le=20)
+    chapter: float = Field(default=1.5, ge=0, le=60)
 
 
 class CaptionStyle(BaseModel):
@@ -24,10 +36,10 @@ class CaptionStyle(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    max_lines: int = Field(2, ge=1, le=4)
-    max_chars: int = Field(42, ge=10, le=100, description="characters a line")
-    max_seconds: float = Field(7.0, gt=0.5, le=30)
-    min_seconds: float = Field(5 / 6, ge=0, le=5)
+    max_lines: int = Field(default=2, ge=1, le=4)
+    max_chars: int = Field(default=42, ge=10, le=100, description="characters a line")
+    max_seconds: float = Field(default=7.0, gt=0.5, le=30)
+    min_seconds: float = Field(default=5 / 6, ge=0, le=5)
 
 
 class ScriptOptions(BaseModel):
@@ -35,10 +47,10 @@ class ScriptOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    voice: str | None = Field(None, description="voice of all text that names none itself")
-    language: str | None = Field(None, description="BCP 47 language tag, for example en or pt-br")
+    voice: str | None = Field(default=None, description="voice of all text that names none itself")
+    language: str | None = Field(default=None, description="BCP 47 language tag, for example en or pt-br")
     engine: Literal["auto", "f5", "draft"] = "auto"
-    speed: float | None = Field(None, gt=0.3, lt=3.0, description="1.0 is the voice's own pace")
+    speed: float | None = Field(default=None, gt=0.3, lt=3.0, description="1.0 is the voice's own pace")
 
 
 class Passage(BaseModel):
@@ -49,7 +61,9 @@ class Passage(BaseModel):
     line: int = Field(description="line of the script file on which it begins, from 1")
     kind: Literal["paragraph", "heading"] = "paragraph"
     speed: float = 1.0
-    continues: bool = Field(False, description="the next passage belongs to the same paragraph (voice changed inside it)")
+    continues: bool = Field(
+        False, description="the next passage belongs to the same paragraph (voice changed inside it)"
+    )
 
 
 class Script(BaseModel):
@@ -64,3 +78,39 @@ class Script(BaseModel):
     captions: CaptionStyle = CaptionStyle()
     formats: list[AudioFormat] = ["flac", "mp3"]
     passages: list[Passage]
+
+
+def parse_script(
+    data: bytes,
+    name: str,
+    options: ScriptOptions = ScriptOptions(),  # noqa: B008 - not changed
+    *,
+    known_voices: Collection[str] | None = None,
+    gen_file: Callable[[str], bytes] | None = None,
+) -> Script:
+    """Read a script.
+
+    Args:
+        data: the file's bytes, UTF-8.
+        name: its name with extension; errors name it, and its stem is the script's name.
+        options: each overrides the script's own header.
+        known_voices: voices that there are; None takes any name that stands as a tag at the beginning of a line.
+        gen_file: reads the file that an F5-TTS configuration names as `gen_file`.
+
+    Raises:
+        InputError: with the file, the line and the mend.
+    """
+    from f5_pipeline.speech.script_parser import parse
+
+    return parse(data, name, options, known_voices, gen_file)
+
+
+def toml_voices(data: bytes, name: str) -> list[tuple[str, str, str]]:
+    """Name, `ref_audio` and `ref_text` of each voice that an F5-TTS configuration brings, "main" first.
+
+    Raises:
+        InputError: the file is not such a configuration.
+    """
+    from f5_pipeline.speech.f5_toml import voices
+
+    return voices(data, name)

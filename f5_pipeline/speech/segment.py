@@ -11,18 +11,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from f5_pipeline.speech.languages import Language, base, language_data
+from f5_pipeline.speech.duration import pause_after
+from f5_pipeline.speech.languages import Language, base, language_data, word_set
 from f5_pipeline.speech.reading import Reading
 from f5_pipeline.speech.words import speakable
 
 _ENUMERATOR = re.compile(r"[(\[]?(?:\d{1,3}|[a-zA-Z])[.)]\s*")
 _LAST_WORD = re.compile(r"(?:^|[\s(\[„“\"'«])([^\W\d_]+)\.\s*$")
 _ORDINAL_END = re.compile(r"(?:^|\s)(\S+)\s(\d{1,3})\.\s*$")
-_ORDINAL_AFTER = frozenset(
-    "der die das den dem des am vom zum zur im bis seit ab dnia w na od do ein eine einen einem einer".split()
+_ORDINAL_AFTER = word_set(
+    "der die das den dem des am vom zum zur im bis seit ab dnia w na od do ein eine einen einem einer"
 )
-_STARTERS = frozenset("Dann Er Sie Es Ich Wir Das Der Die Und Aber Doch Danach Heute On Ona To A Potem".split())
-_CLOSERS = frozenset("”’\"'»)]」』）")
+_STARTERS = word_set("Dann Er Sie Es Ich Wir Das Der Die Und Aber Doch Danach Heute On Ona To A Potem")
 
 
 def sentences(text: str, language: str, symbols: frozenset[str] = frozenset()) -> list[str]:
@@ -33,10 +33,10 @@ def sentences(text: str, language: str, symbols: frozenset[str] = frozenset()) -
         language: BCP 47 tag.
         symbols: signs that are words when they stand alone.
     """
-    import sentencex
+    from sentencex import segment  # pyright: ignore[reportAttributeAccessIssue] - compiled, without stubs
 
     code = base(language)
-    pieces = list(sentencex.segment(code, text))
+    pieces = list(segment(code, text))
     if "".join(pieces) != text:
         pieces = [text]  # never lose a word to a segmenter
     data = language_data(language)
@@ -73,7 +73,9 @@ def _belongs(before: str, piece: str, data: Language, symbols: frozenset[str]) -
         return True
     if data.ordinal_stop and (match := _ORDINAL_END.search(tail)):
         word = re.match(r"\w*", piece.lstrip())
-        return match[1].lower() in _ORDINAL_AFTER and bool(word and word[0]) and (word[0] if word else "") not in _STARTERS
+        return (
+            match[1].lower() in _ORDINAL_AFTER and bool(word and word[0]) and (word[0] if word else "") not in _STARTERS
+        )
     return False
 
 
@@ -90,8 +92,15 @@ class Unit:
     seconds: float
     ends: bool
 
+    @property
+    def speech(self) -> float:
+        """Seconds of speech, without the pause after it."""
+        return self.seconds - pause_after(self.readings[-1].spoken)
 
-def cut_long(readings: list[Reading], seconds: Sequence[float], language: str, longest: float, shortest: float) -> list[Unit]:
+
+def cut_long(
+    readings: list[Reading], seconds: Sequence[float], language: str, longest: float, shortest: float
+) -> list[Unit]:
     """Cut an over-long sentence at its best places into parts of about the same length.
 
     Best is after a semicolon, colon or dash, then after a comma, then before a conjunction, then at any blank; never
@@ -108,6 +117,7 @@ def cut_long(readings: list[Reading], seconds: Sequence[float], language: str, l
     if total <= longest or len(readings) < 2:
         return [Unit(readings, total, True)]
     conjunctions = language_data(language).conjunctions
+    last_pause = pause_after(readings[-1].spoken)
     units: list[Unit] = []
     start = 0
     left = total
@@ -120,7 +130,7 @@ def cut_long(readings: list[Reading], seconds: Sequence[float], language: str, l
             length += seconds[index]
             if length > longest and index > start:
                 break
-            if length < 0.5 * ideal or left - length < shortest:
+            if length < 0.5 * ideal or left - length < shortest + last_pause:
                 continue
             cost = _cost(readings[index], readings[index + 1], conjunctions) + 3.0 * abs(length - ideal) / ideal
             if cost < best_cost:
@@ -179,7 +189,7 @@ def join_short(units: Sequence[Unit], longest: float, shortest: float) -> list[U
             else:
                 out.append(run)
                 run = None
-        if unit.seconds < shortest:
+        if unit.speech < shortest:
             run = unit
         else:
             out.append(unit)
@@ -193,8 +203,3 @@ def join_short(units: Sequence[Unit], longest: float, shortest: float) -> list[U
 
 def _joined(first: Unit, second: Unit) -> Unit:
     return Unit([*first.readings, *second.readings], first.seconds + second.seconds, second.ends)
-
-
-def closes(text: str) -> bool:
-    """Whether `text` ends with a closing quote or bracket."""
-    return text[-1:] in _CLOSERS

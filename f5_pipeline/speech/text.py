@@ -26,7 +26,9 @@ class Word(BaseModel):
     """A word as the author wrote it, with the punctuation that clings to it."""
 
     text: str
-    space: str = Field(" ", description="what stands between it and the next word: a blank, or nothing (Chinese)")
+    space: str = Field(
+        default=" ", description="what stands between it and the next word: a blank, or nothing (Chinese)"
+    )
     spoken: tuple[int, int] = Field(description="[start, end) of its spoken form in Chunk.spoken, in characters")
 
 
@@ -60,8 +62,10 @@ class ChunkLimits(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    longest: float = Field(15.0, ge=4, le=20, description="a longer sentence is cut, s")
-    shortest: float = Field(1.2, ge=0, le=2, description="a shorter sentence or rest is joined with a neighbour, s")
+    longest: float = Field(default=15.0, ge=4, le=20, description="a longer sentence is cut, s")
+    shortest: float = Field(
+        default=1.2, ge=0, le=2, description="a shorter sentence or rest is joined with a neighbour, s"
+    )
 
     @property
     def hard(self) -> float:
@@ -99,10 +103,9 @@ def iter_chunks(script: Script, *, limits: ChunkLimits = ChunkLimits()) -> Itera
             chunk.index, chunk.passage, chunk.paragraph = index, number, paragraph
             held = chunk
             index += 1
-        if ends:
-            if held is not None and held.paragraph == paragraph:
-                held.pause = ends
-                paragraph += 1
+        if ends and held is not None and held.paragraph == paragraph:
+            held.pause = ends
+            paragraph += 1
     if held is not None:
         yield held
 
@@ -179,9 +182,7 @@ def _spoken(readings: list[Reading]) -> tuple[str, list[Word]]:
             parts.append(" ")
             position += 1
         parts.append(reading.spoken)
-        words.append(
-            Word(text=reading.text, space=reading.space, spoken=(position, position + len(reading.spoken)))
-        )
+        words.append(Word(text=reading.text, space=reading.space, spoken=(position, position + len(reading.spoken))))
         position += len(reading.spoken)
         previous = reading
     return "".join(parts), words

@@ -240,8 +240,9 @@ def _need_text(text: str, name: str, place: int | str) -> str:
     return text
 
 
-_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d+)?)")
-_NUMBER = re.compile(r"(\d+(?:[.,]\d+)?|[.,]\d+)\s*(ms|msec|s|sec|secs|seconds)?", re.IGNORECASE)
+# Bounded digits: a number of hundreds of them is no time, and no float.
+_CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,3}):(\d{1,2}(?:[.,]\d{1,12})?)")
+_NUMBER = re.compile(r"(\d{1,12}(?:[.,]\d{1,20})?|[.,]\d{1,20})\s*(ms|msec|s|sec|secs|seconds)?", re.IGNORECASE)
 
 
 def _parse_time(text: str) -> float | None:
@@ -413,6 +414,8 @@ _OTHER_NAMES |= {"probability", "score", "avg logprob", "no speech prob", "segme
 def _read_table(text: str, name: str) -> list[TranscriptSegment]:
     """CSV or TSV with start, end (or duration) and text, or text alone; with or without a header."""
     rows, delimiter = _table_rows(text, name)
+    if not rows:
+        raise InputError("the table has no rows", file=name, place=1, mend="Add a row for each phrase.")
     header_line, header = rows[0]
     if _parse_time(header[0]) is None and not (len(header) == 1 and header[0].strip().lower() not in _TEXT_NAMES):
         columns, scale = _columns(header, name, header_line)
@@ -721,8 +724,10 @@ def _fit_words(segment: TranscriptSegment, words: list, name: str, place: str) -
     for word in words:
         core = "".join(filter(str.isalnum, _clean(_word_text(word)).casefold()))
         start, end = _json_times({**word, "words": None}, name, place) if isinstance(word, dict) else (None, None)
-        if start is not None and start < 0:
-            raise InputError(f"the time {start:.3f} s is negative", file=name, place=place, mend="Count from 0.")
+        if start is not None and end is not None and min(start, end) < 0:
+            raise InputError(
+                f"the time {min(start, end):.3f} s is negative", file=name, place=place, mend="Count times from 0."
+            )
         spelled.append((core, start, end))
     letters = [index for index, character in enumerate(segment.text) if character.isalnum()]
     folded = [segment.text[index].casefold() for index in letters]

@@ -180,6 +180,37 @@ def waveform_png(
     return out.getvalue()
 
 
+def thumbnail_png(source: Path | str | np.ndarray, *, limit: int = 700, rate: int = SAMPLE_RATE) -> bytes:
+    """Draw a waveform as bars of one colour, 48 pixels high, as fine as `limit` bytes hold.
+
+    Dagster's UI shows a picture in its place only if its Markdown is shorter than 1,000 characters.
+
+    Raises:
+        InputError: as `peaks_of`.
+    """
+    import numpy as np
+    from PIL import Image
+
+    height, pitch = 48, 4
+    png = b""
+    for bars in (200, 160, 120, 80, 40, 10):
+        peaks = peaks_of(source, bars, rate) if bars == 200 else peaks
+        reach = np.maximum(np.abs(peaks.low), np.abs(peaks.high))
+        groups = np.array_split(reach, min(bars, len(reach)))
+        tops = np.array([group.max() for group in groups]) / max(float(reach.max()), 1e-9)
+        picture = np.zeros((height, len(tops) * pitch), np.uint8)
+        for column, half in enumerate(np.maximum(1, np.rint(tops * height / 2)).astype(int)):
+            picture[height // 2 - half : height // 2 + half, column * pitch : (column + 1) * pitch - 1] = 1
+        image = Image.fromarray(picture)
+        image.putpalette([0, 0, 0, *_BODY[:3]])
+        out = io.BytesIO()
+        image.save(out, "PNG", optimize=True, bits=1, transparency=0)
+        png = out.getvalue()
+        if len(png) <= limit:
+            break
+    return png
+
+
 def _step(seconds: float, width: int) -> float:
     """Distance of the ticks, s: the smallest of the usual ones that leaves each label 70 pixels."""
     return next((step for step in _STEPS if step * width >= 70 * seconds), _STEPS[-1] * (1 + seconds // 1e6))

@@ -82,6 +82,10 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
                 f"model_weights knows no engine {engine.name!r}",
                 mend="Materialize model_weights again, then the plan.",
             )
+        try:
+            engine.check_language(script.language)
+        except InputError as error:
+            raise InputError(error.message, file=loaded.source.key, mend=error.mend) from None
         references = {voice: find_reference(store, voice).sha256 for voice in script.voices}
         sounds = {voice: engine.sound(voice) for voice in script.voices}
         name = engine.name

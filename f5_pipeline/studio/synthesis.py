@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from f5_pipeline.errors import PipelineError, StoreError
+from f5_pipeline.errors import NotFoundError, PipelineError, StoreError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import Engine, Failed, Request, Speech
@@ -48,7 +49,7 @@ def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, shards: int | 
     with workspace() as folder:
         try:
             for plan in plans:
-                for planned in missing_takes(store, plan):
+                for planned in _missing_and_readable(store, plan):
                     key = bytes.fromhex(planned.key)
                     if key in claimed:
                         continue
@@ -77,6 +78,12 @@ def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, shards: int | 
                 )
             )
     return made
+
+
+def _missing_and_readable(store: Store, plan: Plan) -> Iterator[PlannedChunk]:
+    """The missing takes of a plan as far as it can be read: one that cannot fails alone, when it is gathered."""
+    with suppress(NotFoundError):
+        yield from missing_takes(store, plan)
 
 
 class _Queue:

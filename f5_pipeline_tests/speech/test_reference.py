@@ -77,12 +77,14 @@ def _clock(seconds: float) -> str:
     return f"{millis // 3600000:02}:{millis // 60000 % 60:02}:{millis // 1000 % 60:02},{millis % 1000:03}"
 
 
-def _speak(texts: list[str], language: str = "en", pause: float = 0.45, lead: float = 0.6) -> Spoken:
+def _speak(
+    texts: list[str], language: str = "en", pause: float = 0.45, lead: float = 0.6, speed: float = 1.0
+) -> Spoken:
     engine = DraftEngine(workers=1)
     try:
         results = {
             result.key: result
-            for result in engine.speak(Request(str(n), text, language, "keeper") for n, text in enumerate(texts))
+            for result in engine.speak(Request(str(n), text, language, "keeper", speed) for n, text in enumerate(texts))
         }
     finally:
         engine.close()
@@ -398,9 +400,10 @@ def test_words_and_syllables(text, language, words, syllables):
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 
-def failing(reference, text=None, language="en") -> dict[str, str]:
-    checks = check_reference(reference.measures, text or reference.text, language)
+def failing(reference, language="en") -> dict[str, str]:
+    checks = check_reference(reference.measures, reference.text, language)
     names = ["duration", "clipping", "level", "noise_floor", "silence_share", "speaking_rate"]
+    names.append("transcript_length")
     assert [check.name for check in checks] == names
     for check in checks:
         assert check.description.endswith(".")
@@ -415,12 +418,32 @@ def test_a_good_recording_passes_all_checks(tmp_path, short):
 
 def test_a_transcript_with_more_or_less_than_the_recording_is_caught(tmp_path, short):
     text = " ".join(SENTENCES[2:4])
-    assert "speaking_rate" in failing(prepare(tmp_path, short, f"{text} {text}".encode(), "t.txt"))
-    assert "speaking_rate" in failing(prepare(tmp_path, short, b"Then the bell.", "t.txt"))
-    assert failing(prepare(tmp_path, short, (text * 4).encode(), "t.txt")) == {"speaking_rate": "error"}
-    assert failing(
-        prepare(tmp_path, short, "。".join(["他数了两次灯在书上写下数字"] * 8).encode(), "t.txt"), None, "zh"
-    )
+    for wrong in (f"{text} {text}", "Then the bell.", SENTENCES[1] + text):
+        assert "transcript_length" in failing(prepare(tmp_path, short, wrong.encode(), "t.txt")), wrong
+    assert failing(prepare(tmp_path, short, (text * 4).encode(), "t.txt")) == {
+        "speaking_rate": "error",
+        "transcript_length": "error",
+    }
+
+
+@pytest.mark.parametrize("speed", [0.7, 1.0, 1.5])
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("He counted the lamps twice, wrote the number in his book, and closed the door.", "en"),
+        ("Der alte Wärter zählte die Lampen zweimal und schrieb die Zahl in sein Buch.", "de"),
+        ("El viejo guardián del faro contó las lámparas dos veces y cerró la puerta.", "es"),
+        ("今天天气很好，我们去公园散步。晚上回家吃饭。", "cmn"),
+        ("Старый смотритель маяка дважды пересчитал лампы и закрыл дверь.", "ru"),
+        ("बूढ़े रखवाले ने दीपक दो बार गिने और संख्या अपनी किताब में लिखी।", "hi"),
+    ],
+)
+def test_a_right_transcript_passes_at_any_pace(tmp_path, text, language, speed):
+    spoken = _speak([text], language, speed=speed)
+    reference = prepare(tmp_path, spoken, text.encode(), "t.txt", language=language)
+    assert not {"speaking_rate", "transcript_length"} & set(failing(reference, language=language))
+    half = text[: len(text) * 2 // 5]
+    assert "transcript_length" in failing(prepare(tmp_path, spoken, half.encode(), "t.txt", language=language))
 
 
 def test_faults_of_the_recording_are_caught(tmp_path, short):
