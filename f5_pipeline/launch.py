@@ -17,6 +17,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.events import RunFailureReason
 from dagster._core.execution.api import create_execution_plan, execute_run_iterator
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
@@ -68,6 +69,7 @@ class Outcome:
         success: whether all its steps succeeded.
         canceled: whether it was interrupted.
         errors: a sentence a failed step.
+        reasons: what a failed step said of single partitions, by partition.
         materialized: partitions that each asset was materialized for ("" for an asset without partitions).
     """
 
@@ -75,6 +77,7 @@ class Outcome:
     success: bool = False
     canceled: bool = False
     errors: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
     materialized: dict[str, set[str]] = field(default_factory=dict)
 
 
@@ -134,11 +137,19 @@ def run_job(
         for event in execute_run_iterator(reconstructable, run, instance):
             if event.event_type == dg.DagsterEventType.STEP_FAILURE:
                 outcome.errors.append(_why(event))
+                told = event.step_failure_data.user_failure_data
+                outcome.reasons |= {name: str(value.value) for name, value in (told.metadata if told else {}).items()}
+            elif event.event_type == dg.DagsterEventType.RUN_FAILURE:
+                reason = event.job_failure_data.failure_reason
+                outcome.canceled |= reason == RunFailureReason.UNEXPECTED_TERMINATION
     except KeyboardInterrupt:
         outcome.canceled = True
     finally:
         ended.set()
         watcher.join()
+    if outcome.canceled:
+        # Dagster takes an interruption that was not asked for in the UI for a failure; here it was asked for.
+        instance.report_run_canceled(run, "Interrupted at the command line; its takes are kept.")
     status = instance.get_run_by_id(run.run_id)
     outcome.success = status is not None and status.status == dg.DagsterRunStatus.SUCCESS
     outcome.canceled |= status is not None and status.status == dg.DagsterRunStatus.CANCELED
@@ -249,8 +260,14 @@ def end_dead_runs(instance: dg.DagsterInstance) -> int:
 def register(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, key: str) -> None:
     """Add a partition if it is new."""
     name = str(definition.name)
-    if not instance.has_dynamic_partition(name, key):
+    if instance.has_dynamic_partition(name, key):
+        return
+    try:
         instance.add_dynamic_partitions(name, [key])
+    except Exception:
+        # Another process was first: Dagster's storages tell it by a database error each of its own.
+        if not instance.has_dynamic_partition(name, key):
+            raise
 
 
 def report_source(instance: dg.DagsterInstance, asset: str, partition: str, version: str, metadata: dict) -> bool:

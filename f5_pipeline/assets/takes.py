@@ -1,5 +1,6 @@
 """From plans to takes: the one asset that handles many narrations in one run, so that an engine loads once."""
 
+import multiprocessing
 import time
 from collections.abc import Iterator
 
@@ -75,8 +76,12 @@ def synthesize_shard_op(context: dg.OpExecutionContext, store: StoreResource, sh
             )
         )
 
+    # The process of the run may be killed: a step that nobody waits for any more must not go on.
+    run = multiprocessing.parent_process()
     with failures():
-        report = synthesize_shard(store.open(), shard, on_progress=tell)
+        report = synthesize_shard(
+            store.open(), shard, on_progress=tell, cancelled=lambda: run is not None and not run.is_alive()
+        )
     for problem in report.problems:
         context.log.error(f"{problem.narration}, line {problem.line}, {problem.text!r}: {problem.reason}")
     return report

@@ -99,17 +99,13 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
             outcome = session.run(f"{span[0]} to {span[1]}", "synthesize", partitions=span)
             within = keys[keys.index(span[0]) : keys.index(span[1]) + 1]
             for name in set(within) - outcome.materialized.get("takes", set()):
-                failed[name] = _reason(name, outcome.errors)
+                failed[name] = outcome.reasons.get(name) or "; ".join(outcome.errors) or "its takes were not made"
         run_each("deliver")
     wall = time.monotonic() - started
     return {
         loaded.narration: failed.get(loaded.narration) or result_of(session, loaded.narration, wall)
         for loaded in scripts
     }
-
-
-def _reason(name: str, errors: list[str]) -> str:
-    return next((error for error in errors if name in error), "; ".join(errors) or "no takes")
 
 
 def _prepare_voices(session: Session, loaded: LoadedScript) -> str | None:

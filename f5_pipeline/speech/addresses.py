@@ -55,7 +55,7 @@ def read_address(core: str, data: Language) -> str | None:
     names = {".": dot, "/": slash, "-": dash, "_": underscore, "@": at}
     words = []
     for piece in _PARTS.findall(address):
-        if piece.isdigit():
+        if piece.isdecimal():
             from f5_pipeline.speech.numerals import digits_words, integer_words
 
             words.append((integer_words(piece, data) if len(piece) <= 4 else digits_words(piece, data)) or piece)

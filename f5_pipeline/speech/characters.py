@@ -18,7 +18,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-SYMBOLS = frozenset("&%‰+=@€$£¥₹₽#°×÷±§≈<>≤≥")
+SYMBOLS = frozenset("&%‰+=@€$£¥₹₽#°×÷±§≈<>≤≥№℃℉")
+CURRENCY_SIGNS = frozenset("$€£¥₹₽")
 
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -81,12 +82,13 @@ def without_pictures(text: str) -> str:
     return _PICTURES.sub(lambda match: " " * len(match[0]), text) if ("\ufe0f" in text or "\u20e3" in text) else text
 
 
-def unspaced(char: str) -> bool:
-    """Whether `char` belongs to a script that puts no blanks between words."""
-    return bool(char) and _TABLE[ord(char)] == "C"
+def unspaced(text: str, *, end: bool = False) -> bool:
+    """Whether `text` begins (or ends) with a letter of a script that puts no blanks between words."""
+    kind = kinds(text[-4:] if end else text[:4])
+    return (kind.rstrip("M")[-1:] if end else kind.lstrip("M")[:1]) == "C"
 
 
 def cjk(char: str) -> bool:
     """Whether `char` is a Chinese or Japanese character or their full-width punctuation."""
     code = ord(char)
-    return (code >= 0x3000 and unspaced(char)) or 0x3000 <= code <= 0x303F or 0xFF00 <= code <= 0xFF65
+    return (code >= 0x3000 and _TABLE[code] == "C") or 0x3000 <= code <= 0x303F or 0xFF00 <= code <= 0xFF65

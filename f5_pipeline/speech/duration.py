@@ -9,6 +9,7 @@ pauses at punctuation. The weights are a least-squares fit to espeak-ng at its o
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from functools import lru_cache
 
 from f5_pipeline.speech.languages import base
@@ -46,13 +47,13 @@ def _word_seconds(word: str, language: str) -> float:
 
 def sounds(word: str, language: str) -> dict[str, int]:
     """What is pronounced in a word, by kind; the kinds are those of the weights."""
-    counts = {kind: 0 for kind in _WEIGHTS}
+    counts: Counter[str] = Counter()
     in_vowel = False
     alphabetic = False
     lower = word.lower()
     letters = [char for char in word if char.isalpha()]
     if len(letters) == 1 and letters[0].isupper() and letters[0] not in "AIOYÉÀÈЯИВКСУОАЕ":
-        return {"capital": 0.18, "word": 0.07}
+        return {"capital": 1, "word": 1}
     for char in lower:
         kind = _kind(char)
         if kind is None:

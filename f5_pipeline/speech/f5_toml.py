@@ -20,8 +20,8 @@ from f5_pipeline.speech.script_text import decode, language_tag, near, safe
 _OURS = ("title", "author", "language")
 _KEYS = frozenset(_OURS) | word_set(
     "model model_cfg ckpt_file vocab_file ref_audio ref_text gen_text gen_file voices output_dir output_file "
-    "save_chunk no_legacy_text remove_silence load_vocoder_from_local vocoder_name mel_spec_type target_rms cross_fade_duration "
-    "nfe_step cfg_strength sway_sampling_coef speed fix_duration device"
+    "save_chunk no_legacy_text remove_silence load_vocoder_from_local vocoder_name mel_spec_type target_rms "
+    "cross_fade_duration nfe_step cfg_strength sway_sampling_coef speed fix_duration device"
 )
 _VOICE_KEYS = ("ref_audio", "ref_text", "speed")
 
@@ -55,7 +55,7 @@ def _line(text: str, key: str, table: str = "") -> int | None:
     if table:
         header = re.search(rf"^[ \t]*\[[ \t]*{re.escape(table)}[ \t]*\]", text, re.MULTILINE)
         start = header.end() if header else 0
-    match = re.compile(rf"^[ \t]*\"?{re.escape(key)}\"?[ \t]*[=.]", re.MULTILINE).search(text, start)
+    match = re.compile(rf"^[ \t]*\[?[ \t]*\"?{re.escape(key)}\"?[ \t]*[=.\]]", re.MULTILINE).search(text, start)
     found = match.start() if match else start
     return text.count("\n", 0, found) + 1 if match or table else None
 

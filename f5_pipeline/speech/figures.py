@@ -279,7 +279,7 @@ def _range(text: str, data: Language) -> str | None:
         return None
     sign, low, second_sign, high, suffix = match.groups()
     if (suffix and suffix not in data.units and suffix not in data.currencies) or (
-        low.isdigit() and len(low) + len(high) >= 7 and len(low) != len(high)
+        low.isdecimal() and len(low) + len(high) >= 7 and len(low) != len(high)
     ):
         return None
     first, second = parse_number(low, data), parse_number(high, data)
@@ -287,9 +287,9 @@ def _range(text: str, data: Language) -> str | None:
         return None
     years = (
         all(len(item.whole) == 4 and item.whole[0] in "12" and not item.fraction for item in (first, second))
-        and low.isdigit()
+        and low.isdecimal()
     )
-    if years or (len(low) == 4 and low.isdigit() and len(high) == 2 and not suffix and not sign):
+    if years or (len(low) == 4 and low.isdecimal() and len(high) == 2 and not suffix and not sign):
         words = [integer_words(low, data, "year"), integer_words(high, data, "year" if years else "cardinal")]
     else:
         words = [first.words(data), second.words(data)]
@@ -300,6 +300,8 @@ def _range(text: str, data: Language) -> str | None:
     unit = sign or second_sign or suffix
     if unit in data.currencies:
         return f"{spoken}{joint}{data.currencies[unit].many}"
+    if unit and unit not in data.units:
+        return None
     return f"{spoken}{joint}{data.units[unit][1]}" if unit else spoken
 
 
@@ -321,7 +323,7 @@ def _phone(text: str, data: Language) -> str | None:
     if (
         not _PHONE.fullmatch(text)
         or parse_number(text, data) is not None
-        or not 7 <= sum(char.isdigit() for char in text) <= 15
+        or not 7 <= sum(char.isdecimal() for char in text) <= 15
         or "/" in text
     ):
         return None
@@ -390,7 +392,7 @@ def _day_or_year(
     number: Number, figures: str, part: Part, before: Part | None, after: Part | None, data: Language
 ) -> str | None:
     """The day of a date, an ordinal with a full stop, or a year; None for a plain number."""
-    if number.fraction or not figures.isdigit():
+    if number.fraction or not figures.isdecimal():
         return None
     value = int(figures) if len(figures) <= 4 else 0
     near_month = 1 <= value <= 31 and _is_month(after, data) and not part.trail.strip(".")
@@ -413,6 +415,8 @@ def _day_or_year(
 
 
 def _is_year(part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
+    if part.trail:
+        after = None  # what follows is not what is counted
     if data.code in ("zh", "ja", "ko"):
         return after is not None and after.core == "年"
     if before is not None and (before.key in _YEAR_BEFORE or _is_month(before, data)):
@@ -462,7 +466,7 @@ def _superscript(text: str, part: Part, data: Language) -> None:
     letters = base.isalpha()
     if letters and len(base) > 1:
         part.say(base)  # a footnote mark
-    elif data.code == "en" and (letters or base.isdigit()):
+    elif data.code == "en" and (letters or base.isdecimal()):
         front = base if letters else (integer_words(base, data) or base)
         tail = {"2": "squared", "3": "cubed"}.get(power) or f"to the power of {integer_words(power, data)}"
         part.say(f"{front} {tail}")

@@ -48,6 +48,7 @@ class Language:
         spelled: acronyms of four letters and more that are spelled although they could be pronounced.
         numbered: words (lower case) after which a Roman numeral is a number.
         acronyms: acronyms that are spelled even within a shouted line.
+        pronounced: acronyms that are words; a run of them is not shouted.
         scales: words that belong to the number before them ("5 million").
         ordinal_stop: "3." within a sentence is an ordinal.
         split_fix: abbreviations after which no sentence ends, beyond what the segmenter knows.
@@ -79,6 +80,7 @@ class Language:
     spelled: frozenset[str] = frozenset()
     numbered: frozenset[str] = frozenset()
     acronyms: frozenset[str] = frozenset()
+    pronounced: frozenset[str] = frozenset()
     scales: frozenset[str] = frozenset()
     ordinal_stop: bool = False
     split_fix: frozenset[str] = frozenset()
@@ -124,7 +126,8 @@ _EN = Language(
     symbols=_pairs(
         "&=and; %=percent; ‰=per mille; +=plus; ==equals; @=at; €=euros; $=dollars; £=pounds; ¥=yen; ₹=rupees; "
         "₽=rubles; °=degrees; ×=times; ÷=divided by; ±=plus or minus; §=section; ≈=approximately; <=less than; "
-        ">=greater than; ≤=at most; ≥=at least; #=number"
+        ">=greater than; ≤=at most; ≥=at least; #=number; №=number; "
+        "℃=degrees Celsius; ℉=degrees Fahrenheit"
     ),
     abbreviations=_pairs(
         "jr=Junior; sr=Senior; etc=et cetera; e.g=for example; i.e=that is; approx=approximately; inc=Incorporated; "
@@ -194,6 +197,11 @@ _EN = Language(
         "GPA "
         "ICU IPO IQ IRS ISO MBA NBA NGO ID UI UX OS IP ER VIP HIV AOL SUV ETA EKG ECG IOU LA"
     ),
+    pronounced=word_set(
+        "NASA NATO UNESCO UNICEF AIDS OPEC NASDAQ ASCII COVID SARS UEFA FIFA OSHA NOAA SWAT SCUBA LIDAR ASEAN DARPA "
+        "HIPAA "
+        "IKEA JPEG MIDI NAFTA PETA RADAR LASER SONAR WASP YOLO RAM ROM PIN SIM"
+    ),
     scales=word_set("hundred thousand million billion trillion"),
     split_fix=word_set(
         "approx no nos fig figs vol pp ca cf gen col lt sgt capt maj gov sen rep rev hon pres mt messrs al"
@@ -214,7 +222,8 @@ _DE = Language(
     to="bis",
     symbols=_pairs(
         "&=und; %=Prozent; ‰=Promille; +=plus; ==gleich; @=at; €=Euro; $=Dollar; £=Pfund; ¥=Yen; °=Grad; ×=mal; "
-        "±=plus minus; §=Paragraf; ≈=ungefähr; <=kleiner als; >=größer als; ≤=höchstens; ≥=mindestens; #=Nummer"
+        "±=plus minus; §=Paragraf; ≈=ungefähr; <=kleiner als; >=größer als; ≤=höchstens; ≥=mindestens; #=Nummer; "
+        "№=Nummer; ℃=Grad Celsius"
     ),
     abbreviations=_pairs(
         "usw=und so weiter; bzw=beziehungsweise; ca=circa; z.b=zum Beispiel; d.h=das heißt; u.a=unter anderem; "

@@ -33,10 +33,11 @@ _TRAIL = 24
 """Characters of trailing punctuation that are looked at: a trail may be a megabyte of emoji."""
 
 _LETTERS = frozenset("LUMC")
+_SIGNS_ONLY = frozenset("PSM")
 _DOTTED_LETTERS = re.compile(r"(?:[LU]M*P)+[LU]M*")
 _RUNS = re.compile(r"[LUMC]+(?:'[LUMC]+)*|[D]+|[N]+|S|P")
 _INNER_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_LONE_SYMBOLS = frozenset("&%‰+=€$£¥₹₽×÷±≈@°")
+_LONE_SYMBOLS = frozenset("&%‰+=€$£¥₹₽×÷±≈@°№℃℉")
 _KINGS = word_set(
     "henry louis george edward elizabeth charles james william richard john paul pius benedict napoleon "
     "philip ivan alexander nicholas frederick leo gregory catherine peter innocent clement urban mary"
@@ -105,13 +106,17 @@ def _digit_runs(parts: list[Part], data: Language) -> None:
 
 def _digit_group(part: Part) -> bool:
     digits = part.core[1:] if part.core[:1] == "+" else part.core
-    return digits.isascii() and digits.isdigit() and len(digits) <= 5
+    return digits.isascii() and digits.isdecimal() and len(digits) <= 5
 
 
 def _read_part(parts: list[Part], index: int, data: Language, loud: bool) -> None:
     part = parts[index]
     before = parts[index - 1] if index else None
     after = parts[index + 1] if index + 1 < len(parts) else None
+    if _SIGNS_ONLY.issuperset(part.kind):
+        names = [data.symbols[char] for char in part.core if char in _LONE_SYMBOLS and char in data.symbols]
+        part.say(names[0] if names else part.core)
+        return
     if "P" in part.kind or "S" in part.kind:
         address = read_address(part.core, data)
         if address:
@@ -256,8 +261,8 @@ def _sign(text: str, position: int, data: Language) -> str:
         return data.symbols.get(sign, sign)
     if sign == "#" and data.code == "en" and position == len(text) - 1 and text[position - 1].isalpha():
         return " sharp "
-    if position and text[position - 1] == sign and sign not in "+&":
-        return ""
+    if text[max(0, position - (2 if sign == "+" else 1)) : position] == sign * (2 if sign == "+" else 1):
+        return ""  # said once; twice in C++
     name = data.symbols.get(sign)
     # Signs of a decoration (=====, <tag>) have no name worth hearing.
     if name is None or (sign in "<>=#" and (position == 0 or position == len(text) - 1)):

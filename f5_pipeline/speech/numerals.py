@@ -97,7 +97,7 @@ def _chinese_group(group: int) -> str:
 
 def digits_words(digits: str, data: Language) -> str | None:
     """Digit by digit: "007" -> "zero zero seven"."""
-    words = [number_words(int(digit), data.code) for digit in digits if digit.isdigit()]
+    words = [number_words(int(digit), data.code) for digit in digits if digit.isdecimal()]
     if not words or None in words:
         return None
     return ("" if data.code == "zh" else " ").join(word for word in words if word)
@@ -163,7 +163,7 @@ def _patterns(decimal: str, thousands: str) -> tuple[re.Pattern[str], ...]:
 
 def parse_number(text: str, data: Language) -> Number | None:
     """A number as its language writes it, else as another does where it can be meant in one way only."""
-    if text.isdigit():
+    if text.isdecimal():
         return Number(text)
     own, plain, other = _patterns(data.decimal, data.thousands)
     if match := own.fullmatch(text):

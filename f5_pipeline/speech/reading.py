@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from f5_pipeline.speech.characters import kinds, without_pictures
+from f5_pipeline.speech.characters import CURRENCY_SIGNS, kinds, without_pictures
 from f5_pipeline.speech.words import Written
 
+_SPOKEN = re.compile("[LUDNC]")
+_SIGNS = 8
+"""Signs that may touch a core; more of them are decoration."""
 _NUMBER_SIGNS = frozenset("-−.~")
 
 
@@ -42,11 +46,7 @@ class Part:
         self.word = word
         text = without_pictures(word.text)
         kind = kinds(text)
-        start, end = 0, len(text)
-        while start < end and kind[start] in "PM" and not _number_sign(text, kind, start):
-            start += 1
-        while end > start and kind[end - 1] == "P":
-            end -= 1
+        start, end = _core(text, kind)
         self.lead, self.core, self.trail = text[:start], text[start:end], text[end:]
         self.kind = kind[start:end]
         self.spoken: str | None = None
@@ -77,6 +77,26 @@ class Part:
         self.bound = self.bound or bound
         self.stop_belongs = self.stop_belongs or stop
         self.changed = spoken != self.core
+
+
+def _core(text: str, kind: str) -> tuple[int, int]:
+    """Where the core begins and ends: from the first letter or digit to the last, with the signs that touch them."""
+    first = _SPOKEN.search(kind)
+    if first is None:
+        return len(kind) - len(kind.lstrip("PM")), len(kind.rstrip("P"))
+    start, end = first.start(), len(kind.rstrip("PSM"))
+    high = min(len(kind), end + _SIGNS)
+    while end < high and kind[end] in "SM":
+        end += 1
+    # One amount: "3,50 €", "$ 5" (see `words`).
+    if kind[end - 1] == "D" and text[end : end + 1] == " " and text[end + 1 : end + 2] in CURRENCY_SIGNS:
+        end += 2
+    if kind[start] == "D" and text[start - 1 : start] == " " and text[max(0, start - 2) : start - 1] in CURRENCY_SIGNS:
+        start -= 2
+    low = max(0, start - _SIGNS)
+    while start > low and (kind[start - 1] == "S" or _number_sign(text, kind, start - 1)):
+        start -= 1
+    return start, end
 
 
 def _number_sign(text: str, kind: str, index: int) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from f5_pipeline.speech.duration import pause_after
 from f5_pipeline.speech.languages import Language, base, language_data, word_set
 from f5_pipeline.speech.reading import Reading
-from f5_pipeline.speech.words import speakable
+from f5_pipeline.speech.words import speakable, written_words
 
 _ENUMERATOR = re.compile(r"[(\[]?(?:\d{1,3}|[a-zA-Z])[.)]\s*")
 _LAST_WORD = re.compile(r"(?:^|[\s(\[„“\"'«])([^\W\d_]+)\.\s*$")
@@ -22,6 +22,8 @@ _ORDINAL_END = re.compile(r"(?:^|\s)(\S+)\s(\d{1,3})\.\s*$")
 _ORDINAL_AFTER = word_set(
     "der die das den dem des am vom zum zur im bis seit ab dnia w na od do ein eine einen einem einer"
 )
+# An apostrophe between letters is none; the group keeps the quotes when a text is split at them.
+_QUOTE = re.compile(r"([“”„‟«»\"「」『』‘]|’(?!\w)|(?<!\w)')")
 _STARTERS = word_set("Dann Er Sie Es Ich Wir Das Der Die Und Aber Doch Danach Heute On Ona To A Potem")
 
 
@@ -39,6 +41,7 @@ def sentences(text: str, language: str, symbols: frozenset[str] = frozenset()) -
     pieces = list(segment(code, text))
     if "".join(pieces) != text:
         pieces = [text]  # never lose a word to a segmenter
+    pieces = [part for piece in pieces for part in _within_quotes(piece, code)]
     data = language_data(language)
     out: list[list[str]] = []
     for piece in pieces:
@@ -46,7 +49,48 @@ def sentences(text: str, language: str, symbols: frozenset[str] = frozenset()) -
             out[-1].append(piece)
         else:
             out.append([piece])
-    return ["".join(group) for group in out]
+    return _all_speak(["".join(group) for group in out], symbols)
+
+
+def _all_speak(found: list[str], symbols: frozenset[str]) -> list[str]:
+    """Give sentences without anything to speak to the one before them, or to the first that has."""
+    out: list[str] = []
+    pending = ""
+    for sentence in found:
+        sentence = pending + sentence
+        pending = ""
+        if _speaks(sentence, symbols):
+            out.append(sentence)
+        elif out and _speaks(out[-1] + sentence, symbols):
+            out[-1] += sentence
+        else:
+            pending = (out.pop() if out else "") + sentence
+    if pending:
+        out.append(pending)
+    return out
+
+
+def _speaks(sentence: str, symbols: frozenset[str]) -> bool:
+    return speakable(sentence) or bool(written_words(sentence.strip(), symbols))
+
+
+def _within_quotes(piece: str, code: str) -> list[str]:
+    """Split a quotation of several sentences, which sentencex keeps whole, however long."""
+    from sentencex import segment  # pyright: ignore[reportAttributeAccessIssue] - compiled, without stubs
+
+    runs = _QUOTE.split(piece)
+    if len(runs) == 1:
+        return [piece]
+    parts = [""]
+    for run in runs:
+        inner = list(segment(code, run)) if run else []
+        if "".join(inner) != run:
+            inner = [run]
+        for index, item in enumerate(inner):
+            if index:
+                parts.append("")
+            parts[-1] += item
+    return [part for part in parts if part]
 
 
 def _belongs(before: str, piece: str, data: Language, symbols: frozenset[str]) -> bool:
@@ -59,7 +103,7 @@ def _belongs(before: str, piece: str, data: Language, symbols: frozenset[str]) -
     tail = before[-40:]
     if match := _LAST_WORD.search(tail):
         word = match[1]
-        if word.lower() in data.split_fix and (first.isdigit() or first.islower() or word.lower() in _always(data)):
+        if word.lower() in data.split_fix and (first.isdecimal() or first.islower() or word.lower() in _always(data)):
             return True
         if word.lower() in data.bare and word[:1].isupper():
             return True
@@ -169,7 +213,7 @@ def _cost(reading: Reading, following: Reading, conjunctions: frozenset[str]) ->
 
 
 def _has_digit(text: str) -> bool:
-    return any(char.isdigit() for char in text)
+    return any(char.isdecimal() for char in text)
 
 
 def join_short(units: Sequence[Unit], longest: float, shortest: float) -> list[Unit]:

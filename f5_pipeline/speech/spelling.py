@@ -58,7 +58,7 @@ def spelled(core: str, data: Language, loud: bool) -> bool:
         return True
     if loud:
         return core in data.acronyms
-    return len(core) <= 3 and core not in data.caps_words
+    return len(core) <= 3 and core not in data.caps_words and core not in data.pronounced
 
 
 def _pronounceable(core: str) -> bool:
@@ -101,6 +101,5 @@ def _capital(part: Part) -> bool:
 
 
 def _plain_word(core: str, data: Language) -> bool:
-    return core in data.caps_words or (
-        len(core) >= 4 and core not in data.spelled and core not in data.acronyms and _pronounceable(core)
-    )
+    acronym = core in data.spelled or core in data.acronyms or core in data.pronounced
+    return core in data.caps_words or (len(core) >= 4 and not acronym and _pronounceable(core))
