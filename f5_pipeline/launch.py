@@ -274,10 +274,11 @@ def report_source(instance: dg.DagsterInstance, asset: str, partition: str, vers
     """Tell Dagster of the present state of something that people bring; return whether it is a new one."""
     key = dg.AssetKey(asset)
     tags = data_version_tags(version)
-    found = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition]), limit=1)
+    # An observation: what Dagster compares of an asset that is not made here.
+    found = instance.fetch_observations(dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition]), limit=1)
     for record in found.records:
-        known = record.asset_materialization
-        if known is not None and (known.tags or {}).items() >= tags.items():
+        known = record.event_log_entry.asset_observation
+        if known is not None and known.tags.items() >= tags.items():
             return False
-    instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata, tags=tags))
+    instance.report_runless_asset_event(dg.AssetObservation(key, partition=partition, metadata=metadata, tags=tags))
     return True

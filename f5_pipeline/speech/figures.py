@@ -285,11 +285,9 @@ def _range(text: str, data: Language) -> str | None:
     first, second = parse_number(low, data), parse_number(high, data)
     if first is None or second is None or max(len(first.whole), len(second.whole)) > 6:
         return None
-    years = (
-        all(len(item.whole) == 4 and item.whole[0] in "12" and not item.fraction for item in (first, second))
-        and low.isdecimal()
-    )
-    if years or (len(low) == 4 and low.isdecimal() and len(high) == 2 and not suffix and not sign):
+    plain = low.isdecimal() and high.isdecimal()
+    years = plain and all(len(digits) == 4 and digits[0] in "12" for digits in (low, high))
+    if years or (plain and len(low) == 4 and len(high) == 2 and not suffix and not sign):
         words = [integer_words(low, data, "year"), integer_words(high, data, "year" if years else "cardinal")]
     else:
         words = [first.words(data), second.words(data)]
