@@ -25,7 +25,7 @@ def materialization_tags(
     """Tags for an AssetMaterialization.
 
     Args:
-        inputs: by upstream asset the partition that was used, None where it has no partitions.
+        inputs: by upstream asset the partition that was used, None where it has none or where all were used.
     """
     tags = {**data_version_tags(data_version), CODE_VERSION_TAG: code_version}
     for asset, partition in inputs.items():

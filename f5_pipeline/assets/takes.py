@@ -129,7 +129,7 @@ def gather_takes_op(
                     context.instance,
                     data_version=takes.digest,
                     code_version=CODE_VERSION,
-                    inputs={"narration_plan": narration, "model_weights": None},
+                    inputs={"narration_plan": narration, "model_weights": None, "reference_audio": None},
                 ),
             )
         )
