@@ -13,19 +13,20 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import EXAMPLES, environment, in_words, machine, run_alone, table, tell, write_results
 
 SIZES = (25_000, 50_000, 100_000)
+FORMATS = ("flac", "mp3")
 LIMIT_MB = 600
 NARRATION = "book"
 RUN = "benchmark"
 
 
-def voice(root: Path, words: int) -> Mapping[str, Any]:
+def voice(root: Path) -> Mapping[str, Any]:
     """A voice and its reference, and the weights."""
     from f5_pipeline.store import layout
     from f5_pipeline.studio.state import write_record
@@ -40,7 +41,7 @@ def voice(root: Path, words: int) -> Mapping[str, Any]:
     return {}
 
 
-def script(root: Path, words: int) -> Mapping[str, Any]:
+def script(root: Path) -> Mapping[str, Any]:
     """The script is read and kept."""
     from f5_pipeline.studio.scripts import add_script
 
@@ -48,7 +49,7 @@ def script(root: Path, words: int) -> Mapping[str, Any]:
     return {"passages": len(loaded.script.passages)}
 
 
-def plan(root: Path, words: int) -> Mapping[str, Any]:
+def plan(root: Path) -> Mapping[str, Any]:
     """Normalisation, chunks, keys."""
     from f5_pipeline.store import layout
     from f5_pipeline.studio.planning import plan_narration
@@ -61,7 +62,7 @@ def plan(root: Path, words: int) -> Mapping[str, Any]:
     return {"words_planned": made.words, "chunks": made.chunks, "takes": made.takes}
 
 
-def shards(root: Path, words: int) -> Mapping[str, Any]:
+def shards(root: Path) -> Mapping[str, Any]:
     """What is missing is split into shards."""
     from f5_pipeline.studio.records import Plan, ShardReport
     from f5_pipeline.studio.synthesis import plan_shards
@@ -73,7 +74,7 @@ def shards(root: Path, words: int) -> Mapping[str, Any]:
     return {"requests": sum(shard.requests for shard in made)}
 
 
-def takes(root: Path, words: int) -> Mapping[str, Any]:
+def takes(root: Path) -> Mapping[str, Any]:
     """Every missing take is spoken and kept."""
     from f5_pipeline.studio.records import Shard
     from f5_pipeline.studio.synthesis import synthesize_shard
@@ -84,7 +85,7 @@ def takes(root: Path, words: int) -> Mapping[str, Any]:
     return {"audio_seconds": round(sum(report.audio_seconds for report in reports))}
 
 
-def gather(root: Path, words: int) -> Mapping[str, Any]:
+def gather(root: Path) -> Mapping[str, Any]:
     """The takes in the order of the plan."""
     from f5_pipeline.studio.records import Plan, ShardReport
     from f5_pipeline.studio.synthesis import gather_takes
@@ -94,7 +95,7 @@ def gather(root: Path, words: int) -> Mapping[str, Any]:
     return {}
 
 
-def audio(root: Path, words: int) -> Mapping[str, Any]:
+def audio(root: Path) -> Mapping[str, Any]:
     """Assembly, loudness, FLAC and MP3."""
     from f5_pipeline.studio.production import make_audio
     from f5_pipeline.studio.records import Plan, Takes
@@ -105,7 +106,7 @@ def audio(root: Path, words: int) -> Mapping[str, Any]:
     return {"audio_seconds": round(made.seconds), "files_mb": round(sum(file.size for file in made.files) / 1e6)}
 
 
-def pictures(root: Path, words: int) -> Mapping[str, Any]:
+def pictures(root: Path) -> Mapping[str, Any]:
     """The waveform of the finished audio, large and small, as the UI shows it."""
     from f5_pipeline.speech.waveform import thumbnail_png, waveform_png
     from f5_pipeline.studio.records import Audio
@@ -115,7 +116,7 @@ def pictures(root: Path, words: int) -> Mapping[str, Any]:
         return {"bytes": len(thumbnail_png(path)) + len(waveform_png(path))}
 
 
-def timings(root: Path, words: int) -> Mapping[str, Any]:
+def timings(root: Path) -> Mapping[str, Any]:
     """Word times and captions, and the manifest."""
     from f5_pipeline.studio.production import make_timings
     from f5_pipeline.studio.records import Audio
@@ -125,7 +126,7 @@ def timings(root: Path, words: int) -> Mapping[str, Any]:
     return {"cues": made.cues, "words_timed": made.words}
 
 
-def check(root: Path, words: int) -> Mapping[str, Any]:
+def check(root: Path) -> Mapping[str, Any]:
     """The asset check: every word once, in order, within the audio."""
     from f5_pipeline.studio.records import Audio, Plan
     from f5_pipeline.studio.timing_check import check_timings
@@ -137,7 +138,7 @@ def check(root: Path, words: int) -> Mapping[str, Any]:
     return {"words_checked": found.words}
 
 
-def again(root: Path, words: int) -> Mapping[str, Any]:
+def again(root: Path) -> Mapping[str, Any]:
     """The same script once more, with everything there: from script to timings nothing is made."""
     from f5_pipeline.store import layout
     from f5_pipeline.studio.planning import plan_narration
@@ -156,7 +157,7 @@ def again(root: Path, words: int) -> Mapping[str, Any]:
     return {}
 
 
-STAGES: dict[str, Callable[[Path, int], Mapping[str, Any]]] = {
+STAGES: dict[str, Callable[[Path], Mapping[str, Any]]] = {
     stage.__name__: stage
     for stage in (voice, script, plan, shards, takes, gather, audio, pictures, timings, check, again)
 }
@@ -198,23 +199,25 @@ def _read_list(store, name: str, kind) -> list:
     return list(read_lines(store, layout.run_value(RUN, f"{name}.jsonl"), kind))
 
 
-def measure(words: int, seed: int, folder: Path | None, only: list[str]) -> dict[str, dict[str, Any]]:
+def measure(
+    words: int, seed: int, folder: Path | None, until: str, formats: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Every stage of a book of `words` words, one after the other, in a folder that is removed afterwards."""
     from benchmarks.prose import book
 
     root = Path(tempfile.mkdtemp(prefix="f5-book-", dir=folder))
     try:
         with (root / f"{NARRATION}.md").open("w", encoding="utf-8") as out:
-            out.writelines(book(words, seed=seed))
+            out.writelines(book(words, seed=seed, formats=formats))
         (root / "tmp").mkdir()
         env = environment(F5_ENGINE="draft", TMPDIR=str(root / "tmp"), DAGSTER_HOME=str(root))
         found = {}
         for stage in STAGES:
-            if stage not in only and stage != "voice":
-                continue
             found[stage] = run_alone("benchmarks.book", "--stage", stage, "--root", str(root), env=env)
             told = {name: value for name, value in found[stage].items() if name in ("seconds", "peak_mb", "tree_mb")}
             print(f"{words:,} words, {stage}: {told}", file=sys.stderr, flush=True)
+            if stage == until:
+                break
         return found
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -229,22 +232,23 @@ def show(results: dict[int, dict[str, dict[str, Any]]]) -> str:
             if stage not in found:
                 continue
             one = found[stage]
-            per_thousand = one["seconds"] / words * 1000
-            base = results[smallest].get(stage, {}).get("seconds", 0.0) / smallest * 1000
+            base = results[smallest].get(stage, {}).get("cpu_seconds", 0.0) / smallest
             rows.append(
                 [
                     stage,
                     words,
                     float(one["seconds"]),
-                    per_thousand,
-                    f"{per_thousand / base:.2f}" if base else "–",
+                    one["seconds"] / words * 1000,
+                    float(one["cpu_seconds"]),
+                    f"{one['cpu_seconds'] / words / base:.2f}" if base else "–",
                     one["rest_mb"],
                     one["peak_mb"],
                     one["children_mb"],
                     one["tree_mb"],
                 ]
             )
-    columns = ["stage", "words", "s", "s / 1000 words", "against linear", "MB at rest", "peak MB", "child MB", "all MB"]
+    columns = ["stage", "words", "s", "s / 1000 words", "CPU s", "CPU against linear"]
+    columns += ["MB at rest", "peak MB", "child MB", "all MB"]
     return table(columns, rows)
 
 
@@ -252,9 +256,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--words", type=int, nargs="+", default=SIZES, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--stages", nargs="+", choices=SHOWN, default=list(SHOWN), help="stages to run, with all before"
-    )
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS, help="audio files to make")
+    parser.add_argument("--until", choices=SHOWN, default=SHOWN[-1], help="the last stage to run")
     parser.add_argument(
         "--folder", type=Path, help="where the stores are made; the system's temporary folder by default"
     )
@@ -266,14 +269,16 @@ def main() -> None:
         # Not a part of any stage: what a step of a run has imported before it begins.
         from f5_pipeline.studio import planning, production, scripts, synthesis, timing_check, voices, weights  # noqa: F401
 
-        tell(lambda: STAGES[given.stage](given.root, 0))
+        tell(lambda: STAGES[given.stage](given.root))
         return
-    results = {words: measure(words, given.seed, given.folder, given.stages) for words in sorted(given.words)}
+    results = {
+        words: measure(words, given.seed, given.folder, given.until, given.formats) for words in sorted(given.words)
+    }
     print(in_words(machine()), end="\n\n")
     print(show(results))
     most = max(one["peak_mb"] for found in results.values() for stage, one in found.items())
     print(f"\nThe most that a stage held: {most} MB ({LIMIT_MB} MB are allowed).")
-    path = write_results(given.output, {"words": results})
+    path = write_results(given.output, {"formats": list(given.formats), "words": results})
     print(f"Written: {path.name}")
     if most > LIMIT_MB:
         raise SystemExit(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 CHAPTER_WORDS = 2_500
 
@@ -234,8 +234,16 @@ def paragraphs(words: int, seed: int) -> Iterator[str]:
         yield text
 
 
-def book(words: int, *, seed: int = 1, voice: str = "ada", title: str = "The ledger of Penhallow") -> Iterator[str]:
+def book(
+    words: int,
+    *,
+    seed: int = 1,
+    voice: str = "ada",
+    title: str = "The ledger of Penhallow",
+    formats: Iterable[str] = ("flac", "mp3"),
+) -> Iterator[str]:
     """A Markdown script of `words` words, piece by piece."""
-    yield f"---\ntitle: {title}\nauthor: The f5-pipeline authors\nlanguage: en\nvoice: {voice}\n---\n"
+    header = f"title: {title}\nauthor: The f5-pipeline authors\nlanguage: en\nvoice: {voice}\n"
+    yield f"---\n{header}formats: [{', '.join(formats)}]\n---\n"
     for paragraph in paragraphs(words, seed):
         yield f"\n{paragraph}\n"

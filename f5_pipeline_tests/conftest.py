@@ -177,9 +177,7 @@ def answers(url: str) -> bool:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Web server, daemon and download service, started and stopped as a user does, with the two example voices."""
     ui_port, port = free_port(), free_port()
-    installation = Installation(
-        tmp_path_factory.mktemp("services"), {"F5_UI_PORT": str(ui_port), "F5_PORT": str(port)}
-    )
+    installation = Installation(tmp_path_factory.mktemp("services"), {"F5_UI_PORT": str(ui_port), "F5_PORT": str(port)})
     installation.add_voices()
     log = (installation.root / "up.log").open("w")
     process = subprocess.Popen(

@@ -59,12 +59,14 @@ def test_the_lineage_is_seen(services: Services, page):
 
 
 def test_a_narration_is_launched_and_its_waveform_and_links_are_seen(services: Services, page):
-    script = services.installation.write("browser.md", "# A page\n\nThis narration is launched in a browser. It is short.\n")
+    script = services.installation.write(
+        "browser.md", "# A page\n\nThis narration is launched in a browser. It is short.\n"
+    )
     services.installation.run("scripts", "add", script, "--voice", "ada")
 
     page.goto(f"{services.ui}/locations/f5_pipeline/jobs/narrate")
     visible(page, "Materialize all").click()
-    page.get_by_placeholder("Select a partition or create one").click()
+    visible(page, "Select a partition or create one").click()
     visible(page, "browser").click()
     page.keyboard.press("Escape")
     keep(page, "launch")
@@ -88,11 +90,12 @@ def test_a_narration_is_launched_and_its_waveform_and_links_are_seen(services: S
         assert page.locator(f"a[href$='/browser{suffix}'] >> visible=true").count() >= 1
 
     page.goto(address)
-    page.wait_for_function("document.querySelector('audio').readyState >= 1")
+    # The page's policy allows no code of others, so the test asks again and again itself.
+    wait_for("audio", lambda: page.evaluate("document.querySelector('audio').readyState >= 1"))
     length = page.evaluate("document.querySelector('audio').duration")
     assert 2 < length < 20
     page.evaluate("document.querySelector('audio').play()")
-    page.wait_for_function("document.querySelector('audio').currentTime > 1")
+    wait_for("sound", lambda: page.evaluate("document.querySelector('audio').currentTime > 1"))
     assert "launched in a browser" in page.content()
     keep(page, "listening_page")
 

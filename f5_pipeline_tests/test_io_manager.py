@@ -14,7 +14,14 @@ NARRATIONS = dg.StaticPartitionsDefinition(["one", "two", "three"])
 
 def weights() -> Weights:
     engine = EngineWeights(
-        engine="draft", name="x", version="1", sha256="0" * 64, size=1, licence="MIT", commercial_use="yes", source="here"
+        engine="draft",
+        name="x",
+        version="1",
+        sha256="0" * 64,
+        size=1,
+        licence="MIT",
+        commercial_use="yes",
+        source="here",
     )
     return Weights(engines={"draft": engine}, digest="d")
 

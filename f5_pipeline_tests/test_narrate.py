@@ -20,7 +20,7 @@ import webvtt
 from f5_pipeline.speech.script import parse_script
 from f5_pipeline.speech.text import iter_chunks
 from f5_pipeline.store import layout
-from f5_pipeline_tests.conftest import Installation, wait_for
+from f5_pipeline_tests.conftest import EXAMPLES, Installation, wait_for
 
 STORY = """---
 title: The Kettle
@@ -170,6 +170,20 @@ def test_speed_and_voice_said_on_the_command_line_are_kept(studio):
     assert again["revision"] == slow["revision"]
     other = studio.run("narrate", script, "--voice", "ben", "--json").object
     assert other["takes"]["synthesized"] == 1
+
+
+def test_an_f5_tts_configuration_brings_its_voices_and_is_narrated(installation):
+    """F5-TTS's own form: recordings and texts of the voices in the same file as the lines to speak."""
+    made = installation.run("voices", "import", EXAMPLES / "scripts" / "dialogue.toml", "--main", "narrator", code=2)
+    assert "ada.flac" in made.err, "paths are those of the configuration's folder or of the present one"
+    config = (EXAMPLES / "scripts" / "dialogue.toml").read_text().replace("examples/voices", str(EXAMPLES / "voices"))
+    script = installation.write("dialogue.toml", config)
+    installation.run("voices", "import", script, "--main", "narrator")
+    voices = {voice["name"]: voice for voice in installation.run("voices", "list", "--json").objects}
+    assert set(voices) == {"narrator", "ada", "ben"}
+    assert voices["narrator"]["reference"]["text"].startswith("I like to read in the early morning")
+    told = installation.run("narrate", script, "--json").object
+    assert told["takes"]["total"] >= 3
 
 
 def test_two_runs_of_one_narration_at_once(studio):

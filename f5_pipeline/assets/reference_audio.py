@@ -49,7 +49,7 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
             "language": clip.language,
             "seconds": clip.seconds,
             "cut_from": f"{clip.start:.2f} s to {clip.end:.2f} s of the recording",
-            **{key: value for key, value in clip.measures.items() if value is not None},
+            **{key: round(value, 3) for key, value in clip.measures.items() if value is not None},
             "audio": clip.audio,
             "sha256": clip.sha256,
         },

@@ -38,6 +38,35 @@ def add(name: str, recording: Path, transcript: Path | None, language: str | Non
         prepare_and_show(session, voice, as_json)
 
 
+@voices.command("import")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--main", default="main", show_default=True, help="Name for the voice of the configuration's top.")
+def import_(config: Path, main: str) -> None:
+    """Add the voices that an F5-TTS CONFIG (TOML with ref_audio and ref_text) brings.
+
+    Recordings are looked for beside the CONFIG, then in the present folder; where ref_text is empty, the transcript
+    beside the recording is taken.
+    """
+    from f5_pipeline.errors import InputError
+    from f5_pipeline.speech.script import toml_voices
+    from f5_pipeline.store.layout import slug
+    from f5_pipeline.studio.state import workspace
+    from f5_pipeline.studio.voices import add_voice
+
+    if not config.is_file():
+        raise InputError("there is no such configuration", file=str(config))
+    with open_session() as session, workspace() as folder:
+        for name, ref_audio, ref_text in toml_voices(config.read_bytes(), str(config)):
+            beside = config.parent / ref_audio
+            recording = beside if beside.is_file() else Path(ref_audio)
+            transcript = None
+            if ref_text.strip():
+                transcript = folder / f"{slug(name)}.txt"
+                transcript.write_text(ref_text, encoding="utf-8")
+            voice = add_voice(session.store, main if name == "main" else name, recording, transcript)
+            prepare_and_show(session, voice, as_json=False)
+
+
 def prepare_and_show(session: Session, voice, as_json: bool) -> None:
     """Materialize a voice's reference and print it."""
     outcome = session.prepare_voice(voice)

@@ -193,8 +193,8 @@ def thumbnail_png(source: Path | str | np.ndarray, *, limit: int = 700, rate: in
 
     height, pitch = 48, 4
     png = b""
-    for bars in (200, 160, 120, 80, 40, 10):
-        peaks = peaks_of(source, bars, rate) if bars == 200 else peaks
+    peaks = peaks_of(source, 150, rate)
+    for bars in (150, 120, 80, 40, 10):
         reach = np.maximum(np.abs(peaks.low), np.abs(peaks.high))
         groups = np.array_split(reach, min(bars, len(reach)))
         tops = np.array([group.max() for group in groups]) / max(float(reach.max()), 1e-9)
