@@ -22,8 +22,8 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
     """The finished narration: a FLAC master and an MP3.
 
     Takes are set one after another with pauses by sentence, paragraph and chapter; where a sentence had to be split,
-    the parts are joined by a short equal-power crossfade. One linear gain brings the whole to its loudness, never above the
-    peak. What is delivered is named by its revision, a hash of takes and settings, and never changed.
+    the parts are joined by a short equal-power crossfade. One linear gain brings the whole to its loudness, never
+    above the peak. What is delivered is named by its revision, a hash of takes and settings, and never changed.
     """
     from f5_pipeline.speech.waveform import thumbnail_png, waveform_png
 

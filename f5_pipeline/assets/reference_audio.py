@@ -30,8 +30,8 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
     """The part of a voice's recording and transcript that F5 is conditioned on, a partition a voice.
 
     The recording becomes mono 24 kHz, its edges are trimmed. A recording of more than 10 s is cut to at most 8 s
-    together with its transcript: a contiguous run of timed segments or words that ends at a pause, never inside a word. So text
-    and sound always say the same, which is what keeps F5 from garbling.
+    together with its transcript: a contiguous run of timed segments or words that ends at a pause, never inside a
+    word. So text and sound always say the same, which is what keeps F5 from garbling.
     """
     from f5_pipeline.speech.reference import check_reference
     from f5_pipeline.speech.waveform import thumbnail_png, waveform_png

@@ -183,8 +183,8 @@ def takes(narration_plan, model_weights, reference_audio):
 
     What is missing is split into shards (`plan_shards`), each is spoken by an engine (`synthesize_shard`), and each
     narration's takes are gathered in order (`gather_takes`). A take is kept as soon as it is made, so a run that is
-    killed loses only the batch in flight. Of several narrations in one run each stands for itself: one that fails leaves the
-    others materialized.
+    killed loses only the batch in flight. Of several narrations in one run each stands for itself: one that fails
+    leaves the others materialized.
     """
     shards = plan_shards_op(narration_plan=narration_plan, model_weights=model_weights, reference_audio=reference_audio)
     return gather_takes_op(narration_plan=narration_plan, reports=shards.map(synthesize_shard_op).collect())

@@ -145,7 +145,7 @@ class ShardReport(BaseModel):
     index: int
     engine: str
     made: dict[str, int] = Field(description="takes made, by narration")
-    found: int = Field(0, description="takes that another run had made meanwhile")
+    found: int = Field(default=0, description="takes that another run had made meanwhile")
     problems: list[TakeProblem] = []
     audio_seconds: float = 0.0
     wall_seconds: float = 0.0
