@@ -25,7 +25,7 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
     the parts are joined by a short equal-power crossfade. One linear gain brings the whole to its loudness, never
     above the peak. What is delivered is named by its revision, a hash of takes and settings, and never changed.
     """
-    from f5_pipeline.speech.waveform import thumbnail_png, waveform_png
+    from f5_pipeline.speech.waveform import peaks_of, thumbnail_png, waveform_png
 
     narration = context.partition_key
     with failures():
@@ -38,13 +38,13 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
         audio = make_audio(opened, narration_plan, takes)
         master = audio.files[0]
         with opened.fetch(master.key) as path:
-            thumbnail, waveform = thumbnail_png(path), waveform_png(path)
+            peaks = peaks_of(path, 900)  # hours of audio are read once
     yield dg.Output(
         audio,
         data_version=dg.DataVersion(audio.revision),
         metadata={
-            "waveform": picture(thumbnail, "waveform"),
-            "waveform_in_detail": picture(waveform, "waveform"),
+            "waveform": picture(thumbnail_png(peaks), "waveform"),
+            "waveform_in_detail": picture(waveform_png(peaks), "waveform"),
             "title": audio.title,
             "engine": f"{audio.engine}: {audio.engine_note}",
             "length": seconds(audio.seconds),

@@ -110,14 +110,14 @@ def _gather(blocks: Iterable[np.ndarray], frames: int, rate: int, columns: int) 
 
 
 def waveform_png(
-    source: Path | str | np.ndarray, *, width: int = 900, height: int = 160, rate: int = SAMPLE_RATE
+    source: Path | str | np.ndarray | Peaks, *, width: int = 900, height: int = 160, rate: int = SAMPLE_RATE
 ) -> bytes:
     """Draw a waveform as PNG: least to largest sample, RMS in a stronger shade, clipped places in red, a time axis.
 
     Quiet recordings are drawn larger, so that they are seen; a mark beside the axis names the scale then.
 
     Args:
-        source: an audio file, or samples of shape (n,) or (n, channels) at `rate` Hz.
+        source: an audio file, samples of shape (n,) or (n, channels) at `rate` Hz, or the envelope of either.
         width, height: size in pixels.
 
     Returns:
@@ -131,7 +131,7 @@ def waveform_png(
 
     if width < 80 or height < 40:
         raise InputError(f"a waveform of {width} x {height} pixels is too small", mend="Ask for at least 80 x 40.")
-    peaks = peaks_of(source, width, rate)
+    peaks = source if isinstance(source, Peaks) else peaks_of(source, width, rate)
     room = height - _AXIS
     largest = float(max(np.abs(peaks.low).max(), np.abs(peaks.high).max()))
     gain = 1.0 if largest < 1e-4 else min(1 / largest, 30.0)
@@ -180,7 +180,7 @@ def waveform_png(
     return out.getvalue()
 
 
-def thumbnail_png(source: Path | str | np.ndarray, *, limit: int = 700, rate: int = SAMPLE_RATE) -> bytes:
+def thumbnail_png(source: Path | str | np.ndarray | Peaks, *, limit: int = 700, rate: int = SAMPLE_RATE) -> bytes:
     """Draw a waveform as bars of one colour, 48 pixels high, as fine as `limit` bytes hold.
 
     Dagster's UI shows a picture in its place only if its Markdown is shorter than 1,000 characters.
@@ -193,9 +193,9 @@ def thumbnail_png(source: Path | str | np.ndarray, *, limit: int = 700, rate: in
 
     height, pitch = 48, 4
     png = b""
-    peaks = peaks_of(source, 150, rate)
+    peaks = source if isinstance(source, Peaks) else peaks_of(source, 900, rate)
+    reach = np.maximum(np.abs(peaks.low), np.abs(peaks.high))
     for bars in (150, 120, 80, 40, 10):
-        reach = np.maximum(np.abs(peaks.low), np.abs(peaks.high))
         groups = np.array_split(reach, min(bars, len(reach)))
         tops = np.array([group.max() for group in groups]) / max(float(reach.max()), 1e-9)
         picture = np.zeros((height, len(tops) * pitch), np.uint8)

@@ -346,7 +346,9 @@ def unescape(text: str) -> str:
 
 
 def test_csv_reads_back():
-    words = [*timed([*NASTY, *CHINESE, *BREAKING], heading=True, voice='A "b", c'), *random_words(7, 500)]
+    # No script has a NUL in it, and Python 3.10 writes none to CSV.
+    texts = [text for text in (*NASTY, *CHINESE, *BREAKING) if "\0" not in text]
+    words = [*timed(texts, heading=True, voice='A "b", c'), *random_words(7, 500)]
     at = 0.0
     for word in words:  # one line of time
         length = word.end - word.start
