@@ -11,7 +11,8 @@ from f5_pipeline.speech.assembly import AssemblySettings, Part, TimedWord, assem
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.records import Audio, Chapter, File, Manifest, Plan, Takes, Timings, digest_of, now
-from f5_pipeline.studio.state import file_sha256, find_record, read_lines, workspace, write_record
+from f5_pipeline.studio.scratch import workspace
+from f5_pipeline.studio.state import file_sha256, find_record, read_lines, write_record
 from f5_pipeline.studio.synthesis import read_takes
 
 MEDIA_TYPES = {

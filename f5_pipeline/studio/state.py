@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.scratch import workspace
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -55,22 +53,6 @@ def read_lines(store: Store, key: str, kind: type[Record]) -> Iterator[Record]:
     with store.open(key) as lines:
         for number, line in enumerate(lines, 1):
             yield parse_record(line, f"{key}:{number}", kind)
-
-
-@contextmanager
-def workspace() -> Iterator[Path]:
-    """A folder of this machine that lives as long as the context: for what is too large for memory."""
-    with TemporaryDirectory(prefix="f5-") as folder:
-        try:
-            yield Path(folder)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise StoreError(
-                "the disk for temporary files is full",
-                file=str(Path(folder).parent),
-                mend="Free space there or set TMPDIR to another place, then run again: finished takes are kept.",
-            ) from error
 
 
 def put_lines(store: Store, name: Callable[[str], str], records: Iterable[BaseModel]) -> tuple[str, str]:

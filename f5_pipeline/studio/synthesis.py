@@ -22,7 +22,8 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.planning import missing_takes
 from f5_pipeline.studio.records import Plan, PlannedChunk, Shard, ShardReport, TakeProblem, Takes, digest_of
-from f5_pipeline.studio.state import find_record, put_lines, read_lines, workspace
+from f5_pipeline.studio.scratch import workspace
+from f5_pipeline.studio.state import find_record, put_lines, read_lines
 
 MOST_PROBLEMS = 50
 """Problems of a shard that are told one by one; the rest is counted."""

@@ -10,7 +10,8 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.records import ReferenceClip, Source, Voice, now
-from f5_pipeline.studio.state import file_sha256, find_record, read_record, workspace, write_record
+from f5_pipeline.studio.scratch import workspace
+from f5_pipeline.studio.state import file_sha256, find_record, read_record, write_record
 
 if TYPE_CHECKING:
     from f5_pipeline.speech.reference import Reference
