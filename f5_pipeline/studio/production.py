@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from f5_pipeline import __version__
+from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.assembly import AssemblySettings, Part, TimedWord, assemble
+from f5_pipeline.speech.takes import Take
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.records import Audio, Chapter, File, Manifest, Plan, Takes, Timings, digest_of, now
@@ -53,7 +57,7 @@ def make_audio(
 
     def parts() -> Iterator[Part]:
         for planned, take in read_takes(store, plan, takes):
-            yield Part(planned.chunk, take, _audio_of(store, take.key))
+            yield Part(planned.chunk, take, _audio_of(store, take))
 
     with workspace() as folder:
         made = assemble(
@@ -91,11 +95,19 @@ def make_audio(
     return audio
 
 
-def _audio_of(store: Store, key: str):
-    def read():
+def _audio_of(store: Store, take: Take) -> Callable[[], Any]:
+    def read() -> Any:
         from f5_pipeline.speech.takes import read_take_audio
 
-        return read_take_audio(store.get_bytes(layout.take_audio(key)))
+        key = layout.take_audio(take.key)
+        mend = f"Delete {layout.take_record(take.key)} and run again: this take alone is made anew."
+        try:
+            data = store.get_bytes(key)
+        except NotFoundError:
+            raise StoreError("the audio of a take is gone", file=key, mend=mend) from None
+        if sha256(data).hexdigest() != take.sha256:
+            raise StoreError("the audio of a take is not what was stored", file=key, mend=mend)
+        return read_take_audio(data)
 
     return read
 

@@ -126,6 +126,7 @@ def list_scripts(store: Store) -> Iterator[tuple[str, str]]:
 
 def find_script(store: Store, narration: str) -> str:
     """The key of a narration's script. Raises InputError where there is none."""
+    layout.check_name(narration, "narration")
     for extension in layout.SCRIPT_EXTENSIONS:
         if store.exists(layout.script(narration, extension)):
             return layout.script(narration, extension)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from f5_pipeline.errors import NotFoundError, PipelineError, StoreError
+from f5_pipeline.errors import PipelineError, StoreError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import Engine, Failed, Request, Speech
@@ -83,7 +83,7 @@ def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, shards: int | 
 
 def _missing_and_readable(store: Store, plan: Plan) -> Iterator[PlannedChunk]:
     """The missing takes of a plan as far as it can be read: one that cannot fails alone, when it is gathered."""
-    with suppress(NotFoundError):
+    with suppress(StoreError):
         yield from missing_takes(store, plan)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.script_text import language_tag
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.records import ReferenceClip, Source, Voice, now
@@ -42,7 +43,7 @@ def add_voice(
     if transcript is not None and not transcript.is_file():
         raise InputError("there is no such transcript", file=str(transcript))
     known = find_voice(store, name)
-    language = language or (known.language if known else "en")
+    language = language_tag(language, "--language", None) if language else (known.language if known else "en")
     said = transcript.read_bytes() if transcript else None
     prepare(recording, said, language, name=name, transcript_name=transcript.name if transcript else "")
 
