@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from f5_pipeline.assets.told import failures, partition_check, picture, seconds, table
+from f5_pipeline.assets.told import Teller, failures, partition_check, picture, seconds, table
 from f5_pipeline.partitions import NARRATIONS
 from f5_pipeline.resources import StoreResource
 from f5_pipeline.studio.production import make_audio
@@ -35,7 +35,7 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
                 allow_retries=False,
             )
         opened = store.open()
-        audio = make_audio(opened, narration_plan, takes)
+        audio = make_audio(opened, narration_plan, takes, on_progress=Teller(context, "narration_audio", narration))
         master = audio.files[0]
         with opened.fetch(master.key) as path:
             peaks = peaks_of(path, 900)  # hours of audio are read once

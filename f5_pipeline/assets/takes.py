@@ -1,12 +1,11 @@
 """From plans to takes: the one asset that handles many narrations in one run, so that an engine loads once."""
 
 import multiprocessing
-import time
 from collections.abc import Iterator
 
 import dagster as dg
 
-from f5_pipeline.assets.told import failure, failures, seconds
+from f5_pipeline.assets.told import Teller, failure, failures, seconds
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.io_manager import ALLOW_MISSING, write_asset
 from f5_pipeline.partitions import NARRATIONS
@@ -16,9 +15,6 @@ from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
 from f5_pipeline.studio.synthesis import Progress, gather_takes, plan_shards, synthesize_shard
 
 CODE_VERSION = "1"
-PROGRESS_EVERY = 3.0
-"""Seconds between two tellings of progress: each is an event in the database."""
-
 ASSET = dg.AssetKey("takes")
 
 
@@ -52,29 +48,13 @@ def plan_shards_op(
     tags={"dagster/compute_kind": "python"},
 )
 def synthesize_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: Shard) -> ShardReport:
-    told = time.monotonic()
     context.log.info(f"{shard.requests} takes by {shard.engine}, about {seconds(shard.expected_seconds)} of speech")
+    keys = context.partition_keys
+    teller = Teller(context, "takes", keys[0] if len(keys) == 1 else None)
 
     def tell(progress: Progress) -> None:
-        nonlocal told
-        if time.monotonic() - told < PROGRESS_EVERY and progress.done < progress.total:
-            return
-        told = time.monotonic()
         rate = progress.audio_seconds / max(progress.wall_seconds, 1e-9)
-        context.log_event(
-            dg.AssetObservation(
-                ASSET,
-                partition=next(iter(progress.made), None),
-                description=f"{progress.done} of {progress.total} takes",
-                metadata={
-                    "shard": shard.index,
-                    "done": progress.done,
-                    "total": progress.total,
-                    "audio_seconds": round(progress.audio_seconds, 1),
-                    "x_real_time": round(rate, 1),
-                },
-            )
-        )
+        teller("takes", progress.done, progress.total, shard=shard.index, x_real_time=round(rate, 1))
 
     # The process of the run may be killed: a step that nobody waits for any more must not go on.
     run = multiprocessing.parent_process()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,36 @@ def partition_check(name: str, asset: str, description: str, partitions: dg.Part
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(name, asset=asset, description=description, partitions_def=partitions)
+
+
+class Teller:
+    """Tells how far a step is, as observations of its asset, which the UI and the command line show.
+
+    Args:
+        asset: whose step it is.
+        partition: of the run, or None for many.
+    """
+
+    EVERY = 3.0
+    """Seconds between two tellings: each is an event in the database."""
+
+    def __init__(self, context: dg.OpExecutionContext | dg.AssetExecutionContext, asset: str, partition: str | None):
+        self._context, self._asset, self._partition = context, asset, partition
+        self._told = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int, **numbers: float) -> None:
+        """Tell that `done` of `total` are done, if it is time to, or if that is all."""
+        if done < total and time.monotonic() - self._told < self.EVERY:
+            return
+        self._told = time.monotonic()
+        self._context.log_event(
+            dg.AssetObservation(
+                self._asset,
+                partition=self._partition,
+                description=f"{done} of {total} {what}",
+                metadata={"what": what, "done": done, "total": total, **numbers},
+            )
+        )
 
 
 def picture(png: bytes, name: str) -> dg.MarkdownMetadataValue:

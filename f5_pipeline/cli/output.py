@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,14 +74,22 @@ STAGES = {
 def progress(label: str, *, quiet: bool) -> Iterator[Progress]:
     """A progress bar on standard error for as long as the context; lines where it is no terminal; nothing if quiet."""
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
     from rich.progress import Progress as Bar
+    from rich.text import Text
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield Progress(None, label, quiet)
         return
-    columns = (TextColumn("{task.fields[label]}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+
+    class Elapsed(ProgressColumn):
+        """Since the beginning; the library's own column stands still at the end of each stage."""
+
+        def render(self, task: Task) -> Text:
+            return Text(str(timedelta(seconds=int(task.elapsed or 0))))
+
+    columns = (TextColumn("{task.fields[label]}"), BarColumn(), TextColumn("{task.description}"), Elapsed())
     with Bar(*columns, console=console, transient=True) as bar:
         yield Progress(bar, label, quiet)
 
@@ -91,15 +100,17 @@ class Progress:
     def __init__(self, bar: Any, label: str, quiet: bool) -> None:
         self._bar, self._label, self._quiet = bar, label, quiet
         self._task = bar.add_task("starting", label=label, total=None) if bar else None
-        self._shards: dict[int, tuple[int, int]] = {}
+        self._parts: dict[str, dict[str, tuple[int, int]]] = {}
         self._shown = ""
 
     def __call__(self, step: Step) -> None:
         if step.kind == "progress" and "total" in step.numbers:
-            self._shards[step.numbers["shard"]] = (step.numbers["done"], step.numbers["total"])
-            done = sum(done for done, _ in self._shards.values())
-            total = sum(total for _, total in self._shards.values())
-            self._show(f"{done} of {total} takes, {step.numbers['x_real_time']:.0f} x real time", done, total)
+            what = str(step.numbers["what"])
+            parts = self._parts.setdefault(what, {})
+            parts[step.name] = (step.numbers["done"], step.numbers["total"])
+            done, total = (sum(numbers) for numbers in zip(*parts.values(), strict=True))
+            rate = f", {step.numbers['x_real_time']:.0f} x real time" if "x_real_time" in step.numbers else ""
+            self._show(f"{done} of {total} {what}{rate}", done, total)
         elif step.kind in ("start", "retry"):
             stage = next((text for name, text in STAGES.items() if step.name.startswith(name)), None)
             if stage:

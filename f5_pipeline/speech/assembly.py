@@ -114,6 +114,7 @@ def assemble(
     formats: Sequence[AudioFormat] = ("flac", "mp3"),
     tags: Mapping[str, str] | None = None,
     progress: Callable[[int], None] | None = None,
+    encoding: Callable[[int, int], None] = lambda done, total: None,
 ) -> Assembled:
     """Join takes to a narration, in one pass over the takes and one over the result.
 
@@ -129,6 +130,7 @@ def assemble(
         formats: files to write: narration.flac, narration.mp3.
         tags: see `mastering.TAGS`.
         progress: called after each chunk with the number of chunks placed.
+        encoding: called while the files are written, with the samples done and the samples in all.
 
     Raises:
         PipelineError: a take does not fit its chunk, word times are out of order, or a file cannot be written. No
@@ -153,7 +155,7 @@ def assemble(
             raise PipelineError(f"the last word ends at {log.last_end:.3f} s, after the audio")
         loudness, true_peak = meter.integrated, meter.true_peak
         gain, limited = choose_gain(loudness, true_peak, settings.loudness, settings.peak)
-        encode(pcm, gain, files, tags or {})
+        encode(pcm, gain, files, tags or {}, progress=encoding)
     except BaseException as error:
         for path in (timeline, chunk_index, *files.values()):
             path.unlink(missing_ok=True)

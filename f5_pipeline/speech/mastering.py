@@ -6,7 +6,7 @@ import errno
 import io
 import os
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -208,7 +208,14 @@ def choose_gain(loudness: float, true_peak: float, target: float, ceiling: float
     return 10 ** (min(wanted, allowed) / 20), wanted > allowed
 
 
-def encode(source: Path, gain: float, outputs: Mapping[AudioFormat, Path], tags: Mapping[str, str]) -> int:
+def encode(
+    source: Path,
+    gain: float,
+    outputs: Mapping[AudioFormat, Path],
+    tags: Mapping[str, str],
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
     """Write the delivered files from raw samples, in one pass and flat memory.
 
     FLAC is the master: 24 kHz, 16 bit, with triangular dither of one step (deterministic; digital silence stays
@@ -220,6 +227,7 @@ def encode(source: Path, gain: float, outputs: Mapping[AudioFormat, Path], tags:
         gain: linear factor.
         outputs: path by format. A file there is replaced; on an error none is left.
         tags: by the names in TAGS; empty ones are left out.
+        progress: called after each block with the samples written and the samples in all.
 
     Returns:
         Samples written to each file.
@@ -247,6 +255,7 @@ def encode(source: Path, gain: float, outputs: Mapping[AudioFormat, Path], tags:
                 block = np.frombuffer(raw, dtype="<f4") * np.float32(gain)
                 for writer in writers:
                     writer.write(block)
+                progress(stream.tell() // 4, size // 4)
         for writer in writers:
             writer.close()
             if writer.frames() != size // 4:

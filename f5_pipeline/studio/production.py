@@ -11,6 +11,7 @@ from f5_pipeline import __version__
 from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.assembly import AssemblySettings, Part, TimedWord, assemble
+from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.takes import Take
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -41,9 +42,16 @@ def revision_of(plan: Plan, takes: Takes, assembly: AssemblySettings) -> str:
 
 
 def make_audio(
-    store: Store, plan: Plan, takes: Takes, *, on_progress: Callable[[int], None] = lambda chunks: None
+    store: Store,
+    plan: Plan,
+    takes: Takes,
+    *,
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Audio:
     """Assemble a narration; nothing is done where this revision is there already.
+
+    Args:
+        on_progress: told what is counted ("chunks placed", "seconds encoded"), how many are done, and of how many.
 
     Raises:
         StoreError: a take is missing or cannot be read, or the store or the disk for temporary files is full.
@@ -61,7 +69,13 @@ def make_audio(
 
     with workspace() as folder:
         made = assemble(
-            parts(), folder, assembly, formats=plan.formats, tags=_tags(plan, revision), progress=on_progress
+            parts(),
+            folder,
+            assembly,
+            formats=plan.formats,
+            tags=_tags(plan, revision),
+            progress=lambda chunks: on_progress("chunks placed", chunks, plan.chunks),
+            encoding=lambda done, total: on_progress("seconds encoded", done // SAMPLE_RATE, total // SAMPLE_RATE),
         )
         files = [
             _deliver(store, plan.narration, revision, path, f"{plan.narration}{path.suffix}")

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
@@ -120,7 +120,6 @@ class Progress:
     total: int
     audio_seconds: float
     wall_seconds: float
-    made: dict[str, int] = field(default_factory=dict)
 
 
 def synthesize_shard(
@@ -176,7 +175,7 @@ def synthesize_shard(
                     )
             report.wall_seconds = time.monotonic() - started
             done = report.found + problems + sum(made.values())
-            on_progress(Progress(done, shard.requests, report.audio_seconds, report.wall_seconds, dict(made)))
+            on_progress(Progress(done, shard.requests, report.audio_seconds, report.wall_seconds))
     finally:
         if own:
             engine.close()
