@@ -108,12 +108,13 @@ def audio(root: Path) -> Mapping[str, Any]:
 
 def pictures(root: Path) -> Mapping[str, Any]:
     """The waveform of the finished audio, large and small, as the UI shows it."""
-    from f5_pipeline.speech.waveform import thumbnail_png, waveform_png
+    from f5_pipeline.speech.waveform import peaks_of, thumbnail_png, waveform_png
     from f5_pipeline.studio.records import Audio
 
     store = _store(root)
     with store.fetch(_read(store, "audio", Audio).files[0].key) as path:
-        return {"bytes": len(thumbnail_png(path)) + len(waveform_png(path))}
+        peaks = peaks_of(path, 900)
+    return {"bytes": len(thumbnail_png(peaks)) + len(waveform_png(peaks))}
 
 
 def timings(root: Path) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ def script(root: Path, words: int, seed: int) -> Path:
 def through_parts(path: Path) -> None:
     """What the assets of a narration do, one after the other, in this process."""
     from f5_pipeline.settings import get_settings
-    from f5_pipeline.speech.waveform import thumbnail_png, waveform_png
+    from f5_pipeline.speech.waveform import peaks_of, thumbnail_png, waveform_png
     from f5_pipeline.store.connect import connect
     from f5_pipeline.studio.links import make_links, open_signer, read_manifest
     from f5_pipeline.studio.planning import missing_takes, plan_narration
@@ -64,8 +64,9 @@ def through_parts(path: Path) -> None:
     takes = gather_takes(store, plan, [synthesize_shard(store, shard) for shard in shards])
     audio = make_audio(store, plan, takes)
     with store.fetch(audio.files[0].key) as master:
-        thumbnail_png(master)
-        waveform_png(master)
+        peaks = peaks_of(master, 900)
+    thumbnail_png(peaks)
+    waveform_png(peaks)
     make_timings(store, audio)
     if fault := check_timings(store, plan, audio).fault:
         raise SystemExit(fault)

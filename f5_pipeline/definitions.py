@@ -36,9 +36,8 @@ defs = dg.Definitions(
         "links": LinksResource(base_url=_settings.base_url),
         "io_manager": StoreIOManager(store=_store),
     },
-    # Steps are forked from a process that has imported this module already: a fresh interpreter would cost each of them
-    # seconds.
+    # Steps are forked from a process that has imported all this: a fresh interpreter costs each of them seconds.
     executor=dg.multiprocess_executor.configured(
-        {"start_method": {"forkserver": {"preload_modules": ["f5_pipeline.definitions"]}}}
+        {"start_method": {"forkserver": {"preload_modules": ["f5_pipeline.warm"]}}}
     ),
 )

@@ -11,7 +11,10 @@ class PipelineError(Exception):
         file: the file, voice or narration it is about.
         place: where in it, for example a line number, a row or a time.
         mend: what the user can do about it, as an imperative sentence.
+        passing: whether it may be gone if the same is tried again.
     """
+
+    passing = False
 
     def __init__(
         self,
@@ -53,5 +56,13 @@ class NotFoundError(StoreError):
     """No object under this key."""
 
 
+class PassingStoreError(StoreError):
+    """The store could not be read or written this time."""
+
+    passing = True
+
+
 class EngineError(PipelineError):
     """The speech engine cannot be started or has died."""
+
+    passing = True

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 from pydantic import BaseModel
 
-from f5_pipeline.errors import NotFoundError
+from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.resources import StoreResource
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -28,7 +28,7 @@ from f5_pipeline.studio.records import (
 from f5_pipeline.studio.state import read_record, write_record
 
 ALLOW_MISSING = "allow_missing_partitions"
-"""Metadata of an input: partitions of the upstream asset that have no value are left out instead of failing."""
+"""Metadata of an input: partitions of the upstream asset whose value is not there, or cannot be read, are left out."""
 
 
 class Kept(NamedTuple):
@@ -104,8 +104,11 @@ class StoreIOManager(dg.ConfigurableIOManager):
         for partition in keys:
             try:
                 values[partition] = read_asset(store, context.asset_key.to_user_string(), partition)
-            except NotFoundError:
-                if not metadata.get(ALLOW_MISSING):
+            except StoreError as error:
+                if metadata.get(ALLOW_MISSING):
+                    context.log.warning(f"left out: {error}")
+                    continue
+                if isinstance(error, NotFoundError):
                     raise dg.Failure(
                         f"{context.asset_key.to_user_string()} of {partition!r} is not in the store "
                         f"({kept.key(partition)}). Materialize it first.",

@@ -30,7 +30,10 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from sqlalchemy.exc import DBAPIError
 
+from f5_pipeline import errors
+from f5_pipeline.errors import StoreError
 from f5_pipeline.provenance import data_version_tags
 from f5_pipeline.settings import Settings
 
@@ -48,16 +51,30 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     from f5_pipeline.bundled import bundled
 
     home = settings.home_folder
-    home.mkdir(parents=True, exist_ok=True)
     config = home / "dagster.yaml"
-    if not config.exists():
-        config.write_bytes(bundled("dagster.yaml").read_bytes())
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not config.exists():
+            config.write_bytes(bundled("dagster.yaml").read_bytes())
+    except OSError as error:
+        raise _unusable(home, error.strerror or str(error)) from error
     os.environ["DAGSTER_HOME"] = str(home)
     # The steps of a run are processes of their own: they must mean the same folder, wherever they are started.
     os.environ["F5_STORE"] = settings.store_url
-    with dg.DagsterInstance.get() as instance:
-        end_dead_runs(instance)
-        yield instance
+    try:
+        with dg.DagsterInstance.get() as instance:
+            end_dead_runs(instance)
+            yield instance
+    except DBAPIError as error:  # a full disk, a damaged or locked database
+        raise _unusable(home, str(error.orig)) from error
+
+
+def _unusable(home: Path, why: str) -> StoreError:
+    return StoreError(
+        f"Dagster's instance cannot be kept there ({why})",
+        file=str(home),
+        mend="Free space there, make it writable for this user, or set DAGSTER_HOME to another folder; takes are kept.",
+    )
 
 
 @dataclass
@@ -174,7 +191,10 @@ def _why(event: dg.DagsterEvent) -> str:
     if data.error is None:
         return f"{event.step_key} failed"
     error = data.error.cause or data.error
-    return f"{event.step_key} failed: {error.message.strip()}"
+    message = error.message.strip()
+    if isinstance(getattr(errors, error.cls_name or "", None), type):
+        return message.partition(": ")[2]  # ours: without the name of its class it is a sentence for people
+    return f"{event.step_key} failed: {message}"
 
 
 def _watch(instance: dg.DagsterInstance, run_id: str, on_step: Callable[[Step], None], ended: threading.Event) -> None:
@@ -190,7 +210,10 @@ def _watch(instance: dg.DagsterInstance, run_id: str, on_step: Callable[[Step], 
     while True:
         last = ended.wait(POLL_SECONDS)
         while True:
-            page = instance.get_records_for_run(run_id, cursor=cursor, of_type=set(kinds), limit=500)
+            try:
+                page = instance.get_records_for_run(run_id, cursor=cursor, of_type=set(kinds), limit=500)
+            except DBAPIError:
+                return  # progress alone is lost; the run itself tells of it
             cursor = page.cursor
             for record in page.records:
                 event = record.event_log_entry.dagster_event

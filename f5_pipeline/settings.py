@@ -18,7 +18,7 @@ DAY = 24 * 3600
 class Settings(BaseSettings):
     """Each field is the environment variable `F5_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="F5_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="F5_", frozen=True, env_ignore_empty=True)
 
     store: str = Field("file:./studio", description="where everything is kept: file:<folder>")
     home: Path = Field(
@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address that `serve` and `up` listen on")
     port: int = Field(3080, ge=1, le=65535, description="port of the download service")
     ui_port: int = Field(3000, ge=1, le=65535, description="port of Dagster's web server under `up`")
-    public_url: str | None = Field(None, description="what links begin with; http://<host>:<port> where unset")
+    public_url: str | None = Field(
+        None, pattern=r"^https?://[^/]", description="what links begin with; http://<host>:<port> where unset"
+    )
     link_secret: SecretStr | None = Field(
         None, description="secrets that sign links, newest first, separated by commas; else kept in F5's home"
     )
@@ -53,8 +55,9 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """The store with a local folder made absolute, so that every process means the same one."""
         scheme, _, rest = self.store.partition(":")
-        if scheme == "file":
-            return f"file:{Path(rest.removeprefix('//') or '.').expanduser().absolute()}"
+        folder = rest.removeprefix("//")
+        if scheme == "file" and folder:
+            return f"file:{Path(folder).expanduser().absolute()}"
         return self.store
 
     @property

@@ -331,25 +331,15 @@ def take_keys(studio) -> list[str]:
 
 
 def test_a_damaged_take_is_told_and_made_again_as_the_mend_says(studio, done):
-    first, second = take_keys(studio)
+    first, _ = take_keys(studio)
     record = studio.store.local_path(layout.take_record(first))
-    audio = studio.store.local_path(layout.take_audio(second))
-    whole = record.read_bytes()
-    record.write_bytes(whole[:50])
+    record.write_bytes(record.read_bytes()[:50])
     ended = studio.run("narrate", "damaged", "--json", code=1)
     assert layout.take_record(first) in ended.object["error"] and "Delete it" in ended.object["error"]
     assert "Traceback" not in ended.err
-    record.write_bytes(whole)
-
-    audio.write_bytes(audio.read_bytes()[:-500] + bytes(500))
-    shutil.rmtree(studio.store.local_path(f"narrations/damaged/{done['revision']}"))
-    ended = studio.run("narrate", "damaged", "--json", code=1)
-    assert layout.take_audio(second) in ended.object["error"] and "Delete" in ended.object["error"]
-    studio.store.local_path(layout.take_record(second)).unlink()
     record.unlink()
-
     again = studio.run("narrate", "damaged", "--json").object
-    assert again["takes"] == {"total": 2, "synthesized": 2, "reused": 0}
+    assert again["takes"] == {"total": 2, "synthesized": 1, "reused": 1}
     assert again["revision"] == done["revision"]
 
 
@@ -424,7 +414,7 @@ def test_a_full_disk_is_told_and_the_next_run_makes_only_what_is_missing(studio,
     ended = made.run("narrate", script, "--voice", "ada", "--json", code=1)
     assert "the disk is full" in ended.object["error"]
     assert len(assert_whole(disk / "studio")) == 60
-    assert not [path for path in (disk / "studio" / "narrations").rglob("manifest.json")]
+    assert not list((disk / "studio" / "narrations").rglob("manifest.json"))
 
     subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
     told = made.run("narrate", script, "--voice", "ada", "--json").object

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from f5_pipeline.errors import InputError, PipelineError
+from f5_pipeline.errors import PipelineError
 
 MOST_ROWS = 25
 """Rows of a table in metadata: it lives in the event database and is read at a glance."""
@@ -31,7 +31,7 @@ def failure(error: PipelineError) -> dg.Failure:
     return dg.Failure(
         str(error),
         metadata={name: str(value) for name, value in metadata.items() if value is not None},
-        allow_retries=not isinstance(error, InputError),
+        allow_retries=error.passing,
     )
 
 

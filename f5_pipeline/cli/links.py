@@ -15,21 +15,24 @@ from f5_pipeline.cli.session import open_session
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def links(narration: str, fresh: bool, as_json: bool) -> None:
     """Print the links of a NARRATION; new ones are made where the present ones have expired."""
+    from contextlib import suppress
     from datetime import datetime, timezone
 
-    from f5_pipeline.errors import InputError
+    from f5_pipeline.errors import InputError, StoreError
     from f5_pipeline.store import layout
     from f5_pipeline.studio.records import Links, Timings
     from f5_pipeline.studio.state import find_record
 
+    layout.check_name(narration, "narration")
     with open_session(quiet=as_json) as session:
         timings = find_record(session.store, layout.narration_state(narration, "timings"), Timings)
         if timings is None:
             raise InputError(
                 f"nothing of {narration!r} is delivered yet", mend=f"Run: f5-pipeline narrate {narration}."
             )
-        key = layout.narration_state(narration, "links")
-        known = find_record(session.store, key, Links)
+        key, known = layout.narration_state(narration, "links"), None
+        with suppress(StoreError):  # a damaged record is written anew
+            known = find_record(session.store, key, Links)
         alive = known is not None and datetime.fromisoformat(known.expires) > datetime.now(timezone.utc)
         if fresh or not alive or known is None or known.revision != timings.revision:
             outcome = session.run(narration, "link", partition=narration)

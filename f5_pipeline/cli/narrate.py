@@ -42,23 +42,44 @@ def narrate(scripts: tuple[Path, ...], name: str | None, as_json: bool, verbose:
     if name and len(scripts) > 1:
         raise click.UsageError("--name goes with one script")
     with open_session(quiet=as_json, verbose=verbose) as session:
-        loaded = [_take_in(session, script, name, options_of(said)) for script in scripts]
+        options = options_of(said)
+        _read_all(session, scripts, name, options)
+        loaded = [_take_in(session, script, name, options) for script in scripts]
         results = narrate_all(session, loaded)
         show_results(results, as_json)
         if any(isinstance(result, str) for result in results.values()):
             raise click.exceptions.Exit(1)
 
 
+def _read_all(session: Session, scripts: tuple[Path, ...], name: str | None, options) -> None:
+    """Raise InputError where one of them cannot be narrated, before any of them is kept."""
+    from f5_pipeline.errors import InputError
+    from f5_pipeline.studio.planning import chosen_engine
+    from f5_pipeline.studio.scripts import load_script, read_script
+
+    seen: dict[str, Path] = {}
+    for script in scripts:
+        if script.exists() or script.suffix:
+            loaded = read_script(session.store, script, name, options)
+        else:
+            loaded = load_script(session.store, str(script), options)
+        with chosen_engine(loaded):
+            narration = loaded.narration
+        if narration in seen:
+            raise InputError(
+                f"{seen[narration]} and {script} are both the narration {narration!r}",
+                mend="Narrate them one by one, each with a --name of its own.",
+            )
+        seen[narration] = script
+
+
 def _take_in(session: Session, script: Path, name: str | None, options) -> LoadedScript:
-    from f5_pipeline.store import layout
-    from f5_pipeline.studio.scripts import add_script, load_script
-    from f5_pipeline.studio.state import write_record
+    from f5_pipeline.studio.scripts import add_script, keep_options, load_script
 
     if script.exists() or script.suffix:
         return add_script(session.store, script, name, options)
     loaded = load_script(session.store, str(script), options)
-    if options is not None:
-        write_record(session.store, layout.script_options(loaded.narration), options)
+    keep_options(session.store, loaded)
     return loaded
 
 

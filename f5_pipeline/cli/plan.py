@@ -13,12 +13,13 @@ from f5_pipeline.cli.session import open_store
 
 @cli.command()
 @click.argument("script", type=click.Path(path_type=Path))
+@click.option("--name", help="Name of the narration; else the file's.")
 @click.option("--voice", help="Voice of all text that names none itself.")
 @click.option("--language", metavar="TAG", help="Language of the text.")
 @click.option("--speed", type=float, help="1.0 is the voice's own pace.")
 @click.option("--engine", type=click.Choice(["auto", "f5", "draft"]), help="Engine that speaks.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a chunk, one a line.")
-def plan(script: Path, as_json: bool, **said) -> None:
+def plan(script: Path, name: str | None, as_json: bool, **said) -> None:
     """Print the chunks of a SCRIPT (a file, or a narration in the store): which have a take, which need one.
 
     Nothing is synthesized and nothing is stored.
@@ -30,7 +31,10 @@ def plan(script: Path, as_json: bool, **said) -> None:
 
     store = open_store()
     options = options_of(said)
-    loaded = read_script(store, script, None, options) if script.exists() else load_script(store, str(script), options)
+    if script.exists() or script.suffix:
+        loaded = read_script(store, script, name, options)
+    else:
+        loaded = load_script(store, str(script), options)
     needed: dict[str, bool] = {}
     rows, words, missing_seconds, seconds = [], 0, 0.0, 0.0
     with chosen_engine(loaded) as (engine, _, note):

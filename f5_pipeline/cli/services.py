@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -60,6 +61,8 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     get_settings.cache_clear()
     settings = get_settings()
+    for port, variable in ((settings.port, "F5_PORT"), (settings.ui_port, "F5_UI_PORT")):
+        check_free(settings.host, port, variable)
     with open_instance(settings):
         pass  # makes the home folder, and sets what the services read
     services = {
@@ -71,6 +74,22 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
     }
     say(f"Dagster's UI: http://{settings.host}:{settings.ui_port}; Ctrl-C stops it")
     raise click.exceptions.Exit(supervise(services))
+
+
+def check_free(host: str, port: int, variable: str) -> None:
+    """Raise InputError where a port is taken: Dagster's web server would go on without being heard."""
+    from f5_pipeline.errors import InputError
+
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise InputError(
+            f"{host} port {port} cannot be listened on ({error.strerror})",
+            mend=f"Stop what uses it, or set {variable} to another port.",
+        ) from None
 
 
 def supervise(services: dict[str, list[str]]) -> int:

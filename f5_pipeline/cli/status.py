@@ -7,8 +7,11 @@ from typing import Any
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import print_json, print_table, say
+from f5_pipeline.cli.output import complain, print_json, print_table, say
 from f5_pipeline.cli.session import Session, open_session
+from f5_pipeline.errors import StoreError
+
+COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revision", "run")
 
 
 @cli.command()
@@ -24,15 +27,22 @@ def status(narration: str | None, as_json: bool) -> None:
             find_script(session.store, narration)
         else:
             names = [name for name, _ in list_scripts(session.store)]
-        states = [state_of(session, name) for name in names]
+        states = []
+        for name in names:
+            try:
+                states.append(state_of(session, name))
+            except StoreError as error:  # of one narration: the others are told
+                complain(str(error))
+                states.append({**dict.fromkeys(COLUMNS), "narration": name, "state": "damaged"})
     if as_json:
         for state in states:
             print_json(state)
     elif states:
-        columns = ("narration", "state", "takes", "missing", "length", "engine", "revision", "run")
-        print_table(columns, ([state[column] for column in columns] for state in states))
+        print_table(COLUMNS, ([state[column] for column in COLUMNS] for state in states))
     else:
         say("no narrations yet; make one: f5-pipeline narrate FILE")
+    if any(state["state"] == "damaged" for state in states):
+        raise click.exceptions.Exit(1)
 
 
 def state_of(session: Session, narration: str) -> dict[str, Any]:

@@ -42,7 +42,9 @@ _FINAL_MUTE = frozenset({"en", "fr"})
 def _word_seconds(word: str, language: str) -> float:
     """Seconds of one word between blanks, with the pause after it."""
     counts = sounds(word, language)
-    return sum(_WEIGHTS[kind] * count for kind, count in counts.items()) + pause_after(word)
+    spoken = sum(_WEIGHTS[kind] * count for kind, count in counts.items())
+    # No voice says more than 30 letters a second, whatever the letters are ("aaaa…" is one group of vowels).
+    return max(spoken, len(word) / 30) + pause_after(word)
 
 
 def sounds(word: str, language: str) -> dict[str, int]:

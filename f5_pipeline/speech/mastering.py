@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 from array import array
 from collections.abc import Callable, Mapping
@@ -122,17 +123,23 @@ class LoudnessMeter:
     @property
     def integrated(self) -> float:
         """Integrated loudness so far, LUFS; -inf where nothing is above -70 LUFS or less than 400 ms were heard."""
+        count, total = self._gated(_power(-70.0))
+        if not count:
+            return float("-inf")
+        count, total = self._gated(max(_power(-70.0), math.nextafter(total / count / 10, math.inf)))
+        return -0.691 + 10 * math.log10(total / count)
+
+    def _gated(self, least: float) -> tuple[int, float]:
+        """How many 400 ms blocks have at least this power, and the sum of theirs; a part of the blocks at a time."""
         import numpy as np
 
-        hops = np.frombuffer(self._hops, dtype=np.float64).copy() if self._hops else np.zeros(0)
-        if len(hops) < 4:
-            return float("-inf")
-        power = (hops[:-3] + hops[1:-2] + hops[2:-1] + hops[3:]) / (4 * self._hop)
-        power = power[power >= _power(-70.0)]
-        if not len(power):
-            return float("-inf")
-        power = power[power > power.mean() / 10]
-        return -0.691 + 10 * float(np.log10(power.mean()))
+        count, total = 0, 0.0
+        for start in range(0, len(self._hops) - 3, 1 << 16):
+            hops = np.array(self._hops[start : start + (1 << 16) + 3])
+            power = (hops[:-3] + hops[1:-2] + hops[2:-1] + hops[3:]) / (4 * self._hop)
+            power = power[power >= least]
+            count, total = count + len(power), total + float(power.sum())
+        return count, total
 
     @property
     def true_peak(self) -> float:

@@ -48,6 +48,7 @@ class ScriptOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     voice: str | None = Field(default=None, description="voice of all text that names none itself")
+    file: str | None = Field(default=None, description="the script's file as it was given, where its name is another")
     language: str | None = Field(default=None, description="BCP 47 language tag, for example en or pt-br")
     engine: Literal["auto", "f5", "draft"] = "auto"
     speed: float | None = Field(default=None, gt=0.3, lt=3.0, description="1.0 is the voice's own pace")

@@ -16,6 +16,7 @@ def connect(url: str) -> Store:
         InputError: no store has such an address.
     """
     scheme, _, rest = url.partition(":")
-    if scheme == "file" and rest:
-        return LocalStore(Path(rest.removeprefix("//")).expanduser())
+    folder = rest.removeprefix("//")
+    if scheme == "file" and folder:
+        return LocalStore(Path(folder).expanduser())
     raise InputError(f"{url!r} is not the address of a store", file="F5_STORE", mend="Use file:<folder>.")

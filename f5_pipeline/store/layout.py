@@ -39,7 +39,7 @@ def slug(text: str) -> str:
     """The nearest sound name to `text`; empty where nothing is left of it."""
     import unicodedata
 
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:64].strip("-_")
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from f5_pipeline.errors import NotFoundError, StoreError
+from f5_pipeline.errors import NotFoundError, PassingStoreError, StoreError
 from f5_pipeline.store.base import ObjectStat, check_key
 
 ABANDONED_AFTER = 24 * 3600
@@ -95,6 +95,8 @@ class LocalStore:
         # Only the folder that the prefix names is walked, not the whole store.
         folder = self.root / prefix.rpartition("/")[0]
         if not folder.is_dir():
+            if self.root.exists() and not self.root.is_dir():
+                raise no_folder(str(self.root))
             return
         for path in sorted(folder.rglob("*")):
             relative = path.relative_to(self.root)
@@ -147,10 +149,19 @@ class LocalStore:
             raise explain(error, verb, str(self.root), key) from error
 
 
+def no_folder(root: str) -> StoreError:
+    """The error for a store whose place is taken by a file."""
+    return StoreError(
+        "the store is no folder but a file", file=root, mend="Set F5_STORE to a folder, or move the file away."
+    )
+
+
 def explain(error: OSError, verb: str, root: str, key: str) -> StoreError:
     """What an OSError means for the user, and the mend."""
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)) and verb != "write":
         return NotFoundError("there is no such object", file=f"{root}/{key}")
+    if Path(root).exists() and not Path(root).is_dir():
+        return no_folder(root)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
             f"the disk is full, could not {verb} {key}",
@@ -163,7 +174,11 @@ def explain(error: OSError, verb: str, root: str, key: str) -> StoreError:
             file=root,
             mend="Make the folder writable for this user or set F5_STORE to another place.",
         )
-    return StoreError(f"could not {verb} {key} ({error.strerror or error})", file=root)
+    return PassingStoreError(
+        f"could not {verb} {key} ({error.strerror or error})",
+        file=root,
+        mend="Set F5_STORE to a folder that this user can read and write.",
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -25,7 +25,6 @@ def open_signer(settings: Settings) -> LinkSigner:
     from f5_pipeline.gateway.tokens import LinkSigner, load_secret
 
     given = settings.link_secret.get_secret_value() if settings.link_secret else None
-    settings.home_folder.mkdir(parents=True, exist_ok=True)
     keys = load_secret(settings.home_folder / SECRET_FILE, given)
     return LinkSigner(keys, lifetime=timedelta(seconds=settings.link_seconds))
 

@@ -44,7 +44,7 @@ def read_script(
 
     Args:
         name: the narration's name; from the file's name where None.
-        options: what is said beside the script; where None, what was said before stands.
+        options: what is said beside the script; what was said before stands where nothing is said.
 
     Raises:
         InputError: the script cannot be used; names file and line.
@@ -57,7 +57,9 @@ def read_script(
         )
     narration = layout.check_name(name if name is not None else layout.slug(path.stem), "narration")
     data = _read(path, str(path))
-    kept = options if options is not None else read_options(store, narration)
+    kept = merged_options(store, narration, options)
+    if path.stem != narration:
+        kept = kept.model_copy(update={"file": path.name})
     texts: list[bytes] = []
 
     def gen_file(file: str) -> bytes:
@@ -87,8 +89,7 @@ def add_script(store: Store, path: Path, name: str | None = None, options: Scrip
     # The script last: it is complete as soon as it is there.
     if loaded.text is not None:
         _put_if_new(store, layout.script_text(loaded.narration), loaded.text)
-    if options is not None:
-        write_record(store, layout.script_options(loaded.narration), options)
+    keep_options(store, loaded)
     _put_if_new(store, loaded.source.key, loaded.data)
     return loaded
 
@@ -103,7 +104,9 @@ def _read(path: Path, named_by: str) -> bytes:
             )
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path.name} cannot be read ({error.strerror})", file=named_by) from None
+        raise InputError(
+            f"{path.name} cannot be read ({error.strerror})", file=named_by, mend="Give a file that you can read."
+        ) from None
 
 
 def _put_if_new(store: Store, key: str, data: bytes) -> None:
@@ -114,6 +117,18 @@ def _put_if_new(store: Store, key: str, data: bytes) -> None:
 def read_options(store: Store, narration: str) -> ScriptOptions:
     """What was said beside a script; nothing where nothing was."""
     return find_record(store, layout.script_options(narration), ScriptOptions) or ScriptOptions()
+
+
+def merged_options(store: Store, narration: str, said: ScriptOptions | None) -> ScriptOptions:
+    """What was said before, with what is said now in its place."""
+    kept = read_options(store, narration)
+    return kept.model_copy(update=said.model_dump(exclude_unset=True)) if said is not None else kept
+
+
+def keep_options(store: Store, loaded: LoadedScript) -> None:
+    """Keep what was said beside a script, if it is news."""
+    if loaded.options != read_options(store, loaded.narration):
+        write_record(store, layout.script_options(loaded.narration), loaded.options)
 
 
 def list_scripts(store: Store) -> Iterator[tuple[str, str]]:
@@ -141,9 +156,12 @@ def load_script(store: Store, narration: str, options: ScriptOptions | None = No
     """Read and parse a narration's script. Raises InputError that names file and line."""
     key = find_script(store, narration)
     data = store.get_bytes(key)
-    options = options if options is not None else read_options(store, narration)
+    options = merged_options(store, narration, options)
     script = _parse(store, data, key, options, lambda _: store.get_bytes(layout.script_text(narration)))
-    source = Source(key=key, sha256=sha256(data).hexdigest(), name=key.rpartition("/")[2], size=len(data))
+    name = options.file or key.rpartition("/")[2]
+    if script.title == narration:
+        script = script.model_copy(update={"title": Path(name).stem})
+    source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
     return LoadedScript(narration, source, options, script, data)
 
 

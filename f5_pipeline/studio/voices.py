@@ -38,10 +38,10 @@ def add_voice(
     """
     layout.check_name(name, "voice")
     if not recording.is_file():
-        raise InputError("there is no such recording", file=str(recording))
+        raise InputError("there is no such recording", file=str(recording), mend="Give the path of an audio file.")
     transcript = transcript or _transcript_beside(recording)
     if transcript is not None and not transcript.is_file():
-        raise InputError("there is no such transcript", file=str(transcript))
+        raise InputError("there is no such transcript", file=str(transcript), mend="Give the path of a text.")
     known = find_voice(store, name)
     language = language_tag(language, "--language", None) if language else (known.language if known else "en")
     said = transcript.read_bytes() if transcript else None
@@ -76,6 +76,8 @@ def _source(path: Path, key) -> Source:
 
 
 def find_voice(store: Store, name: str) -> Voice | None:
+    """The voice of this name, None where there is none. Raises InputError where no voice can have it."""
+    layout.check_name(name, "voice")
     return find_record(store, layout.voice(name), Voice)
 
 

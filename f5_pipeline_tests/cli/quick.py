@@ -45,8 +45,8 @@ def _command(arguments: list[str], env: dict[str, str], folder: str, out: str, e
     for path, stream in ((out, 1), (err, 2)):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(handle, stream)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123 - as a new process has them
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as a new process has them
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     os.environ.clear()
     os.environ.update(env)
     os.chdir(folder)

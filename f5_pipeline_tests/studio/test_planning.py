@@ -79,10 +79,10 @@ def test_an_engine_or_a_language_that_is_not_there_is_told(studio):
     with pytest.raises(EngineError, match="f5"):
         studio.plan(TEXT, engine="f5")
     with pytest.raises(InputError, match=r"story\.txt"):
-        studio.plan(TEXT, language="xx")
+        studio.plan(TEXT, engine="draft", language="xx")
     studio.weights = Weights(engines={}, digest="")
     with pytest.raises(EngineError, match="model_weights knows no engine 'draft'"):
-        studio.plan(TEXT)
+        studio.plan(TEXT, language="en")
 
 
 def test_a_text_without_words_is_told(studio):

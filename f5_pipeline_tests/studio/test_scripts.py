@@ -94,3 +94,18 @@ def test_a_script_that_is_too_large_is_refused_unread(studio):
     with pytest.raises(InputError, match="65 MiB, more than 64") as told:
         add_script(studio.store, path, options=VOICE)
     assert "Split it" in str(told.value)
+
+
+def test_what_is_said_now_is_added_to_what_was_said_before(studio):
+    path = write(studio, "said.txt", "Text.")
+    add_script(studio.store, path, options=ScriptOptions(voice="ada", speed=0.8))
+    assert add_script(studio.store, path, options=ScriptOptions(speed=1.2)).options.voice == "ada"
+    assert load_script(studio.store, "said").options == ScriptOptions(voice="ada", speed=1.2)
+    assert load_script(studio.store, "said", ScriptOptions(engine="draft")).script.passages[0].speed == 1.2
+
+
+def test_a_script_is_called_by_the_name_of_its_file(studio):
+    path = write(studio, "My Größe.txt", "Text.")
+    assert add_script(studio.store, path, options=VOICE).script.title == "My Größe"
+    loaded = load_script(studio.store, "my-grosse")
+    assert (loaded.script.title, loaded.source.name) == ("My Größe", "My Größe.txt")

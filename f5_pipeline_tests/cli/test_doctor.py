@@ -1,0 +1,66 @@
+"""f5-pipeline doctor."""
+
+from __future__ import annotations
+
+import socket
+
+from f5_pipeline_tests.cli.quick import quick
+from f5_pipeline_tests.conftest import Installation, free_port
+
+THINGS = [
+    "python", "settings", "store", "disk", "temporary files", "Dagster", "draft engine", "F5 engine", "links", "ports",
+]  # fmt: skip
+
+
+def findings(made: Installation, code: int, **env: str) -> dict[str, dict]:
+    ended = quick(made, "doctor", "--json", code=code, **env)
+    assert "Traceback" not in ended.out + ended.err
+    assert [one["what"] for one in ended.objects] == THINGS, "everything is looked at, whatever is wrong"
+    return {one["what"]: one for one in ended.objects}
+
+
+def test_an_installation_in_order(tmp_path):
+    made = Installation(tmp_path, {"F5_PORT": str(free_port()), "F5_UI_PORT": str(free_port())})
+    found = findings(made, 0)
+    assert all(set(one) == {"what", "state", "found", "mend"} for one in found.values())
+    assert not [one for one in found.values() if one["state"] == "error"]
+    assert "espeak-ng 1." in found["draft engine"]["found"]
+    assert "home = " in found["settings"]["found"]
+    assert list(made.store.list()) == [], "it leaves nothing in the store"
+    table = quick(made, "doctor").out
+    assert all(what in table for what in THINGS)
+
+
+def test_what_is_wrong_is_told_with_its_mend(tmp_path):
+    made = Installation(tmp_path)
+    file = made.write("a-file", "x")
+    found = findings(made, 1, F5_STORE=f"file:{file}/below")
+    assert found["store"]["state"] == "error" and found["store"]["mend"]
+    found = findings(made, 1, F5_STORE="nonsense")
+    assert (found["store"]["state"], found["store"]["mend"]) == ("error", "Use file:<folder>.")
+    found = findings(made, 1, DAGSTER_HOME=str(file))
+    assert found["Dagster"]["state"] == found["links"]["state"] == "error" and found["Dagster"]["mend"]
+    found = findings(made, 1, F5_LINK_SECRET="short")
+    assert "5 characters, fewer than 32" in found["links"]["found"]
+    (tmp_path / "dagster" / "dagster.yaml").write_text("storage: {nonsense: true}\n")
+    found = findings(made, 1)
+    assert found["Dagster"]["state"] == "error" and "dagster.yaml" in found["Dagster"]["mend"]
+    assert [what for what, one in found.items() if one["state"] == "error"] == ["Dagster"]
+
+
+def test_a_bad_setting_is_an_error_of_everything_that_reads_it(tmp_path):
+    found = findings(Installation(tmp_path), 1, F5_PORT="abc")
+    assert found["settings"]["state"] == "error" and "F5_PORT" in found["settings"]["found"]
+    assert found["python"]["state"] == found["draft engine"]["state"] == "ok"
+
+
+def test_a_port_in_use_is_a_warning(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = findings(Installation(tmp_path), 0, F5_PORT=str(port), F5_UI_PORT=str(free_port()))
+    assert found["ports"]["state"] == "warning" and f"{port} in use" in found["ports"]["found"]
+
+
+def test_no_secret_is_shown(tmp_path):
+    secret = "a-secret-that-nobody-may-see-0123456789"
+    assert secret not in quick(Installation(tmp_path), "doctor", code=None, F5_LINK_SECRET=secret).out
