@@ -45,8 +45,8 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
         metadata={
             "waveform": picture(thumbnail_png(peaks), "waveform"),
             "waveform_in_detail": picture(waveform_png(peaks), "waveform"),
-            "title": audio.title,
-            "engine": f"{audio.engine}: {audio.engine_note}",
+            "title": audio.plan.title,
+            "engine": f"{audio.plan.engine}: {audio.plan.engine_note}",
             "length": seconds(audio.seconds),
             "seconds": audio.seconds,
             "words": audio.words,

@@ -158,7 +158,7 @@ def result_of(session: Session, narration: str, wall_seconds: float) -> NarrateR
     return NarrateResult(
         narration=narration,
         revision=links.revision,
-        engine=manifest.audio.engine,
+        engine=manifest.audio.plan.engine,
         files={file.name: str(session.store.local_path(file.key) or file.key) for file in manifest.files},
         links={"listen": links.page, **links.files},
         takes=TakesCount(total=takes.total, synthesized=takes.synthesized, reused=takes.reused),

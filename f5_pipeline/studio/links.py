@@ -70,12 +70,12 @@ def page_facts(store: Store, narration: str, revision: str) -> PageFacts:
     manifest = read_manifest(store, narration, revision)
     audio = manifest.audio
     return PageFacts(
-        title=audio.title,
-        voices=audio.voices,
+        title=audio.plan.title,
+        voices=audio.plan.voices,
         seconds=audio.seconds,
-        engine=audio.engine,
-        author=audio.author,
+        engine=audio.plan.engine,
+        author=audio.plan.author,
         created=datetime.fromisoformat(manifest.created),
-        language=audio.language,
+        language=audio.plan.language,
         chapters=[PageChapter(one.title, one.start) for one in audio.chapters],
     )

@@ -86,12 +86,6 @@ def make_audio(
         audio = Audio(
             narration=plan.narration,
             revision=revision,
-            title=plan.title,
-            author=plan.author,
-            language=plan.language,
-            engine=plan.engine,
-            engine_note=plan.engine_note,
-            voices=plan.voices,
             plan=plan,
             takes=takes.digest,
             assembly=assembly,
@@ -166,10 +160,12 @@ def make_timings(store: Store, audio: Audio) -> Timings:
         return read_lines(store, audio.timeline_key, TimedWord)
 
     def cues() -> Iterator[captions.Cue]:
-        return captions.iter_cues(words(), audio.plan.captions, language=audio.language, audio_seconds=audio.seconds)
+        return captions.iter_cues(
+            words(), audio.plan.captions, language=audio.plan.language, audio_seconds=audio.seconds
+        )
 
     name = audio.narration
-    about = {"narration": name, "revision": audio.revision, "title": audio.title, "seconds": audio.seconds}
+    about = {"narration": name, "revision": audio.revision, "title": audio.plan.title, "seconds": audio.seconds}
     with workspace() as folder:
         paths = {suffix: folder / f"{name}{suffix}" for suffix in (".words.csv", ".words.json", ".srt", ".vtt")}
         with paths[".words.csv"].open("w", encoding="utf-8", newline="") as out:

@@ -187,12 +187,6 @@ class Audio(BaseModel):
 
     narration: str
     revision: str
-    title: str
-    author: str | None
-    language: str
-    engine: str
-    engine_note: str
-    voices: list[str]
     plan: Plan
     takes: str = Field(description="digest of the takes")
     assembly: AssemblySettings
