@@ -197,3 +197,15 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
         log.close()
+
+
+def small_file_system(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own for a fixture, of a size as mount(8) takes it; skips the test where that is not permitted."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("no permission to mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -19,7 +19,7 @@ from f5_pipeline.speech.text import ChunkLimits, iter_chunks
 from f5_pipeline.store import layout
 from f5_pipeline.store.connect import connect
 from f5_pipeline_tests.cli.quick import quick
-from f5_pipeline_tests.conftest import EXAMPLES, Ended, Installation
+from f5_pipeline_tests.conftest import EXAMPLES, Ended, Installation, small_file_system
 
 ADA, BEN = EXAMPLES / "voices" / "ada.flac", EXAMPLES / "voices" / "ben.ogg"
 
@@ -366,15 +366,7 @@ def test_damaged_links_are_made_anew(studio, done):
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
     """A file system of its own, 4 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("no permission to mount a file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    yield from small_file_system(tmp_path / "disk", "4m")
 
 
 def with_voice(studio: Installation, folder: Path, **env: str) -> Installation:

@@ -74,6 +74,18 @@ def launch(services: Services, job: str, **tags: str) -> str:
     return wait_for("end of the run", status, 180)
 
 
+def backfill_takes(services: Services, names: list[str]) -> dict:
+    """Launch a backfill of `takes` and wait for its end; its status and runs."""
+    made = services.graphql(BACKFILL, assets=[{"path": ["takes"]}], partitions=names)
+    backfill = made["launchPartitionBackfill"]["backfillId"]
+
+    def ended() -> dict | None:
+        told = services.graphql(OF_BACKFILL, id=backfill)["partitionBackfillOrError"]
+        return told if told["status"].startswith(("COMPLETED", "FAILED", "CANCELED")) else None
+
+    return wait_for("end of the backfill", ended, 240)
+
+
 def partitions(services: Services, asset: str) -> dict[str, list[str]]:
     return services.graphql(STATE, asset={"path": [asset]})["assetNodeOrError"]["assetPartitionStatuses"]
 
@@ -133,14 +145,7 @@ def test_a_backfill_of_takes_is_one_run_and_one_bad_narration_fails_alone(servic
         add(services, name, text, "ben")
     for name in ("batch-a", "batch-b", "batch-d"):
         assert launch(services, "plan", **{"dagster/partition": name}) == "SUCCESS"
-    made = services.graphql(BACKFILL, assets=[{"path": ["takes"]}], partitions=list(texts))
-    backfill = made["launchPartitionBackfill"]["backfillId"]
-
-    def ended() -> dict | None:
-        told = services.graphql(OF_BACKFILL, id=backfill)["partitionBackfillOrError"]
-        return told if told["status"].startswith(("COMPLETED", "FAILED", "CANCELED")) else None
-
-    told = wait_for("end of the backfill", ended, 240)
+    told = backfill_takes(services, list(texts))
     assert [run["status"] for run in told["runs"]] == ["FAILURE"], "one run for all, shown failed"
     state = partitions(services, "takes")
     assert {"batch-a", "batch-d"} <= set(state["materializedPartitions"])
@@ -162,14 +167,7 @@ def test_a_backfill_of_good_narrations_is_one_run(services):
     for name in names:
         add(services, name, f"Everything about {name} is in order.")
         assert launch(services, "plan", **{"dagster/partition": name}) == "SUCCESS"
-    made = services.graphql(BACKFILL, assets=[{"path": ["takes"]}], partitions=names)
-    backfill = made["launchPartitionBackfill"]["backfillId"]
-
-    def ended() -> dict | None:
-        told = services.graphql(OF_BACKFILL, id=backfill)["partitionBackfillOrError"]
-        return told if told["status"].startswith(("COMPLETED", "FAILED", "CANCELED")) else None
-
-    told = wait_for("end of the backfill", ended, 240)
+    told = backfill_takes(services, names)
     assert told["status"] == "COMPLETED_SUCCESS"
     assert [run["status"] for run in told["runs"]] == ["SUCCESS"]
     assert set(names) <= set(partitions(services, "takes")["materializedPartitions"])

@@ -210,10 +210,10 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-def step_process(pid: int, step: str) -> int | None:
-    """The process under `pid` that works on a step, as the run's own events name it."""
+def synthesizing(pid: int) -> int | None:
+    """The process under `pid` that synthesizes: the one that has the engine's workers below it."""
     for child in children_of(pid):
-        if any("draft_worker" in line for below in children_of(child) for line in [command(below)]):
+        if any("draft_worker" in command(below) for below in children_of(child)):
             return child
     return None
 
@@ -254,7 +254,7 @@ def test_a_killed_step_is_tried_again_in_the_same_run(studio):
     before = set(studio.take_records())
     process = studio.start("narrate", script, "--voice", "ben", "--json")
     wait_for("first takes", lambda: len(set(studio.take_records()) - before) > 30)
-    step = step_process(process.pid, "synthesize_shard")
+    step = synthesizing(process.pid)
     assert step is not None
     os.kill(step, signal.SIGKILL)
     out, err = process.communicate(timeout=300)

@@ -14,6 +14,7 @@ from f5_pipeline.cli.scripts import options_of
 from f5_pipeline.cli.session import Session, open_session
 
 if TYPE_CHECKING:
+    from f5_pipeline.speech.script import ScriptOptions
     from f5_pipeline.studio.records import NarrateResult
     from f5_pipeline.studio.scripts import LoadedScript
 
@@ -39,48 +40,40 @@ def narrate(scripts: tuple[Path, ...], name: str | None, as_json: bool, verbose:
     f5-pipeline narrate story.md
     f5-pipeline narrate hello.txt --voice ada --engine draft --json
     """
+    from f5_pipeline.studio.scripts import keep_script
+
     if name and len(scripts) > 1:
         raise click.UsageError("--name goes with one script")
     with open_session(quiet=as_json, verbose=verbose) as session:
-        options = options_of(said)
-        _read_all(session, scripts, name, options)
-        loaded = [_take_in(session, script, name, options) for script in scripts]
+        loaded = _read_all(session, scripts, name, options_of(said))
+        for one in loaded:
+            keep_script(session.store, one)
         results = narrate_all(session, loaded)
         show_results(results, as_json)
         if any(isinstance(result, str) for result in results.values()):
             raise click.exceptions.Exit(1)
 
 
-def _read_all(session: Session, scripts: tuple[Path, ...], name: str | None, options) -> None:
-    """Raise InputError where one of them cannot be narrated, before any of them is kept."""
+def _read_all(
+    session: Session, scripts: tuple[Path, ...], name: str | None, options: ScriptOptions | None
+) -> list[LoadedScript]:
+    """Read all scripts; raise an error where one of them cannot be narrated, before any of them is kept."""
     from f5_pipeline.errors import InputError
     from f5_pipeline.studio.planning import chosen_engine
-    from f5_pipeline.studio.scripts import load_script, read_script
+    from f5_pipeline.studio.scripts import open_script
 
-    seen: dict[str, Path] = {}
+    seen: dict[str, tuple[Path, LoadedScript]] = {}
     for script in scripts:
-        if script.exists() or script.suffix:
-            loaded = read_script(session.store, script, name, options)
-        else:
-            loaded = load_script(session.store, str(script), options)
+        loaded = open_script(session.store, script, name, options)
         with chosen_engine(loaded):
             narration = loaded.narration
         if narration in seen:
             raise InputError(
-                f"{seen[narration]} and {script} are both the narration {narration!r}",
+                f"{seen[narration][0]} and {script} are both the narration {narration!r}",
                 mend="Narrate them one by one, each with a --name of its own.",
             )
-        seen[narration] = script
-
-
-def _take_in(session: Session, script: Path, name: str | None, options) -> LoadedScript:
-    from f5_pipeline.studio.scripts import add_script, keep_options, load_script
-
-    if script.exists() or script.suffix:
-        return add_script(session.store, script, name, options)
-    loaded = load_script(session.store, str(script), options)
-    keep_options(session.store, loaded)
-    return loaded
+        seen[narration] = script, loaded
+    return [loaded for _, loaded in seen.values()]
 
 
 def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, NarrateResult | str]:

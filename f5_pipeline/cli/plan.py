@@ -27,14 +27,10 @@ def plan(script: Path, name: str | None, as_json: bool, **said) -> None:
     from f5_pipeline.cli.scripts import options_of
     from f5_pipeline.store import layout
     from f5_pipeline.studio.planning import chosen_engine, planned_chunks
-    from f5_pipeline.studio.scripts import load_script, read_script
+    from f5_pipeline.studio.scripts import open_script
 
     store = open_store()
-    options = options_of(said)
-    if script.exists() or script.suffix:
-        loaded = read_script(store, script, name, options)
-    else:
-        loaded = load_script(store, str(script), options)
+    loaded = open_script(store, script, name, options_of(said))
     needed: dict[str, bool] = {}
     rows, words, missing_seconds, seconds = [], 0, 0.0, 0.0
     with chosen_engine(loaded) as (engine, _, note):

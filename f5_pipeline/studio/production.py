@@ -20,15 +20,6 @@ from f5_pipeline.studio.scratch import workspace
 from f5_pipeline.studio.state import file_sha256, find_record, read_lines, write_record
 from f5_pipeline.studio.synthesis import read_takes
 
-MEDIA_TYPES = {
-    ".flac": "audio/flac",
-    ".mp3": "audio/mpeg",
-    ".csv": "text/csv",
-    ".json": "application/json",
-    ".srt": "application/x-subrip",
-    ".vtt": "text/vtt",
-}
-
 
 def assembly_settings(plan: Plan) -> AssemblySettings:
     """How a plan's takes become its narration: the script's pauses, the installation's loudness."""
@@ -138,7 +129,6 @@ def _deliver(store: Store, narration: str, revision: str, path: Path, name: str)
         key=key,
         size=found.size,
         sha256=file_sha256(path),
-        media_type=MEDIA_TYPES.get(path.suffix, "application/octet-stream"),
     )
 
 

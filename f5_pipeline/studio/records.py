@@ -174,7 +174,6 @@ class File(BaseModel):
     key: str
     size: int
     sha256: str
-    media_type: str
 
 
 class Chapter(BaseModel):

@@ -25,6 +25,7 @@ class LoadedScript:
     """A script with all that was said about it.
 
     Attributes:
+        file: what the user calls it: a path, or its key in the store.
         data: the file's bytes.
         text: those of the gen_file that it names, if it does.
     """
@@ -33,6 +34,7 @@ class LoadedScript:
     source: Source
     options: ScriptOptions
     script: Script
+    file: str
     data: bytes = field(repr=False)
     text: bytes | None = field(default=None, repr=False)
 
@@ -69,7 +71,7 @@ def read_script(
     script = _parse(store, data, str(path), kept, gen_file)
     key = layout.script(narration, path.suffix.lower())
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=path.name, size=len(data))
-    return LoadedScript(narration, source, kept, script, data, texts[-1] if texts else None)
+    return LoadedScript(narration, source, kept, script, str(path), data, texts[-1] if texts else None)
 
 
 def add_script(store: Store, path: Path, name: str | None = None, options: ScriptOptions | None = None) -> LoadedScript:
@@ -78,12 +80,34 @@ def add_script(store: Store, path: Path, name: str | None = None, options: Scrip
     Args and errors: as `read_script`.
     """
     loaded = read_script(store, path, name, options)
+    keep_script(store, loaded)
+    return loaded
+
+
+def open_script(
+    store: Store, script: Path, name: str | None = None, options: ScriptOptions | None = None
+) -> LoadedScript:
+    """Read a script that a person names: a file, or a narration in the store; nothing is kept.
+
+    Args and errors: as `read_script`.
+    """
+    if script.exists() or script.suffix:
+        return read_script(store, script, name, options)
+    return load_script(store, str(script), options)
+
+
+def keep_script(store: Store, loaded: LoadedScript) -> None:
+    """Keep a script that was read, and what was said beside it, as far as it is news.
+
+    Raises:
+        InputError: the narration exists already, from another kind of script.
+    """
     for other in layout.SCRIPT_EXTENSIONS:
         key = layout.script(loaded.narration, other)
         if key != loaded.source.key and store.exists(key):
             raise InputError(
                 f"a narration {loaded.narration!r} exists already, from another kind of script ({other})",
-                file=str(path),
+                file=loaded.file,
                 mend="Give this one another name with --name.",
             )
     # The script last: it is complete as soon as it is there.
@@ -91,7 +115,6 @@ def add_script(store: Store, path: Path, name: str | None = None, options: Scrip
         _put_if_new(store, layout.script_text(loaded.narration), loaded.text)
     keep_options(store, loaded)
     _put_if_new(store, loaded.source.key, loaded.data)
-    return loaded
 
 
 def _read(path: Path, named_by: str) -> bytes:
@@ -162,7 +185,7 @@ def load_script(store: Store, narration: str, options: ScriptOptions | None = No
     if script.title == narration:
         script = script.model_copy(update={"title": Path(name).stem})
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
-    return LoadedScript(narration, source, options, script, data)
+    return LoadedScript(narration, source, options, script, key, data)
 
 
 def _parse(store: Store, data: bytes, name: str, options: ScriptOptions, gen_file: Callable[[str], bytes]) -> Script:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from f5_pipeline.errors import PipelineError, StoreError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
-from f5_pipeline.speech.engine import Engine, Failed, Request, Speech
+from f5_pipeline.speech.engine import SAMPLE_RATE, Engine, Failed, Request, Speech
 from f5_pipeline.speech.takes import Take, make_take
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -190,8 +190,6 @@ class _ChunkFailed(Exception):
 
 def _keep(store: Store, request: Request, speech: Speech, engine: str) -> float:
     """Keep a take, audio first: a take exists when its record does. Return its length in s."""
-    from f5_pipeline.speech.engine import SAMPLE_RATE
-
     try:
         take, audio = make_take(request, speech, engine)
     except (ValueError, PipelineError) as error:

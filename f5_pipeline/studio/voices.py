@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script_text import language_tag
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -112,8 +113,6 @@ def make_reference(store: Store, name: str) -> tuple[ReferenceClip, Reference]:
         InputError: there is no such voice, or its recording and transcript cannot be used together.
     """
     import soundfile
-
-    from f5_pipeline.speech.engine import SAMPLE_RATE
 
     voice = find_voice(store, name)
     if voice is None:

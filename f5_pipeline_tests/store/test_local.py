@@ -14,6 +14,7 @@ from f5_pipeline.errors import InputError, NotFoundError, StoreError
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import connect
 from f5_pipeline.store.local import ABANDONED_AFTER, LocalStore
+from f5_pipeline_tests.conftest import small_file_system
 
 
 @pytest.fixture(params=["file"])
@@ -134,15 +135,7 @@ def test_a_write_that_fails_leaves_the_older_state(tmp_path):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 1 MiB of its own."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("no permission to mount a file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    yield from small_file_system(tmp_path / "small", "1m")
 
 
 def test_a_full_disk_is_told_with_its_mend_and_leaves_nothing(small_disk):
