@@ -200,7 +200,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 
 def small_file_system(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own for a fixture, of a size as mount(8) takes it; skips the test where that is not permitted."""
+    """A file system of its own for a fixture, of a size as mount(8) takes it; skips the test where it may not be."""
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False, capture_output=True
