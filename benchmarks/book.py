@@ -37,7 +37,7 @@ def voice(root: Path) -> Mapping[str, Any]:
     add_voice(store, "ada", EXAMPLES / "voices" / "ada.flac")
     clip, _ = make_reference(store, "ada")
     write_record(store, layout.reference("ada"), clip)
-    write_record(store, layout.weights(), gather_weights())
+    write_record(store, layout.weights(), gather_weights(store))
     return {}
 
 
@@ -65,7 +65,7 @@ def plan(root: Path) -> Mapping[str, Any]:
 def shards(root: Path) -> Mapping[str, Any]:
     """What is missing is split into shards."""
     from f5_pipeline.studio.records import Plan, ShardReport
-    from f5_pipeline.studio.synthesis import plan_shards
+    from f5_pipeline.studio.shards import plan_shards
 
     store = _store(root)
     made = plan_shards(store, [_read(store, "plan", Plan)], RUN)
@@ -87,8 +87,8 @@ def takes(root: Path) -> Mapping[str, Any]:
 
 def gather(root: Path) -> Mapping[str, Any]:
     """The takes in the order of the plan."""
+    from f5_pipeline.studio.gathering import gather_takes
     from f5_pipeline.studio.records import Plan, ShardReport
-    from f5_pipeline.studio.synthesis import gather_takes
 
     store = _store(root)
     _keep(store, "takes", gather_takes(store, _read(store, "plan", Plan), _read_list(store, "reports", ShardReport)))
@@ -142,11 +142,12 @@ def check(root: Path) -> Mapping[str, Any]:
 def again(root: Path) -> Mapping[str, Any]:
     """The same script once more, with everything there: from script to timings nothing is made."""
     from f5_pipeline.store import layout
+    from f5_pipeline.studio.gathering import gather_takes
     from f5_pipeline.studio.planning import plan_narration
     from f5_pipeline.studio.production import make_audio, make_timings
     from f5_pipeline.studio.records import Weights
+    from f5_pipeline.studio.shards import plan_shards
     from f5_pipeline.studio.state import read_record
-    from f5_pipeline.studio.synthesis import gather_takes, plan_shards
 
     store = _store(root)
     plan = plan_narration(store, NARRATION, read_record(store, layout.weights(), Weights))

@@ -46,18 +46,20 @@ def through_parts(path: Path) -> None:
     from f5_pipeline.settings import get_settings
     from f5_pipeline.speech.waveform import peaks_of, thumbnail_png, waveform_png
     from f5_pipeline.store.connect import connect
+    from f5_pipeline.studio.gathering import gather_takes
     from f5_pipeline.studio.links import make_links, open_signer, read_manifest
     from f5_pipeline.studio.planning import missing_takes, plan_narration
     from f5_pipeline.studio.production import make_audio, make_timings
     from f5_pipeline.studio.scripts import add_script
-    from f5_pipeline.studio.synthesis import gather_takes, plan_shards, synthesize_shard
+    from f5_pipeline.studio.shards import plan_shards
+    from f5_pipeline.studio.synthesis import synthesize_shard
     from f5_pipeline.studio.timing_check import check_timings
     from f5_pipeline.studio.weights import gather_weights
 
     settings = get_settings()
     store = connect(settings.store_url)
     narration = add_script(store, path).narration
-    plan = plan_narration(store, narration, gather_weights())
+    plan = plan_narration(store, narration, gather_weights(store))
     # A short sentence may be shared by chance; a text whose takes are there would measure nothing.
     if sum(1 for _ in missing_takes(store, plan)) < 0.8 * plan.takes:
         raise SystemExit(f"{path.name}: takes were there already")

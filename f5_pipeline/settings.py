@@ -27,6 +27,34 @@ class Settings(BaseSettings):
         description="Dagster's instance (DAGSTER_HOME) and the secret that signs links",
     )
     engine: Literal["auto", "f5", "draft"] = Field("auto", description="engine where the script asks for none")
+    model: str = Field("F5TTS_v1_Base", description="model of the F5 engine where the script asks for none")
+    preset: Literal["final", "fast", "rapid"] = Field("final", description="sampler of the F5 engine: NFE 32, 16 or 7")
+    nfe: int | None = Field(None, ge=1, le=256, description="sampler: evaluations; else the preset's")
+    cfg_strength: float | None = Field(None, ge=0, le=10, description="sampler: guidance; else the preset's")
+    sway: float | None = Field(None, ge=-1, le=1, description="sampler: sway of the time steps; else the preset's")
+    ode: Literal["euler", "midpoint"] | None = Field(None, description="sampler: ODE method; else the preset's")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="where F5 computes: auto, cpu, mps, cuda, cuda:<n>"
+    )
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="precision of F5's matrix products")
+    attention: Literal["auto", "sdpa", "varlen", "flash_attn"] = Field("auto", description="attention of the F5 engine")
+    compile: Literal["auto", "off", "on"] = Field("auto", description="torch.compile: auto uses it on CUDA devices")
+    batch_frames: int = Field(0, ge=0, description="mel frames of a batch, reference included; 0: from free memory")
+    retakes: int = Field(2, ge=0, le=10, description="times that a doubtful take is made again at most")
+    cache: Path = Field(Path("~/.cache/f5_pipeline"), description="model weights on this machine")
+    cache_gb: float = Field(40.0, gt=0, description="size that the weights' cache may have, GB; the oldest go first")
+    hub: str = Field(
+        "https://huggingface.co",
+        validation_alias=AliasChoices("F5_HUB", "HF_ENDPOINT"),
+        pattern=r"^https?://[^/]",
+        description="hub that model weights come from",
+    )
+    hub_token: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("F5_HUB_TOKEN", "HF_TOKEN"), description="token for gated models"
+    )
+    offline: bool = Field(
+        False, validation_alias=AliasChoices("F5_OFFLINE", "HF_HUB_OFFLINE"), description="never ask the hub"
+    )
     workers: int = Field(0, ge=0, le=512, description="processes of the draft engine; 0: one a core")
     shards: int = Field(1, ge=1, le=256, description="synthesis steps of a run that work side by side")
     loudness: float = Field(-19.0, ge=-40, le=-5, description="integrated loudness of narrations, LUFS")
@@ -50,6 +78,10 @@ class Settings(BaseSettings):
     @property
     def home_folder(self) -> Path:
         return self.home.expanduser().absolute()
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.cache.expanduser().absolute()
 
     @property
     def store_url(self) -> str:

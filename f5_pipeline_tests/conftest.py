@@ -35,6 +35,8 @@ def environment(root: Path, **more: str) -> dict[str, str]:
         "DAGSTER_HOME": str(root / "dagster"),
         "F5_STORE": f"file:{root / 'studio'}",
         "F5_WORKERS": "2",
+        "F5_CACHE": str(root / "cache"),
+        "CUDA_VISIBLE_DEVICES": "",  # the same everywhere: what asks for no engine is spoken by the draft
         "NO_COLOR": "1",
         **more,
     }

@@ -93,7 +93,7 @@ def recordings(studio) -> Path:
     (folder / "silent-transcript.txt").write_bytes(b" \n")
     (folder / "mute.flac").write_bytes(whole)
     (folder / "long.ogg").write_bytes(BEN.read_bytes())
-    (folder / "long.txt").write_text("A transcript without times of a recording that is too long to go without.")
+    (folder / "long.txt").write_text("Nothing of this is said in the recording, which is too long to be kept whole.")
     (folder / "other.flac").write_bytes(whole)
     (folder / "other.srt").write_bytes(BEN.with_suffix(".srt").read_bytes())
     (folder / "latin.flac").write_bytes(whole)
@@ -111,7 +111,7 @@ def recordings(studio) -> Path:
         ("mute.flac", "no transcript", "Put a transcript"),
         ("silent-transcript.flac", "", "transcript"),
         ("latin.flac", "UTF-8", ""),
-        ("long.ogg", "15.5 s of speech, more than 10 s", "Give its transcript with times"),
+        ("long.ogg", "long.txt: the transcript cannot be aligned", "Give its transcript with times"),
         ("other.flac", "the transcript runs to 15.92 s, the recording only to 8.95 s", "Give the transcript"),
         ("nowhere.flac", "no such recording", ""),
     ],
@@ -142,6 +142,7 @@ def test_a_transcript_of_another_recording_is_caught_by_a_check(studio):
     said = studio.write("wrong.txt", " ".join(line for line in lines if line and not line[0].isdigit()))
     ended = studio.run("voices", "add", "wrong", ADA, "--transcript", said)
     assert "check transcript_length" in ended.err and "more than the recording" in ended.err
+    assert "check transcript_fit" in ended.err and "something else than the recording" in ended.err
     assert "Check the transcript" in ended.err
 
 

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from f5_pipeline.assets.doubts import doubts_of, quality_of
 from f5_pipeline.assets.told import Teller, failures, partition_check, picture, seconds, table
 from f5_pipeline.partitions import NARRATIONS
 from f5_pipeline.resources import StoreResource
@@ -15,7 +16,10 @@ from f5_pipeline.studio.records import Plan, Takes
     kinds={"python"},
     code_version="1",
     check_specs=[
-        partition_check("mastered", "narration_audio", "loudness and true peak are what was asked for", NARRATIONS)
+        partition_check("mastered", "narration_audio", "loudness and true peak are what was asked for", NARRATIONS),
+        partition_check(
+            "quality", "narration_audio", "every take is within its voice's band, perhaps after retakes", NARRATIONS
+        ),
     ],
 )
 def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, takes: Takes):
@@ -81,6 +85,15 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
             "true_peak_dbtp": _number(audio.true_peak_dbtp),
             "limited_by_peak": audio.limited_by_peak,
         },
+    )
+
+    yield dg.AssetCheckResult(
+        check_name="quality",
+        asset_key="narration_audio",
+        passed=takes.doubtful == 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=quality_of(takes),
+        metadata={"measured": takes.measured, "retaken": takes.retaken, "doubtful": takes.doubtful} | doubts_of(takes),
     )
 
 

@@ -54,6 +54,7 @@ def narration_plan(context: dg.AssetExecutionContext, store: StoreResource, mode
         metadata={
             "title": plan.title,
             "engine": f"{plan.engine}: {plan.engine_note}",
+            **({"model": f"{plan.model}, {plan.weights.licence}", "preset": plan.preset or ""} if plan.model else {}),
             "voices": ", ".join(f"{voice} ({plan.references[voice][:12]})" for voice in plan.voices),
             "language": plan.language,
             "words": plan.words,

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from f5_pipeline.assets.told import failures, markdown_text, partition_check, picture
+from f5_pipeline.assets.told import Teller, failures, markdown_text, partition_check, picture
 from f5_pipeline.partitions import VOICES
 from f5_pipeline.resources import StoreResource
 from f5_pipeline.studio.voices import make_reference
@@ -13,6 +13,8 @@ CHECKS = {
     "level": "loud enough to be heard above the noise, not pressed against full scale",
     "noise_floor": "the quiet parts are quiet",
     "silence_share": "mostly speech",
+    "transcript_fit": "the words of the text are heard one after the other: text of something else is caught here",
+    "transcript_words": "no word of the text is missing there, none is added",
     "transcript_length": "as many syllables in the text as are heard: a wrong transcript is caught here",
     "speaking_rate": "the text fits the time it takes",
 }
@@ -22,7 +24,7 @@ CHECKS = {
     partitions_def=VOICES,
     group_name="voices",
     kinds={"python"},
-    code_version="1",
+    code_version="2",
     deps=["voice_recording"],
     check_specs=[partition_check(name, "reference_audio", text, VOICES) for name, text in CHECKS.items()],
 )
@@ -30,15 +32,16 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
     """The part of a voice's recording and transcript that F5 is conditioned on, a partition a voice.
 
     The recording becomes mono 24 kHz, its edges are trimmed. A recording of more than 10 s is cut to at most 8 s
-    together with its transcript: a contiguous run of timed segments or words that ends at a pause, never inside a
-    word. So text and sound always say the same, which is what keeps F5 from garbling.
+    together with its transcript: a contiguous run of segments or words that ends at a pause, never inside a word. A
+    transcript without times is aligned with the recording for that; one with times is checked by alignment. So text
+    and sound always say the same, which is what keeps F5 from garbling.
     """
     from f5_pipeline.speech.reference import check_reference
     from f5_pipeline.speech.waveform import thumbnail_png, waveform_png
 
     name = context.partition_key
     with failures():
-        clip, reference = make_reference(store.open(), name)
+        clip, reference = make_reference(store.open(), name, on_progress=Teller(context, "reference_audio", name))
     yield dg.Output(
         clip,
         data_version=dg.DataVersion(clip.sha256),
@@ -49,14 +52,17 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
             "language": clip.language,
             "seconds": clip.seconds,
             "cut_from": f"{clip.start:.2f} s to {clip.end:.2f} s of the recording",
-            **{key: round(value, 3) for key, value in clip.measures.items() if value is not None},
+            **{
+                key: round(value, 3) if isinstance(value, float) else value
+                for key, value in clip.measures.items()
+                if value is not None
+            },
             "audio": clip.audio,
             "sha256": clip.sha256,
         },
     )
     outcomes = {one.name: one for one in check_reference(reference.measures, clip.text, clip.language)}
-    for check in CHECKS:
-        one = outcomes[check]
+    for check, one in outcomes.items():
         yield dg.AssetCheckResult(
             check_name=check,
             asset_key="reference_audio",

@@ -5,14 +5,17 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from f5_pipeline.assets.doubts import doubts_of, quality_of
 from f5_pipeline.assets.told import Teller, failure, failures, seconds
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.io_manager import ALLOW_MISSING, write_asset
 from f5_pipeline.partitions import NARRATIONS
 from f5_pipeline.provenance import materialization_tags
 from f5_pipeline.resources import StoreResource
+from f5_pipeline.studio.gathering import gather_takes
 from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
-from f5_pipeline.studio.synthesis import Progress, gather_takes, plan_shards, synthesize_shard
+from f5_pipeline.studio.shards import plan_shards
+from f5_pipeline.studio.synthesis import Progress, synthesize_shard
 
 CODE_VERSION = "1"
 ASSET = dg.AssetKey("takes")
@@ -62,6 +65,10 @@ def synthesize_shard_op(context: dg.OpExecutionContext, store: StoreResource, sh
         report = synthesize_shard(
             store.open(), shard, on_progress=tell, cancelled=lambda: run is not None and not run.is_alive()
         )
+    for note in report.notes:
+        context.log.info(note)
+    if report.retakes:
+        context.log.info(f"{report.retakes} takes were doubtful and made again")
     for problem in report.problems:
         context.log.error(f"{problem.narration}, line {problem.line}, {problem.text!r}: {problem.reason}")
     return report
@@ -138,6 +145,8 @@ def _metadata(plan: Plan, takes: Takes) -> dict[str, dg.MetadataValue | str | fl
         "speech_seconds": takes.speech_seconds,
         "audio_seconds_per_second_of_work": round(rate, 2),
         "work_seconds": takes.wall_seconds,
+        **({"model": plan.model, "preset": plan.preset or "", "quality": quality_of(takes)} if plan.model else {}),
+        **doubts_of(takes),
         "plan": plan.digest,
         "takes": takes.takes_key,
     }

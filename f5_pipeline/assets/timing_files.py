@@ -7,7 +7,10 @@ from f5_pipeline.partitions import NARRATIONS
 from f5_pipeline.resources import StoreResource
 from f5_pipeline.studio.production import make_timings
 from f5_pipeline.studio.records import Audio, Plan
-from f5_pipeline.studio.timing_check import check_timings
+from f5_pipeline.studio.timing_check import LAST_RESORT, check_timings
+
+MOST_UNSURE = 0.02
+"""Share of a narration's words whose times may be unsure."""
 
 
 @dg.asset(
@@ -21,14 +24,21 @@ from f5_pipeline.studio.timing_check import check_timings
             "timing_files",
             "every word of the script occurs once, in order, with start < end, within the audio",
             NARRATIONS,
-        )
+        ),
+        partition_check(
+            "word_times",
+            "timing_files",
+            "the time of every word was measured, and surely; a word names its method and confidence in the JSON",
+            NARRATIONS,
+        ),
     ],
 )
 def timing_files(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, narration_audio: Audio):
     """Word times (CSV, JSON) and captions (SRT, VTT) of a narration, spelled as the author wrote.
 
-    Times are those of the words in the takes, carried through pauses and crossfades; they are never spread evenly. The
-    revision is closed by its manifest, which names everything it was made from by hash.
+    Times are those of the words in the takes, exact or by forced alignment, carried through pauses and crossfades.
+    Where a chunk could not be aligned, its words are spread over its speech, and say so. The revision is closed by its
+    manifest, which names everything it was made from by hash.
     """
     with failures():
         opened = store.open()
@@ -57,4 +67,15 @@ def timing_files(context: dg.AssetExecutionContext, store: StoreResource, narrat
         severity=dg.AssetCheckSeverity.ERROR,
         description=check.fault or f"{check.words} words, all in order and within the audio",
         metadata={"words": check.words},
+    )
+    last_resort = check.methods.get(LAST_RESORT, 0)
+    yield dg.AssetCheckResult(
+        check_name="word_times",
+        asset_key="timing_files",
+        passed=check.unsure <= check.words * MOST_UNSURE and not last_resort,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{check.words} words, mean confidence {check.confidence:.2f}; {check.unsure} unsure"
+        + (f", {last_resort} of them not measured but spread over their chunk" if last_resort else ""),
+        metadata={"words": check.words, "unsure": check.unsure, "confidence": round(check.confidence, 3)}
+        | {f"words_by_{method}": count for method, count in check.methods.items()},
     )

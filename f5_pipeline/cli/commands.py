@@ -1,5 +1,31 @@
 """Importing this module registers every command."""
 
-from f5_pipeline.cli import demo, doctor, links, narrate, plan, scripts, services, status, voices
+from f5_pipeline.cli import (
+    demo,
+    doctor,
+    doubts,
+    links,
+    narrate,
+    plan,
+    scripts,
+    services,
+    status,
+    verify,
+    voices,
+    weights,
+)
 
-__all__ = ["demo", "doctor", "links", "narrate", "plan", "scripts", "services", "status", "voices"]
+__all__ = [
+    "demo",
+    "doctor",
+    "doubts",
+    "links",
+    "narrate",
+    "plan",
+    "scripts",
+    "services",
+    "status",
+    "verify",
+    "voices",
+    "weights",
+]

@@ -16,6 +16,7 @@ import click
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.output import print_json, print_table
 from f5_pipeline.errors import PipelineError
+from f5_pipeline.settings import get_settings
 
 LOW_DISK = 2 << 30
 """Free bytes under which a disk is called low: an hour of narration takes about 0.3 GB with its takes."""
@@ -55,9 +56,10 @@ def examine() -> Iterator[Finding]:
         ("Dagster", _dagster),
         ("draft engine", _draft),
         ("F5 engine", _f5),
-        ("links", _links),
-        ("ports", _ports),
     ):
+        yield _look(what, look)
+    yield from _devices()
+    for what, look in (("weights", _weights), ("hub", _hub), ("links", _links), ("ports", _ports)):
         yield _look(what, look)
 
 
@@ -77,8 +79,6 @@ def _python() -> Finding:
 
 
 def _settings() -> tuple[str, ...]:
-    from f5_pipeline.settings import get_settings
-
     changed = {name: getattr(get_settings(), name) for name in sorted(get_settings().model_fields_set)}
     return "ok", ", ".join(f"{name} = {value}" for name, value in changed.items()) or "all as by default"
 
@@ -92,7 +92,6 @@ def _store() -> tuple[str, ...]:
 
 
 def _disk() -> tuple[str, ...]:
-    from f5_pipeline.settings import get_settings
 
     place = Path(get_settings().store_url.removeprefix("file:"))
     return _free(place)
@@ -114,7 +113,6 @@ def _dagster() -> tuple[str, ...]:
     import dagster
 
     from f5_pipeline.launch import open_instance
-    from f5_pipeline.settings import get_settings
 
     try:
         with open_instance(get_settings()) as instance:
@@ -141,11 +139,53 @@ def _f5() -> tuple[str, ...]:
     from f5_pipeline.speech import engines
 
     reason = engines.missing("f5")
-    return ("ok", "installed") if reason is None else ("warning", reason, "Narrations are spoken by the draft engine.")
+    if reason is not None:
+        return "warning", reason, "Install it to speak in the cloned voices: pip install 'f5-pipeline[f5]'."
+    name, note = engines.resolve(get_settings().engine, get_settings().device)
+    return "ok", f"installed; narrations are spoken by {name}: {note}"
+
+
+def _devices() -> Iterator[Finding]:
+    """torch, CUDA, driver, devices, flash-attn: where F5 is installed."""
+    from f5_pipeline.speech import engines
+    from f5_pipeline.speech.f5.devices import facts
+
+    if engines.missing("f5") is None:
+        for fact in facts():
+            yield Finding(*fact)
+
+
+def _weights() -> tuple[str, ...]:
+    from f5_pipeline.cli.session import open_store
+    from f5_pipeline.studio.weights import open_library
+
+    settings = get_settings()
+    library = open_library(open_store())
+    record = library.find(settings.model)
+    where = f"cache {settings.cache_folder}, at most {settings.cache_gb:g} GB"
+    if record is None:
+        return (
+            "ok",
+            f"{settings.model} was never pulled; {where}",
+            f"Ahead of work: f5-pipeline weights pull {settings.model}",
+        )
+    return "ok", f"{settings.model} {record.sha256[:12]}, {record.licence}; {where}"
+
+
+def _hub() -> tuple[str, ...]:
+    import httpx
+
+    settings = get_settings()
+    if settings.offline:
+        return "ok", "not asked: F5_OFFLINE is set"
+    try:
+        httpx.head(settings.hub, timeout=5, follow_redirects=True)
+    except httpx.HTTPError as error:
+        return "warning", f"{settings.hub}: {error}", "New models cannot be pulled; those in cache and store speak on."
+    return "ok", settings.hub
 
 
 def _links() -> tuple[str, ...]:
-    from f5_pipeline.settings import get_settings
     from f5_pipeline.studio.links import open_signer
 
     settings = get_settings()
@@ -156,7 +196,6 @@ def _links() -> tuple[str, ...]:
 
 
 def _ports() -> tuple[str, ...]:
-    from f5_pipeline.settings import get_settings
 
     settings = get_settings()
     taken = []

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f5_pipeline.cli import cli
+from f5_pipeline.cli.options import options_of, script_options
 from f5_pipeline.cli.output import complain, print_json, say, warn
-from f5_pipeline.cli.scripts import options_of
 from f5_pipeline.cli.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 @cli.command()
 @click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the narration; else the file's. With one script.")
-@click.option("--voice", help="Voice of all text that names none itself.")
-@click.option("--language", metavar="TAG", help="Language of the text.")
-@click.option("--speed", type=float, help="1.0 is the voice's own pace.")
-@click.option(
-    "--engine", type=click.Choice(["auto", "f5", "draft"]), help="auto: f5 where it is installed, else draft."
-)
+@script_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a narration, one a line, and no progress.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
 def narrate(scripts: tuple[Path, ...], name: str | None, as_json: bool, verbose: bool, **said: Any) -> None:
@@ -59,14 +54,17 @@ def _read_all(
 ) -> list[LoadedScript]:
     """Read all scripts; raise an error where one of them cannot be narrated, before any of them is kept."""
     from f5_pipeline.errors import InputError
-    from f5_pipeline.studio.planning import chosen_engine
+    from f5_pipeline.studio.engines import choose_engine
     from f5_pipeline.studio.scripts import open_script
+    from f5_pipeline.studio.weights import open_library
 
     seen: dict[str, tuple[Path, LoadedScript]] = {}
     for script in scripts:
         loaded = open_script(session.store, script, name, options)
-        with chosen_engine(loaded):
-            narration = loaded.narration
+        narration = loaded.narration
+        model = choose_engine(loaded).model
+        if model is not None:
+            open_library(session.store).lock(model)  # a model that is not known is told now, not in the run
         if narration in seen:
             raise InputError(
                 f"{seen[narration][0]} and {script} are both the narration {narration!r}",
@@ -84,13 +82,13 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
     """
     from f5_pipeline.launch import contiguous
     from f5_pipeline.partitions import NARRATIONS
-    from f5_pipeline.studio.planning import chosen_engine
+    from f5_pipeline.studio.engines import choose_engine
 
     started = time.monotonic()
     for loaded in scripts:
-        with chosen_engine(loaded) as (engine, _, note):
-            if not session.quiet:
-                (warn if engine.name == "draft" else say)(f"{loaded.narration}: {note}")
+        choice = choose_engine(loaded)
+        if not session.quiet:
+            (warn if choice.engine == "draft" else say)(f"{loaded.narration}: {choice.note}")
     failed: dict[str, str] = {}
     for loaded in scripts:
         session.tell_script(loaded)
@@ -154,7 +152,7 @@ def result_of(session: Session, narration: str, wall_seconds: float) -> NarrateR
         engine=manifest.audio.plan.engine,
         files={file.name: str(session.store.local_path(file.key) or file.key) for file in manifest.files},
         links={"listen": links.page, **links.files},
-        takes=TakesCount(total=takes.total, synthesized=takes.synthesized, reused=takes.reused),
+        takes=TakesCount.model_validate(takes.model_dump()),
         audio_seconds=manifest.audio.seconds,
         wall_seconds=round(wall_seconds, 3),
     )
@@ -176,6 +174,11 @@ def show_results(results: dict[str, NarrateResult | str], as_json: bool) -> None
             f"{narration}, revision {result.revision}: {result.audio_seconds:.1f} s of audio by {result.engine}, "
             f"{takes.synthesized} takes made, {takes.reused} reused, {result.wall_seconds:.1f} s"
         )
+        if takes.doubtful:
+            warn(
+                f"{takes.doubtful} chunks are doubtful even after retakes; listen to what this tells: "
+                f"f5-pipeline doubts {narration}"
+            )
         for path in result.files.values():
             click.echo(f"  {path}")
         click.echo(f"  listen:   {result.links['listen']}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from f5_pipeline.cli import cli
+from f5_pipeline.cli.options import options_of, script_options
 from f5_pipeline.cli.output import print_json, print_table, say
 from f5_pipeline.cli.session import open_store
 
@@ -14,26 +15,23 @@ from f5_pipeline.cli.session import open_store
 @cli.command()
 @click.argument("script", type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the narration; else the file's.")
-@click.option("--voice", help="Voice of all text that names none itself.")
-@click.option("--language", metavar="TAG", help="Language of the text.")
-@click.option("--speed", type=float, help="1.0 is the voice's own pace.")
-@click.option("--engine", type=click.Choice(["auto", "f5", "draft"]), help="Engine that speaks.")
+@script_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a chunk, one a line.")
 def plan(script: Path, name: str | None, as_json: bool, **said) -> None:
     """Print the chunks of a SCRIPT (a file, or a narration in the store): which have a take, which need one.
 
     Nothing is synthesized and nothing is stored.
     """
-    from f5_pipeline.cli.scripts import options_of
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.planning import chosen_engine, planned_chunks
+    from f5_pipeline.studio.engines import chosen_engine
+    from f5_pipeline.studio.planning import planned_chunks
     from f5_pipeline.studio.scripts import open_script
 
     store = open_store()
     loaded = open_script(store, script, name, options_of(said))
     needed: dict[str, bool] = {}
     rows, words, missing_seconds, seconds = [], 0, 0.0, 0.0
-    with chosen_engine(loaded) as (engine, _, note):
+    with chosen_engine(store, loaded) as (engine, choice):
         for planned in planned_chunks(loaded.script, engine):
             chunk = planned.chunk
             first = planned.key not in needed
@@ -54,5 +52,5 @@ def plan(script: Path, name: str | None, as_json: bool, **said) -> None:
     missing = sum(needed.values())
     say(
         f"{loaded.narration}: {words} words, {len(needed)} takes, {missing} to make; about {seconds / 60:.1f} minutes, "
-        f"{missing_seconds / 60:.1f} of them to make. Engine: {engine.name}, {note}."
+        f"{missing_seconds / 60:.1f} of them to make. Engine: {choice.engine}, {choice.note}."
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from f5_pipeline.cli import cli
+from f5_pipeline.cli.options import options_of, script_options
 from f5_pipeline.cli.output import print_json, print_table, say
 from f5_pipeline.cli.session import open_session, open_store
 
@@ -19,10 +20,7 @@ def scripts() -> None:
 @scripts.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the narration; else the file's.")
-@click.option("--voice", help="Voice of all text that names none itself.")
-@click.option("--language", metavar="TAG", help="Language of the text.")
-@click.option("--speed", type=float, help="1.0 is the voice's own pace.")
-@click.option("--engine", type=click.Choice(["auto", "f5", "draft"]), help="Engine that speaks.")
+@script_options
 def add(files: tuple[Path, ...], name: str | None, **said) -> None:
     """Keep FILES (.txt, .md, .toml) in the store and show them in the UI; nothing is narrated yet."""
     from f5_pipeline.studio.scripts import add_script
@@ -34,21 +32,6 @@ def add(files: tuple[Path, ...], name: str | None, **said) -> None:
             loaded = add_script(session.store, file, name, options_of(said))
             session.tell_script(loaded)
             say(f"{loaded.narration}: {loaded.script.title}, {len(loaded.script.passages)} passages")
-
-
-def options_of(said: dict):
-    """What was said on the command line, or None where nothing was: then what was said before stands."""
-    from pydantic import ValidationError
-
-    from f5_pipeline.errors import InputError
-    from f5_pipeline.speech.script import ScriptOptions
-
-    given = {name: value for name, value in said.items() if value is not None}
-    try:
-        return ScriptOptions(**given) if given else None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None
 
 
 @scripts.command("list")

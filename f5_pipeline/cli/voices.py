@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import complain, print_json, print_table, say
+from f5_pipeline.cli.output import Progress, complain, print_json, print_table, progress, say
 from f5_pipeline.cli.session import Session, open_session, open_store
+
+if TYPE_CHECKING:
+    from f5_pipeline.studio.voices import CommercialUse
 
 
 @cli.group()
@@ -25,16 +30,41 @@ def voices() -> None:
     help="TXT, SRT, VTT, CSV or Whisper JSON; else the file beside the recording with the same name.",
 )
 @click.option("--language", metavar="TAG", help="Language of the recording, for example en or pt-br. [default: en]")
+@click.option("--licence", metavar="TEXT", help="Under which the recording may be used.")
+@click.option(
+    "--commercial-use",
+    type=click.Choice(["yes", "no", "unknown"]),
+    help="Whether the speaker allows it; narrations marked commercial need 'yes'. [default: unknown]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the voice as JSON.")
-def add(name: str, recording: Path, transcript: Path | None, language: str | None, as_json: bool) -> None:
+def add(
+    name: str,
+    recording: Path,
+    transcript: Path | None,
+    language: str | None,
+    licence: str | None,
+    commercial_use: CommercialUse | None,
+    as_json: bool,
+) -> None:
     """Add a voice from a RECORDING (WAV, FLAC, OGG, MP3, …) and prepare its reference.
 
-    A recording of more than 10 s needs a timed transcript: it is cut to at most 8 s together with its text.
+    A recording of more than 10 s is cut to at most 8 s together with its text. A transcript without times is aligned
+    with it first, in every language that the draft engine speaks.
     """
     from f5_pipeline.studio.voices import add_voice
 
     with open_session(quiet=as_json) as session:
-        voice = add_voice(session.store, name, recording, transcript, language)
+        with progress(f"voice {name}", quiet=as_json) as show:
+            voice = add_voice(
+                session.store,
+                name,
+                recording,
+                transcript,
+                language,
+                licence=licence,
+                commercial_use=commercial_use,
+                on_progress=told(show),
+            )
         prepare_and_show(session, voice, as_json)
 
 
@@ -63,8 +93,17 @@ def import_(config: Path, main: str) -> None:
             if ref_text.strip():
                 transcript = folder / f"{slug(name)}.txt"
                 transcript.write_text(ref_text, encoding="utf-8")
-            voice = add_voice(session.store, main if name == "main" else name, recording, transcript)
+            own = main if name == "main" else name
+            with progress(f"voice {own}", quiet=False) as show:
+                voice = add_voice(session.store, own, recording, transcript, on_progress=told(show))
             prepare_and_show(session, voice, as_json=False)
+
+
+def told(show: Progress) -> Callable[[str, int, int], None]:
+    """Shows the progress of a step that is no run."""
+    from f5_pipeline.launch import Step
+
+    return lambda what, done, total: show(Step("add", "progress", {"what": what, "done": done, "total": total}))
 
 
 def prepare_and_show(session: Session, voice, as_json: bool) -> None:
@@ -165,6 +204,8 @@ def show(name: str, as_json: bool) -> None:
         ("language", voice.language),
         ("recording", voice.recording.name),
         ("transcript", voice.transcript.name if voice.transcript else "none"),
+        ("licence", voice.licence or "not said"),
+        ("commercial use", voice.commercial_use),
         ("added", voice.added),
     ]
     clip = about["reference"]

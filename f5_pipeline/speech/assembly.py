@@ -19,7 +19,7 @@ from f5_pipeline.errors import PipelineError
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.mastering import BLOCK, LoudnessMeter, choose_gain, decibels, disk_error, encode
 from f5_pipeline.speech.script import AudioFormat
-from f5_pipeline.speech.takes import Take, word_times
+from f5_pipeline.speech.takes import Take, word_methods, word_times
 from f5_pipeline.speech.text import Chunk
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class TimedWord(BaseModel):
     paragraph: int
     voice: str
     heading: bool = False
-    method: str = "engine"
+    method: str = Field("engine", description="how the time was found: engine, dtw, proportional, interpolated")
+    confidence: float = Field(1.0, description="how sure it is, 0..1")
 
 
 class PlacedChunk(BaseModel):
@@ -71,6 +72,8 @@ class PlacedChunk(BaseModel):
     start: float = Field(description="first sound, s")
     end: float = Field(description="end of the last sound, s")
     take: str = Field(description="the take's key")
+    attempt: int = Field(0, description="0 for the first take of the chunk")
+    seed: int | None = Field(None, description="of the take's noise, where its engine draws any")
 
 
 class Chapter(BaseModel):
@@ -391,7 +394,8 @@ class _Log:
         self.last_chunk = chunk.index
         self.chunks += 1
         lines = []
-        for word, (start, end) in zip(chunk.words, place.words, strict=True):
+        methods = word_methods(chunk.words, take)
+        for word, (start, end), (method, confidence) in zip(chunk.words, place.words, methods, strict=True):
             start, end = round(start, 6), round(end, 6)
             if start < self.last_end <= start + 2e-6:  # rounding; a sample is 42 microseconds
                 start = self.last_end
@@ -411,12 +415,20 @@ class _Log:
                 paragraph=chunk.paragraph,
                 voice=chunk.voice,
                 heading=chunk.heading,
-                method=take.method,
+                method=method,
+                confidence=confidence,
             )
             lines.append(timed.model_dump_json() + "\n")
         self.words += len(lines)
         words.write("".join(lines))
-        placed = PlacedChunk(chunk=chunk.index, start=round(place.start, 6), end=round(place.end, 6), take=take.key)
+        placed = PlacedChunk(
+            chunk=chunk.index,
+            start=round(place.start, 6),
+            end=round(place.end, 6),
+            take=take.key,
+            attempt=take.details.get("attempt", 0),
+            seed=take.details.get("seed"),
+        )
         chunks.write(placed.model_dump_json() + "\n")
         self._chapter(chunk, place)
 

@@ -24,7 +24,7 @@ from f5_pipeline.speech.script import CaptionStyle
 if TYPE_CHECKING:
     from f5_pipeline.speech.assembly import TimedWord
 
-CSV_COLUMNS = ("index", "word", "start", "end", "chunk", "paragraph", "voice", "heading", "method")
+CSV_COLUMNS = ("index", "word", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence")
 
 PAUSE = 1.0
 """A silence of more seconds than this always ends a cue."""
@@ -83,6 +83,7 @@ def write_words_csv(words: Iterable[TimedWord], out: TextIO) -> int:
                 word.voice,
                 int(word.heading),
                 word.method,
+                word.confidence,
             )
         )
         count += 1
@@ -92,8 +93,8 @@ def write_words_csv(words: Iterable[TimedWord], out: TextIO) -> int:
 def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str, Any]) -> int:
     """Write one object: the entries of `meta` (narration, audio, …), then "words"; returns the number of words.
 
-    A word is {"word", "space", "start", "end", "chunk", "paragraph", "voice", "heading", "method"}, times in seconds;
-    the texts joined, each followed by its space, give the script again. One word stands on one line.
+    A word is {"word", "space", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence"}, times
+    in seconds; the texts joined, each followed by its space, give the script again. One word stands on one line.
     """
     if "words" in meta:
         raise ValueError("meta must not hold words")
@@ -113,6 +114,7 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
             "voice": word.voice,
             "heading": word.heading,
             "method": word.method,
+            "confidence": word.confidence,
         }
         out.write(",\n" if count else "\n")
         out.write(json.dumps(entry, ensure_ascii=False))

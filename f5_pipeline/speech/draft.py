@@ -262,18 +262,23 @@ class DraftEngine:
     patience = 10.0
     patience_a_character = 0.02  # about a hundred times what espeak needs
 
-    def __init__(self, workers: int | None = None) -> None:
-        """Args: workers: processes that speak at the same time; as many as there are processors by default."""
+    def __init__(self, workers: int | None = None, manner: Callable[[str], dict[str, Any]] | None = None) -> None:
+        """
+        Args:
+            workers: processes that speak at the same time; as many as there are processors by default.
+            manner: variant, pitch and rate of a voice, by its name; `variant_of` by default.
+        """
         if workers is not None and workers < 1:
             raise InputError(f"{workers} draft workers", mend="Give at least one.")
         self._count = workers or os.cpu_count() or 1
+        self._manner = manner or variant_of
         self._workers = _Workers()
         # Also at the end of the interpreter, where nobody has called close().
         self._ending = weakref.finalize(self, _Workers.end_idle, self._workers)
 
     def sound(self, voice: str) -> dict[str, Any]:
         """See `Engine.sound`: which espeak-ng with which data, and the variant, pitch and rate of the voice."""
-        return {"engine": self.name, "espeak": f"{_assets().version}-{_digest()[0][:12]}", **variant_of(voice)}
+        return {"engine": self.name, "espeak": f"{_assets().version}-{_digest()[0][:12]}", **self._manner(voice)}
 
     def speak(
         self, requests: Iterable[Request], *, cancelled: Callable[[], bool] = lambda: False
@@ -325,7 +330,7 @@ class DraftEngine:
             espeak_name = espeak_voice(request.language)
         except InputError as error:
             return Failed(request.key, str(error))
-        chosen = variant_of(request.voice)
+        chosen = self._manner(request.voice)
         header = {
             "op": "speak",
             "text": text,

@@ -28,7 +28,8 @@ class Request:
         voice: name of the voice.
         speed: 1.0 is the voice's own pace.
         attempt: 0 for the first take of a chunk, 1 for the first retake, and so on.
-        expected_seconds: expected duration of the speech.
+        expected_seconds: expected duration of the speech, s.
+        speech_seconds: how long the speech should last in this voice, s; None where only `expected_seconds` is known.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Request:
     speed: float = 1.0
     attempt: int = 0
     expected_seconds: float = 0.0
+    speech_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Speech:
         tokens: times in order, or None where the engine does not know them and an aligner must measure them.
         method: how the times were found, for example "engine" (exact).
         details: small facts for the take's record (seed, engine voice, …); JSON values only.
+        confidences: how sure each token's time is, 0..1; empty: all of them exact.
     """
 
     key: str
@@ -67,14 +70,16 @@ class Speech:
     tokens: list[Token] | None = None
     method: str = "engine"
     details: dict[str, Any] = field(default_factory=dict)
+    confidences: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A request that could not be spoken, and why (a sentence for the user)."""
+    """A request that could not be spoken, and why (a sentence for the user); whether another seed may mend it."""
 
     key: str
     reason: str
+    another_seed: bool = False
 
 
 class Cancelled(Exception):

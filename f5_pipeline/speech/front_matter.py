@@ -9,10 +9,15 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.script import AudioFormat, CaptionStyle, Pauses, ScriptOptions
+from f5_pipeline.speech.script import AudioFormat, CaptionStyle, Pauses, Preset, ScriptOptions
 from f5_pipeline.speech.script_text import language_tag, listed, near, safe
 
-KEYS = ("title", "author", "language", "voice", "voices", "speed", "pauses", "formats", "captions")
+KEYS = (
+    "title", "author", "language", "voice", "voices", "speed", "pauses", "formats", "captions", "model", "preset",
+    "commercial",
+)  # fmt: skip
+_OPTIONS = ("speed", "model", "preset", "commercial")
+_EXAMPLES = {"model": "F5TTS_v1_Base", "preset": "fast", "commercial": "true"}
 _LARGEST = 64 * 1024
 _FENCE = re.compile(r"(?:---|\.\.\.)[ \t]*")
 _KEY_LINE = re.compile(r"[A-Za-z_][\w-]*[ \t]*:(?:\s|$)")
@@ -29,6 +34,9 @@ class Header:
     voices: dict[str, str] = field(default_factory=dict)
     voice_speeds: dict[str, float] = field(default_factory=dict)
     speed: float | None = None
+    model: str | None = None
+    preset: Preset | None = None
+    commercial: bool | None = None
     pauses: Pauses = field(default_factory=Pauses)
     formats: list[AudioFormat] = field(default_factory=lambda: ["flac", "mp3"])
     captions: CaptionStyle = field(default_factory=CaptionStyle)
@@ -77,9 +85,9 @@ def parse_header(text: str, file: str) -> Header:
         elif key == "language":
             header.language = language_tag(_string(value, key, file, line), file, line)
         elif key == "voices":
-            header.voices = _voices(value, file, header.lines)
-        elif key == "speed":
-            header.speed = _model(ScriptOptions, {"speed": value}, {"speed": line}, file).speed
+            header.voices = _voices(value, file, header)
+        elif key in _OPTIONS:
+            setattr(header, key, getattr(_model(ScriptOptions, {key: value}, {key: line}, file), key))
         elif key == "formats":
             header.formats = _formats(value, file, line)
         else:
@@ -155,8 +163,11 @@ def _string(node: Any, key: str, file: str, line: int) -> str:
     return text
 
 
-def _voices(node: Any, file: str, lines: dict[str, int]) -> dict[str, str]:
-    """Labels to voices; a list of voices stands for itself. Lines are kept under "voices.LABEL"."""
+def _voices(node: Any, file: str, header: Header) -> dict[str, str]:
+    """Labels to voices; a list of voices stands for itself, a mapping of voice and speed sets the voice's speed.
+
+    Lines are kept under "voices.LABEL".
+    """
     import yaml
 
     out: dict[str, str] = {}
@@ -172,12 +183,22 @@ def _voices(node: Any, file: str, lines: dict[str, int]) -> dict[str, str]:
             mend="Write voices: [ada, ben], or voices: {narrator: ada, hero: ben}.",
         )
     for label, item, line in pairs:
-        voice = _string(item, "a voice", file, line)
+        speed = None
+        if isinstance(item, yaml.MappingNode):
+            said = {key: (value, at) for key, value, at in _items(item, file, ("voice", "speed"), "a voice")}
+            if "speed" in said:
+                speed = _model(ScriptOptions, {"speed": said["speed"][0]}, {"speed": said["speed"][1]}, file).speed
+            if "voice" not in said and label is None:
+                raise InputError("a voice has no name", file=file, place=line, mend="Write voice: NAME beside it.")
+            item = said["voice"][0] if "voice" in said else None
+        voice = _string(item, "a voice", file, line) if item is not None else str(label)
+        if speed is not None:
+            header.voice_speeds[voice] = speed
         label = label or voice
         if label in out:
             raise InputError(f"voice '{label}' stands twice", file=file, place=line, mend="Remove one of the two.")
         out[label] = voice
-        lines[f"voices.{label}"] = line
+        header.lines[f"voices.{label}"] = line
     return out
 
 
@@ -210,7 +231,12 @@ def _model(model: type[BaseModel], nodes: dict[str, Any], lines: dict[str, int],
     values: dict[str, str] = {}
     for key, node in nodes.items():
         if not isinstance(node, yaml.ScalarNode):
-            raise InputError(f"{key} must be a number", file=file, place=lines[key], mend=f"Write it as {key}: 1.0.")
+            raise InputError(
+                f"{key} must be one value",
+                file=file,
+                place=lines[key],
+                mend=f"Write it as {key}: {_EXAMPLES.get(key, 1.0)}.",
+            )
         if not _is_null(node):
             values[key] = node.value
     return validated(model, values, file, lines)

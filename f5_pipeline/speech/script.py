@@ -9,6 +9,7 @@ Three forms, told apart by the file's extension:
 In all of them `[voice]` switches the voice until the next tag, as in F5-TTS, and `[main]` goes back to the script's own
 voice. A tag stands at the beginning of a line or after a blank. Other words in brackets are text, unless they stand at
 the beginning of a line, where they are taken for a voice that is not there; `\\[` is a bracket in any case.
+`[voice speed=0.9]` sets the speed too, until the next tag.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 AudioFormat = Literal["flac", "mp3"]
+Preset = Literal["final", "fast", "rapid"]
 
 
 class Pauses(BaseModel):
@@ -52,6 +54,9 @@ class ScriptOptions(BaseModel):
     language: str | None = Field(default=None, description="BCP 47 language tag, for example en or pt-br")
     engine: Literal["auto", "f5", "draft"] = "auto"
     speed: float | None = Field(default=None, gt=0.3, lt=3.0, description="1.0 is the voice's own pace")
+    model: str | None = Field(default=None, min_length=1, max_length=64, description="model of the F5 engine")
+    preset: Preset | None = Field(default=None, description="sampler of the F5 engine: final, fast or rapid")
+    commercial: bool | None = Field(default=None, description="used commercially: models and voices must allow it")
 
 
 class Passage(BaseModel):
@@ -78,6 +83,9 @@ class Script(BaseModel):
     pauses: Pauses = Pauses()
     captions: CaptionStyle = CaptionStyle()
     formats: list[AudioFormat] = ["flac", "mp3"]
+    model: str | None = Field(None, description="model of the F5 engine; None: the installation's")
+    preset: Preset | None = Field(None, description="sampler of the F5 engine; None: the installation's")
+    commercial: bool = Field(False, description="used commercially: models and voices must allow it")
     passages: list[Passage]
 
 

@@ -58,6 +58,9 @@ def parse(
         pauses=header.pauses,
         captions=header.captions,
         formats=header.formats,
+        model=options.model or header.model,
+        preset=options.preset or header.preset,
+        commercial=bool(header.commercial if options.commercial is None else options.commercial),
         passages=found,
     )
 

@@ -48,10 +48,12 @@ class Take(BaseModel):
     speech_end: float = Field(description="end of the last sound, seconds from the take's start")
     tokens: list[tuple[int, int, float, float]]
     method: str = Field(description="how the times were found: engine, dtw, proportional; none: not timed yet")
+    confidences: list[float] = Field([], description="how sure each token's time is, 0..1; empty: all of them exact")
     peak: float = Field(description="largest absolute sample, 1.0 is full scale")
     rms_dbfs: float = Field(description="level of the speech, dB relative to full scale")
     sha256: str = Field(description="of the FLAC file")
     details: dict[str, Any] = {}
+    measures: dict[str, Any] | None = Field(None, description="what the quality gate measured; None where none did")
 
 
 def take_key(*, text: str, language: str, sound: dict[str, Any], speed: float, attempt: int) -> str:
@@ -84,8 +86,13 @@ def seed_of(key: str) -> int:
     return int(hashlib.sha256(f"seed:{key}".encode()).hexdigest()[:16], 16) >> 1
 
 
-def make_take(request: Request, speech: Speech, engine_name: str) -> tuple[Take, bytes]:
+def make_take(
+    request: Request, speech: Speech, engine_name: str, measures: dict[str, Any] | None = None
+) -> tuple[Take, bytes]:
     """The record and the FLAC file of a take. The same speech gives the same bytes.
+
+    Args:
+        measures: what the quality gate measured.
 
     Raises:
         InputError: the audio cannot be used (empty, not finite, out of range, clipped, silent), or the times are not
@@ -121,10 +128,12 @@ def make_take(request: Request, speech: Speech, engine_name: str) -> tuple[Take,
         speech_end=end,
         tokens=tokens,
         method="none" if speech.tokens is None else speech.method,
+        confidences=_checked_confidences(speech.confidences, len(tokens)),
         peak=float(np.abs(heard).max()),
         rms_dbfs=round(float(10 * np.log10(np.mean(spoken**2))), 2),
         sha256=hashlib.sha256(audio).hexdigest(),
         details={**speech.details, "speed": request.speed, "attempt": request.attempt},
+        measures=measures,
     )
     return take, audio
 
@@ -192,6 +201,12 @@ def _checked_tokens(
     return checked
 
 
+def _checked_confidences(confidences: list[float], tokens: int) -> list[float]:
+    if confidences and len(confidences) != tokens:
+        raise InputError(f"{tokens} tokens have {len(confidences)} confidences")
+    return [round(min(1.0, max(0.0, float(confidence))), 3) for confidence in confidences]
+
+
 def _speech_bounds(samples: np.ndarray) -> tuple[float, float]:
     """Start and end of the sound in s: level of 10 ms frames against the loudest one and the noise floor."""
     import numpy as np
@@ -209,6 +224,29 @@ def _speech_bounds(samples: np.ndarray) -> tuple[float, float]:
         max(0.0, first / SAMPLE_RATE - _MARGIN_BEFORE),
         min(samples.size / SAMPLE_RATE, last / SAMPLE_RATE + _MARGIN_AFTER),
     )
+
+
+INTERPOLATED = "interpolated"
+"""Method of a word without a token of its own: it stands between its neighbours."""
+
+
+def word_methods(words: list[Word], take: Take) -> list[tuple[str, float]]:
+    """How the time of each word was found, and how sure it is (0..1: the least sure of its tokens)."""
+    if not take.tokens:
+        return [(take.method, 0.0)] * len(words)
+    found: list[tuple[str, float]] = []
+    first = 0
+    for word in words:
+        start, end = word.spoken
+        while first < len(take.tokens) and take.tokens[first][1] <= start:
+            first += 1
+        sure: list[float] = []
+        place = first
+        while place < len(take.tokens) and take.tokens[place][0] < end:
+            sure.append(take.confidences[place] if take.confidences else 1.0)
+            place += 1
+        found.append((take.method, min(sure)) if sure else (INTERPOLATED, 0.5))
+    return found
 
 
 def word_times(words: list[Word], take: Take) -> list[tuple[float, float]]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.characters import cjk
+from f5_pipeline.speech.front_matter import validated
 from f5_pipeline.speech.markdown_text import ESCAPED
-from f5_pipeline.speech.script import Passage
+from f5_pipeline.speech.script import Passage, ScriptOptions
 from f5_pipeline.speech.script_text import Block, listed, near, safe
 from f5_pipeline.speech.words import speakable, written_words
 
 MAIN = "main"
-# F5-TTS (infer_cli) splits at \[(\w+)\]; names of voices may hold hyphens too.
-_TAG = re.compile(r"\[([^\W_][\w-]{0,63})\]")
+# F5-TTS (infer_cli) splits at \[(\w+)\]; names of voices may hold hyphens too, and a tag may set the speed.
+_TAG = re.compile(r"\[([^\W_][\w-]{0,63})(?:[ \t,]+speed[ \t]*[=: ][ \t]*([\d.]+))?\]")
 _BEFORE = frozenset(" \t\"'“”„«»‘’().!?…。！？—")
 _MARKS = frozenset({"sic", "citation", "x"})
 """Words in brackets that are an editor's, even at the beginning of a line."""
@@ -93,6 +95,15 @@ class Cast:
         )
 
 
+class _Part(NamedTuple):
+    """Lines of a block that one voice speaks at one speed; `number` is the line of the first."""
+
+    voice: str
+    speed: float
+    number: int
+    lines: list[str]
+
+
 def passages(blocks: Iterable[Block], cast: Cast, symbols: frozenset[str]) -> Iterator[Passage]:
     """Passages of a script; a tag holds until the next one, over paragraphs too.
 
@@ -102,27 +113,29 @@ def passages(blocks: Iterable[Block], cast: Cast, symbols: frozenset[str]) -> It
         InputError: an unknown voice, or none.
     """
     voice: str | None = None
+    pace: float | None = None
     for block in blocks:
-        parts: list[tuple[str, int, list[str]]] = []
+        parts: list[_Part] = []
         for number, line in block.lines:
-            for tag, text in _split(line, number, cast):
+            for tag, speed, text in _split(line, number, cast):
                 if tag is not None:
-                    voice = cast.check(tag, number)
+                    voice, pace = cast.check(tag, number), speed
                 if not text.strip(" :\t"):
                     continue
                 speaker = voice if voice is not None else cast.check(cast.main(number), number)
-                if parts and parts[-1][0] == speaker:
-                    parts[-1][2].append(text)
+                rate = pace or cast.speeds.get(speaker, cast.speed)
+                if parts and (parts[-1].voice, parts[-1].speed) == (speaker, rate):
+                    parts[-1].lines.append(text)
                 else:
-                    parts.append((speaker, number, [text]))
-        spoken = [(speaker, number, text) for speaker, number, lines in parts if _speaks(text := _join(lines), symbols)]
-        for index, (speaker, number, text) in enumerate(spoken):
+                    parts.append(_Part(speaker, rate, number, [text]))
+        spoken = [(part, text) for part in parts if _speaks(text := _join(part.lines), symbols)]
+        for index, (part, text) in enumerate(spoken):
             yield Passage(
                 text=text,
-                voice=speaker,
-                line=number,
+                voice=part.voice,
+                line=part.number,
                 kind=block.kind,
-                speed=cast.speeds.get(speaker, cast.speed),
+                speed=part.speed,
                 continues=index < len(spoken) - 1,
             )
 
@@ -131,10 +144,11 @@ def _speaks(text: str, symbols: frozenset[str]) -> bool:
     return speakable(text) or bool(written_words(text, symbols))
 
 
-def _split(line: str, number: int, cast: Cast) -> Iterator[tuple[str | None, str]]:
-    """Pairs of a voice (None: as before) and the text after it."""
+def _split(line: str, number: int, cast: Cast) -> Iterator[tuple[str | None, float | None, str]]:
+    """Voice (None: as before), its speed where the tag sets one, and the text after it."""
     position = 0
     tag: str | None = None
+    speed: float | None = None
     for match in _TAG.finditer(line):
         label = match[1]
         first = not line[: match.start()].strip() if match.start() < 64 else False
@@ -150,12 +164,18 @@ def _split(line: str, number: int, cast: Cast) -> Iterator[tuple[str | None, str
             if first and label.lower() not in _MARKS:
                 raise cast.unknown(label, number)
             continue
-        yield tag, line[position : match.start()]
-        tag = voice
+        yield tag, speed, line[position : match.start()]
+        tag, speed = voice, _speed(match[2], cast.file, number)
         position = match.end()
         if line[position : position + 1] == ":":
             position += 1
-    yield tag, line[position:]
+    yield tag, speed, line[position:]
+
+
+def _speed(written: str | None, file: str, line: int) -> float | None:
+    if written is None:
+        return None
+    return validated(ScriptOptions, {"speed": written}, file, {"speed": line}).speed
 
 
 def _join(lines: list[str]) -> str:

@@ -4,7 +4,9 @@ voices/<voice>/voice.json                    what was added: recording, transcri
 voices/<voice>/{recordings,transcripts}/…    as they were given, by hash
 voices/<voice>/reference.json                what F5 is conditioned on; references/<hash>.flac its audio
 scripts/<narration>.<ext>                    what a person writes; <narration>.options.json what was said beside it
+voices/<voice>/bands/<hash>.json             what its takes measure like, by all that decides its sound
 models/weights.json                          which engines and weights speak
+models/<model>/<revision>.json               which bytes a model is; models/blobs/<hash>.<ext> the bytes
 takes/<ab>/<key>.flac|.json                  the audio of a chunk and its record; the record is written last
 narrations/<narration>/{plan,takes,audio,timings,links}.json   the newest state of each step
 narrations/<narration>/{plans,takes}/<hash>.jsonl              one line a chunk
@@ -63,6 +65,10 @@ def reference_audio(name: str, sha256: str) -> str:
     return f"voices/{name}/references/{sha256[:16]}.flac"
 
 
+def band(name: str, sha256: str) -> str:
+    return f"voices/{name}/bands/{sha256[:16]}.json"
+
+
 def script(narration: str, extension: str) -> str:
     return f"scripts/{narration}{extension}"
 
@@ -78,6 +84,16 @@ def script_text(narration: str) -> str:
 
 def weights() -> str:
     return "models/weights.json"
+
+
+def model_record(model: str, revision: str) -> str:
+    """The lock of a model; `revision` is the commit it is pinned to, `main` or `custom`."""
+    return f"models/{model}/{revision}.json"
+
+
+def model_blob(file_name: str) -> str:
+    """A file of a model, by its sha256 and extension."""
+    return f"models/blobs/{file_name}"
 
 
 def take_audio(key: str) -> str:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from f5_pipeline.errors import EngineError, InputError
 from f5_pipeline.settings import get_settings
-from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.script import Script
 from f5_pipeline.speech.takes import take_key
 from f5_pipeline.speech.text import iter_chunks
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.engines import chosen_engine
+from f5_pipeline.studio.gate import Bands, choose, keys_of
 from f5_pipeline.studio.records import Plan, PlannedChunk, Weights, digest_of
+from f5_pipeline.studio.rights import check_rights
 from f5_pipeline.studio.scripts import LoadedScript, load_script
 from f5_pipeline.studio.state import put_lines, read_lines
-from f5_pipeline.studio.voices import find_reference
+from f5_pipeline.studio.voices import find_reference, find_voice
 
 
 @dataclass
@@ -51,18 +52,6 @@ def plan_narration(store: Store, narration: str, weights: Weights) -> Plan:
     return make_plan(store, load_script(store, narration), weights)
 
 
-@contextmanager
-def chosen_engine(loaded: LoadedScript) -> Iterator[tuple[Engine, str, str]]:
-    """The engine that speaks a script, what was asked for, and why this one. Raises EngineError."""
-    asked = loaded.options.engine if loaded.options.engine != "auto" else get_settings().engine
-    name, note = engines.resolve(asked)
-    engine = engines.create(name)
-    try:
-        yield engine, asked, note
-    finally:
-        engine.close()
-
-
 def planned_chunks(script: Script, engine: Engine) -> Iterator[PlannedChunk]:
     """The chunks of a script with the keys of their first takes, one at a time."""
     sounds = {voice: engine.sound(voice) for voice in script.voices}
@@ -76,10 +65,11 @@ def planned_chunks(script: Script, engine: Engine) -> Iterator[PlannedChunk]:
 def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
     """Plan a script and keep its chunks. Raises as `plan_narration`."""
     script, tally = loaded.script, _Tally()
-    with chosen_engine(loaded) as (engine, asked, note):
-        if engine.name not in weights.engines:
+    with chosen_engine(store, loaded) as (engine, choice):
+        spoken_with = weights.engines.get(choice.weights)
+        if spoken_with is None:
             raise EngineError(
-                f"model_weights knows no engine {engine.name!r}",
+                weights.problems.get(choice.weights) or f"model_weights knows nothing of {choice.weights!r}",
                 mend="Materialize model_weights again, then the plan.",
             )
         try:
@@ -87,8 +77,13 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
         except InputError as error:
             raise InputError(error.message, file=loaded.source.key, mend=error.mend) from None
         references = {voice: find_reference(store, voice).sha256 for voice in script.voices}
+        if script.commercial:
+            check_rights(
+                spoken_with,
+                [found for voice in script.voices if (found := find_voice(store, voice))],
+                loaded.source.key,
+            )
         sounds = {voice: engine.sound(voice) for voice in script.voices}
-        name = engine.name
         chunks_key, content = put_lines(
             store,
             lambda digest: layout.plan_chunks(loaded.narration, digest),
@@ -100,21 +95,25 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
         "title": script.title,
         "author": script.author,
         "language": script.language,
-        "engine": name,
+        "engine": choice.engine,
         "voices": script.voices,
         "pauses": script.pauses.model_dump(),
         "captions": script.captions.model_dump(),
         "formats": script.formats,
+        "commercial": script.commercial,
     }
     return Plan.model_validate(
         {
             **header,
             "narration": loaded.narration,
-            "engine_asked": asked,
-            "engine_note": note,
+            "engine_asked": choice.asked,
+            "engine_note": choice.note,
+            "model": choice.model,
+            "preset": choice.preset,
+            "sampler": choice.sampler,
             "sounds": sounds,
             "references": references,
-            "weights": weights.engines[name],
+            "weights": spoken_with,
             "script": loaded.source,
             "options": loaded.options.model_dump(),
             "chunks_key": chunks_key,
@@ -128,12 +127,37 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
     )
 
 
-def missing_takes(store: Store, plan: Plan) -> Iterator[PlannedChunk]:
-    """The first chunk of every take that the plan needs and the store has not."""
+def retakes_of(plan: Plan) -> int:
+    """Times that a chunk of the plan is made again at most: never by an engine that is exact."""
+    return 0 if plan.engine == "draft" else get_settings().retakes
+
+
+class MissingTake(NamedTuple):
+    """A take that a plan needs: the chunk, the attempt, and the take's key."""
+
+    planned: PlannedChunk
+    attempt: int
+    key: str
+
+
+def missing_takes(store: Store, plan: Plan) -> Iterator[MissingTake]:
+    """The takes that the plan needs and the store has not, each once: of chunks without a take the first attempt, of
+    chunks whose takes the quality gate doubts the next."""
     seen: set[bytes] = set()
+    bands, retakes = Bands(store), retakes_of(plan)
     for planned in read_lines(store, plan.chunks_key, PlannedChunk):
-        key = bytes.fromhex(planned.key)
-        if key not in seen:
-            seen.add(key)
+        first = bytes.fromhex(planned.key)
+        if first in seen:
+            continue
+        seen.add(first)
+        if not retakes:
             if not store.exists(layout.take_record(planned.key)):
-                yield planned
+                yield MissingTake(planned, 0, planned.key)
+            continue
+        chunk = planned.chunk
+        sound = plan.sounds[chunk.voice]
+        key = keys_of(chunk, sound)
+        choice = choose(store, key, bands.of(chunk.voice, sound), retakes)
+        attempt = 0 if choice is None else choice.next
+        if attempt is not None:
+            yield MissingTake(planned, attempt, key(attempt))

@@ -15,10 +15,10 @@ from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.takes import Take
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.gathering import read_takes
 from f5_pipeline.studio.records import Audio, Chapter, File, Manifest, Plan, Takes, Timings, digest_of, now
 from f5_pipeline.studio.scratch import workspace
 from f5_pipeline.studio.state import file_sha256, find_record, read_lines, write_record
-from f5_pipeline.studio.synthesis import read_takes
 
 
 def assembly_settings(plan: Plan) -> AssemblySettings:
@@ -55,8 +55,8 @@ def make_audio(
         return known
 
     def parts() -> Iterator[Part]:
-        for planned, take in read_takes(store, plan, takes):
-            yield Part(planned.chunk, take, _audio_of(store, take))
+        for planned, chosen in read_takes(store, plan, takes):
+            yield Part(planned.chunk, chosen.take, _audio_of(store, chosen.take))
 
     with workspace() as folder:
         made = assemble(
@@ -79,6 +79,8 @@ def make_audio(
             revision=revision,
             plan=plan,
             takes=takes.digest,
+            takes_key=takes.takes_key,
+            computed=takes.computed,
             assembly=assembly,
             seconds=made.seconds,
             words=made.words,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from f5_pipeline.speech.assembly import AssemblySettings
 from f5_pipeline.speech.script import AudioFormat, CaptionStyle, Pauses
+from f5_pipeline.speech.takes import Take
 from f5_pipeline.speech.text import Chunk
 
 FORMAT = 1
@@ -44,6 +45,8 @@ class Voice(BaseModel):
     language: str
     recording: Source
     transcript: Source | None = None
+    licence: str | None = Field(default=None, description="under which the recording may be used, as its owner says")
+    commercial_use: Literal["yes", "no", "unknown"] = "unknown"
     added: str
 
 
@@ -60,7 +63,7 @@ class ReferenceClip(BaseModel):
     measures: dict[str, Any]
     sha256: str = Field(description="of samples and text: goes into take keys")
     recording: str = Field(description="sha256 of the recording")
-    transcript: str | None = Field(None, description="sha256 of the transcript")
+    transcript: str | None = Field(default=None, description="sha256 of the transcript")
 
 
 class EngineWeights(BaseModel):
@@ -75,13 +78,25 @@ class EngineWeights(BaseModel):
     licence: str
     commercial_use: str = Field(description="yes, no or disputed")
     source: str
+    model: str | None = Field(default=None, description="its name, of an F5 model")
+    tags: list[str] = Field(default=[], description="languages of an F5 model, BCP 47")
+    repo: str | None = Field(default=None, description="Hugging Face id")
+    revision: str | None = Field(default=None, description="commit of the repository")
+    files: dict[str, str] = Field(default={}, description="sha256 by role: checkpoint, vocabulary, …")
+    note: str = ""
+    place: str | None = Field(
+        default=None, description="farthest place the bytes came from: cache, store or hub; None: not here"
+    )
+    seconds: float | None = Field(default=None, description="that bringing them took")
+    received: int = Field(default=0, description="bytes that were moved for it")
 
 
 class Weights(BaseModel):
-    """The engines of this installation."""
+    """The engines of this installation: "draft", and "f5:<model>" for every locked F5 model."""
 
     engines: dict[str, EngineWeights]
     digest: str
+    problems: dict[str, str] = Field(default={}, description="by key: why a model that was wanted is not here")
 
 
 class PlannedChunk(BaseModel):
@@ -101,6 +116,10 @@ class Plan(BaseModel):
     engine: str
     engine_asked: str
     engine_note: str = Field(description="why this engine, for people")
+    model: str | None = Field(default=None, description="of the F5 engine")
+    preset: str | None = Field(default=None, description="of the F5 engine's sampler")
+    sampler: dict[str, Any] | None = Field(default=None, description="every setting of the F5 engine's sampler")
+    commercial: bool = False
     voices: list[str]
     sounds: dict[str, dict[str, Any]] = Field(description="by voice: what decides its sound, as it goes into take keys")
     references: dict[str, str] = Field(description="by voice: sha256 of the reference")
@@ -136,6 +155,8 @@ class Shard(BaseModel):
     requests: int
     expected_seconds: float
     engine: str
+    model: str | None = None
+    sampler: dict[str, Any] | None = None
     voices: list[str]
 
 
@@ -146,9 +167,33 @@ class ShardReport(BaseModel):
     engine: str
     made: dict[str, int] = Field(description="takes made, by narration")
     found: int = Field(default=0, description="takes that another run had made meanwhile")
+    retakes: int = Field(default=0, description="takes made again because the gate doubted the one before")
     problems: list[TakeProblem] = []
     audio_seconds: float = 0.0
     wall_seconds: float = 0.0
+    notes: list[str] = Field(default=[], description="how the engine came to compute as it does")
+
+
+class ChosenTake(BaseModel):
+    """A line of a narration's takes: the chunk's key in the plan and the take that is used for it."""
+
+    key: str
+    take: Take
+    attempts: int = Field(1, description="takes that there are of the chunk")
+    doubts: list[str] = Field(default=[], description="why the quality gate doubts even this one")
+
+
+class Doubt(BaseModel):
+    """A chunk whose best take is still outside its voice's band."""
+
+    chunk: int
+    line: int
+    voice: str
+    text: str
+    attempts: int
+    score: float
+    reasons: list[str]
+    take: str = Field(description="key")
 
 
 class Takes(BaseModel):
@@ -164,6 +209,11 @@ class Takes(BaseModel):
     speech_seconds: float
     audio_seconds_made: float
     wall_seconds: float
+    retaken: int = Field(default=0, description="chunks of which a later attempt is used")
+    measured: int = Field(default=0, description="takes that the quality gate measured")
+    doubtful: int = Field(default=0, description="chunks whose best take is still outside its voice's band")
+    doubts: list[Doubt] = Field(default=[], description="the first of them")
+    computed: list[dict[str, Any]] = Field(default=[], description="software and devices they were computed on")
     digest: str
 
 
@@ -188,6 +238,8 @@ class Audio(BaseModel):
     revision: str
     plan: Plan
     takes: str = Field(description="digest of the takes")
+    takes_key: str = Field(default="", description="the takes, one a line, with their seeds")
+    computed: list[dict[str, Any]] = Field(default=[], description="software and devices they were computed on")
     assembly: AssemblySettings
     seconds: float
     words: int
@@ -240,6 +292,8 @@ class TakesCount(BaseModel):
     total: int
     synthesized: int
     reused: int
+    retaken: int = Field(default=0, description="chunks of which a later attempt is used")
+    doubtful: int = Field(default=0, description="chunks whose best take the quality gate doubts")
 
 
 class NarrateResult(BaseModel):

@@ -1,4 +1,4 @@
-"""From plans to takes: what is missing is split into shards, each shard is spoken, what is there is gathered.
+"""From a shard's requests to takes: spoken, timed, measured, kept, and made again where the quality gate doubts them.
 
 Every take is kept as soon as it is made, so a run that is killed loses only what its engine had in hand.
 """
@@ -6,110 +6,34 @@ Every take is kept as soon as it is made, so a run that is killed loses only wha
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
-from f5_pipeline.errors import PipelineError, StoreError
+from f5_pipeline.errors import PipelineError
 from f5_pipeline.settings import get_settings
-from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import SAMPLE_RATE, Engine, Failed, Request, Speech
-from f5_pipeline.speech.takes import Take, make_take
+from f5_pipeline.speech.takes import Take, make_take, take_key
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
-from f5_pipeline.studio.planning import missing_takes
-from f5_pipeline.studio.records import Plan, PlannedChunk, Shard, ShardReport, TakeProblem, Takes, digest_of
-from f5_pipeline.studio.scratch import workspace
-from f5_pipeline.studio.state import find_record, put_lines, read_lines
+from f5_pipeline.studio.engines import speaking_engine
+from f5_pipeline.studio.gate import Bands, verdict_of
+from f5_pipeline.studio.records import Shard, ShardReport, TakeProblem
+from f5_pipeline.studio.shards import ShardLine
+from f5_pipeline.studio.state import read_lines, read_record
+
+if TYPE_CHECKING:
+    from f5_pipeline.speech.quality import Measures
+    from f5_pipeline.studio.timing import Timer
 
 MOST_PROBLEMS = 50
 """Problems of a shard that are told one by one; the rest is counted."""
 
-
-class ShardLine(BaseModel):
-    """A take to make, and the first place where it is needed."""
-
-    request: Request
-    narration: str
-    line: int
-
-
-def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, shards: int | None = None) -> list[Shard]:
-    """Split the takes that several plans lack into shards of about equal length; takes that plans share come once.
-
-    Args:
-        run_id: names the place of the shards in the store.
-        shards: how many per engine at most; from the settings where None.
-    """
-    shards = shards or get_settings().shards
-    claimed: set[bytes] = set()
-    queues: dict[tuple[str, int], _Queue] = {}
-    with workspace() as folder:
-        try:
-            for plan in plans:
-                for planned in _missing_and_readable(store, plan):
-                    key = bytes.fromhex(planned.key)
-                    if key in claimed:
-                        continue
-                    claimed.add(key)
-                    mine = [queues.get((plan.engine, n)) for n in range(shards)]
-                    n = min(range(shards), key=lambda n: q.seconds if (q := mine[n]) else 0.0)
-                    queue = mine[n]
-                    if queue is None:
-                        queue = queues[plan.engine, n] = _Queue((folder / f"{plan.engine}-{n}").open("wb"))
-                    queue.add(plan.narration, planned)
-        finally:
-            for queue in queues.values():
-                queue.out.close()
-        made = []
-        for index, ((engine, n), queue) in enumerate(sorted(queues.items())):
-            key = layout.run_value(run_id, "shards", f"{index:03}.jsonl")
-            store.put_file(key, folder / f"{engine}-{n}")
-            made.append(
-                Shard(
-                    index=index,
-                    requests_key=key,
-                    requests=queue.requests,
-                    expected_seconds=round(queue.seconds, 3),
-                    engine=engine,
-                    voices=sorted(queue.voices),
-                )
-            )
-    return made
-
-
-def _missing_and_readable(store: Store, plan: Plan) -> Iterator[PlannedChunk]:
-    """The missing takes of a plan as far as it can be read: one that cannot fails alone, when it is gathered."""
-    with suppress(StoreError):
-        yield from missing_takes(store, plan)
-
-
-class _Queue:
-    """A shard while it is being filled."""
-
-    def __init__(self, out) -> None:
-        self.out = out
-        self.requests, self.seconds = 0, 0.0
-        self.voices: set[str] = set()
-
-    def add(self, narration: str, planned: PlannedChunk) -> None:
-        chunk = planned.chunk
-        request = Request(
-            key=planned.key,
-            text=chunk.spoken,
-            language=chunk.language,
-            voice=chunk.voice,
-            speed=chunk.speed,
-            expected_seconds=chunk.expected_seconds,
-        )
-        line = ShardLine(request=request, narration=narration, line=chunk.line)
-        self.out.write(line.model_dump_json().encode() + b"\n")
-        self.requests += 1
-        self.seconds += chunk.expected_seconds
-        self.voices.add(chunk.voice)
+_KEEPERS = 4
+"""Threads that time, measure and keep takes while the engine makes the next ones."""
 
 
 @dataclass
@@ -132,140 +56,201 @@ def synthesize_shard(
 ) -> ShardReport:
     """Speak the takes of a shard that are still missing and keep each as soon as it is made.
 
-    A chunk that cannot be spoken is reported and disturbs no other.
+    Takes of an engine that does not know its own times are timed by alignment and measured; those that the quality
+    gate doubts are made again with the next attempt's seed, in rounds. A chunk that cannot be spoken is reported and
+    disturbs no other.
 
     Raises:
         EngineError: the engine cannot go on. StoreError: a take cannot be kept. Cancelled: `cancelled()` is true.
     """
-    own = engine is None
-    settings = get_settings()
-    engine = engine or engines.create(shard.engine, workers=max(1, settings.draft_workers // settings.shards))
-    started = time.monotonic()
-    origin: dict[str, ShardLine] = {}
-    report = ShardReport(index=shard.index, engine=shard.engine, made={})
-    made: Counter[str] = Counter()
-    problems = 0
+    with ExitStack() as stack:
+        engine = engine or stack.enter_context(speaking_engine(store, shard))
+        timer = None
+        if shard.model is not None:
+            from f5_pipeline.studio.timing import Timer
 
-    def requests() -> Iterator[Request]:
-        for line in read_lines(store, shard.requests_key, ShardLine):
-            if store.exists(layout.take_record(line.request.key)):
-                report.found += 1
-                continue
-            origin[line.request.key] = line
-            yield line.request
+            timer = stack.enter_context(Timer(store, shard.voices))
+        work = _Work(store, shard, engine, timer, on_progress, cancelled)
+        lines: Iterable[ShardLine] = read_lines(store, shard.requests_key, ShardLine)
+        for round_ in range(1 + (get_settings().retakes if timer else 0)):
+            doubted = work.speak(lines, first=round_ == 0)
+            if not doubted:
+                break
+            lines = doubted
+        return work.close()
 
-    try:
-        for result in engine.speak(requests(), cancelled=cancelled):
-            line = origin.pop(result.key)
+
+class _Work:
+    """A shard at work."""
+
+    def __init__(
+        self,
+        store: Store,
+        shard: Shard,
+        engine: Engine,
+        timer: Timer | None,
+        on_progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._store, self._shard, self._engine, self._timer = store, shard, engine, timer
+        self._on_progress, self._cancelled = on_progress, cancelled
+        self._started = time.monotonic()
+        self._made: Counter[str] = Counter()
+        self._problems = 0
+        self._chunks: set[str] = set()  # first keys of the chunks that have got a take
+        self._sounds: dict[str, dict[str, Any]] = {}
+        self._bands = Bands(store)
+        self._measures: dict[str, list[Measures]] = defaultdict(list)
+        self.report = ShardReport(index=shard.index, engine=shard.engine, made={})
+
+    def speak(self, lines: Iterable[ShardLine], *, first: bool) -> list[ShardLine]:
+        """One round: speak the lines, keep their takes, and return what should be made again."""
+        origin: dict[str, ShardLine] = {}
+        takes: list[tuple[ShardLine, Take]] = []
+        failed: list[tuple[ShardLine, _ChunkFailed]] = []
+
+        def requests() -> Iterator[Request]:
+            for line in self._timed(lines):
+                if isinstance(line, tuple):
+                    failed.append(line)
+                    self._tell()
+                    continue
+                record = layout.take_record(line.request.key)
+                if self._store.exists(record):
+                    self.report.found += first
+                    if self._timer:
+                        takes.append((line, read_record(self._store, record, Take)))
+                    continue
+                origin[line.request.key] = line
+                yield line.request
+
+        with ThreadPoolExecutor(_KEEPERS, thread_name_prefix="keep") as keepers:
+            kept: deque[tuple[ShardLine, Future[Take]]] = deque()
+
+            def settle(most: int) -> None:
+                while len(kept) > most:
+                    line, future = kept.popleft()
+                    try:
+                        take = future.result()
+                    except _ChunkFailed as failure:
+                        failed.append((line, failure))
+                    else:
+                        self.report.audio_seconds += take.samples / SAMPLE_RATE
+                        self._count(line)
+                        if self._timer:
+                            takes.append((line, take))
+                    self._tell()
+
             try:
-                if isinstance(result, Failed):
-                    raise _ChunkFailed(result.reason)
-                report.audio_seconds += _keep(store, line.request, result, engine.name)
-                made[line.narration] += 1
-            except _ChunkFailed as failure:
-                problems += 1
-                if problems <= MOST_PROBLEMS:
-                    report.problems.append(
-                        TakeProblem(
-                            narration=line.narration,
-                            line=line.line,
-                            text=line.request.text[:120],
-                            reason=str(failure),
-                        )
-                    )
-            report.wall_seconds = time.monotonic() - started
-            done = report.found + problems + sum(made.values())
-            on_progress(Progress(done, shard.requests, report.audio_seconds, report.wall_seconds))
-    finally:
-        if own:
-            engine.close()
-    report.made = dict(made)
-    report.wall_seconds = time.monotonic() - started
-    return report
+                for result in self._engine.speak(requests(), cancelled=self._cancelled):
+                    line = origin.pop(result.key)
+                    kept.append((line, keepers.submit(self._keep, line.request, result)))
+                    settle(4 * _KEEPERS)
+            finally:
+                settle(0)  # what was spoken is kept, also where the engine stops
+        return self._again(takes, failed)
+
+    def _timed(self, lines: Iterable[ShardLine]) -> Iterator[ShardLine | tuple[ShardLine, _ChunkFailed]]:
+        """The lines with their speech seconds, where the engine needs them; a tuple where a line cannot be spoken."""
+        if self._timer is None:
+            yield from lines
+            return
+        for line, outcome in self._timer.ahead(lines, lambda line: line.request):
+            if isinstance(outcome, str):
+                yield line, _ChunkFailed(outcome)
+            elif self._key(line.request) != line.request.key:
+                reason = f"voice {line.request.voice!r} or the model has changed since: plan the narration again"
+                yield line, _ChunkFailed(reason)
+            else:
+                yield line.model_copy(update={"request": replace(line.request, speech_seconds=outcome)})
+
+    def _key(self, request: Request, attempt: int | None = None) -> str:
+        sound = self._sounds.get(request.voice)
+        if sound is None:
+            sound = self._sounds[request.voice] = self._engine.sound(request.voice)
+        return take_key(
+            text=request.text,
+            language=request.language,
+            sound=sound,
+            speed=request.speed,
+            attempt=request.attempt if attempt is None else attempt,
+        )
+
+    def _keep(self, request: Request, result: Speech | Failed) -> Take:
+        """Keep a take, audio first: a take exists when its record does."""
+        if isinstance(result, Failed):
+            raise _ChunkFailed(result.reason, another_seed=result.another_seed)
+        try:
+            measures = self._timer.time(request, result) if self._timer and result.tokens is None else None
+            take, audio = make_take(request, result, self._engine.name, measures)
+        except (ValueError, PipelineError) as error:
+            raise _ChunkFailed(str(error), another_seed=True) from error
+        self._store.put_bytes(layout.take_audio(take.key), audio)
+        self._store.put_bytes(layout.take_record(take.key), take.model_dump_json().encode())
+        return take
+
+    def _again(
+        self, takes: list[tuple[ShardLine, Take]], failed: list[tuple[ShardLine, _ChunkFailed]]
+    ) -> list[ShardLine]:
+        """Judge a round; the next attempts of what it left doubtful, and the problems that are left at the end."""
+        again: list[ShardLine] = []
+        if self._timer:
+            from f5_pipeline.speech.quality import Measures
+
+            for line, take in takes:
+                if take.measures is not None and line.request.attempt == 0:
+                    self._measures[line.request.voice].append(Measures.model_validate(take.measures))
+            for voice, measures in self._measures.items():
+                self._bands.learn(voice, self._sounds[voice], measures)
+            for line, take in takes:
+                voice = line.request.voice
+                if not verdict_of(take, self._bands.of(voice, self._sounds[voice])).passed:
+                    again += self._next(line)
+        for line, failure in failed:
+            retry = self._next(line) if self._timer and failure.another_seed else []
+            again += retry
+            if not retry and self._base(line) not in self._chunks:
+                self._problem(line, str(failure))
+        self.report.retakes += len(again)
+        return again
+
+    def _next(self, line: ShardLine) -> list[ShardLine]:
+        attempt = line.request.attempt + 1
+        if attempt > get_settings().retakes:
+            return []
+        request = replace(line.request, attempt=attempt, key=self._key(line.request, attempt))
+        return [line.model_copy(update={"request": request})]
+
+    def _base(self, line: ShardLine) -> str:
+        return line.request.key if line.request.attempt == 0 else self._key(line.request, 0)
+
+    def _count(self, line: ShardLine) -> None:
+        if (base := self._base(line)) not in self._chunks:
+            self._chunks.add(base)
+            self._made[line.narration] += 1
+
+    def _problem(self, line: ShardLine, reason: str) -> None:
+        self._problems += 1
+        if self._problems <= MOST_PROBLEMS:
+            self.report.problems.append(
+                TakeProblem(narration=line.narration, line=line.line, text=line.request.text[:120], reason=reason)
+            )
+
+    def _tell(self) -> None:
+        self.report.wall_seconds = time.monotonic() - self._started
+        done = min(self._shard.requests, self.report.found + self._problems + sum(self._made.values()))
+        self._on_progress(Progress(done, self._shard.requests, self.report.audio_seconds, self.report.wall_seconds))
+
+    def close(self) -> ShardReport:
+        self.report.made = dict(self._made)
+        self.report.notes = list(getattr(self._engine, "notes", ()))
+        self.report.wall_seconds = time.monotonic() - self._started
+        return self.report
 
 
 class _ChunkFailed(Exception):
-    """One chunk could not be spoken."""
+    """One chunk could not be spoken; another seed may help."""
 
-
-def _keep(store: Store, request: Request, speech: Speech, engine: str) -> float:
-    """Keep a take, audio first: a take exists when its record does. Return its length in s."""
-    try:
-        take, audio = make_take(request, speech, engine)
-    except (ValueError, PipelineError) as error:
-        raise _ChunkFailed(str(error)) from error
-    store.put_bytes(layout.take_audio(take.key), audio)
-    store.put_bytes(layout.take_record(take.key), take.model_dump_json().encode())
-    return take.samples / SAMPLE_RATE
-
-
-class MissingTakes(PipelineError):
-    """Chunks of a narration have no take."""
-
-
-def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) -> Takes:
-    """The takes of a narration, in the order of its plan.
-
-    Raises:
-        MissingTakes: chunks have none; says which, and why.
-    """
-    reports = list(reports)
-    missing: list[PlannedChunk] = []
-    keys: set[bytes] = set()
-    count, speech_seconds = 0, 0.0
-
-    def lines() -> Iterator[Take]:
-        nonlocal count, speech_seconds
-        for planned in read_lines(store, plan.chunks_key, PlannedChunk):
-            count += 1
-            keys.add(bytes.fromhex(planned.key))
-            key = layout.take_record(planned.key)
-            take = find_record(store, key, Take)
-            if take is None:
-                missing.append(planned)
-                continue
-            speech_seconds += take.speech_end - take.speech_start
-            yield take
-
-    takes_key, content = put_lines(store, lambda digest: layout.narration_takes(plan.narration, digest), lines())
-    if missing:
-        store.delete(takes_key)
-        raise _missing(plan, missing, reports)
-    synthesized = sum(report.made.get(plan.narration, 0) for report in reports)
-    return Takes(
-        narration=plan.narration,
-        plan=plan.digest,
-        takes_key=takes_key,
-        chunks=count,
-        total=len(keys),
-        synthesized=synthesized,
-        reused=len(keys) - synthesized,
-        speech_seconds=round(speech_seconds, 3),
-        audio_seconds_made=round(sum(report.audio_seconds for report in reports), 3),
-        wall_seconds=round(sum(report.wall_seconds for report in reports), 3),
-        digest=digest_of(content),
-    )
-
-
-def _missing(plan: Plan, missing: list[PlannedChunk], reports: list[ShardReport]) -> MissingTakes:
-    reasons = {problem.text: problem.reason for report in reports for problem in report.problems}
-    told = [
-        f"line {planned.chunk.line}, {planned.chunk.written[:60]!r}"
-        + (f": {reason}" if (reason := reasons.get(planned.chunk.spoken[:120])) else "")
-        for planned in missing[:3]
-    ]
-    more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
-    return MissingTakes(
-        f"{len(missing)} of {plan.chunks} chunks have no take: {'; '.join(told)}{more}",
-        file=plan.script.key,
-        mend="Mend these lines, then materialize the plan and the takes again; the takes made are kept.",
-    )
-
-
-def read_takes(store: Store, plan: Plan, takes: Takes) -> Iterator[tuple[PlannedChunk, Take]]:
-    """Chunks and their takes, in order, one at a time."""
-    chunks = read_lines(store, plan.chunks_key, PlannedChunk)
-    for planned, take in zip(chunks, read_lines(store, takes.takes_key, Take), strict=True):
-        if planned.key != take.key:
-            raise StoreError("takes and plan do not belong together", file=takes.takes_key, mend="Run takes again.")
-        yield planned, take
+    def __init__(self, reason: str, *, another_seed: bool = False) -> None:
+        super().__init__(reason)
+        self.another_seed = another_seed

@@ -12,6 +12,12 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.studio.records import Audio, Plan, PlannedChunk
 from f5_pipeline.studio.state import read_lines
 
+UNSURE = 0.3
+"""Confidence below which the time of a word is not to be relied on."""
+
+LAST_RESORT = "proportional"
+"""Method of words that could not be measured: spread over the speech of their chunk."""
+
 
 @dataclass(frozen=True)
 class TimingCheck:
@@ -20,18 +26,22 @@ class TimingCheck:
     Attributes:
         words: words with a time.
         methods: how many words were timed how.
+        confidence: mean over the words, 0..1.
+        unsure: words whose confidence is below UNSURE, or that were timed as a last resort.
         fault: the first fault, None where there is none.
     """
 
     words: int
     methods: dict[str, int]
+    confidence: float
+    unsure: int
     fault: str | None
 
 
 def check_timings(store: Store, plan: Plan, audio: Audio) -> TimingCheck:
     """Compare the timeline of a narration with its plan, word by word."""
     methods: Counter[str] = Counter()
-    count, last = 0, 0.0
+    count, last, confidence, unsure = 0, 0.0, 0.0, 0
     fault = None
     for written, timed in zip_longest(_written(store, plan), read_lines(store, audio.timeline_key, TimedWord)):
         if timed is None or written != timed.text:
@@ -41,8 +51,10 @@ def check_timings(store: Store, plan: Plan, audio: Audio) -> TimingCheck:
             fault = f"word {count + 1}, {written!r}, is heard from {timed.start:.3f} s to {timed.end:.3f} s"
             break
         methods[timed.method] += 1
+        confidence += timed.confidence
+        unsure += timed.method == LAST_RESORT or timed.confidence < UNSURE
         count, last = count + 1, timed.end
-    return TimingCheck(count, dict(methods), fault)
+    return TimingCheck(count, dict(methods), confidence / max(count, 1), unsure, fault)
 
 
 def _written(store: Store, plan: Plan) -> Iterator[str]:

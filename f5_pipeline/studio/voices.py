@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engine import SAMPLE_RATE
@@ -18,11 +19,28 @@ from f5_pipeline.studio.state import file_sha256, find_record, read_record, writ
 if TYPE_CHECKING:
     from f5_pipeline.speech.reference import Reference
 
+Progress = Callable[[str, int, int], None]
+"""Told of what takes a while: of what (for example "s of audio aligned"), how much is done, and how much there is."""
+
+CommercialUse = Literal["yes", "no", "unknown"]
+
 TRANSCRIPT_EXTENSIONS = (".txt", ".srt", ".vtt", ".csv", ".tsv", ".json")
 
 
+def _untold(what: str, done: int, total: int) -> None:
+    pass
+
+
 def add_voice(
-    store: Store, name: str, recording: Path, transcript: Path | None = None, language: str | None = None
+    store: Store,
+    name: str,
+    recording: Path,
+    transcript: Path | None = None,
+    language: str | None = None,
+    *,
+    licence: str | None = None,
+    commercial_use: CommercialUse | None = None,
+    on_progress: Progress = _untold,
 ) -> Voice:
     """Keep a recording and its transcript under a voice's name.
 
@@ -33,6 +51,9 @@ def add_voice(
         recording: anything that libsndfile reads.
         transcript: TXT, SRT, VTT, CSV or Whisper JSON; where None, a file beside the recording with the same stem.
         language: BCP 47 tag; "en" where None and the voice is new.
+        licence: under which the recording may be used; what was said before stands where None.
+        commercial_use: whether its owner allows it; likewise.
+        on_progress: told of the alignment of a long recording.
 
     Raises:
         InputError: name, recording, transcript or language cannot be used.
@@ -46,11 +67,20 @@ def add_voice(
     known = find_voice(store, name)
     language = language_tag(language, "--language", None) if language else (known.language if known else "en")
     said = transcript.read_bytes() if transcript else None
-    prepare(recording, said, language, name=name, transcript_name=transcript.name if transcript else "")
+    said_in = transcript.name if transcript else ""
+    prepare(recording, said, language, name=name, transcript_name=said_in, on_progress=on_progress)
 
     recorded = _source(recording, lambda digest, ext: layout.voice_recording(name, digest, ext))
     transcribed = transcript and _source(transcript, lambda digest, ext: layout.voice_transcript(name, digest, ext))
-    voice = Voice(name=name, language=language, recording=recorded, transcript=transcribed or None, added=now())
+    voice = Voice(
+        name=name,
+        language=language,
+        recording=recorded,
+        transcript=transcribed or None,
+        added=now(),
+        licence=licence or (known.licence if known else None),
+        commercial_use=commercial_use or (known.commercial_use if known else "unknown"),
+    )
     if known and known.model_copy(update={"added": voice.added}) == voice:
         return known
     for source, path in ((recorded, recording), (transcribed, transcript)):
@@ -89,7 +119,15 @@ def list_voices(store: Store) -> Iterator[Voice]:
             yield read_record(store, found.key, Voice)
 
 
-def prepare(recording: Path, transcript: bytes | None, language: str, *, name: str, transcript_name: str) -> Reference:
+def prepare(
+    recording: Path,
+    transcript: bytes | None,
+    language: str,
+    *,
+    name: str,
+    transcript_name: str,
+    on_progress: Progress = _untold,
+) -> Reference:
     """Cut a recording and its transcript to what F5 is conditioned on.
 
     Args:
@@ -99,14 +137,16 @@ def prepare(recording: Path, transcript: bytes | None, language: str, *, name: s
     Raises:
         InputError: they cannot be used, or not together.
     """
+    from f5_pipeline.speech.drafts import Drafts
     from f5_pipeline.speech.reference import prepare_reference
     from f5_pipeline.speech.transcript import read_transcript
 
     text = read_transcript(transcript, transcript_name) if transcript is not None else None
-    return prepare_reference(recording, text, language=language, name=name)
+    with closing(Drafts()) as drafts:
+        return prepare_reference(recording, text, language=language, name=name, drafts=drafts, on_progress=on_progress)
 
 
-def make_reference(store: Store, name: str) -> tuple[ReferenceClip, Reference]:
+def make_reference(store: Store, name: str, *, on_progress: Progress = _untold) -> tuple[ReferenceClip, Reference]:
     """Prepare the reference of a voice and keep its audio; return its record and the audio itself.
 
     Raises:
@@ -120,7 +160,9 @@ def make_reference(store: Store, name: str) -> tuple[ReferenceClip, Reference]:
     transcript = store.get_bytes(voice.transcript.key) if voice.transcript else None
     with store.fetch(voice.recording.key) as recording:
         said = voice.transcript.name if voice.transcript else ""
-        reference = prepare(recording, transcript, voice.language, name=name, transcript_name=said)
+        reference = prepare(
+            recording, transcript, voice.language, name=name, transcript_name=said, on_progress=on_progress
+        )
     audio = layout.reference_audio(name, reference.sha256)
     if not store.exists(audio):
         with workspace() as folder:

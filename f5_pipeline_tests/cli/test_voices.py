@@ -24,13 +24,15 @@ def studio(tmp_path_factory) -> Installation:
 def test_add_tells_the_voice_and_its_reference(studio):
     told = studio.first
     assert set(told) == {
-        "name", "language", "recording", "transcript", "added", "reference", "current", "failed_checks",
+        "name", "language", "recording", "transcript", "added", "licence", "commercial_use", "reference", "current",
+        "failed_checks",
     }  # fmt: skip
     assert (told["name"], told["language"], told["current"], told["failed_checks"]) == ("ada", "en", True, {})
     assert told["transcript"]["name"] == "ada.txt", "it stands beside the recording"
     reference = told["reference"]
     assert reference["text"].startswith("I like to read") and 3 < reference["seconds"] <= 10
     assert reference["measures"]["syllables_heard"] > 20
+    assert reference["measures"]["method"] == "whole" and reference["measures"]["confidence"] > 0.8
     assert studio.store.exists(reference["audio"])
 
 
@@ -64,6 +66,20 @@ def test_another_recording_makes_the_reference_new(studio):
     assert newer["current"] and newer["reference"]["sha256"] != older["sha256"]
     assert newer["recording"]["name"] == "ben.ogg"
     assert studio.store.exists(older["audio"])
+
+
+def test_a_long_recording_with_a_plain_text_is_aligned_and_cut(studio, tmp_path):
+    """The example with its times, and without: the same part, and the same words."""
+    timed = studio.run("voices", "add", "timed", BEN, "--json").object["reference"]
+    lines = BEN.with_suffix(".srt").read_text().splitlines()
+    text = tmp_path / "ben.txt"
+    text.write_text(" ".join(line for line in lines if line and not line[0].isdigit()))
+    ended = studio.run("voices", "add", "untimed", BEN, "--transcript", text)
+    assert "s of audio aligned" in ended.err
+    shown = quick(studio, "voices", "show", "untimed", "--json").object["reference"]
+    assert shown["measures"]["method"] == "aligned" and timed["measures"]["method"] == "given"
+    assert (shown["text"], shown["start"], shown["end"]) == (timed["text"], timed["start"], timed["end"])
+    assert "aligned" in quick(studio, "voices", "show", "untimed").out
 
 
 def test_several_transcripts_beside_a_recording_are_asked_about(studio, tmp_path):

@@ -382,7 +382,7 @@ def test_json_reads_back_and_gives_the_script_again():
     assert all(w["start"] < w["end"] for w in data["words"])
     assert data["words"][0] == {
         "word": '"quoted"', "space": " ", "start": 0.5, "end": 0.8, "chunk": 0, "paragraph": 0, "voice": "Ada",
-        "heading": False, "method": "engine",
+        "heading": False, "method": "engine", "confidence": 1.0,
     }  # fmt: skip
 
 

@@ -6,16 +6,13 @@ The recordings are spoken by the draft engine, which knows to the sample where e
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.draft import DraftEngine
-from f5_pipeline.speech.engine import SAMPLE_RATE, Request, Speech
+from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.reference import (
     CUT_SECONDS,
     LEAD,
@@ -27,109 +24,21 @@ from f5_pipeline.speech.reference import (
     prepare_reference,
 )
 from f5_pipeline.speech.transcript import Transcript, TranscriptSegment, read_transcript
-
-SENTENCES = [
-    "The harbour lay quiet under a thin grey mist.",
-    "Nobody had expected the boat to come back before the evening, least of all the old keeper of the light.",
-    "He counted the lamps twice, wrote the number in his book, and closed the door.",
-    "Then the bell began to ring.",
-    "It rang for a long time, and the gulls answered it.",
-]
-
-
-@dataclass
-class Spoken:
-    """A recording in which every word's time is known."""
-
-    samples: np.ndarray
-    sentences: list[tuple[str, float, float]]
-    words: list[tuple[str, float, float]]
-
-    def srt(self, count: int | None = None) -> bytes:
-        cues = [
-            f"{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n"
-            for number, (text, start, end) in enumerate(self.sentences[:count], 1)
-        ]
-        return "\n".join(cues).encode()
-
-    def whisper(self) -> bytes:
-        segments = []
-        for text, start, end in self.sentences:
-            words = [
-                {"word": f" {word}", "start": begin, "end": stop}
-                for word, begin, stop in self.words
-                if start - 1e-6 <= begin < end
-            ]
-            segments.append({"start": start, "end": end, "text": f" {text}", "words": words})
-        return json.dumps({"segments": segments}).encode()
-
-    def heard(self, start: float, end: float) -> str:
-        """The words that sound between two times, by their middles."""
-        return " ".join(word for word, begin, stop in self.words if start <= (begin + stop) / 2 < end)
-
-    def touched(self, start: float, end: float) -> str:
-        """The words of which anything sounds between two times (20 ms at an edge are its decay)."""
-        return " ".join(word for word, begin, stop in self.words if stop > start + 0.02 and begin < end - 0.02)
-
-
-def _clock(seconds: float) -> str:
-    millis = round(seconds * 1000)
-    return f"{millis // 3600000:02}:{millis // 60000 % 60:02}:{millis // 1000 % 60:02},{millis % 1000:03}"
-
-
-def _speak(
-    texts: list[str], language: str = "en", pause: float = 0.45, lead: float = 0.6, speed: float = 1.0
-) -> Spoken:
-    engine = DraftEngine(workers=1)
-    try:
-        results = {
-            result.key: result
-            for result in engine.speak(Request(str(n), text, language, "keeper", speed) for n, text in enumerate(texts))
-        }
-    finally:
-        engine.close()
-    rng = np.random.default_rng(7)
-    parts = [np.zeros(round(lead * SAMPLE_RATE), np.float32)]
-    sentences, words, position = [], [], len(parts[0])
-    for number, text in enumerate(texts):
-        speech = results[str(number)]
-        assert isinstance(speech, Speech), speech
-        assert speech.tokens
-        offset = position / SAMPLE_RATE
-        starts = [token.start_char for token in speech.tokens] + [len(text)]
-        for token, following in zip(speech.tokens, starts[1:], strict=True):
-            words.append((text[token.start_char : following].strip(), offset + token.start, offset + token.end))
-        sentences.append((text, offset + speech.tokens[0].start, offset + speech.tokens[-1].end))
-        parts += [speech.samples, np.zeros(round(pause * SAMPLE_RATE), np.float32)]
-        position += len(parts[-2]) + len(parts[-1])
-    samples = np.concatenate(parts)
-    return Spoken(samples + rng.normal(0, 0.0004, len(samples)).astype(np.float32), sentences, words)
+from f5_pipeline_tests.speech.recordings import SENTENCES, Spoken, prepare, speak, write
 
 
 @pytest.fixture(scope="module")
 def long() -> Spoken:
-    spoken = _speak(SENTENCES)
+    spoken = speak(SENTENCES)
     assert 14 < len(spoken.samples) / SAMPLE_RATE < 22
     return spoken
 
 
 @pytest.fixture(scope="module")
 def short() -> Spoken:
-    spoken = _speak(SENTENCES[2:4])
+    spoken = speak(SENTENCES[2:4])
     assert 5 < len(spoken.samples) / SAMPLE_RATE < 10
     return spoken
-
-
-def write(path: Path, samples: np.ndarray, rate: int = SAMPLE_RATE, subtype: str | None = None) -> Path:
-    soundfile.write(path, samples, rate, subtype=subtype)
-    return path
-
-
-def prepare(tmp_path: Path, spoken: Spoken, transcript: bytes | Transcript | None, name: str = "t.srt", **options):
-    recording = write(tmp_path / "recording.flac", spoken.samples)
-    if isinstance(transcript, bytes):
-        transcript = read_transcript(transcript, name)
-    return prepare_reference(recording, transcript, **{"language": "en", "name": "keeper", **options})
 
 
 # --- text and audio stay together -------------------------------------------------------------------------------------
@@ -149,7 +58,7 @@ def test_a_long_recording_with_srt_is_cut_together_with_its_text(tmp_path, long)
 
 
 def test_the_old_complaint_fourteen_seconds_keep_no_text_beyond_the_cut(tmp_path):
-    spoken = _speak(SENTENCES[:3], lead=0.2, pause=0.2)
+    spoken = speak(SENTENCES[:3], lead=0.2, pause=0.2)
     seconds = len(spoken.samples) / SAMPLE_RATE
     assert 14 < seconds < 15.5
     reference = prepare(tmp_path, spoken, spoken.srt())
@@ -247,7 +156,7 @@ def test_chinese_is_cut_by_its_characters(tmp_path):
         "晚上我们一起回家吃饭。",
         "明天还要早起上班。",
     ]
-    spoken = _speak(texts, "cmn")
+    spoken = speak(texts, "cmn")
     reference = prepare(tmp_path, spoken, spoken.srt(), language="zh")
     assert reference.text in {"".join(texts[i:j]) for i in range(4) for j in range(i + 1, 5)}
     assert reference.text == spoken.touched(reference.start, reference.end).replace(" ", "")
@@ -395,69 +304,3 @@ def test_texts_end_as_f5_needs_them(text, expected):
 def test_words_and_syllables(text, language, words, syllables):
     assert count_words(text) == words
     assert count_syllables(text, language) == pytest.approx(syllables, abs=1)
-
-
-# --- checks -----------------------------------------------------------------------------------------------------------
-
-
-def failing(reference, language="en") -> dict[str, str]:
-    checks = check_reference(reference.measures, reference.text, language)
-    names = ["duration", "clipping", "level", "noise_floor", "silence_share", "speaking_rate"]
-    names.append("transcript_length")
-    assert [check.name for check in checks] == names
-    for check in checks:
-        assert check.description.endswith(".")
-        low, high = check.bounds
-        assert check.passed == ((low is None or check.value >= low) and (high is None or check.value <= high))
-    return {check.name: check.severity for check in checks if not check.passed}
-
-
-def test_a_good_recording_passes_all_checks(tmp_path, short):
-    assert failing(prepare(tmp_path, short, short.srt())) == {}
-
-
-def test_a_transcript_with_more_or_less_than_the_recording_is_caught(tmp_path, short):
-    text = " ".join(SENTENCES[2:4])
-    for wrong in (f"{text} {text}", "Then the bell.", SENTENCES[1] + text):
-        assert "transcript_length" in failing(prepare(tmp_path, short, wrong.encode(), "t.txt")), wrong
-    assert failing(prepare(tmp_path, short, (text * 4).encode(), "t.txt")) == {
-        "speaking_rate": "error",
-        "transcript_length": "error",
-    }
-
-
-@pytest.mark.parametrize("speed", [0.7, 1.0, 1.5])
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("He counted the lamps twice, wrote the number in his book, and closed the door.", "en"),
-        ("Der alte Wärter zählte die Lampen zweimal und schrieb die Zahl in sein Buch.", "de"),
-        ("El viejo guardián del faro contó las lámparas dos veces y cerró la puerta.", "es"),
-        ("今天天气很好，我们去公园散步。晚上回家吃饭。", "cmn"),
-        ("Старый смотритель маяка дважды пересчитал лампы и закрыл дверь.", "ru"),
-        ("बूढ़े रखवाले ने दीपक दो बार गिने और संख्या अपनी किताब में लिखी।", "hi"),
-    ],
-)
-def test_a_right_transcript_passes_at_any_pace(tmp_path, text, language, speed):
-    spoken = _speak([text], language, speed=speed)
-    reference = prepare(tmp_path, spoken, text.encode(), "t.txt", language=language)
-    assert not {"speaking_rate", "transcript_length"} & set(failing(reference, language=language))
-    half = text[: len(text) * 2 // 5]
-    assert "transcript_length" in failing(prepare(tmp_path, spoken, half.encode(), "t.txt", language=language))
-
-
-def test_faults_of_the_recording_are_caught(tmp_path, short):
-    rng = np.random.default_rng(1)
-
-    def faulty(samples: np.ndarray) -> dict[str, str]:
-        return failing(
-            prepare(tmp_path, Spoken(samples.astype(np.float32), [], []), " ".join(SENTENCES[2:4]).encode(), "t.txt")
-        )
-
-    assert faulty(np.clip(short.samples * 20, -1, 1)).get("clipping") == "error"
-    assert "level" in faulty(short.samples * 0.02)
-    assert "noise_floor" in faulty(short.samples + rng.normal(0, 0.02, len(short.samples)))
-    middle = round(short.words[5][1] * SAMPLE_RATE)
-    gap = rng.normal(0, 0.0004, 4 * SAMPLE_RATE)
-    paused = np.concatenate([short.samples[:middle], gap, short.samples[middle : middle + 2 * SAMPLE_RATE]])
-    assert "silence_share" in faulty(paused)

@@ -12,20 +12,22 @@ from f5_pipeline.speech.script import ScriptOptions
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.local import LocalStore
+from f5_pipeline.studio.gathering import gather_takes
 from f5_pipeline.studio.planning import make_plan
 from f5_pipeline.studio.production import make_audio, make_timings
 from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes, Timings, Weights
 from f5_pipeline.studio.scripts import add_script
+from f5_pipeline.studio.shards import plan_shards
 from f5_pipeline.studio.state import write_record
-from f5_pipeline.studio.synthesis import gather_takes, plan_shards, synthesize_shard
+from f5_pipeline.studio.synthesis import synthesize_shard
 from f5_pipeline.studio.voices import add_voice, make_reference
 from f5_pipeline.studio.weights import gather_weights
 from f5_pipeline_tests.conftest import EXAMPLES
 
 
 @pytest.fixture(scope="session")
-def weights() -> Weights:
-    return gather_weights()
+def weights(tmp_path_factory) -> Weights:
+    return gather_weights(LocalStore(tmp_path_factory.mktemp("weights")))
 
 
 @pytest.fixture(scope="session")

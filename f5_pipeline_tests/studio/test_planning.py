@@ -23,7 +23,7 @@ def test_a_plan_counts_what_it_needs(studio):
     assert (plan.chunks, plan.takes, plan.words) == (3, 2, 12)
     assert plan.expected_seconds > 2
     assert (plan.narration, plan.engine, plan.voices) == ("story", "draft", ["ada"])
-    assert [one.chunk.written for one in missing_takes(studio.store, plan)] == [
+    assert [one.planned.chunk.written for one in missing_takes(studio.store, plan)] == [
         "One sentence stands here.",
         "Another one follows it.",
     ]
@@ -81,7 +81,7 @@ def test_an_engine_or_a_language_that_is_not_there_is_told(studio):
     with pytest.raises(InputError, match=r"story\.txt"):
         studio.plan(TEXT, engine="draft", language="xx")
     studio.weights = Weights(engines={}, digest="")
-    with pytest.raises(EngineError, match="model_weights knows no engine 'draft'"):
+    with pytest.raises(EngineError, match="model_weights knows nothing of 'draft'"):
         studio.plan(TEXT, language="en")
 
 

@@ -9,17 +9,11 @@ import pytest
 from f5_pipeline.errors import StoreError
 from f5_pipeline.speech.engine import Cancelled
 from f5_pipeline.store import layout
+from f5_pipeline.studio.gathering import MissingTakes, gather_takes, read_takes
 from f5_pipeline.studio.records import PlannedChunk
+from f5_pipeline.studio.shards import ShardLine, plan_shards
 from f5_pipeline.studio.state import read_lines
-from f5_pipeline.studio.synthesis import (
-    MissingTakes,
-    Progress,
-    ShardLine,
-    gather_takes,
-    plan_shards,
-    read_takes,
-    synthesize_shard,
-)
+from f5_pipeline.studio.synthesis import Progress, synthesize_shard
 
 JAVANESE = "ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ"
 """A script that espeak-ng has no sound for."""
@@ -119,7 +113,8 @@ def test_takes_are_the_same_bytes_in_every_store(studio, make_studio):
     other = make_studio()
     again = other.takes(other.plan(sentences(3, "the same")))
     assert again.digest == takes.digest
-    for planned, take in read_takes(studio.store, plan, takes):
+    for planned, chosen in read_takes(studio.store, plan, takes):
+        take = chosen.take
         assert planned.key == take.key and take.text == planned.chunk.spoken
         key = layout.take_audio(take.key)
         assert studio.store.get_bytes(key) == other.store.get_bytes(key)

@@ -58,6 +58,15 @@ def test_another_language_or_transcript_makes_it_new(store, tmp_path):
     assert add_voice(store, "ada", ADA).language == "en-us", "what was said of the voice stands"
 
 
+def test_what_was_said_of_the_rights_stands_until_it_is_said_anew(store):
+    assert add_voice(store, "ada", ADA).commercial_use == "unknown"
+    allowed = add_voice(store, "ada", ADA, licence="CC BY 4.0", commercial_use="yes")
+    assert (allowed.licence, allowed.commercial_use) == ("CC BY 4.0", "yes")
+    assert add_voice(store, "ada", ADA) == allowed == find_voice(store, "ada")
+    forbidden = add_voice(store, "ada", ADA, commercial_use="no")
+    assert (forbidden.licence, forbidden.commercial_use) == ("CC BY 4.0", "no")
+
+
 def test_the_reference_is_mono_24_khz_and_says_its_text(store):
     add_voice(store, "ada", ADA)
     clip, reference = make_reference(store, "ada")

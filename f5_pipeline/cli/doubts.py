@@ -1,0 +1,33 @@
+"""f5-pipeline doubts."""
+
+from __future__ import annotations
+
+import click
+
+from f5_pipeline.cli import cli
+from f5_pipeline.cli.output import print_json, print_table, say
+from f5_pipeline.cli.session import open_store
+
+
+@cli.command()
+@click.argument("narration")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a chunk, one a line.")
+def doubts(narration: str, as_json: bool) -> None:
+    """List the chunks of NARRATION that the quality gate doubts after all retakes: where to listen, and why."""
+    from f5_pipeline.store import layout
+    from f5_pipeline.studio.records import Takes
+    from f5_pipeline.studio.state import read_record
+
+    takes = read_record(open_store(), layout.narration_state(narration, "takes"), Takes)
+    if as_json:
+        for doubt in takes.doubts:
+            print_json(doubt.model_dump())
+        return
+    if takes.doubts:
+        columns = ("chunk", "line", "voice", "attempts", "why", "text")
+        rows = ((one.chunk, one.line, one.voice, one.attempts, " ".join(one.reasons), one.text) for one in takes.doubts)
+        print_table(columns, rows)
+    say(
+        f"{narration}: {takes.measured} of {takes.chunks} chunks measured, {takes.retaken} made again with success, "
+        f"{takes.doubtful} doubtful"
+    )

@@ -1,0 +1,52 @@
+"""What may be said about a narration on the command line, the same for every command that takes a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from f5_pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from f5_pipeline.speech.script import ScriptOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--voice", help="Voice of all text that names none itself."),
+    click.option("--language", metavar="TAG", help="Language of the text."),
+    click.option("--speed", type=float, help="1.0 is the voice's own pace."),
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", "f5", "draft"]),
+        help="auto: f5 where it is installed and has a GPU, else draft.",
+    ),
+    click.option("--model", metavar="NAME", help="Model of the f5 engine; see: f5-pipeline weights list."),
+    click.option(
+        "--preset", type=click.Choice(["final", "fast", "rapid"]), help="Steps of the f5 engine: 32, 16 or 7."
+    ),
+    click.option("--commercial/--not-commercial", default=None, help="Refuse models and voices that do not allow it."),
+)
+
+
+def script_options(command: Command) -> Command:
+    """Give a command the options of a script."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def options_of(said: dict[str, Any]) -> ScriptOptions | None:
+    """What was said on the command line, or None where nothing was: then what was said before stands."""
+    from pydantic import ValidationError
+
+    from f5_pipeline.speech.script import ScriptOptions
+
+    given = {name: value for name, value in said.items() if value is not None}
+    try:
+        return ScriptOptions(**given) if given else None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None

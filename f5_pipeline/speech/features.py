@@ -1,0 +1,86 @@
+"""Log-mel features of speech, as alignment compares them: what is said, apart from level, microphone and room."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from f5_pipeline.speech.engine import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+VERSION = 1
+"""Part of what identifies a template: raised where features of the same sound change."""
+
+BANDS = 40
+HOP = 0.01
+"""Distance of frames, s; frame k is centred on (k + 0.5) * HOP, as in `audio.Levels`."""
+
+_HOP = round(HOP * SAMPLE_RATE)
+_WINDOW = 600  # 25 ms
+_FFT = 1024
+_LOWEST, _HIGHEST = 80.0, 8_000.0  # Hz
+_QUIET = 1e-10  # power added before the logarithm: -100 dB, below any microphone
+_BLOCK = 512  # frames
+
+
+def frame_count(samples: int) -> int:
+    """Frames of so many samples: the last one may be half empty, an empty recording has none."""
+    return (samples + _HOP // 2) // _HOP
+
+
+def log_mel(samples: np.ndarray) -> np.ndarray:
+    """Natural logarithm of the power in mel bands.
+
+    Args:
+        samples: float32, shape (n,), mono, SAMPLE_RATE Hz.
+
+    Returns:
+        float32, shape (frame_count(n), BANDS); memory beyond that is flat, however long the recording.
+    """
+    import numpy as np
+    from scipy.fft import rfft
+
+    frames = frame_count(len(samples))
+    out = np.empty((frames, BANDS), np.float32)
+    lead = (_WINDOW - _HOP) // 2
+    window, filters = _tables()
+    for first in range(0, frames, _BLOCK):
+        last = min(first + _BLOCK, frames)
+        begin, end = first * _HOP - lead, (last - 1) * _HOP - lead + _WINDOW
+        part = np.asarray(samples[max(begin, 0) : min(end, len(samples))], np.float32)
+        part = np.pad(part, (max(-begin, 0), max(end - len(samples), 0)))
+        framed = np.lib.stride_tricks.sliding_window_view(part, _WINDOW)[::_HOP]
+        spectrum = np.abs(np.asarray(rfft(framed * window, _FFT, axis=1)))
+        power = spectrum * spectrum
+        np.log(power @ filters + _QUIET, out=out[first:last])
+    return out
+
+
+def coarser(frames: np.ndarray, count: int) -> np.ndarray:
+    """Means of so many frames each, of what remains at the end too."""
+    import numpy as np
+
+    whole = len(frames) // count * count
+    means = frames[:whole].reshape(-1, count, frames.shape[1]).mean(axis=1)
+    return means if whole == len(frames) else np.concatenate([means, frames[whole:].mean(axis=0, keepdims=True)])
+
+
+@lru_cache(maxsize=1)
+def _tables() -> tuple[np.ndarray, np.ndarray]:
+    """Hann window (scaled so that a full-scale sine has about 0 dB) and triangular mel filters, (_FFT / 2 + 1, BANDS).
+
+    Mel scale of O'Shaughnessy: 2595 log10(1 + f / 700).
+    """
+    import numpy as np
+
+    window = np.hanning(_WINDOW + 1)[:-1]
+    window = (2 * window / window.sum()).astype(np.float32)
+    low, high = (2595 * np.log10(1 + frequency / 700) for frequency in (_LOWEST, _HIGHEST))
+    corners = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
+    frequencies = np.arange(_FFT // 2 + 1) * SAMPLE_RATE / _FFT
+    left, middle, right = corners[:-2], corners[1:-1], corners[2:]
+    rising = (frequencies[:, None] - left) / (middle - left)
+    falling = (right - frequencies[:, None]) / (right - middle)
+    return window, np.maximum(0, np.minimum(rising, falling)).astype(np.float32)

@@ -1,0 +1,172 @@
+"""Checks of a reference: whether it is fit to clone from."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from f5_pipeline.speech.reference_record import ReferenceMeasures
+
+
+class CheckOutcome(BaseModel):
+    """One check of a reference."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    passed: bool
+    severity: Literal["warn", "error"] = Field(description="how bad it is that it failed; 'warn' where it passed")
+    description: str = Field(description="a sentence for the user: what was found, and the mend where it failed")
+    value: float
+    bounds: tuple[float | None, float | None] = Field(description="lowest and highest good value; None is open")
+
+
+# Mean syllables (Japanese: morae) a second of read speech without pauses, by language: Pellegrino, Coupé and Marsico,
+# "Across-language perspective on speech information rate", Language 87 (2011), table 1; others take the mean.
+_RATES = {"en": 6.19, "fr": 7.18, "de": 5.97, "it": 6.99, "ja": 7.84, "zh": 5.18, "cmn": 5.18, "es": 7.82, "vi": 5.22}
+_MEAN_RATE = 6.3
+# Far from both, because a slow narrator speaks at half of it (F5-TTS's own Chinese example at 0.46).
+_RATE_WARN = (0.33, 1.4)
+_RATE_ERROR = (0.2, 1.8)
+# Syllables of the text by syllables heard: 0.8 to 1.25 for draft voices in 14 languages at 0.8 to 1.3 of their pace,
+# 0.8 and 0.9 for F5-TTS's own examples.
+_FIT_WARN = (0.6, 1.5)
+_FIT_ERROR = (0.4, 2.2)
+
+
+# Japanese is counted in morae, of which a syllable heard has 1.2 to 1.7.
+_PARTS_OF_SYLLABLE = {"ja": 1.4}
+# Confidence of the text's alignment. The right text has 0.8 to 1.0 for draft voices and noise up to 12 dB below the
+# speech, 0.73 and 0.78 for F5-TTS's own examples; another one up to 0.54, 19 in 20 below 0.29.
+_SURE_WARN, _SURE_ERROR = 0.4, 0.15
+# The same of the weakest word: 0.54 to 1.0, 0.73 and 0.63; where the text has a word too many, 19 in 20 have below 0.4.
+_EACH_WARN = 0.1
+
+
+def check_reference(measures: ReferenceMeasures, text: str, language: str) -> list[CheckOutcome]:
+    """Check whether a reference is fit to clone from.
+
+    The bounds were tried on 189 sentences of draft voices (6 variants, 15 languages, 0.8 to 1.3 of their pace), each
+    clean and with noise, hum, reverberation, clipping and at other levels: good ones raise no alarm, but that
+    reverberation of 0.8 s hides syllables from the transcript's length in 1 of 30.
+
+    Bounds:
+        duration: 3 to 12 s. F5 cuts references at 12 s; below 3 s it knows too little of the voice.
+        clipping: at most 0.1 % of the samples (error from 1 %): distortion is cloned with the voice.
+        level: -35 to -12 dBFS RMS. Below, raising it raises the noise; speech above has been limited hard.
+        noise floor: at most -45 dBFS and 25 dB below the speech (error within 12 dB): F5 repeats what hums. Noise 25
+            dB below the speech passed in all cases, 20 dB below it in none.
+        silence share: at most 40 % (error above 70 %): pauses are learned as pace.
+        speaking rate: 0.33 to 1.4 of the language's mean (error outside 0.2 to 1.8): no one speaks at another pace.
+        transcript words: no word below 0.1 confidence: one that is not heard there, or stands where others are heard.
+        transcript fit: aligned with 0.4 confidence at least (error below 0.15); not checked where it was not aligned.
+        transcript length: 0.6 to 1.5 syllables in the text for each one heard (error outside 0.4 to 2.2): the text says
+            more or less than the recording, whatever the speaker's pace.
+
+    The last four catch a wrong transcript: fit one of the same length too, the others one in a language that cannot be
+    aligned.
+    """
+    rate = _expected_rate(language)
+    floor_bound = min(-45.0, measures.rms_dbfs - 25.0)
+    found = (
+        f"{measures.words} words in {measures.speech_seconds:.1f} s, {measures.syllables_per_second:.1f} syllables/s"
+    )
+    sure, each = measures.confidence or 0.0, measures.weakest or 0.0
+    parts = _PARTS_OF_SYLLABLE.get(re.split(r"[-_]", language.lower())[0], 1.0)
+    fit = measures.syllables / parts / max(measures.syllables_heard, 1)
+    more, less = (f"Check the transcript: it seems to say {word} than the recording." for word in ("more", "less"))
+    return [
+        _outcome(
+            "duration",
+            measures.seconds,
+            (3.0, 12.0),
+            f"The reference lasts {measures.seconds:.1f} s.",
+            "Give 6 to 10 s of speech.",
+            error=measures.seconds > 12.0 or measures.seconds < 1.5,
+        ),
+        _outcome(
+            "clipping",
+            measures.clipping_share,
+            (None, 0.001),
+            f"{100 * measures.clipping_share:.2f} % of the samples are clipped.",
+            "Record with less gain.",
+            error=measures.clipping_share > 0.01,
+        ),
+        _outcome(
+            "level",
+            measures.rms_dbfs,
+            (-35.0, -12.0),
+            f"The speech has {measures.rms_dbfs:.1f} dBFS.",
+            "Record closer to the microphone." if measures.rms_dbfs < -35.0 else "Record with less gain or limiting.",
+            error=measures.rms_dbfs < -50.0,
+        ),
+        _outcome(
+            "noise_floor",
+            measures.noise_floor_dbfs,
+            (None, floor_bound),
+            f"The background has {measures.noise_floor_dbfs:.1f} dBFS, "
+            f"{measures.rms_dbfs - measures.noise_floor_dbfs:.0f} dB below the speech.",
+            "Record in a quieter room, without music.",
+            error=measures.rms_dbfs - measures.noise_floor_dbfs < 12.0,
+        ),
+        _outcome(
+            "silence_share",
+            measures.silence_share,
+            (None, 0.4),
+            f"{100 * measures.silence_share:.0f} % of the speech are pauses.",
+            "Shorten the pauses in the recording.",
+            error=measures.silence_share > 0.7,
+        ),
+        _outcome(
+            "speaking_rate",
+            measures.syllables_per_second,
+            (_RATE_WARN[0] * rate, _RATE_WARN[1] * rate),
+            f"{found}; {rate:.1f} are usual in {language}.",
+            more if measures.syllables_per_second > rate else less,
+            error=not _RATE_ERROR[0] * rate <= measures.syllables_per_second <= _RATE_ERROR[1] * rate,
+        ),
+        _outcome(
+            "transcript_fit",
+            sure,
+            (None if measures.confidence is None else _SURE_WARN, None),
+            "Not checked: the language cannot be aligned."
+            if measures.confidence is None
+            else f"The text is what is heard with a confidence of {sure:.2f}.",
+            "Check the transcript: it seems to say something else than the recording.",
+            error=sure < _SURE_ERROR,
+        ),
+        _outcome(
+            "transcript_words",
+            each,
+            (None if measures.weakest is None else _EACH_WARN, None),
+            "Not checked: the language cannot be aligned."
+            if measures.weakest is None
+            else f"Each word of the text is heard with a confidence of {each:.2f} or more.",
+            "Check the transcript: it seems to have words too many or too few.",
+            error=False,
+        ),
+        _outcome(
+            "transcript_length",
+            fit,
+            _FIT_WARN,
+            f"The text has about {measures.syllables:.0f} syllables, {measures.syllables_heard} are heard.",
+            more if fit > 1 else less,
+            error=not _FIT_ERROR[0] <= fit <= _FIT_ERROR[1],
+        ),
+    ]
+
+
+def _expected_rate(language: str) -> float:
+    return _RATES.get(re.split(r"[-_]", language.lower())[0], _MEAN_RATE)
+
+
+def _outcome(
+    name: str, value: float, bounds: tuple[float | None, float | None], found: str, mend: str, *, error: bool
+) -> CheckOutcome:
+    low, high = bounds
+    passed = (low is None or value >= low) and (high is None or value <= high)
+    details: dict[str, Any] = {"name": name, "value": value, "bounds": bounds, "passed": passed}
+    severity = "error" if error and not passed else "warn"
+    return CheckOutcome(severity=severity, description=found if passed else f"{found} {mend}", **details)

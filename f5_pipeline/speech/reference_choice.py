@@ -1,0 +1,112 @@
+"""Which part of a recording becomes the reference, and how far its text is known to be what is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.speech.drafts import Drafts, NoDraft
+from f5_pipeline.speech.reference_cut import LONGEST_RUN, Run, covers, runs_of
+from f5_pipeline.speech.reference_fit import Fit, Fitting, fitting_run
+from f5_pipeline.speech.reference_pauses import Activity
+from f5_pipeline.speech.reference_record import Method
+from f5_pipeline.speech.reference_words import TIMES, time_words
+from f5_pipeline.speech.transcript import Transcript
+
+WHOLE_SECONDS = 10.0
+"""Speech up to this long is kept whole, s. F5 itself cuts references at 12 s, without their text."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A part, how its times were found, and how well its text fits; None where that was not measured."""
+
+    run: Run
+    method: Method
+    fit: Fit | None = None
+
+
+def choose(
+    recording: Path,
+    transcript: Transcript,
+    activity: Activity,
+    speech: tuple[float, float],
+    language: str,
+    drafts: Drafts | None,
+    file: str,
+    on_progress: Callable[[str, int, int], None],
+) -> Choice:
+    """Choose the part of a recording; see `reference.prepare_reference`.
+
+    Args:
+        speech: first and last sound of the recording, s.
+        file: the recording's name in messages.
+
+    Raises:
+        InputError: there is no part whose text is known.
+    """
+    fitting = _fitting(recording, activity, language, drafts)
+    if speech[1] - speech[0] <= WHOLE_SECONDS and covers(transcript, activity, speech):
+        run = Run(*speech, transcript.text)
+        return Choice(run, "whole", fitting.fit(run.start, run.end, run.text) if fitting else None)
+    given: Method = "words" if all(segment.words for segment in transcript.segments) else "given"
+    if transcript.timed and fitting is None:
+        return Choice(runs_of(transcript, activity, speech, file)[0], given)
+    if drafts is None:
+        raise InputError(
+            f"the recording has {speech[1] - speech[0]:.1f} s of speech, more than {WHOLE_SECONDS:.0f} s, and its "
+            "transcript has no times to cut it by",
+            file=file,
+            mend=TIMES,
+        )
+    doubted: Choice | None = None
+    refusal: InputError | None = None
+    if transcript.timed and fitting is not None:
+        try:
+            doubted, exact = _tried(runs_of(transcript, activity, speech, file), given, fitting)
+        except InputError as error:
+            refusal, exact = error, False
+        if exact and doubted:
+            return doubted
+    # No times, or none that fit: the times of the words are measured.
+    try:
+        levels = activity.levels
+        timed = time_words(recording, levels.seconds, levels.channel, transcript, language, drafts, on_progress)
+        assert fitting is not None, "a language that drafts do not speak has been refused"
+        found, exact = _tried(runs_of(timed, activity, speech, file), "aligned", fitting)
+        if exact:
+            return found
+        refusal = refusal or _misfit(found.run, transcript, file)
+    except InputError as error:
+        refusal = refusal or error
+    if doubted is None:
+        raise refusal
+    # What a person gave stands, for the drafts may be wrong; a check tells of the doubt.
+    return doubted
+
+
+def _tried(runs: list[Run], method: Method, fitting: Fitting) -> tuple[Choice, bool]:
+    """The best of the runs that say their text, or the one that comes nearest, and whether it is the former."""
+    run, fit, exact = fitting_run(runs, fitting, LONGEST_RUN)
+    return Choice(run, method if run in runs else "aligned", fit), exact
+
+
+def _fitting(recording: Path, activity: Activity, language: str, drafts: Drafts | None) -> Fitting | None:
+    if drafts is None:
+        return None
+    try:
+        return Fitting(recording, activity, language, drafts)
+    except NoDraft:
+        return None
+
+
+def _misfit(run: Run, transcript: Transcript, file: str) -> InputError:
+    said = run.text if len(run.text) <= 60 else f"{run.text[:57]}…"
+    return InputError(
+        f"the transcript does not say what is heard in {file}; there should be {said!r}",
+        file=transcript.name or file,
+        place=f"{run.start:.1f} s",
+        mend=f"Give the transcript of this very recording, word by word. {TIMES}",
+    )

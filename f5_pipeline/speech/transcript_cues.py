@@ -1,0 +1,98 @@
+"""SubRip (SRT) and WebVTT: cues with times."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.speech.transcript_entries import Timeline, TranscriptSegment, timed_segment
+from f5_pipeline.speech.transcript_text import clean_cue, need_text, parse_time
+
+_CUE_TIMES = re.compile(r"\s*(-?[\d:.,]+)\s*-->\s*(-?[\d:.,]+)(?:\s+(.*))?")
+_CUE_CLOCK = re.compile(r"-?(?:\d+:)?\d{1,2}:\d{1,2}[.,]\d{1,3}|-?\d+:\d{1,2}:\d{1,2}")
+
+
+def _cue_times(line: str, name: str, number: int) -> tuple[float, float]:
+    match = _CUE_TIMES.fullmatch(line)
+    times = [parse_time(part) if _CUE_CLOCK.fullmatch(part) else None for part in match.groups()[:2]] if match else []
+    if len(times) != 2 or times[0] is None or times[1] is None:
+        raise InputError(
+            f"the time line {line.strip()[:80]!r} cannot be read",
+            file=name,
+            place=number,
+            mend="Write it as 00:00:01,000 --> 00:00:02,500.",
+        )
+    return times[0], times[1]
+
+
+def read_srt(text: str, name: str) -> list[TranscriptSegment]:
+    return _cues(text.split("\n"), 0, name)
+
+
+def read_vtt(text: str, name: str) -> list[TranscriptSegment]:
+    lines = text.split("\n")
+    first = next(index for index, line in enumerate(lines) if line.strip())
+    if lines[first].startswith("WEBVTT"):
+        # The header block runs to the first blank line.
+        while first < len(lines) and lines[first].strip() and "-->" not in lines[first]:
+            first += 1
+    return _cues(lines, first, name, blocks=("NOTE", "STYLE", "REGION"))
+
+
+def _cues(lines: list[str], index: int, name: str, blocks: tuple[str, ...] = ()) -> list[TranscriptSegment]:
+    """Cues of an SRT or VTT file from line `index` (from 0) on: [identifier], time line, text up to a blank line."""
+    segments: list[TranscriptSegment] = []
+    timeline = Timeline(name)
+    while index < len(lines):
+        if not lines[index].strip():
+            index += 1
+            continue
+        if any(re.match(rf"{block}(\s|$)", lines[index]) for block in blocks):
+            while index < len(lines) and lines[index].strip():
+                index += 1
+            continue
+        if "-->" not in lines[index]:
+            # An identifier: a number (SRT) or anything (VTT) directly above a time line.
+            if index + 1 < len(lines) and "-->" in lines[index + 1]:
+                index += 1
+            else:
+                raise InputError(
+                    f"{lines[index].strip()[:60]!r} belongs to no cue",
+                    file=name,
+                    place=index + 1,
+                    mend="Give it a time line, or remove the blank line above it if it belongs to the cue before.",
+                )
+        place = index + 1
+        start, end = _cue_times(lines[index], name, place)
+        index += 1
+        body: list[str] = []
+        while index < len(lines) and lines[index].strip():
+            if "-->" in lines[index]:
+                raise InputError(
+                    "a time line stands inside a cue's text",
+                    file=name,
+                    place=index + 1,
+                    mend="Put a blank line before each cue.",
+                )
+            body.append(lines[index])
+            index += 1
+        segment = timed_segment(need_text(clean_cue("\n".join(body)), name, place), start, end, name, place)
+        timeline.add(segment, place, "cue")
+        segments.append(segment)
+    if not segments:
+        raise InputError("no cue is in the file", file=name, mend="Give at least one cue with its times and text.")
+    _refuse_rolling(segments, name)
+    return segments
+
+
+def _refuse_rolling(segments: list[TranscriptSegment], name: str) -> None:
+    """Rolling captions (YouTube's automatic ones) show each line two or three times: their text is not what is said."""
+    pairs = list(pairwise(segments))
+    rolling = sum(later.text.startswith(earlier.text) and len(earlier.text) > 8 for earlier, later in pairs)
+    if len(pairs) >= 3 and rolling * 3 > len(pairs):
+        raise InputError(
+            f"{rolling} of {len(segments)} cues repeat the text of the cue before (rolling captions)",
+            file=name,
+            mend="Give captions in which each word stands once.",
+        )

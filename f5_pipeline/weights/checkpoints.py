@@ -1,0 +1,209 @@
+"""Checkpoints that a person brings: what is in them, and whether it is what it is said to be.
+
+A `.safetensors` file tells names and shapes in its header, which is read without torch. A `.pt` file is a pickle: it
+is read with `weights_only`, which runs nothing that it holds, and kept as safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.speech.f5.architecture import ARCHITECTURES, HOP, MEL_BANDS, Architecture
+from f5_pipeline.speech.f5.checkpoint import sizes_of
+
+_LONGEST_HEADER = 100 << 20
+"""Bytes; the format's own limit."""
+
+
+def read_architecture(given: str | Path | Architecture) -> Architecture:
+    """An architecture from its name, from a YAML file in the form of f5-tts's configurations, or as it is.
+
+    Raises:
+        InputError: no such name or file, or not the configuration of a DiT with a Vocos vocoder at 24 kHz.
+    """
+    if isinstance(given, Architecture):
+        return given
+    if str(given) in ARCHITECTURES:
+        return ARCHITECTURES[str(given)]
+    path = Path(given)
+    if not path.is_file():
+        raise InputError(
+            f"{str(given)!r} is neither the name of an architecture nor a file",
+            mend=f"Use one of {', '.join(ARCHITECTURES)}, or the YAML file that the model was trained with.",
+        )
+    import yaml
+    from pydantic import ValidationError
+
+    try:
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError("it is not YAML", file=str(path), mend="Give the file the model was trained with.") from error
+    model = told.get("model", told) if isinstance(told, dict) else None
+    sizes = model.get("arch", model) if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(sizes, dict):
+        raise InputError(
+            "there is no architecture in it", file=str(path), mend="It holds the sizes under model: arch:, as f5-tts's."
+        )
+    if model.get("backbone", "DiT") != "DiT":
+        raise InputError(f"the backbone is {model['backbone']}; only DiT (F5-TTS) can speak", file=str(path))
+    mel = model.get("mel_spec") or {}
+    wanted = {"mel_spec_type": "vocos", "target_sample_rate": 24_000, "n_mel_channels": MEL_BANDS, "hop_length": HOP}
+    for name, value in wanted.items():
+        if mel.get(name, value) != value:
+            raise InputError(f"{name} is {mel[name]!r}; only {value!r} can be spoken", file=str(path), place=name)
+    known = {name: value for name, value in sizes.items() if name in Architecture.model_fields}
+    if "text_embedding_average_upsampling" in sizes:
+        known["average_upsampling"] = sizes["text_embedding_average_upsampling"]
+    try:
+        return Architecture.model_validate(known)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(first["msg"].lower(), file=str(path), place=place or None) from None
+
+
+def package_vocabulary() -> Path:
+    """The vocabulary that comes with f5-tts. Raises InputError where the package is not installed."""
+    found = find_spec("f5_tts")
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        path = Path(folder) / "infer" / "examples" / "vocab.txt"
+        if path.is_file():
+            return path
+    raise InputError(
+        "the vocabulary of f5-tts is not here: the package is not installed",
+        mend="Give the model's own with --vocabulary, or install the extra: pip install 'f5-pipeline[f5]'.",
+    )
+
+
+def vocabulary_size(path: Path) -> int:
+    """Entries of a vocabulary: one a line. Raises InputError where it is none."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("it cannot be read as a vocabulary (UTF-8, one entry a line)", file=str(path)) from error
+    entries = lines[:-1] if lines and not lines[-1] else lines
+    if not entries:
+        raise InputError("the vocabulary is empty", file=str(path))
+    return len(set(entries))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A tensor of which only the shape is known."""
+
+    shape: tuple[int, ...]
+
+
+def read_shapes(path: Path) -> dict[str, Shape]:
+    """The tensors of a safetensors file under the names of the stock DiT, from its header alone.
+
+    Raises:
+        InputError: it is no whole safetensors file.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as source:
+            (length,) = struct.unpack("<Q", source.read(8))
+            if length > min(_LONGEST_HEADER, size):
+                raise ValueError
+            header = json.loads(source.read(length))
+        header.pop("__metadata__", None)
+        shapes = {_short(name): Shape(tuple(one["shape"])) for name, one in header.items()}
+        whole = 8 + length + max((one["data_offsets"][1] for one in header.values()), default=0)
+    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
+        raise InputError("it is no safetensors file", file=str(path)) from error
+    if size != whole:
+        raise InputError(f"it has {size} bytes of {whole}: it is not whole", file=str(path), mend="Fetch it again.")
+    return shapes
+
+
+def check_fit(path: Path, shapes: dict[str, Shape], architecture: Architecture, vocabulary: int | None) -> None:
+    """Whether a checkpoint has the sizes of an architecture and of a vocabulary with so many entries.
+
+    Raises:
+        InputError: it is no DiT, or another one; every difference is named.
+    """
+    found, wanted = sizes_of(shapes), architecture.model_dump()
+    if "dim" not in found or "depth" not in found:
+        raise InputError(
+            "it is no checkpoint of F5-TTS's DiT",
+            file=str(path),
+            mend="Give a checkpoint of F5-TTS; E2-TTS and others are not spoken with.",
+        )
+    if wrong := [f"{name} {value} instead of {wanted[name]}" for name, value in found.items() if value != wanted[name]]:
+        raise InputError(
+            f"the checkpoint is of another architecture: it has {', '.join(wrong)}",
+            file=str(path),
+            mend="Name its own with --architecture: one of the known ones, or the YAML file it was trained with.",
+        )
+    rows = shapes.get("text_embed.text_embed.weight")
+    if rows is not None and vocabulary is not None and rows.shape[0] != vocabulary + 1:
+        raise InputError(
+            f"the checkpoint was trained with a vocabulary of {rows.shape[0] - 1} entries, this one has {vocabulary}",
+            file=str(path),
+            mend="Give the vocabulary that belongs to it with --vocabulary.",
+        )
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("ema_model.").removeprefix("_orig_mod.").removeprefix("transformer.")
+
+
+def convert(source: Path, target: Path) -> None:
+    """Write the weights of a `.pt` checkpoint as safetensors: the moving average where it has one.
+
+    Raises:
+        InputError: it holds anything but weights (nothing of it has run), or no weights of a network.
+    """
+    if find_spec("torch") is None:
+        raise InputError(
+            "a .pt file is read by torch, which is not installed",
+            file=str(source),
+            mend="Install the extra, pip install 'f5-pipeline[f5]', or give a .safetensors file.",
+        )
+    import torch
+    from safetensors.torch import save_file
+
+    try:
+        told = torch.load(source, map_location="cpu", weights_only=True, mmap=is_zipfile(source))
+    except Exception as error:  # whatever a broken or hostile pickle makes torch raise
+        if isinstance(error, OSError):
+            raise InputError(f"it cannot be read ({error.strerror or error})", file=str(source)) from error
+        raise InputError(
+            "it is not a checkpoint that holds weights alone, and nothing else is opened",
+            file=str(source),
+            mend="Give a .safetensors file, or a .pt file as f5-tts writes it; do not open this one elsewhere.",
+        ) from error
+    tensors = _tensors(told)
+    if not tensors:
+        raise InputError("there are no weights in it", file=str(source), mend="Give a .pt file as f5-tts writes it.")
+    kept = {name: value.contiguous() for name, value in tensors.items() if name not in ("initted", "update", "step")}
+    # Tensors that share memory cannot be written as they are.
+    seen: set[int] = set()
+    for name, value in kept.items():
+        if value.data_ptr() in seen:
+            kept[name] = value.clone()
+        seen.add(value.data_ptr())
+    save_file(kept, str(target))
+
+
+def _tensors(told: Any) -> dict[str, Any]:
+    """The network's tensors by name, with `ema_model.` before them, from what a training run has saved."""
+    import torch
+
+    if not isinstance(told, dict):
+        return {}
+    for key in ("ema_model_state_dict", "model_state_dict"):
+        if isinstance(told.get(key), dict):
+            told = told[key]
+            break
+    tensors = {str(name): value for name, value in told.items() if isinstance(value, torch.Tensor)}
+    plain = ("initted", "update", "step")
+    return {n if n.startswith("ema_model.") or n in plain else f"ema_model.{n}": value for n, value in tensors.items()}

@@ -1,0 +1,244 @@
+"""The Hugging Face hub: what a repository holds at a commit, and its files, byte by byte.
+
+The library `huggingface_hub` asks for the metadata. It does not do the transfer: it writes each try to a file of its
+own that it removes when the process ends (so that the next process begins anew), and it compares sizes, not hashes.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from f5_pipeline.weights.errors import PassingWeightsError, WeightsError
+
+TRIES = 6
+"""Tries without a new byte after which a transfer gives up; it then goes on from there when it is asked again."""
+
+_TIMEOUT = httpx.Timeout(30, connect=15)
+_LONGEST_WAIT = 60.0
+_PASSING = (408, 425, 429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a repository.
+
+    Attributes:
+        path: in the repository.
+        size: bytes.
+        sha256: of the content, where the hub tells it (large files).
+        git_oid: git's hash of it (small files).
+    """
+
+    path: str
+    size: int
+    sha256: str | None
+    git_oid: str | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A repository at a commit: files by path."""
+
+    repo: str
+    revision: str
+    files: Mapping[str, RemoteFile]
+
+
+class Hub:
+    """A hub that speaks Hugging Face's protocol.
+
+    Args:
+        endpoint: its address.
+        token: for gated repositories; it goes to this address only, never into a message.
+        offline: raise instead of asking.
+        pause: seconds before the second try; it doubles from try to try.
+    """
+
+    def __init__(self, endpoint: str, *, token: str | None = None, offline: bool = False, pause: float = 1.0) -> None:
+        self.endpoint = endpoint.rstrip("/")
+        self._token = token
+        self._offline = offline
+        self._pause = pause
+
+    def listing(self, repo: str, revision: str | None) -> Listing:
+        """What `repo` holds at a commit, or now on its main branch where `revision` is None.
+
+        Raises:
+            WeightsError: offline, no such repository or commit, or no permission.
+            PassingWeightsError: the hub cannot be reached or is overloaded.
+        """
+        self._check_online(repo)
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+        api = HfApi(endpoint=self.endpoint, token=self._token or False)
+        failed = 0
+        while True:
+            try:
+                found = api.model_info(repo, revision=revision, files_metadata=True, timeout=30)
+                break
+            except OfflineModeIsEnabled:
+                raise self._offline_error(repo) from None
+            except HfHubHTTPError as error:
+                status, after = error.response.status_code, error.response.headers.get("Retry-After")
+                if status not in _PASSING:
+                    raise self._refused(status, f"{repo} at {revision or 'main'}") from None
+                problem = f"answered {status}"
+            except httpx.HTTPError as error:
+                problem, after = _kind(error), None
+            except HFValidationError:
+                raise WeightsError(f"{repo!r} is no name of a repository", mend="Write it as owner/name.") from None
+            except (ValueError, KeyError, TypeError):
+                raise WeightsError(
+                    f"what answers for {repo} is no hub that speaks Hugging Face's protocol",
+                    file=self.endpoint,
+                    mend="Check F5_HUB, and whether a proxy or a login page answers in its place.",
+                ) from None
+            failed += 1
+            self._wait(failed, after, repo, problem)
+        files = {}
+        for one in found.siblings or []:
+            lfs = one.lfs
+            size = lfs.size if lfs else one.size
+            if size is not None:
+                files[one.rfilename] = RemoteFile(one.rfilename, size, lfs.sha256 if lfs else None, one.blob_id)
+        if not found.sha:
+            raise WeightsError(f"the hub tells no commit of {repo}", file=self.endpoint, mend="Check F5_HUB.")
+        return Listing(repo, found.sha, files)
+
+    def download(
+        self, repo: str, revision: str, path: str, size: int, partial: Path, on_bytes: Callable[[int], None]
+    ) -> int:
+        """Append what `partial` lacks of a file until it has `size` bytes; return how many bytes came.
+
+        A cut is tried again from where it was; what has come stays in `partial` for the next call, in whatever
+        process. Content is not looked at here: the cache compares hashes before it takes the file in.
+
+        Args:
+            on_bytes: called with the size of `partial` as it grows.
+
+        Raises:
+            WeightsError: offline, refused, or the file is not there.
+            PassingWeightsError: no more bytes came.
+        """
+        what = f"{repo}/{path}"
+        self._check_online(what)
+        url = f"{self.endpoint}/{repo}/resolve/{revision}/{quote(path)}"
+        came, most, failed = 0, 0, 0
+        # Every try starts at the hub's own address: the one that it sends us to is signed and expires.
+        with httpx.Client(follow_redirects=True, timeout=_TIMEOUT, headers=self._headers()) as client:
+            while True:
+                have = _size(partial)
+                most = max(most, have)
+                if have > size:
+                    partial.unlink()
+                    have = 0
+                if have == size:
+                    partial.touch()
+                    return came
+                after = None
+                try:
+                    with client.stream("GET", url, headers={"Range": f"bytes={have}-"} if have else {}) as response:
+                        status, after = response.status_code, response.headers.get("Retry-After")
+                        if status == 416:
+                            partial.unlink()
+                            problem = "answered 416"
+                        elif status == 206 and not _starts_at(response, have):
+                            partial.unlink()
+                            problem = "answered another part than was asked for"
+                        elif status in (200, 206):
+                            problem = "the connection was cut"
+                            at = have if status == 206 else 0
+                            with partial.open("ab" if at else "wb", buffering=0) as out:
+                                for block in response.iter_raw():  # as it comes: a cut loses nothing
+                                    out.write(block)
+                                    came += len(block)
+                                    at += len(block)
+                                    if at > size:
+                                        raise WeightsError(
+                                            f"the hub sends more of {what} than the {size} bytes it has",
+                                            file=self.endpoint,
+                                            mend="Check F5_HUB, or pull again later.",
+                                        )
+                                    on_bytes(at)
+                        elif status in _PASSING:
+                            problem = f"answered {status}"
+                        else:
+                            raise self._refused(status, f"{what} at {revision[:12]}")
+                except httpx.HTTPError as error:
+                    problem = _kind(error)
+                if _size(partial) == size:
+                    return came
+                # Bytes that come again and again are no progress.
+                failed = 0 if _size(partial) > most else failed + 1
+                if failed:
+                    self._wait(failed, after, what, problem)
+
+    def _headers(self) -> dict[str, str]:
+        # Compressed bytes could not be resumed.
+        headers = {"Accept-Encoding": "identity", "User-Agent": "f5-pipeline"}
+        return {**headers, "Authorization": f"Bearer {self._token}"} if self._token else headers
+
+    def _wait(self, failed: int, after: str | None, what: str, problem: str) -> None:
+        if failed >= TRIES:
+            raise PassingWeightsError(
+                f"{what} could not be had from the hub: {problem}",
+                file=self.endpoint,
+                mend="Look at the network and F5_HUB and try again: what has come is kept.",
+            )
+        asked = float(after) if after and after.isdigit() else 0.0
+        time.sleep(min(max(asked, self._pause * 2 ** (failed - 1)), _LONGEST_WAIT))
+
+    def _refused(self, status: int, what: str) -> WeightsError:
+        if status in (401, 403):
+            return WeightsError(
+                f"the hub refuses {what} ({status}): it is gated or private, or not there",
+                file=self.endpoint,
+                mend="The token in F5_HUB_TOKEN has no access."
+                if self._token
+                else "Accept its terms on the hub and set F5_HUB_TOKEN to a token that may read it.",
+            )
+        if status == 404:
+            return WeightsError(f"the hub has no {what}", file=self.endpoint, mend="Check the name, or F5_HUB.")
+        return WeightsError(f"the hub answered {status} when asked for {what}", file=self.endpoint)
+
+    def _check_online(self, what: str) -> None:
+        if self._offline:
+            raise self._offline_error(what)
+
+    def _offline_error(self, what: str) -> WeightsError:
+        host = urlsplit(self.endpoint).netloc
+        return WeightsError(
+            f"{what} is neither in the cache nor in the store, and the hub ({host}) may not be asked",
+            mend="Unset F5_OFFLINE and HF_HUB_OFFLINE for one `f5-pipeline weights pull`, or set F5_STORE or F5_CACHE "
+            "to one that has it.",
+        )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _starts_at(response: httpx.Response, start: int) -> bool:
+    """Whether a partial answer begins where it was asked to."""
+    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return found is not None and int(found[1]) == start
+
+
+def _kind(error: Exception) -> str:
+    """What failed, in words that hold no address: the one that the hub sends us to is signed."""
+    kinds: dict[type[Any], str] = {
+        httpx.TimeoutException: "no answer in time",
+        httpx.ConnectError: "no connection",
+        httpx.RemoteProtocolError: "the connection was cut",
+        httpx.ReadError: "the connection was cut",
+    }
+    return next((text for kind, text in kinds.items() if isinstance(error, kind)), type(error).__name__)
