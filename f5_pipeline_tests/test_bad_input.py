@@ -49,9 +49,10 @@ voice: ada
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory) -> Installation:
-    """An installation with one voice; tests add narrations of their own."""
+    """An installation with two voices; tests add narrations of their own."""
     made = Installation(tmp_path_factory.mktemp("studio"))
     made.run("voices", "add", "ada", ADA)
+    made.run("voices", "add", "second", ADA)
     return made
 
 
@@ -340,7 +341,7 @@ def test_a_damaged_take_is_told_and_made_again_as_the_mend_says(studio, done):
     assert "Traceback" not in ended.err
     record.unlink()
     again = studio.run("narrate", "damaged", "--json").object
-    assert again["takes"] == {"total": 2, "synthesized": 1, "reused": 1}
+    assert {"total": 2, "synthesized": 1, "reused": 1}.items() <= again["takes"].items()
     assert again["revision"] == done["revision"]
 
 
@@ -411,7 +412,7 @@ def test_a_full_disk_is_told_and_the_next_run_makes_only_what_is_missing(studio,
 
     subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
     told = made.run("narrate", script, "--voice", "ada", "--json").object
-    assert told["takes"] == {"total": 60, "synthesized": 0, "reused": 60}
+    assert {"total": 60, "synthesized": 0, "reused": 60}.items() <= told["takes"].items()
     assert len(assert_whole(disk / "studio")) == 60
 
 

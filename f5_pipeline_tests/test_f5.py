@@ -63,7 +63,7 @@ def studio(tmp_path_factory, hub: LocalHub) -> Installation:
     """An installation with the two voices, the tiny model and one finished narration."""
     made = Installation(
         tmp_path_factory.mktemp("f5"),
-        {"F5_HUB": hub.url, "F5_ENGINE": "f5", "F5_MODEL": "tiny", "F5_NFE": "4", "F5_RETAKES": "1"},
+        {"F5_HUB": hub.url, "F5_OFFLINE": "0", "F5_ENGINE": "f5", "F5_MODEL": "tiny", "F5_NFE": "4", "F5_RETAKES": "1"},
     )
     made.add_voices()
     made.write("arch.yaml", ARCHITECTURE)

@@ -241,7 +241,7 @@ def test_killed_in_the_middle_the_next_run_makes_only_what_is_missing(studio):
     assert studio.take_records() == survivors
 
     told = studio.run("narrate", "long", "--json").object
-    assert told["takes"] == {"total": 400, "synthesized": 400 - len(made), "reused": len(made)}
+    assert {"total": 400, "synthesized": 400 - len(made), "reused": len(made)}.items() <= told["takes"].items()
     after = studio.take_records()
     assert {key: after[key] for key in made} == {key: survivors[key] for key in made}, "no take was made again"
     with dg.DagsterInstance.from_config(str(studio.root / "dagster")) as instance:

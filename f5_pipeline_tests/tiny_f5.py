@@ -26,6 +26,10 @@ def tiny_dit(architecture: Architecture = TINY, *, seed: int = 0, vocabulary: in
     are random too.
     """
     import torch
+
+    from f5_pipeline.speech.f5.checkpoint import import_f5_tts
+
+    import_f5_tts()  # also where a test has put a broken flash_attn
     from f5_tts.model.backbones.dit import DiT
     from f5_tts.model.modules import GRN
 
@@ -57,8 +61,9 @@ def make_tiny_model(
     """
     import f5_tts.infer
     import torch
-    from f5_pipeline.speech.f5.files import ModelFiles
     from safetensors.torch import save_file
+
+    from f5_pipeline.speech.f5.files import ModelFiles
 
     made = Architecture.model_validate({**TINY.model_dump(), **architecture})
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ def quality_of(takes: Takes) -> str:
     first = takes.doubts[0]
     return (
         f"{takes.doubtful} of {takes.chunks} chunks are doubtful after {first.attempts} attempts: listen to chunk "
-        f"{first.chunk} on line {first.line} ({'; '.join(first.reasons)}); {again}"
+        f"{first.chunk} on line {first.line}. {' '.join(first.reasons)} In all: {again}."
     )
 
 
@@ -24,14 +24,11 @@ def doubts_of(takes: Takes) -> dict[str, dg.MetadataValue]:
     """Metadata: the chunks whose best take is still outside its voice's band; empty where there is none."""
     rows = [
         {
-            "chunk": doubt.chunk,
             "line": doubt.line,
-            "voice": doubt.voice,
-            "text": doubt.text,
-            "reasons": "; ".join(doubt.reasons),
-            "score": doubt.score,
+            "text": doubt.text[:60],
+            "why": " ".join(doubt.reasons),
             "attempts": doubt.attempts,
-            "take": doubt.take[:12],
+            "take": doubt.take[:8],
         }
         for doubt in takes.doubts
     ]

@@ -53,18 +53,23 @@ def _read_all(
     session: Session, scripts: tuple[Path, ...], name: str | None, options: ScriptOptions | None
 ) -> list[LoadedScript]:
     """Read all scripts; raise an error where one of them cannot be narrated, before any of them is kept."""
+    from f5_pipeline.cli.weights import download_progress
     from f5_pipeline.errors import InputError
     from f5_pipeline.studio.engines import choose_engine
     from f5_pipeline.studio.scripts import open_script
     from f5_pipeline.studio.weights import open_library
 
+    brought: set[str] = set()
     seen: dict[str, tuple[Path, LoadedScript]] = {}
     for script in scripts:
         loaded = open_script(session.store, script, name, options)
         narration = loaded.narration
         model = choose_engine(loaded).model
-        if model is not None:
-            open_library(session.store).lock(model)  # a model that is not known is told now, not in the run
+        if model is not None and model not in brought:
+            # Now, with a bar, and not in the run: also what is wrong with it is told before anything is kept.
+            brought.add(model)
+            with download_progress(quiet=session.quiet) as show:
+                open_library(session.store).acquire(model, show).release()
         if narration in seen:
             raise InputError(
                 f"{seen[narration][0]} and {script} are both the narration {narration!r}",

@@ -33,7 +33,7 @@ def pull(names: tuple[str, ...], as_json: bool) -> None:
     """
     library = _library()
     for name in names or (get_settings().model,):
-        with _progress(quiet=as_json) as show, library.acquire(name, show) as acquired:
+        with download_progress(quiet=as_json) as show, library.acquire(name, show) as acquired:
             record = acquired.record
             if as_json:
                 print_json(
@@ -188,7 +188,7 @@ def add(name: str, checkpoint: str, languages: tuple[str, ...], as_json: bool, *
     f5-pipeline weights add thai hf://owner/name/model.safetensors --vocabulary hf://owner/name/vocab.txt
     """
     library = _library()
-    with _progress(quiet=as_json) as show:
+    with download_progress(quiet=as_json) as show:
         record = library.add(name, _path(checkpoint), languages=languages or ("en",), on_progress=show, **_paths(said))
     if as_json:
         print_json({**record.model_dump(mode="json"), "sha256": record.sha256, "size": record.size})
@@ -224,7 +224,7 @@ def _share(present: int, size: int | None) -> str:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[OnProgress]:
+def download_progress(*, quiet: bool) -> Iterator[OnProgress]:
     """A bar a file on standard error for as long as the context; lines where it is no terminal; nothing if quiet."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn

@@ -143,10 +143,15 @@ class Drafts:
             self._bytes = 0
 
 
-def identity() -> str:
-    """What decides a template besides text and language: espeak and its data, the voice, the features."""
+def rendering() -> str:
+    """What decides how a draft sounds, besides text and language: espeak and its data, and the voice."""
     voice = "-".join(str(value) for value in _VOICE.values())
-    return f"{DraftEngine(1).sound('')['espeak']}/{voice}/{features.VERSION}"
+    return f"{DraftEngine(1).sound('')['espeak']}/{voice}"
+
+
+def identity() -> str:
+    """What decides a template besides text and language: how the draft sounds, and the features."""
+    return f"{rendering()}/{features.VERSION}"
 
 
 def template_of(speech: Speech) -> Template:

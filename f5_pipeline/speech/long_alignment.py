@@ -29,6 +29,7 @@ _COARSE = 8  # frames of the fine pass in one of the coarse
 _LONGEST_PART = 240  # characters that are drafted at once
 _WINDOW = 50.0  # s of the recording that are aligned at once
 _UNSURE = 12.0  # s at the end of a window that are aligned again in the next
+_LONG_PAUSE = 3.0  # s: the coarse pass is sure where it is
 _BLOCK = 60  # s of which features are held at once
 
 # Words in a row, and the natural logarithm of their seconds against the draft's (pace of the whole taken off), beyond
@@ -66,7 +67,7 @@ def align_pieces(samples: np.ndarray, text: str, language: str, drafts: Drafts) 
     found: list[Alignment] = []
     first, start = 0, 0.0
     while first < len(draft.tokens):
-        last, end = coarse.window(first, start) or (len(draft.tokens), total)
+        last, end, resume = coarse.window(first, start) or (len(draft.tokens), total, total)
         offset = round(start * SAMPLE_RATE)
         try:
             piece = align(samples[offset : round(end * SAMPLE_RATE)], draft.template(first, last))
@@ -76,21 +77,19 @@ def align_pieces(samples: np.ndarray, text: str, language: str, drafts: Drafts) 
                 **_place(start, draft.tokens[first], text),
             ) from error
         piece = _moved(piece, offset / SAMPLE_RATE)
-        count, start = _trusted(piece, last == len(draft.tokens))
+        count, start = _trusted(piece) if resume is None else (last - first, resume)
         found.append(_cut(piece, count))
         first += count
     _check(found, draft, text)
     return found
 
 
-def _trusted(piece: Alignment, is_last: bool) -> tuple[int, float]:
+def _trusted(piece: Alignment) -> tuple[int, float]:
     """How many tokens of a window to take, and where the next window begins, s.
 
     The window's own end is only as good as the coarse pass: it is cut before, at its longest pause.
     """
     tokens, (start, end) = piece.tokens, piece.speech
-    if is_last:
-        return len(tokens), end
     low, high = start + (end - start) / 3, end - _UNSURE
     inside = [at for at in range(1, len(tokens)) if low <= tokens[at].start <= high] or [len(tokens) // 2]
     best = max(inside, key=lambda at: tokens[at].start - tokens[at - 1].end)
@@ -179,9 +178,12 @@ class _Coarse:
             found = roughly_warped(_coarse_of(samples[first:last]), draft.coarse, draft.tokens, _COARSE * features.HOP)
             self._edges = [(speech[0] + start, speech[0] + end) for start, end in found.edges]
 
-    def window(self, first: int, start: float) -> tuple[int, float] | None:
-        """One past the last token of the window that begins with token `first` at `start`, and its end, s, in the
-        longest pause near _WINDOW s from there; None where all that is left fits into it."""
+    def window(self, first: int, start: float) -> tuple[int, float, float | None] | None:
+        """The window that begins with token `first` at `start` and ends in the longest pause near _WINDOW s from there:
+        one past its last token, its end, s, and where the next begins, if the pause is so long that this is sure.
+
+        None where all that is left fits into it.
+        """
         if self._end - start <= _WINDOW:
             return None
         ends = [end for _, end in self._edges]
@@ -190,7 +192,8 @@ class _Coarse:
         if high >= len(self._edges):
             return None
         best = max(range(low, high), key=lambda at: self._edges[at][0] - ends[at - 1])
-        return best, (ends[best - 1] + self._edges[best][0]) / 2
+        left, right = ends[best - 1], self._edges[best][0]
+        return (best, left + 1, right - 1) if right - left > _LONG_PAUSE else (best, (left + right) / 2, None)
 
 
 def _check(pieces: Sequence[Alignment], draft: _Draft, text: str) -> None:

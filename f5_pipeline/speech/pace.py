@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from f5_pipeline.speech.alignment import UNRELATED, AlignmentError, align
-from f5_pipeline.speech.drafts import Drafts, Template, articulation_seconds
+from f5_pipeline.speech.drafts import Drafts, Template, articulation_seconds, rendering
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,15 @@ _SLOWEST, _FASTEST = 2.5, 0.45
 
 _SHORTEST = 0.3
 """Less articulated speech than this tells no pace, s."""
+
+
+VERSION = 1
+"""Of the estimate: part of the keys of takes, whose length it decides."""
+
+
+def identity() -> str:
+    """What decides an estimate besides text, language, reference and speed."""
+    return f"{rendering()}/{VERSION}"
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,8 @@ def _scatter(kind: Kind, words: int) -> float:
 def judge(measures: Measures, band: Band = PRIOR) -> Verdict:
     """Judge a take against the band of its voice.
 
-    About one good take in a hundred fails (see benchmarks/README.md). A take that was not aligned always does.
+    Of good takes 0 of 240 fail in draft voices and 2 of 24 in recordings of people (see benchmarks/README.md). A take
+    that was not aligned always does.
     """
     reasons = _beyond_any_voice(measures)
     score = _HARD * len(reasons)

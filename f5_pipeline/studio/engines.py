@@ -114,9 +114,9 @@ def speaking_engine(store: Store, shard: Shard) -> Iterator[Engine]:
 
 
 def _f5(store: Store, model: str, sampler: dict[str, Any], voices: Iterable[str]) -> Engine:
-    from f5_pipeline.speech.drafts import Drafts
     from f5_pipeline.speech.f5.engine import F5Engine
     from f5_pipeline.speech.f5.sampling import Sampler
+    from f5_pipeline.speech.pace import identity
 
     settings = get_settings()
     library = open_library(store)
@@ -131,7 +131,7 @@ def _f5(store: Store, model: str, sampler: dict[str, Any], voices: Iterable[str]
         attention=settings.attention,
         compile=settings.compile,
         batch_frames=settings.batch_frames,
-        pace=Drafts(1).identity(),
+        pace=identity(),
     )
 
 

@@ -17,8 +17,8 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.studio.records import digest_of
 from f5_pipeline.studio.state import find_record, write_record
 
-ENOUGH = 20
-"""Takes of a voice from which its band is learnt."""
+ENOUGH = 8
+"""Takes of a voice from which its band is learnt: what more would tell, the shrinkage in `band_of` makes up for."""
 
 NO_GATE = Verdict(passed=True, score=0.0, reasons=[])
 """Of a take whose engine knows its own times and is not measured."""

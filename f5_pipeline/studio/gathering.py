@@ -23,6 +23,10 @@ MOST_DOUBTS = 50
 _COMPUTED = ("f5_tts", "torch", "device", "dtype", "attention")
 
 
+MOST_REASONS = 3
+"""Reasons that are told of a doubtful take: the first ones weigh most."""
+
+
 class MissingTakes(PipelineError):
     """Chunks of a narration have no take."""
 
@@ -66,7 +70,7 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
                 continue
             take, verdict = choice.take, choice.verdict
             tally.speech_seconds += take.speech_end - take.speech_start
-            tally.retaken += take.key != planned.key
+            tally.retaken += verdict.passed and take.key != planned.key
             tally.measured += take.measures is not None
             if not verdict.passed:
                 tally.doubtful += 1
@@ -79,7 +83,7 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
                             text=chunk.written[:120],
                             attempts=choice.attempts,
                             score=round(verdict.score, 2),
-                            reasons=verdict.reasons,
+                            reasons=verdict.reasons[:MOST_REASONS],
                             take=take.key,
                         )
                     )

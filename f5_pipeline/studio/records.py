@@ -209,7 +209,7 @@ class Takes(BaseModel):
     speech_seconds: float
     audio_seconds_made: float
     wall_seconds: float
-    retaken: int = Field(default=0, description="chunks of which a later attempt is used")
+    retaken: int = Field(default=0, description="chunks of which a later attempt passes the quality gate")
     measured: int = Field(default=0, description="takes that the quality gate measured")
     doubtful: int = Field(default=0, description="chunks whose best take is still outside its voice's band")
     doubts: list[Doubt] = Field(default=[], description="the first of them")
@@ -292,7 +292,7 @@ class TakesCount(BaseModel):
     total: int
     synthesized: int
     reused: int
-    retaken: int = Field(default=0, description="chunks of which a later attempt is used")
+    retaken: int = Field(default=0, description="chunks of which a later attempt passes the quality gate")
     doubtful: int = Field(default=0, description="chunks whose best take the quality gate doubts")
 
 

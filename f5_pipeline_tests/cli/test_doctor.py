@@ -8,7 +8,8 @@ from f5_pipeline_tests.cli.quick import quick
 from f5_pipeline_tests.conftest import Installation, free_port
 
 THINGS = [
-    "python", "settings", "store", "disk", "temporary files", "Dagster", "draft engine", "F5 engine", "links", "ports",
+    "python", "settings", "store", "disk", "temporary files", "Dagster", "draft engine", "F5 engine", "f5-tts", "torch",
+    "device", "flash-attn", "weights", "hub", "links", "ports",
 ]  # fmt: skip
 
 
@@ -25,6 +26,9 @@ def test_an_installation_in_order(tmp_path):
     assert all(set(one) == {"what", "state", "found", "mend"} for one in found.values())
     assert not [one for one in found.values() if one["state"] == "error"]
     assert "espeak-ng 1." in found["draft engine"]["found"]
+    assert found["f5-tts"]["found"] == "1.1.22" and found["torch"]["found"].startswith("2.11.0")
+    assert (found["device"]["state"], found["hub"]["found"]) == ("warning", "not asked: F5_OFFLINE is set")
+    assert "F5TTS_v1_Base was never pulled" in found["weights"]["found"]
     assert "home = " in found["settings"]["found"]
     assert list(made.store.list()) == [], "it leaves nothing in the store"
     table = quick(made, "doctor").out
@@ -64,3 +68,9 @@ def test_a_port_in_use_is_a_warning(tmp_path):
 def test_no_secret_is_shown(tmp_path):
     secret = "a-secret-that-nobody-may-see-0123456789"
     assert secret not in quick(Installation(tmp_path), "doctor", code=None, F5_LINK_SECRET=secret).out
+
+
+def test_a_hub_that_does_not_answer_is_a_warning(tmp_path):
+    port = free_port()
+    found = findings(Installation(tmp_path), 0, F5_HUB=f"http://127.0.0.1:{port}", F5_OFFLINE="0")
+    assert found["hub"]["state"] == "warning" and str(port) in found["hub"]["found"] and found["hub"]["mend"]

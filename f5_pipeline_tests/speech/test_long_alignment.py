@@ -82,6 +82,36 @@ def test_a_recording_can_be_read_from_disk(read, drafts, tmp_path):
     assert peak < 15e6 < 2 * samples.nbytes
 
 
+def test_silence_of_minutes_between_two_readings(read, drafts):
+    samples, text, tokens = read
+    part = text[: tokens[60].start_char]
+    heard = samples[: round(tokens[60].start * SAMPLE_RATE)]
+    later = (len(heard) + 120 * SAMPLE_RATE) / SAMPLE_RATE
+    both = np.concatenate([heard, np.zeros(120 * SAMPLE_RATE, np.float32), heard])
+    found = align_long(both, part + part, "en", drafts)
+    again = [
+        Token(a.start_char + len(part), a.end_char + len(part), a.start + later, a.end + later) for a in tokens[:60]
+    ]
+    assert np.percentile(errors(found, tokens[:60] + again), 95) < 60
+
+
+def test_uneven_reading_goes_nowhere_else(read, drafts):
+    # Every tenth word is followed by half a second of hum: the sound heard so far says little about the place.
+    samples, text, tokens = read
+    hum = (0.05 * np.sin(2 * np.pi * 120 * np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE)).astype(np.float32)
+    parts, exact, done = [], [], 0
+    for number, token in enumerate(tokens):
+        moved = (len(hum) / SAMPLE_RATE) * (number // 10)
+        exact.append(Token(token.start_char, token.end_char, token.start + moved, token.end + moved))
+        if number % 10 == 9:
+            end = round(token.end * SAMPLE_RATE)
+            parts += [samples[done:end], hum]
+            done = end
+    found = align_long(np.concatenate([*parts, samples[done:]]), text, "en", drafts)
+    starts = errors(found, exact)[: len(exact)]
+    assert np.median(starts) < 20 and np.percentile(starts, 90) < 700
+
+
 def test_text_without_a_single_mark(read, drafts):
     samples, text, tokens = read
     bare = " ".join(re.sub(r"\s|[.,;:!?“”()]", " ", text).split()).lower()

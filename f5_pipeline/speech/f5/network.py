@@ -241,7 +241,7 @@ class Network:
             raise ValueError(f"{item.frames} frames after a reference of {frames}: most are {self.max_frames}")
         # On a GPU one of these would not raise but end all work of the process on it.
         tokens = self._dit.text_embed.text_embed.num_embeddings - 1
-        if len(item.text) and not (-1 <= int(item.text.min()) and int(item.text.max()) < tokens):
+        if len(item.text) and not (int(item.text.min()) >= -1 and int(item.text.max()) < tokens):
             raise ValueError(f"a text holds a token that is none of the vocabulary's {tokens}")
 
     def _modulations(self, times: Tensor) -> Modulations:
