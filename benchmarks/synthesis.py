@@ -4,8 +4,8 @@
 
 The same chunks (14 s and 5 s of speech after a reference of 6 s) go through both, from text tokens and reference to
 samples, with random weights, which cost what trained ones do. On a CPU the full network takes seconds for a single
-evaluation: few solver steps are run there and the figures scaled to the preset's, alike for both sides. Its seconds are
-CPU seconds over the number of threads, which other work on the machine changes little (least with `--threads 1`).
+evaluation: few solver steps are run there and the figures scaled to the preset's, alike for both sides. Seconds are by
+the clock: the machine must be free.
 
 Ends with 1 where the targets of the engine are missed.
 """
@@ -292,17 +292,14 @@ def parts(network: Any, bench: Bench) -> dict[str, float]:
 
 
 def seconds_of(run: Callable[[], Any], device: Any) -> float:
-    """Seconds of a run: by the clock, but on a CPU those that it was at work, over its threads."""
-    import torch
-
+    """Seconds of a run, by the clock."""
     from f5_pipeline.speech.f5.attention import synchronize
 
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
     synchronize(device)
-    started = clock()
+    started = time.perf_counter()
     run()
     synchronize(device)
-    return (clock() - started) / (torch.get_num_threads() if device.type == "cpu" else 1)
+    return time.perf_counter() - started
 
 
 def best_seconds(run: Callable[[], Any], device: Any, runs: int) -> float:

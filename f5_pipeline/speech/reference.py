@@ -13,13 +13,13 @@ from pathlib import Path
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech import audio
 from f5_pipeline.speech.drafts import Drafts
-from f5_pipeline.speech.reference_build import build_reference
-from f5_pipeline.speech.reference_checks import CheckOutcome, check_reference
-from f5_pipeline.speech.reference_choice import WHOLE_SECONDS, choose
-from f5_pipeline.speech.reference_cut import CUT_SECONDS, check_times
-from f5_pipeline.speech.reference_pauses import Activity
-from f5_pipeline.speech.reference_record import LEAD, TAIL, Reference, ReferenceMeasures, ReferenceRecord
-from f5_pipeline.speech.reference_text import count_syllables, count_words, end_text
+from f5_pipeline.speech.references.build import build_reference
+from f5_pipeline.speech.references.checks import CheckOutcome, check_reference
+from f5_pipeline.speech.references.choice import WHOLE_SECONDS, choose
+from f5_pipeline.speech.references.cut import CUT_SECONDS, check_times
+from f5_pipeline.speech.references.pauses import Activity
+from f5_pipeline.speech.references.record import LEAD, TAIL, Reference, ReferenceMeasures, ReferenceRecord
+from f5_pipeline.speech.references.text import count_syllables, count_words, end_text
 from f5_pipeline.speech.transcript import Transcript
 
 __all__ = [

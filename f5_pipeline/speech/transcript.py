@@ -16,11 +16,11 @@ from pathlib import PurePath
 from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.transcript_cues import read_srt, read_vtt
-from f5_pipeline.speech.transcript_entries import TimedText, TranscriptSegment
-from f5_pipeline.speech.transcript_json import read_json
-from f5_pipeline.speech.transcript_tables import read_table
-from f5_pipeline.speech.transcript_text import clean, decode_text, join_texts, need_text
+from f5_pipeline.speech.transcripts.cues import read_srt, read_vtt
+from f5_pipeline.speech.transcripts.entries import TimedText, TranscriptSegment
+from f5_pipeline.speech.transcripts.json import read_json
+from f5_pipeline.speech.transcripts.tables import read_table
+from f5_pipeline.speech.transcripts.text import clean, decode_text, join_texts, need_text
 
 __all__ = ["TimedText", "Transcript", "TranscriptSegment", "decode_text", "join_texts", "read_transcript"]
 

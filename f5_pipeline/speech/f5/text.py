@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.languages import language_data
-from f5_pipeline.speech.reference_text import end_text
+from f5_pipeline.speech.references.text import end_text
 from f5_pipeline.speech.script import Script
 from f5_pipeline.speech.spelling import spelled
 from f5_pipeline.speech.text import iter_chunks

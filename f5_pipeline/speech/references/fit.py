@@ -16,9 +16,9 @@ from f5_pipeline.speech.alignment import AlignmentError, align
 from f5_pipeline.speech.draft_times import spoken_units
 from f5_pipeline.speech.drafts import Drafts, NoDraft
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.reference_cut import Run
-from f5_pipeline.speech.reference_pauses import PAUSE, Activity
-from f5_pipeline.speech.reference_text import FINAL
+from f5_pipeline.speech.references.cut import Run
+from f5_pipeline.speech.references.pauses import PAUSE, Activity
+from f5_pipeline.speech.references.text import FINAL
 from f5_pipeline.speech.transcript import join_texts
 
 SURE, SURE_OF_EACH = 0.5, 0.3

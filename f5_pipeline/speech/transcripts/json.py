@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.transcript_entries import Timeline, TranscriptSegment, timed_segment
-from f5_pipeline.speech.transcript_text import clean, join_texts, need_text
-from f5_pipeline.speech.transcript_words import fit_words, hand_out, json_times, word_text
+from f5_pipeline.speech.transcripts.entries import Timeline, TranscriptSegment, timed_segment
+from f5_pipeline.speech.transcripts.text import clean, join_texts, need_text
+from f5_pipeline.speech.transcripts.words import fit_words, hand_out, json_times, word_text
 
 
 def read_json(text: str, name: str) -> list[TranscriptSegment]:

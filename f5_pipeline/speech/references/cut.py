@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Literal
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.reference_pauses import CLOSE_PAUSE, PAUSE, Activity, Pause
-from f5_pipeline.speech.reference_record import LEAD, TAIL
-from f5_pipeline.speech.reference_text import CLOSING, FINAL, is_character
+from f5_pipeline.speech.references.pauses import CLOSE_PAUSE, PAUSE, Activity, Pause
+from f5_pipeline.speech.references.record import LEAD, TAIL
+from f5_pipeline.speech.references.text import CLOSING, FINAL, is_character
 from f5_pipeline.speech.transcript import Transcript, join_texts
 
 CUT_SECONDS = 8.0

@@ -7,8 +7,8 @@ import io
 import re
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.transcript_entries import Timeline, TranscriptSegment, timed_segment
-from f5_pipeline.speech.transcript_text import clean_cue, need_text, parse_time
+from f5_pipeline.speech.transcripts.entries import Timeline, TranscriptSegment, timed_segment
+from f5_pipeline.speech.transcripts.text import clean_cue, need_text, parse_time
 
 _START_NAMES = {"start", "begin", "from", "in", "onset", "start time", "begin time", "time start", "starttime", "tmin"}
 _START_NAMES |= {"segment start", "cue start", "start timestamp", "time in", "timecode in", "begintime", "xmin", "t0"}

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.transcript_entries import TimedText, Timeline, TranscriptSegment
-from f5_pipeline.speech.transcript_text import clean, parse_time
+from f5_pipeline.speech.transcripts.entries import TimedText, Timeline, TranscriptSegment
+from f5_pipeline.speech.transcripts.text import clean, parse_time
 
 
 def json_times(entry: dict, name: str, place: str) -> tuple[float | None, float | None]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from f5_pipeline.speech.reference_record import ReferenceMeasures
+from f5_pipeline.speech.references.record import ReferenceMeasures
 
 
 class CheckOutcome(BaseModel):

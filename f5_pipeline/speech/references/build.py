@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from f5_pipeline.speech import audio
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.reference_choice import Choice
-from f5_pipeline.speech.reference_pauses import PAUSE, Activity
-from f5_pipeline.speech.reference_record import (
+from f5_pipeline.speech.references.choice import Choice
+from f5_pipeline.speech.references.pauses import PAUSE, Activity
+from f5_pipeline.speech.references.record import (
     LEAD,
     TAIL,
     Reference,
@@ -17,7 +17,7 @@ from f5_pipeline.speech.reference_record import (
     ReferenceRecord,
     reference_hash,
 )
-from f5_pipeline.speech.reference_text import count_syllables, count_words, end_text
+from f5_pipeline.speech.references.text import count_syllables, count_words, end_text
 
 if TYPE_CHECKING:
     import numpy as np

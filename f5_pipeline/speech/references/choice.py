@@ -8,11 +8,11 @@ from pathlib import Path
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.drafts import Drafts, NoDraft
-from f5_pipeline.speech.reference_cut import LONGEST_RUN, Run, covers, runs_of
-from f5_pipeline.speech.reference_fit import Fit, Fitting, fitting_run
-from f5_pipeline.speech.reference_pauses import Activity
-from f5_pipeline.speech.reference_record import Method
-from f5_pipeline.speech.reference_words import TIMES, time_words
+from f5_pipeline.speech.references.cut import LONGEST_RUN, Run, covers, runs_of
+from f5_pipeline.speech.references.fit import Fit, Fitting, fitting_run
+from f5_pipeline.speech.references.pauses import Activity
+from f5_pipeline.speech.references.record import Method
+from f5_pipeline.speech.references.words import TIMES, time_words
 from f5_pipeline.speech.transcript import Transcript
 
 WHOLE_SECONDS = 10.0

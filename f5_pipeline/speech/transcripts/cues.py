@@ -6,8 +6,8 @@ import re
 from itertools import pairwise
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.transcript_entries import Timeline, TranscriptSegment, timed_segment
-from f5_pipeline.speech.transcript_text import clean_cue, need_text, parse_time
+from f5_pipeline.speech.transcripts.entries import Timeline, TranscriptSegment, timed_segment
+from f5_pipeline.speech.transcripts.text import clean_cue, need_text, parse_time
 
 _CUE_TIMES = re.compile(r"\s*(-?[\d:.,]+)\s*-->\s*(-?[\d:.,]+)(?:\s+(.*))?")
 _CUE_CLOCK = re.compile(r"-?(?:\d+:)?\d{1,2}:\d{1,2}[.,]\d{1,3}|-?\d+:\d{1,2}:\d{1,2}")

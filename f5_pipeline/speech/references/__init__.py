@@ -1,0 +1,1 @@
+"""From a recording and its transcript to a reference: what `f5_pipeline.speech.reference` is made of."""
