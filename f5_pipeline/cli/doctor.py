@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import socket
@@ -20,6 +21,10 @@ from f5_pipeline.settings import get_settings
 
 LOW_DISK = 2 << 30
 """Free bytes under which a disk is called low: an hour of narration takes about 0.3 GB with its takes."""
+
+
+LOW_MEMORY = 8 << 30
+"""Memory under which F5 may not load: the full network's weights twice, torch, and what imports bring."""
 
 
 class Finding(NamedTuple):
@@ -49,6 +54,7 @@ def examine() -> Iterator[Finding]:
     """Every finding, in the order in which things are needed."""
     yield _python()
     for what, look in (
+        ("memory", _memory),
         ("settings", _settings),
         ("store", _store),
         ("disk", _disk),
@@ -76,6 +82,17 @@ def _python() -> Finding:
     if (3, 10) <= sys.version_info[:2] <= (3, 12):
         return Finding("python", "ok", version)
     return Finding("python", "error", version, "Use Python 3.10, 3.11 or 3.12.")
+
+
+def _memory() -> tuple[str, ...]:
+    try:
+        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):  # not told on this system
+        return "ok", "not told by this system"
+    text = f"{whole / 2**30:.0f} GiB"
+    return (
+        ("ok", text) if whole >= LOW_MEMORY else ("warning", text, "Enough for drafts; F5 takes about 6 GiB to load.")
+    )
 
 
 def _settings() -> tuple[str, ...]:

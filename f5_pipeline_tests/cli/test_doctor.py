@@ -8,8 +8,8 @@ from f5_pipeline_tests.cli.quick import quick
 from f5_pipeline_tests.conftest import Installation, free_port
 
 THINGS = [
-    "python", "settings", "store", "disk", "temporary files", "Dagster", "draft engine", "F5 engine", "f5-tts", "torch",
-    "device", "flash-attn", "weights", "hub", "links", "ports",
+    "python", "memory", "settings", "store", "disk", "temporary files", "Dagster", "draft engine", "F5 engine",
+    "f5-tts", "torch", "device", "flash-attn", "weights", "hub", "links", "ports",
 ]  # fmt: skip
 
 
