@@ -22,6 +22,9 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import connect
 
+# A shell starts what it runs in the background with SIGINT ignored, and children inherit that: tests interrupt them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 REPOSITORY = Path(__file__).parent.parent
 EXAMPLES = REPOSITORY / "examples"
 START_SECONDS = 90

@@ -15,9 +15,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import soundfile
+from click.testing import CliRunner
 
+from f5_pipeline.cli import cli, commands  # noqa: F401 - registers the commands
+from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.takes import seed_of
 from f5_pipeline.store import layout
+from f5_pipeline_tests.cli.quick import quick
 from f5_pipeline_tests.conftest import EXAMPLES, Installation, wait_for
 from f5_pipeline_tests.hub import LocalHub, running_hub
 from f5_pipeline_tests.tiny_f5 import make_tiny_model
@@ -119,7 +123,7 @@ def test_the_manifest_names_all_that_made_it(studio, hub):
 def test_noise_is_doubted_made_again_and_told(studio):
     told = studio.first["takes"]
     assert told["doubtful"] == told["total"], "a random network speaks no words"
-    doubts = studio.run("doubts", "bell", "--json").objects
+    doubts = quick(studio, "doubts", "bell", "--json").objects
     assert len(doubts) == told["doubtful"]
     assert all(doubt["attempts"] == 2 and doubt["reasons"] for doubt in doubts)
     takes = [record(studio, key) for key in studio.take_records()]
@@ -134,7 +138,7 @@ def test_noise_is_doubted_made_again_and_told(studio):
 
 
 def test_speed_of_a_passage_is_heard(studio):
-    chunks = [json.loads(line) for line in studio.run("plan", "bell", "--json").out.splitlines()]
+    chunks = [json.loads(line) for line in quick(studio, "plan", "bell", "--json").out.splitlines()]
     assert [(chunk["voice"], chunk["speed"]) for chunk in chunks][-1] == ("ben", 1.2)
 
 
@@ -145,36 +149,44 @@ def test_nothing_is_made_twice(studio):
     assert studio.take_records() == before
 
 
-def test_takes_are_made_again_alike(studio):
-    compared = studio.run("verify", "bell", "--json").objects
-    assert [one["outcome"] for one in compared] == ["identical"] * len(compared) and compared
+def verify(studio: Installation, monkeypatch: pytest.MonkeyPatch, narration: str) -> tuple[int, list[dict]]:
+    """`f5-pipeline verify`, in this process, which has imported torch already: exit code and objects."""
+    for name, value in studio.env.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    ended = CliRunner().invoke(cli, ["verify", narration, "--json"])
+    monkeypatch.undo()
+    get_settings.cache_clear()
+    return ended.exit_code, [json.loads(line) for line in ended.stdout.splitlines()]
 
 
-def test_a_take_that_is_not_what_it_was_is_found(studio):
-    narration = studio.run(
-        "narrate", studio.write("short.txt", "A lamp was lit above the gate."), "--voice", "ada", "--json"
-    )
-    (doubt,) = studio.run("doubts", "short", "--json").objects
+def test_takes_are_made_again_alike(studio, monkeypatch):
+    code, compared = verify(studio, monkeypatch, "bell")
+    assert code == 0 and [one["outcome"] for one in compared] == ["identical"] * len(compared) and compared
+
+
+def test_a_cold_worker_starts_from_the_store(studio, hub, monkeypatch):
+    hub.forget()
+    worker = Installation(studio.root, {**studio.env, "F5_CACHE": str(studio.root / "cold")})
+    script = worker.write("cold.txt", "The tide was out by noon.")
+    told = worker.run("narrate", script, "--voice", "ada", "--json").object
+    assert told["takes"]["total"] == 1
+    assert hub.requests == {}, "everything that the hub has is in the store"
+
+    # Its take is now exchanged for another: `verify` finds that.
+    (doubt,) = quick(studio, "doubts", "cold", "--json").objects
     other = next(key for key in studio.take_records() if doubt["take"] not in key)
-    state = record(studio, layout.narration_state("short", "takes"))
+    state = record(studio, layout.narration_state("cold", "takes"))
     line = json.loads(studio.store.get_bytes(state["takes_key"]))
     line["take"]["sha256"] = record(studio, other)["sha256"]
     studio.store.put_bytes(layout.take_audio(doubt["take"]), studio.store.get_bytes(other.replace(".json", ".flac")))
     studio.store.put_bytes(state["takes_key"], json.dumps(line).encode() + b"\n")
-    ended = studio.run("verify", "short", "--json", code=1)
-    assert ended.object["outcome"] == "different"
-    assert narration.object["takes"]["total"] == 1
-
-
-def test_a_cold_worker_starts_from_the_store(studio, hub):
-    hub.forget()
-    worker = Installation(studio.root, {**studio.env, "F5_CACHE": str(studio.root / "cold")})
-    worker.run("narrate", worker.write("cold.txt", "The tide was out by noon."), "--voice", "ada", "--json")
-    assert hub.requests == {}, "everything that the hub has is in the store"
+    code, (compared,) = verify(studio, monkeypatch, "cold")
+    assert (code, compared["outcome"]) == (1, "different")
 
 
 def test_a_killed_synthesis_is_continued(studio):
-    text = "\n\n".join(f"Sentence {n} of this text tells one more thing about the sea." for n in range(24))
+    text = "\n\n".join(f"Sentence {n} of this text tells one more thing about the sea." for n in range(16))
     script = studio.write("killed.txt", text)
     studio.env["F5_BATCH_FRAMES"] = "1500"
     before = set(studio.take_records())
@@ -183,9 +195,9 @@ def test_a_killed_synthesis_is_continued(studio):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     made = wait_for("the end of the step", lambda: settled(studio, before))
-    assert 3 <= len(made) < 48
+    assert 3 <= len(made) < 32
     told = studio.run("narrate", script, "--voice", "ada", "--json").object
-    assert told["takes"]["total"] == 24
+    assert told["takes"]["total"] == 16
     assert all(studio.take_records()[key] == when for key, when in made.items()), "what was made is not made again"
 
 

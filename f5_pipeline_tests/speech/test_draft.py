@@ -459,7 +459,10 @@ def test_interrupt_ends_everything():
     assert parent.stdout is not None and parent.stdout.readline() == b"ready\n"
     workers = workers_of(parent.pid)
     parent.send_signal(signal.SIGINT)
-    out, complaints = parent.communicate(timeout=20)
+    try:
+        out, complaints = parent.communicate(timeout=20)
+    finally:
+        parent.kill()
     assert (out, complaints, parent.returncode) == (b"interrupted\n", b"", 0)
     assert workers and not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
