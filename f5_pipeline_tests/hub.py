@@ -62,6 +62,7 @@ class LocalHub:
         self.tokens: dict[str, set[str | None]] = {"api": set(), "resolve": set(), "cdn": set()}
         self._repos: dict[str, tuple[str, dict[str, bytes]]] = {}
         self._lock = threading.Lock()
+        self._sending = 0  # transfers of large files under way
         hub = self
 
         class Handler(_Handler):
@@ -82,7 +83,10 @@ class LocalHub:
         return commit
 
     def forget(self) -> None:
-        """Count from zero."""
+        """Count from zero, once the transfers that were given up have noticed it."""
+        limit = time.monotonic() + 10
+        while self._sending and time.monotonic() < limit:
+            time.sleep(0.01)
         with self._lock:
             self.requests.clear()
             self.starts.clear()
@@ -100,6 +104,10 @@ class LocalHub:
     def _add(self, sent: int) -> None:
         with self._lock:
             self.sent += sent
+
+    def _send_on(self, change: int) -> None:
+        with self._lock:
+            self._sending += change
 
     def _fault(self, faults: list[int]) -> int | None:
         with self._lock:
@@ -209,6 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.owner.starts.append(start)
         cut = self.owner._fault(faults.cut)
         end = len(data) if cut is None else min(len(data), start + cut)
+        self.owner._send_on(1)
         try:
             while start < end:
                 block = data[start : min(start + _BLOCK, end)]
@@ -218,6 +227,8 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(faults.pause)
         except OSError:
             pass  # the other side is gone
+        finally:
+            self.owner._send_on(-1)
         if start < len(data):
             self.close_connection = True
         return None
