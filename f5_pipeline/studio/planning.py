@@ -10,7 +10,6 @@ from f5_pipeline.errors import EngineError, InputError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.script import Script
-from f5_pipeline.speech.takes import take_key
 from f5_pipeline.speech.text import iter_chunks
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -56,10 +55,7 @@ def planned_chunks(script: Script, engine: Engine) -> Iterator[PlannedChunk]:
     """The chunks of a script with the keys of their first takes, one at a time."""
     sounds = {voice: engine.sound(voice) for voice in script.voices}
     for chunk in iter_chunks(script):
-        key = take_key(
-            text=chunk.spoken, language=chunk.language, sound=sounds[chunk.voice], speed=chunk.speed, attempt=0
-        )
-        yield PlannedChunk(key=key, chunk=chunk)
+        yield PlannedChunk(key=keys_of(chunk, sounds[chunk.voice])(0), chunk=chunk)
 
 
 def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from f5_pipeline.errors import StoreError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engine import Request
+from f5_pipeline.speech.text import Chunk
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.planning import MissingTake, missing_takes
@@ -24,6 +25,19 @@ class ShardLine(BaseModel):
     request: Request
     narration: str
     line: int
+
+
+def request_of(chunk: Chunk, key: str, attempt: int) -> Request:
+    """What an engine is asked for, to make the take of a chunk with this key."""
+    return Request(
+        key=key,
+        text=chunk.spoken,
+        language=chunk.language,
+        voice=chunk.voice,
+        speed=chunk.speed,
+        attempt=attempt,
+        expected_seconds=chunk.expected_seconds,
+    )
 
 
 def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, shards: int | None = None) -> list[Shard]:
@@ -94,15 +108,7 @@ class _Queue:
 
     def add(self, narration: str, missing: MissingTake) -> None:
         chunk = missing.planned.chunk
-        request = Request(
-            key=missing.key,
-            text=chunk.spoken,
-            language=chunk.language,
-            voice=chunk.voice,
-            speed=chunk.speed,
-            attempt=missing.attempt,
-            expected_seconds=chunk.expected_seconds,
-        )
+        request = request_of(chunk, missing.key, missing.attempt)
         line = ShardLine(request=request, narration=narration, line=chunk.line)
         self.out.write(line.model_dump_json().encode() + b"\n")
         self.requests += 1

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engine import SAMPLE_RATE, Engine, Failed, Request, Speech
+from f5_pipeline.speech.quality import Measures
 from f5_pipeline.speech.takes import Take, make_take, take_key
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -24,10 +25,7 @@ from f5_pipeline.studio.gate import Bands, verdict_of
 from f5_pipeline.studio.records import Shard, ShardReport, TakeProblem
 from f5_pipeline.studio.shards import ShardLine
 from f5_pipeline.studio.state import read_lines, read_record
-
-if TYPE_CHECKING:
-    from f5_pipeline.speech.quality import Measures
-    from f5_pipeline.studio.timing import Timer
+from f5_pipeline.studio.timing import Timer, timer_of
 
 MOST_PROBLEMS = 50
 """Problems of a shard that are told one by one; the rest is counted."""
@@ -65,11 +63,7 @@ def synthesize_shard(
     """
     with ExitStack() as stack:
         engine = engine or stack.enter_context(speaking_engine(store, shard))
-        timer = None
-        if shard.model is not None:
-            from f5_pipeline.studio.timing import Timer
-
-            timer = stack.enter_context(Timer(store, shard.voices))
+        timer = stack.enter_context(timer_of(store, shard))
         work = _Work(store, shard, engine, timer, on_progress, cancelled)
         lines: Iterable[ShardLine] = read_lines(store, shard.requests_key, ShardLine)
         for round_ in range(1 + (get_settings().retakes if timer else 0)):
@@ -195,8 +189,6 @@ class _Work:
         """Judge a round; the next attempts of what it left doubtful, and the problems that are left at the end."""
         again: list[ShardLine] = []
         if self._timer:
-            from f5_pipeline.speech.quality import Measures
-
             for line, take in takes:
                 if take.measures is not None and line.request.attempt == 0:
                     self._measures[line.request.voice].append(Measures.model_validate(take.measures))

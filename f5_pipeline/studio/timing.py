@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from f5_pipeline.errors import InputError
@@ -20,6 +21,7 @@ from f5_pipeline.speech.quality import ReferenceTail, measure
 from f5_pipeline.speech.takes import SHORTEST_WORD
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.engines import references_of
+from f5_pipeline.studio.records import Shard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,6 +141,11 @@ class Timer:
                     rate = 1.0
                 self._voices[name] = _Voice(samples, rate)
             return self._voices[name]
+
+
+def timer_of(store: Store, shard: Shard) -> AbstractContextManager[Timer | None]:
+    """The timer of a shard, None where its engine knows its own times."""
+    return nullcontext() if shard.model is None else Timer(store, shard.voices)
 
 
 def _in_order(alignment: Alignment, seconds: float) -> tuple[list[Token], list[float]]:

@@ -14,13 +14,16 @@ from pydantic import BaseModel, Field
 from f5_pipeline.errors import EngineError, NotFoundError, PipelineError
 from f5_pipeline.speech import features
 from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request, Speech
-from f5_pipeline.speech.takes import make_take, read_take_audio, take_key
+from f5_pipeline.speech.takes import Take, make_take, read_take_audio
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.engines import speaking_engine
+from f5_pipeline.studio.gate import keys_of
 from f5_pipeline.studio.gathering import read_takes
 from f5_pipeline.studio.records import ChosenTake, Plan, PlannedChunk, Shard, Takes
+from f5_pipeline.studio.shards import request_of
 from f5_pipeline.studio.state import read_record
+from f5_pipeline.studio.timing import timer_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,34 +78,21 @@ def verify_narration(
     )
     with ExitStack() as stack:
         engine = stack.enter_context(speaking_engine(store, shard))
-        timer = None
-        if plan.model is not None:
-            from f5_pipeline.studio.timing import Timer
-
-            timer = stack.enter_context(Timer(store, shard.voices))
-        kept: dict[str, tuple[PlannedChunk, ChosenTake]] = {}
-        requests = []
+        timer = stack.enter_context(timer_of(store, shard))
+        kept: dict[str, tuple[PlannedChunk, ChosenTake, Request]] = {}
         for planned, used in chosen:
-            request = _request(planned, used)
-            now = take_key(
-                text=request.text,
-                language=request.language,
-                sound=engine.sound(request.voice),
-                speed=request.speed,
-                attempt=request.attempt,
-            )
-            if now != request.key:
+            request = request_of(planned.chunk, used.take.key, used.take.details.get("attempt", 0))
+            if keys_of(planned.chunk, engine.sound(request.voice))(request.attempt) != request.key:
                 raise EngineError(
                     f"voice {request.voice!r}, the model or the engine is not what spoke {narration!r}",
                     mend="Bring back what the manifest names, or narrate again.",
                 )
             if timer is not None:
                 request = replace(request, speech_seconds=timer.seconds(request))
-            kept[request.key] = planned, used
-            requests.append(request)
-        for result in engine.speak(requests, cancelled=cancelled):
-            planned, used = kept[result.key]
-            yield _compare(store, planned, used, result, engine.name)
+            kept[request.key] = planned, used, request
+        for result in engine.speak([request for _, _, request in kept.values()], cancelled=cancelled):
+            planned, used, request = kept[result.key]
+            yield _compare(store, planned, used.take, request, result, engine.name)
 
 
 def _sample(
@@ -123,21 +113,10 @@ def _sample(
     return [(planned, used) for _, planned, used in sorted(kept, key=lambda one: one[0])]
 
 
-def _request(planned: PlannedChunk, used: ChosenTake) -> Request:
+def _compare(
+    store: Store, planned: PlannedChunk, take: Take, request: Request, result: Speech | Failed, engine: str
+) -> Comparison:
     chunk = planned.chunk
-    return Request(
-        key=used.take.key,
-        text=chunk.spoken,
-        language=chunk.language,
-        voice=chunk.voice,
-        speed=chunk.speed,
-        attempt=used.take.details.get("attempt", 0),
-        expected_seconds=chunk.expected_seconds,
-    )
-
-
-def _compare(store: Store, planned: PlannedChunk, used: ChosenTake, result: Speech | Failed, engine: str) -> Comparison:
-    chunk, take = planned.chunk, used.take
 
     def found(outcome: Outcome, difference: float | None = None, reason: str = "") -> Comparison:
         return Comparison(
@@ -153,7 +132,7 @@ def _compare(store: Store, planned: PlannedChunk, used: ChosenTake, result: Spee
     if isinstance(result, Failed):
         return found("failed", reason=result.reason)
     try:
-        made, audio = make_take(_request(planned, used), result, engine)
+        made, audio = make_take(request, result, engine)
     except PipelineError as error:
         return found("failed", reason=str(error))
     if made.sha256 == take.sha256:
