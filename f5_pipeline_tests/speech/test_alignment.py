@@ -11,23 +11,9 @@ import pytest
 
 from f5_pipeline.speech.alignment import Alignment, AlignmentError, align, proportional
 from f5_pipeline.speech.draft_times import spoken_units
-from f5_pipeline.speech.drafts import Drafts, Template
+from f5_pipeline.speech.drafts import Template
 from f5_pipeline.speech.engine import SAMPLE_RATE, Token
-from f5_pipeline_tests.speech.spoken import SENTENCES, VOICES, say, speakers, with_noise, with_pauses
-
-
-@pytest.fixture(scope="module")
-def drafts():
-    made = Drafts(workers=1)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def engine():
-    made = speakers()
-    yield made
-    made.close()
+from f5_pipeline_tests.speech.spoken import SENTENCES, VOICES, say, with_noise, with_pauses
 
 
 def errors(found: Alignment, exact: list[Token]) -> tuple[np.ndarray, np.ndarray]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from f5_pipeline.speech import audio
-from f5_pipeline.speech.drafts import Drafts, NoDraft
+from f5_pipeline.speech.drafts import NoDraft
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.pace import measure_rate, speech_seconds, voice_rate
-from f5_pipeline_tests.speech.spoken import SENTENCES, say, speakers
+from f5_pipeline_tests.speech.spoken import SENTENCES, say
 
 # What bytes cannot tell: digits, abbreviations, one word, several bytes a letter.
 LINES = {
@@ -22,20 +22,6 @@ LINES = {
     "ar": ["كان ذلك في 21 مارس 1987.", "ليس بعد، قالت."],
     "ja": ["せんきゅうひゃくはちじゅうななねんさんがつ。", "まだです、とかのじょはいった。"],
 }
-
-
-@pytest.fixture(scope="module")
-def drafts():
-    made = Drafts(workers=1)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def engine():
-    made = speakers()
-    yield made
-    made.close()
 
 
 def spoken(samples: np.ndarray) -> float:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.drafts import Drafts
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.reference import CUT_SECONDS, check_reference, end_text
 from f5_pipeline.speech.transcript import Transcript, TranscriptSegment
@@ -26,13 +25,6 @@ MORE = [
     "Some say that the sea brings back what it has borrowed.",
     "Others believe that the wind is fond of old stories.",
 ]
-
-
-@pytest.fixture(scope="module")
-def drafts():
-    made = Drafts(workers=1)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
