@@ -20,7 +20,33 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="F5_", frozen=True, env_ignore_empty=True)
 
-    store: str = Field("file:./studio", description="where everything is kept: file:<folder>")
+    store: str = Field(
+        "file:./studio", description="where everything is kept: file:<folder>, b2://bucket/prefix, s3://bucket/prefix"
+    )
+    store_key_id: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("F5_STORE_KEY_ID", "B2_APPLICATION_KEY_ID", "AWS_ACCESS_KEY_ID"),
+        description="id of the key for the bucket",
+    )
+    store_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("F5_STORE_KEY", "B2_APPLICATION_KEY", "AWS_SECRET_ACCESS_KEY"),
+        description="the key for the bucket",
+    )
+    store_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices("F5_STORE_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        pattern=r"^https?://[^/]",
+        description="address of the S3 service; of b2:// from the region",
+    )
+    store_region: str | None = Field(
+        None,
+        validation_alias=AliasChoices("F5_STORE_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="region of the S3 service; of b2:// from the endpoint",
+    )
+    transfers: int = Field(8, ge=1, le=64, description="requests to the bucket that are under way at once")
+    part_mb: int = Field(16, ge=5, le=1024, description="size of the parts that large objects are moved in, MB")
+    compute_logs: Literal["local", "store"] = Field("local", description="where Dagster keeps the logs of steps")
     home: Path = Field(
         Path("./.dagster"),
         validation_alias=AliasChoices("DAGSTER_HOME"),
@@ -68,7 +94,26 @@ class Settings(BaseSettings):
     link_secret: SecretStr | None = Field(
         None, description="secrets that sign links, newest first, separated by commas; else kept in F5's home"
     )
+    downloads: Literal["stream", "redirect"] = Field(
+        "stream", description="how the download service gives files of a bucket: itself, or by a presigned address"
+    )
+    presign_seconds: int = Field(300, ge=10, le=3600, description="how long a presigned address lives, s")
     link_seconds: int = Field(7 * DAY, ge=60, le=365 * DAY, description="how long a link lives, s")
+
+    gpus: str = Field(
+        "auto", pattern=r"^(auto|none|\d+(,\d+)*)$", description="GPUs of this machine to use: auto, none, 0,1"
+    )
+    gpu_hour_cost: float = Field(0.0, ge=0, description="what an hour of a GPU costs, in any currency, for reports")
+    inbox: Literal["now", "night", "off"] = Field(
+        "now", description="what becomes of a script that is new or changed: narrated now, at night, or nothing"
+    )
+    inbox_seconds: int = Field(30, ge=1, le=3600, description="how often the in-box is looked into, s")
+    nightly: str = Field("0 1 * * *", description="when the nightly batch begins, as cron has it, or off")
+    timezone: str = Field("UTC", description="time zone of the nightly batch, for example Europe/Berlin")
+    nightly_minutes: float = Field(
+        0.0, ge=0, description="minutes of narration in a nightly batch at most; 0: no limit"
+    )
+    attempts: int = Field(3, ge=1, le=20, description="times that a narration is tried before it is given up")
 
     @property
     def base_url(self) -> str:

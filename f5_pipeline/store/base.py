@@ -7,13 +7,14 @@ or not at all, whoever is killed when. Objects larger than memory are moved as f
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from f5_pipeline.errors import StoreError
+from f5_pipeline.store.calls import Calls
 
 MAX_KEY_BYTES = 1000
 """S3 allows 1,024 bytes of UTF-8 in a key; the rest is left for a prefix's slash and version marks."""
@@ -28,12 +29,18 @@ class ObjectStat:
         size: bytes.
         modified: POSIX time of the last write, s.
         sha256: hex digest, where the store keeps one.
+        mark: another one as soon as the content is another one (an ETag, or size and time to the nanosecond).
     """
 
     key: str
     size: int
     modified: float
     sha256: str | None = None
+    mark: str = ""
+
+
+Progress = Callable[[int, int], None]
+"""Told of a transfer: bytes that are done, and bytes in all."""
 
 
 @runtime_checkable
@@ -41,13 +48,33 @@ class Store(Protocol):
     """Where everything is kept. All methods raise `StoreError` (or its kind `NotFoundError`), never a bare OSError."""
 
     url: str
+    parallel: int
+    """Requests that are worth having under way at once; 1 where one after the other is as fast."""
+    calls: Calls
+    """What was asked of it in this process."""
 
     def put_bytes(self, key: str, data: bytes) -> ObjectStat:
-        """Write a small object, atomically, replacing what was there."""
+        """Write a small object, atomically, replacing what was there. For keys that are written once."""
         ...
 
-    def put_file(self, key: str, path: Path) -> ObjectStat:
-        """Write the file at `path` as an object, atomically; the file itself is left as it is."""
+    def replace_bytes(self, key: str, data: bytes) -> bool:
+        """Make `data` the newest state of an object that changes; return whether it was another one.
+
+        Nothing is written where it was the same, and no older version of it is left behind, as far as the credentials
+        allow that.
+        """
+        ...
+
+    def put_file(
+        self, key: str, path: Path, *, sha256: str | None = None, on_progress: Progress | None = None
+    ) -> ObjectStat:
+        """Write the file at `path` as an object, atomically; the file itself is left as it is.
+
+        Where it was cut off before, on this machine, it goes on from there.
+
+        Args:
+            sha256: of the file, hex, where it is known already.
+        """
         ...
 
     def get_bytes(self, key: str) -> bytes:
@@ -62,6 +89,17 @@ class Store(Protocol):
         """The object as a read-only file for the time of the context; no copy is made where it is one already."""
         ...
 
+    def download(self, key: str, path: Path, *, sha256: str | None = None, on_progress: Progress | None = None) -> None:
+        """Bring an object to `path`, which appears whole or not at all; goes on where an earlier call was cut off.
+
+        Args:
+            sha256: of the object, hex; where None, the one that the store keeps, if it does.
+
+        Raises:
+            StoreError: what came is not what it should be; nothing is left at `path`.
+        """
+        ...
+
     def stat(self, key: str) -> ObjectStat:
         """Size and age of an object. Raises NotFoundError."""
         ...
@@ -70,8 +108,12 @@ class Store(Protocol):
         """Whether there is an object under the key."""
         ...
 
-    def list(self, prefix: str = "") -> Iterator[ObjectStat]:
-        """All objects whose key begins with `prefix`, in order of key."""
+    def list(self, prefix: str = "", *, after: str = "", most: int | None = None) -> Iterator[ObjectStat]:
+        """Objects whose key begins with `prefix` and is greater than `after`, in order of key, at most `most`."""
+        ...
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Names of what stands directly below `prefix` (which ends with a slash) and has something below it."""
         ...
 
     def delete(self, key: str) -> None:
@@ -80,6 +122,14 @@ class Store(Protocol):
 
     def local_path(self, key: str) -> Path | None:
         """The object's own file, where the store is a local folder; None elsewhere."""
+        ...
+
+    def presign(self, key: str, seconds: int, *, headers: Mapping[str, str]) -> str | None:
+        """An address from which anybody can read the object for `seconds`; None where the store has no addresses.
+
+        Args:
+            headers: of the answer: content-type, content-disposition, cache-control.
+        """
         ...
 
     def check(self) -> None:

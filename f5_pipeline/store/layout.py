@@ -11,7 +11,9 @@ takes/<ab>/<key>.flac|.json                  the audio of a chunk and its record
 narrations/<narration>/{plan,takes,audio,timings,links}.json   the newest state of each step
 narrations/<narration>/{plans,takes}/<hash>.jsonl              one line a chunk
 narrations/<narration>/<revision>/…          what is delivered, never changed; manifest.json is written last
+grants/<narration>/<grant>.json              a grant of links: until when, and whether it was revoked
 runs/<run>/…                                 what the steps of one run hand each other
+logs/…                                       Dagster's compute logs, where they are kept here
 """
 
 from __future__ import annotations
@@ -123,6 +125,10 @@ def delivered(narration: str, revision: str, name: str) -> str:
 
 def manifest(narration: str, revision: str) -> str:
     return delivered(narration, revision, "manifest.json")
+
+
+def grant(narration: str, grant_id: str) -> str:
+    return f"grants/{narration}/{grant_id}.json"
 
 
 def run_value(run_id: str, *names: str) -> str:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from f5_pipeline.errors import NotFoundError, PassingStoreError, StoreError
-from f5_pipeline.store.base import ObjectStat, check_key
+from f5_pipeline.store.base import ObjectStat, Progress, check_key
+from f5_pipeline.store.calls import Calls
 
 ABANDONED_AFTER = 24 * 3600
 """Age in s after which a temporary file belongs to a writer that was killed."""
@@ -31,6 +33,8 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = Path(root).absolute()
         self.url = f"file:{self.root}"
+        self.parallel = 1
+        self.calls = Calls()
         self._temporary = self.root / ".tmp"
 
     def __repr__(self) -> str:
@@ -39,12 +43,26 @@ class LocalStore:
     def put_bytes(self, key: str, data: bytes) -> ObjectStat:
         return self._put(key, lambda out: out.write(data))
 
-    def put_file(self, key: str, path: Path) -> ObjectStat:
+    def replace_bytes(self, key: str, data: bytes) -> bool:
+        try:
+            if self.get_bytes(key) == data:
+                return False
+        except NotFoundError:
+            pass
+        self.put_bytes(key, data)
+        return True
+
+    def put_file(
+        self, key: str, path: Path, *, sha256: str | None = None, on_progress: Progress | None = None
+    ) -> ObjectStat:
         def copy(out: BinaryIO) -> None:
             with path.open("rb") as source:
                 shutil.copyfileobj(source, out, _COPY_BLOCK)
 
-        return self._put(key, copy)
+        stat = self._put(key, copy)
+        if on_progress:
+            on_progress(stat.size, stat.size)
+        return stat
 
     def _put(self, key: str, write: Callable[[BinaryIO], object]) -> ObjectStat:
         target = self._path(key)
@@ -79,34 +97,69 @@ class LocalStore:
         self.stat(key)
         yield self._path(key)
 
+    def download(self, key: str, path: Path, *, sha256: str | None = None, on_progress: Progress | None = None) -> None:
+        size = self.stat(key).size
+        hasher = hashlib.sha256()
+        with whole(path) as draft, self.open(key) as source, draft.open("wb") as out:
+            while block := source.read(_COPY_BLOCK):
+                hasher.update(block)
+                out.write(block)
+            if sha256 and hasher.hexdigest() != sha256:
+                raise StoreError(
+                    "its content is not what it was", file=f"{self.root}/{key}", mend="Delete it, then run again."
+                )
+        if on_progress:
+            on_progress(size, size)
+
     def stat(self, key: str) -> ObjectStat:
         with self._mended("read", key):
             path = self._path(key)
             if path.is_dir():
                 raise FileNotFoundError(errno.ENOENT, "is a folder", key)
             found = path.stat()
-        return ObjectStat(key, found.st_size, found.st_mtime)
+        return _stat(key, found)
 
     def exists(self, key: str) -> bool:
         with self._mended("read", key):
             return self._path(key).is_file()
 
-    def list(self, prefix: str = "") -> Iterator[ObjectStat]:
+    def list(self, prefix: str = "", *, after: str = "", most: int | None = None) -> Iterator[ObjectStat]:
+        if self.root.exists() and not self.root.is_dir():
+            raise no_folder(str(self.root))
+        given = 0
         # Only the folder that the prefix names is walked, not the whole store.
-        folder = self.root / prefix.rpartition("/")[0]
-        if not folder.is_dir():
-            if self.root.exists() and not self.root.is_dir():
-                raise no_folder(str(self.root))
-            return
-        for path in sorted(folder.rglob("*")):
-            relative = path.relative_to(self.root)
-            key = relative.as_posix()
-            if relative.parts[0] == self._temporary.name or not key.startswith(prefix):
-                continue
+        for key in self._walk(prefix.rpartition("/")[0], prefix, after):
+            if most is not None and given >= most:
+                return
             with contextlib.suppress(FileNotFoundError):  # deleted while we list
-                found = path.stat()
-                if path.is_file():
-                    yield ObjectStat(key, found.st_size, found.st_mtime)
+                found = (self.root / key).stat()
+                given += 1
+                yield _stat(key, found)
+
+    def _walk(self, folder: str, prefix: str, after: str) -> Iterator[str]:
+        """Keys below a folder in order of key; folders that hold none of them are not looked into."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                # A folder stands where its keys do: behind "a-b" comes "a/", as the slash does in every key.
+                names = sorted((f"{entry.name}/" if entry.is_dir() else entry.name) for entry in entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in names:
+            key = f"{folder}/{name}" if folder else name
+            if key == f"{self._temporary.name}/":
+                continue
+            if name.endswith("/"):
+                if (key.startswith(prefix) or prefix.startswith(key)) and (key > after or after.startswith(key)):
+                    yield from self._walk(key[:-1], prefix, after)
+            elif key.startswith(prefix) and key > after:
+                yield key
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        folder = self.root / prefix
+        if folder.is_dir():
+            yield from sorted(
+                path.name for path in folder.iterdir() if path.is_dir() and path.name != self._temporary.name
+            )
 
     def delete(self, key: str) -> None:
         with self._mended("delete", key):
@@ -114,6 +167,9 @@ class LocalStore:
 
     def local_path(self, key: str) -> Path | None:
         return self._path(key)
+
+    def presign(self, key: str, seconds: int, *, headers: Mapping[str, str]) -> str | None:
+        return None
 
     def check(self) -> None:
         self.sweep()
@@ -147,6 +203,24 @@ class LocalStore:
             yield
         except OSError as error:
             raise explain(error, verb, str(self.root), key) from error
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path beside `path` that takes its place if the context ends well, and is removed if not."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        yield draft
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _stat(key: str, found: os.stat_result) -> ObjectStat:
+    return ObjectStat(key, found.st_size, found.st_mtime, mark=f"{found.st_size}-{found.st_mtime_ns}")
 
 
 def no_folder(root: str) -> StoreError:

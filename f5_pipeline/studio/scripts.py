@@ -112,9 +112,9 @@ def keep_script(store: Store, loaded: LoadedScript) -> None:
             )
     # The script last: it is complete as soon as it is there.
     if loaded.text is not None:
-        _put_if_new(store, layout.script_text(loaded.narration), loaded.text)
+        store.replace_bytes(layout.script_text(loaded.narration), loaded.text)
     keep_options(store, loaded)
-    _put_if_new(store, loaded.source.key, loaded.data)
+    store.replace_bytes(loaded.source.key, loaded.data)
 
 
 def _read(path: Path, named_by: str) -> bytes:
@@ -130,11 +130,6 @@ def _read(path: Path, named_by: str) -> bytes:
         raise InputError(
             f"{path.name} cannot be read ({error.strerror})", file=named_by, mend="Give a file that you can read."
         ) from None
-
-
-def _put_if_new(store: Store, key: str, data: bytes) -> None:
-    if not (store.exists(key) and store.get_bytes(key) == data):
-        store.put_bytes(key, data)
 
 
 def read_options(store: Store, narration: str) -> ScriptOptions:

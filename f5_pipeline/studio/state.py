@@ -17,8 +17,8 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 def write_record(store: Store, key: str, record: BaseModel) -> None:
-    """Write a record, replacing an older state of it."""
-    store.put_bytes(key, record.model_dump_json(indent=1).encode())
+    """Write a record, replacing an older state of it; nothing is written where it is the same."""
+    store.replace_bytes(key, record.model_dump_json(indent=1).encode())
 
 
 def read_record(store: Store, key: str, kind: type[Record]) -> Record:

@@ -1,0 +1,62 @@
+"""What is asked of an object store, counted as Backblaze B2 bills it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+CLASSES = {
+    "A": (
+        "PutObject UploadPart CreateMultipartUpload CompleteMultipartUpload AbortMultipartUpload DeleteObject "
+        "DeleteObjects"
+    ).split(),
+    "B": "GetObject HeadObject".split(),
+}
+"""Billing class by operation of S3; what is in neither is of class C.
+
+Source: Backblaze, "B2 transaction pricing": A is free, B 0.004 USD for 10,000, C 0.004 USD for 1,000, each after 2,500
+free ones a day.
+"""
+
+PRICES = {"A": 0.0, "B": 0.004 / 10_000, "C": 0.004 / 1_000}
+"""USD a call, free ones left aside."""
+
+
+def billing_class(operation: str) -> str:
+    """A, B or C."""
+    return next((name for name, operations in CLASSES.items() if operation in operations), "C")
+
+
+class Calls:
+    """Counts calls by operation; threads may share one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_operation: Counter[str] = Counter()
+
+    def add(self, operation: str, times: int = 1) -> None:
+        with self._lock:
+            self._by_operation[operation] += times
+
+    @property
+    def by_operation(self) -> dict[str, int]:
+        with self._lock:
+            return dict(sorted(self._by_operation.items()))
+
+    @property
+    def by_class(self) -> dict[str, int]:
+        """Calls of A, B and C, each there even where it is zero."""
+        return count_classes(self.by_operation)
+
+
+def count_classes(by_operation: dict[str, int]) -> dict[str, int]:
+    """Sum operations by billing class."""
+    counts = dict.fromkeys("ABC", 0)
+    for operation, times in by_operation.items():
+        counts[billing_class(operation)] += times
+    return counts
+
+
+def dollars(by_class: dict[str, int]) -> float:
+    """What calls cost at most, USD."""
+    return sum(PRICES[name] * times for name, times in by_class.items())
