@@ -73,7 +73,8 @@ def through_parts(path: Path) -> None:
     make_timings(store, audio)
     if fault := check_timings(store, plan, audio).fault:
         raise SystemExit(fault)
-    make_links(read_manifest(store, narration, audio.revision), open_signer(settings), base_url=settings.base_url)
+    manifest = read_manifest(store, narration, audio.revision)
+    make_links(store, manifest, open_signer(settings), base_url=settings.base_url)
 
 
 def through_jobs(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:

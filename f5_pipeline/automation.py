@@ -1,8 +1,12 @@
-"""Jobs: what is launched from the UI, the command line, and later by sensors and schedules."""
+"""Jobs: what is launched from the UI, the command line, the in-box and at night."""
 
 import warnings
 
 import dagster as dg
+
+from f5_pipeline.assets.batch import narrate_batch
+from f5_pipeline.assets.submissions import submit_script, take_in_voice
+from f5_pipeline.scheduling import gpu_run_tags
 
 # As it should be: of the assets of this job `takes` alone takes many partitions in one run, so the job takes one.
 warnings.filterwarnings("ignore", message="Asset job narrate materializes assets with varying BackfillPolicies")
@@ -12,6 +16,7 @@ NARRATION_ASSETS = ("narration_plan", "takes", "narration_audio", "timing_files"
 narrate = dg.define_asset_job(
     "narrate",
     selection=dg.AssetSelection.assets("model_weights", *NARRATION_ASSETS),
+    tags=gpu_run_tags(),
     description="A script to its finished narration, with timing files and links. A partition is a narration.",
 )
 
@@ -24,6 +29,7 @@ plan = dg.define_asset_job(
 synthesize = dg.define_asset_job(
     "synthesize",
     selection=dg.AssetSelection.assets("takes"),
+    tags=gpu_run_tags(),
     description="Make the missing takes of many planned narrations in one run.",
 )
 
@@ -45,4 +51,4 @@ prepare_voice = dg.define_asset_job(
     description="A voice's recording to its reference. A partition is a voice.",
 )
 
-JOBS = [narrate, plan, synthesize, deliver, link, prepare_voice]
+JOBS = [narrate, plan, synthesize, deliver, link, prepare_voice, narrate_batch, submit_script, take_in_voice]

@@ -1,7 +1,8 @@
-"""The Dagster code location: gathers assets, jobs and resources, and nothing else."""
+"""The Dagster code location: gathers assets, jobs, automation and resources, and nothing else."""
 
 import dagster as dg
 
+from f5_pipeline.assets.batch import batch_report
 from f5_pipeline.assets.download_links import download_links
 from f5_pipeline.assets.model_weights import model_weights
 from f5_pipeline.assets.narration_audio import narration_audio
@@ -11,7 +12,9 @@ from f5_pipeline.assets.sources import script, voice_recording
 from f5_pipeline.assets.takes import takes
 from f5_pipeline.assets.timing_files import timing_files
 from f5_pipeline.automation import JOBS
+from f5_pipeline.inbox import inbox
 from f5_pipeline.io_manager import StoreIOManager
+from f5_pipeline.nightly import OFF, nightly
 from f5_pipeline.resources import LinksResource, StoreResource
 from f5_pipeline.settings import get_settings
 
@@ -29,8 +32,11 @@ defs = dg.Definitions(
         narration_audio,
         timing_files,
         download_links,
+        batch_report,
     ],
     jobs=JOBS,
+    sensors=[inbox] if _settings.inbox != "off" else [],
+    schedules=[nightly] if _settings.nightly != OFF else [],
     resources={
         "store": _store,
         "links": LinksResource(base_url=_settings.base_url),

@@ -56,6 +56,10 @@ class NotFoundError(StoreError):
     """No object under this key."""
 
 
+class DamagedError(StoreError):
+    """What came from the store is not what was written."""
+
+
 class PassingStoreError(StoreError):
     """The store could not be read or written this time."""
 

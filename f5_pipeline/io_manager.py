@@ -14,6 +14,7 @@ from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.resources import StoreResource
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.batches import BatchGroup, BatchPart, BatchPlan, BatchWork
 from f5_pipeline.studio.records import (
     Audio,
     Links,
@@ -52,8 +53,10 @@ ASSETS: dict[str, Kept] = {
     "download_links": Kept(Links, _of_narration("links")),
 }
 
-STEPS: dict[str, type[BaseModel]] = {kind.__name__: kind for kind in (Shard, ShardReport)}
-"""What the steps inside a graph asset hand each other."""
+STEPS: dict[str, type[BaseModel]] = {
+    kind.__name__: kind for kind in (Shard, ShardReport, BatchPlan, BatchWork, BatchGroup, BatchPart)
+}
+"""What the steps inside a graph asset or a batch hand each other."""
 
 
 class StepValue(BaseModel):

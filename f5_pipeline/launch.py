@@ -7,7 +7,6 @@ it. Killed in the middle it leaves takes that the next run finds.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,14 +33,12 @@ from sqlalchemy.exc import DBAPIError
 
 from f5_pipeline import errors
 from f5_pipeline.errors import StoreError
-from f5_pipeline.provenance import data_version_tags
+from f5_pipeline.processes import process_name
+from f5_pipeline.run_launcher import WORKER_TAG, process_of
 from f5_pipeline.settings import Settings
 
 MODULE = "f5_pipeline.definitions"
 LOCATION = "f5_pipeline"
-WORKER_TAG = "f5/worker"
-"""Tag of a run that works in a process of the command line: host, process id and the process' start."""
-
 POLL_SECONDS = 0.5
 
 
@@ -132,7 +129,7 @@ def run_job(
     repository = ReconstructableRepository.for_module(MODULE, "defs", working_directory=str(Path.cwd()))
     reconstructable = repository.get_reconstructable_job(job)
     definition = reconstructable.get_definition()
-    all_tags = {**definition.run_tags, **(tags or {}), WORKER_TAG: worker_tag(os.getpid())}
+    all_tags = {**definition.run_tags, **(tags or {}), WORKER_TAG: process_name(os.getpid())}
     if partition is not None:
         all_tags[PARTITION_NAME_TAG] = partition
     if partitions is not None:
@@ -253,19 +250,6 @@ def contiguous(all_keys: Iterable[str], wanted: Iterable[str]) -> list[tuple[str
     return ranges
 
 
-def worker_tag(pid: int) -> str:
-    """Names a process beyond doubt: its id alone is given to others after its end."""
-    return f"{socket.gethostname()}/{pid}/{_started(pid)}"
-
-
-def _started(pid: int) -> str:
-    """When a process started, in clock ticks since boot; empty where it is gone or the system does not tell."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
 def end_dead_runs(instance: dg.DagsterInstance) -> int:
     """Mark runs as failed whose process of this host is gone: a killed process cannot do it itself. Return how many."""
     unfinished = dg.RunsFilter(
@@ -273,35 +257,13 @@ def end_dead_runs(instance: dg.DagsterInstance) -> int:
     )
     dead = 0
     for run in instance.get_runs(filters=unfinished):
-        host, _, process = run.tags.get(WORKER_TAG, "").rpartition("/")[0].rpartition("/")
-        if host == socket.gethostname() and process.isdigit() and run.tags[WORKER_TAG] != worker_tag(int(process)):
-            instance.report_run_failed(run, "The process that worked on this run is gone; its takes are kept.")
-            dead += 1
+        process = process_of(instance, run)
+        if process is None or process.living:
+            continue
+        now = instance.get_run_by_id(run.run_id)
+        if now is None or now.is_finished:
+            continue  # it has ended between the two looks
+        instance.report_run_failed(run, "The process that worked on this run is gone; its takes are kept.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        dead += 1
     return dead
-
-
-def register(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, key: str) -> None:
-    """Add a partition if it is new."""
-    name = str(definition.name)
-    if instance.has_dynamic_partition(name, key):
-        return
-    try:
-        instance.add_dynamic_partitions(name, [key])
-    except Exception:
-        # Another process was first: Dagster's storages tell it by a database error each of its own.
-        if not instance.has_dynamic_partition(name, key):
-            raise
-
-
-def report_source(instance: dg.DagsterInstance, asset: str, partition: str, version: str, metadata: dict) -> bool:
-    """Tell Dagster of the present state of something that people bring; return whether it is a new one."""
-    key = dg.AssetKey(asset)
-    tags = data_version_tags(version)
-    # An observation: what Dagster compares of an asset that is not made here.
-    found = instance.fetch_observations(dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition]), limit=1)
-    for record in found.records:
-        known = record.event_log_entry.asset_observation
-        if known is not None and known.tags.items() >= tags.items():
-            return False
-    instance.report_runless_asset_event(dg.AssetObservation(key, partition=partition, metadata=metadata, tags=tags))
-    return True

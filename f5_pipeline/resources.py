@@ -22,7 +22,7 @@ class StoreResource(dg.ConfigurableResource):
         >>> StoreResource(url="file:./studio").open().exists("models/weights.json")
     """
 
-    url: str = Field(description="address of the store, file:<folder>")
+    url: str = Field(description="address of the store: file:<folder>, b2://bucket/prefix or s3://bucket/prefix")
 
     def open(self) -> Store:
         """The store behind the address."""
@@ -39,3 +39,12 @@ class LinksResource(dg.ConfigurableResource):
         from f5_pipeline.studio.links import open_signer
 
         return open_signer(get_settings())
+
+
+def bucket_resources(url: str) -> dict[str, dg.ConfigurableResource]:
+    """`s3`, dagster-aws's resource on the store's own client, where the store at `url` is a bucket; else nothing."""
+    if url.startswith("file:"):
+        return {}
+    from f5_pipeline.bucket_resources import BucketResource
+
+    return {"s3": BucketResource(url=url)}

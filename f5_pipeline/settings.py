@@ -114,6 +114,12 @@ class Settings(BaseSettings):
         0.0, ge=0, description="minutes of narration in a nightly batch at most; 0: no limit"
     )
     attempts: int = Field(3, ge=1, le=20, description="times that a narration is tried before it is given up")
+    attempt_seconds: float = Field(
+        60.0, ge=0, description="how long the in-box waits to try again, s; four times longer each time"
+    )
+    max_run_hours: float = Field(
+        24.0, gt=0, le=24 * 30, description="hours that a run may take, waiting for a GPU included, before it is ended"
+    )
 
     @property
     def base_url(self) -> str:

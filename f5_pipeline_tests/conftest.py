@@ -21,6 +21,7 @@ import pytest
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import connect
+from f5_pipeline_tests.servers.fixtures import moto_server, swift_server  # noqa: F401
 
 # A shell starts what it runs in the background with SIGINT ignored, and children inherit that: tests interrupt them.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,12 +1,13 @@
 """The weights that speak: the draft engine's data and the F5 models; every take key holds their hash."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from f5_pipeline.assets.told import Teller, failures, table
 from f5_pipeline.resources import StoreResource
+from f5_pipeline.scheduling import STEP_RETRIES
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
 from f5_pipeline.studio.records import Weights
@@ -14,6 +15,8 @@ from f5_pipeline.studio.weights import gather_weights
 
 if TYPE_CHECKING:
     from f5_pipeline.weights.library import Progress
+
+CODE_VERSION = "2"
 
 MB = 1_000_000
 
@@ -24,7 +27,7 @@ class WeightsConfig(dg.Config):
     models: list[str] = Field(default=[], description="names of further models to lock and pull")
 
 
-@dg.asset(group_name="models", kinds={"python"}, code_version="2")
+@dg.asset(group_name="models", kinds={"python"}, code_version=CODE_VERSION, retry_policy=STEP_RETRIES)
 def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, store: StoreResource) -> dg.Output[Weights]:
     """What the engines of this installation speak with.
 
@@ -44,9 +47,14 @@ def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, stor
 
     with failures():
         weights = gather_weights(store.open(), config.models, show)
-        chosen, note = engines.resolve("auto", get_settings().device)
     for key, problem in weights.problems.items():
         context.log.warning(f"{key} is not here: {problem}")
+    return dg.Output(weights, data_version=dg.DataVersion(weights.digest), metadata=weights_metadata(weights))
+
+
+def weights_metadata(weights: Weights) -> dict[str, Any]:
+    """What the UI shows of the engines."""
+    chosen, note = engines.resolve("auto", get_settings().device)
     rows = [
         {
             "engine": one.engine,
@@ -68,13 +76,10 @@ def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, stor
         for one in weights.engines.values()
         for role, sha256 in one.files.items()
     ]
-    metadata: dict[str, dg.MetadataValue | str] = {
+    return {
         "engines": table(rows),
         "auto": f"{chosen}: {note}",
         "sha256": weights.digest,
+        **({"files": table(files)} if files else {}),
+        **({"problems": "\n".join(weights.problems.values())} if weights.problems else {}),
     }
-    if files:
-        metadata["files"] = table(files)
-    if weights.problems:
-        metadata["problems"] = "\n".join(weights.problems.values())
-    return dg.Output(weights, data_version=dg.DataVersion(weights.digest), metadata=metadata)

@@ -1,20 +1,28 @@
 """From takes to one piece of audio."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import dagster as dg
 
 from f5_pipeline.assets.doubts import doubts_of, quality_of
 from f5_pipeline.assets.told import Teller, failures, partition_check, picture, seconds, table
 from f5_pipeline.partitions import NARRATIONS
 from f5_pipeline.resources import StoreResource
+from f5_pipeline.scheduling import STEP_RETRIES
+from f5_pipeline.store.base import Store
 from f5_pipeline.studio.production import make_audio
-from f5_pipeline.studio.records import Plan, Takes
+from f5_pipeline.studio.records import Audio, Plan, Takes
+
+CODE_VERSION = "1"
 
 
 @dg.asset(
     partitions_def=NARRATIONS,
     group_name="narration",
     kinds={"python"},
-    code_version="1",
+    code_version=CODE_VERSION,
+    retry_policy=STEP_RETRIES,
     check_specs=[
         partition_check("mastered", "narration_audio", "loudness and true peak are what was asked for", NARRATIONS),
         partition_check(
@@ -29,8 +37,6 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
     the parts are joined by a short equal-power crossfade. One linear gain brings the whole to its loudness, never
     above the peak. What is delivered is named by its revision, a hash of takes and settings, and never changed.
     """
-    from f5_pipeline.speech.waveform import peaks_of, thumbnail_png, waveform_png
-
     narration = context.partition_key
     with failures():
         if takes.plan != narration_plan.digest:
@@ -40,34 +46,42 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
             )
         opened = store.open()
         audio = make_audio(opened, narration_plan, takes, on_progress=Teller(context, "narration_audio", narration))
-        master = audio.files[0]
-        with opened.fetch(master.key) as path:
-            peaks = peaks_of(path, 900)  # hours of audio are read once
-    yield dg.Output(
-        audio,
-        data_version=dg.DataVersion(audio.revision),
-        metadata={
-            "waveform": picture(thumbnail_png(peaks), "waveform"),
-            "waveform_in_detail": picture(waveform_png(peaks), "waveform"),
-            "title": audio.plan.title,
-            "engine": f"{audio.plan.engine}: {audio.plan.engine_note}",
-            "length": seconds(audio.seconds),
-            "seconds": audio.seconds,
-            "words": audio.words,
-            "loudness_lufs": _number(audio.loudness_lufs),
-            "true_peak_dbtp": _number(audio.true_peak_dbtp),
-            "gain_db": round(audio.gain_db, 2),
-            **(
-                {"chapters": table([{"start": seconds(one.start), "title": one.title} for one in audio.chapters])}
-                if audio.chapters
-                else {}
-            ),
-            "files": table(
-                [{"name": one.name, "MB": round(one.size / 1e6, 2), "sha256": one.sha256[:16]} for one in audio.files]
-            ),
-            "revision": audio.revision,
-        },
-    )
+        metadata = audio_metadata(opened, audio)
+    yield dg.Output(audio, data_version=dg.DataVersion(audio.revision), metadata=metadata)
+    yield from audio_checks(audio, takes)
+
+
+def audio_metadata(store: Store, audio: Audio) -> dict[str, Any]:
+    """What the UI shows of a revision's audio; the master is read once for its waveform."""
+    from f5_pipeline.speech.waveform import peaks_of, thumbnail_png, waveform_png
+
+    with store.fetch(audio.files[0].key) as path:
+        peaks = peaks_of(path, 900)
+    return {
+        "waveform": picture(thumbnail_png(peaks), "waveform"),
+        "waveform_in_detail": picture(waveform_png(peaks), "waveform"),
+        "title": audio.plan.title,
+        "engine": f"{audio.plan.engine}: {audio.plan.engine_note}",
+        "length": seconds(audio.seconds),
+        "seconds": audio.seconds,
+        "words": audio.words,
+        "loudness_lufs": _number(audio.loudness_lufs),
+        "true_peak_dbtp": _number(audio.true_peak_dbtp),
+        "gain_db": round(audio.gain_db, 2),
+        **(
+            {"chapters": table([{"start": seconds(one.start), "title": one.title} for one in audio.chapters])}
+            if audio.chapters
+            else {}
+        ),
+        "files": table(
+            [{"name": one.name, "MB": round(one.size / 1e6, 2), "sha256": one.sha256[:16]} for one in audio.files]
+        ),
+        "revision": audio.revision,
+    }
+
+
+def audio_checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
+    """Whether the audio is as it was asked for, and its takes as they should be."""
     asked = audio.assembly
     loud = audio.loudness_lufs is not None and (
         abs(audio.loudness_lufs - asked.loudness) <= 0.5 or audio.limited_by_peak
@@ -86,7 +100,6 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
             "limited_by_peak": audio.limited_by_peak,
         },
     )
-
     yield dg.AssetCheckResult(
         check_name="quality",
         asset_key="narration_audio",

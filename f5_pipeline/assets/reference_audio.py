@@ -1,11 +1,21 @@
 """From a voice's recording to what F5 is conditioned on."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import dagster as dg
 
 from f5_pipeline.assets.told import Teller, failures, markdown_text, partition_check, picture
 from f5_pipeline.partitions import VOICES
 from f5_pipeline.resources import StoreResource
+from f5_pipeline.scheduling import STEP_RETRIES
+from f5_pipeline.studio.records import ReferenceClip
 from f5_pipeline.studio.voices import make_reference
+
+if TYPE_CHECKING:
+    from f5_pipeline.speech.reference import Reference
+
+CODE_VERSION = "2"
 
 CHECKS = {
     "duration": "long enough to know the voice, short enough that F5 does not clip it",
@@ -24,7 +34,8 @@ CHECKS = {
     partitions_def=VOICES,
     group_name="voices",
     kinds={"python"},
-    code_version="2",
+    code_version=CODE_VERSION,
+    retry_policy=STEP_RETRIES,
     deps=["voice_recording"],
     check_specs=[partition_check(name, "reference_audio", text, VOICES) for name, text in CHECKS.items()],
 )
@@ -36,31 +47,38 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
     transcript without times is aligned with the recording for that; one with times is checked by alignment. So text
     and sound always say the same, which is what keeps F5 from garbling.
     """
-    from f5_pipeline.speech.reference import check_reference
-    from f5_pipeline.speech.waveform import thumbnail_png, waveform_png
-
     name = context.partition_key
     with failures():
         clip, reference = make_reference(store.open(), name, on_progress=Teller(context, "reference_audio", name))
-    yield dg.Output(
-        clip,
-        data_version=dg.DataVersion(clip.sha256),
-        metadata={
-            "waveform": picture(thumbnail_png(reference.samples), "waveform"),
-            "waveform_in_detail": picture(waveform_png(reference.samples), "waveform"),
-            "transcript": dg.MetadataValue.md(markdown_text(clip.text)),
-            "language": clip.language,
-            "seconds": clip.seconds,
-            "cut_from": f"{clip.start:.2f} s to {clip.end:.2f} s of the recording",
-            **{
-                key: round(value, 3) if isinstance(value, float) else value
-                for key, value in clip.measures.items()
-                if value is not None
-            },
-            "audio": clip.audio,
-            "sha256": clip.sha256,
+    yield dg.Output(clip, data_version=dg.DataVersion(clip.sha256), metadata=reference_metadata(clip, reference))
+    yield from reference_checks(clip, reference)
+
+
+def reference_metadata(clip: ReferenceClip, reference: "Reference") -> dict[str, Any]:
+    """What the UI shows of a reference."""
+    from f5_pipeline.speech.waveform import thumbnail_png, waveform_png
+
+    return {
+        "waveform": picture(thumbnail_png(reference.samples), "waveform"),
+        "waveform_in_detail": picture(waveform_png(reference.samples), "waveform"),
+        "transcript": dg.MetadataValue.md(markdown_text(clip.text)),
+        "language": clip.language,
+        "seconds": clip.seconds,
+        "cut_from": f"{clip.start:.2f} s to {clip.end:.2f} s of the recording",
+        **{
+            key: round(value, 3) if isinstance(value, float) else value
+            for key, value in clip.measures.items()
+            if value is not None
         },
-    )
+        "audio": clip.audio,
+        "sha256": clip.sha256,
+    }
+
+
+def reference_checks(clip: ReferenceClip, reference: "Reference") -> Iterator[dg.AssetCheckResult]:
+    """Whether F5 can be conditioned on it."""
+    from f5_pipeline.speech.reference import check_reference
+
     outcomes = {one.name: one for one in check_reference(reference.measures, clip.text, clip.language)}
     for check, one in outcomes.items():
         yield dg.AssetCheckResult(

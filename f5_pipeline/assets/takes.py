@@ -1,12 +1,13 @@
 """From plans to takes: the one asset that handles many narrations in one run, so that an engine loads once."""
 
-import multiprocessing
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
 from f5_pipeline.assets.doubts import doubts_of, quality_of
-from f5_pipeline.assets.told import Teller, failure, failures, seconds
+from f5_pipeline.assets.shards import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
+from f5_pipeline.assets.told import failure, failures, seconds
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.io_manager import ALLOW_MISSING, write_asset
 from f5_pipeline.partitions import NARRATIONS
@@ -15,7 +16,6 @@ from f5_pipeline.resources import StoreResource
 from f5_pipeline.studio.gathering import gather_takes
 from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
 from f5_pipeline.studio.shards import plan_shards
-from f5_pipeline.studio.synthesis import Progress, synthesize_shard
 
 CODE_VERSION = "1"
 ASSET = dg.AssetKey("takes")
@@ -29,7 +29,7 @@ ASSET = dg.AssetKey("takes")
         "model_weights": dg.In(dg.Nothing),
         "reference_audio": dg.In(dg.Nothing),
     },
-    out=dg.DynamicOut(Shard),
+    out=SHARD_OUTS,
     tags={"dagster/compute_kind": "python"},
 )
 def plan_shards_op(
@@ -39,39 +39,7 @@ def plan_shards_op(
         shards = plan_shards(store.open(), narration_plan.values(), context.run_id)
     missing = sum(shard.requests for shard in shards)
     context.log.info(f"{missing} takes to make for {len(narration_plan)} narrations, in {len(shards)} shards")
-    for shard in shards:
-        yield dg.DynamicOutput(shard, mapping_key=f"{shard.index:03}")
-
-
-@dg.op(
-    name="synthesize_shard",
-    description="Speak the takes of a shard and keep each as soon as it is made.",
-    # A killed process is tried again in the same run and makes only what is missing.
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL),
-    tags={"dagster/compute_kind": "python"},
-)
-def synthesize_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: Shard) -> ShardReport:
-    context.log.info(f"{shard.requests} takes by {shard.engine}, about {seconds(shard.expected_seconds)} of speech")
-    keys = context.partition_keys
-    teller = Teller(context, "takes", keys[0] if len(keys) == 1 else None)
-
-    def tell(progress: Progress) -> None:
-        rate = progress.audio_seconds / max(progress.wall_seconds, 1e-9)
-        teller("takes", progress.done, progress.total, shard=shard.index, x_real_time=round(rate, 1))
-
-    # The process of the run may be killed: a step that nobody waits for any more must not go on.
-    run = multiprocessing.parent_process()
-    with failures():
-        report = synthesize_shard(
-            store.open(), shard, on_progress=tell, cancelled=lambda: run is not None and not run.is_alive()
-        )
-    for note in report.notes:
-        context.log.info(note)
-    if report.retakes:
-        context.log.info(f"{report.retakes} takes were doubtful and made again")
-    for problem in report.problems:
-        context.log.error(f"{problem.narration}, line {problem.line}, {problem.text!r}: {problem.reason}")
-    return report
+    yield from shard_outputs(shards)
 
 
 @dg.op(
@@ -87,6 +55,7 @@ def gather_takes_op(
     store: StoreResource,
     narration_plan: dict[str, Plan],
     reports: list[ShardReport],
+    drafts: list[ShardReport],
 ):
     opened, narrations = store.open(), sorted(context.partition_keys)
     failed: dict[str, PipelineError] = {}
@@ -97,12 +66,12 @@ def gather_takes_op(
                     f"narration {narration!r} has no plan, or none that can be read",
                     mend=f"Materialize narration_plan for the partition {narration!r} first.",
                 )
-            takes = gather_takes(opened, narration_plan[narration], reports)
+            takes = gather_takes(opened, narration_plan[narration], [*reports, *drafts])
         except PipelineError as error:
             failed[narration] = error
             context.log.error(f"{narration}: {error}")
             continue
-        metadata = _metadata(narration_plan[narration], takes)
+        metadata = takes_metadata(narration_plan[narration], takes)
         if len(narrations) == 1:
             yield dg.Output(takes, data_version=dg.DataVersion(takes.digest), metadata=metadata)
             return
@@ -134,7 +103,8 @@ def _failure(failed: dict[str, PipelineError], narrations: int) -> dg.Failure:
     )
 
 
-def _metadata(plan: Plan, takes: Takes) -> dict[str, dg.MetadataValue | str | float | int]:
+def takes_metadata(plan: Plan, takes: Takes) -> dict[str, Any]:
+    """What the UI shows of a narration's takes."""
     rate = takes.audio_seconds_made / takes.wall_seconds if takes.wall_seconds else 0.0
     return {
         "engine": f"{plan.engine}: {plan.engine_note}",
@@ -170,10 +140,16 @@ def _metadata(plan: Plan, takes: Takes) -> dict[str, dg.MetadataValue | str | fl
 def takes(narration_plan, model_weights, reference_audio):
     """The audio of every chunk, content-addressed: same key, same sound, never made twice.
 
-    What is missing is split into shards (`plan_shards`), each is spoken by an engine (`synthesize_shard`), and each
-    narration's takes are gathered in order (`gather_takes`). A take is kept as soon as it is made, so a run that is
-    killed loses only the batch in flight. Of several narrations in one run each stands for itself: one that fails
-    leaves the others materialized.
+    What is missing is split into shards (`plan_shards`), each is spoken by F5 on a GPU (`synthesize_shard`) or by the
+    draft engine (`draft_shard`), and each narration's takes are gathered in order (`gather_takes`). A take is kept as
+    soon as it is made, so a run that is killed loses only the batch in flight. Of several narrations in one run each
+    stands for itself: one that fails leaves the others materialized.
     """
-    shards = plan_shards_op(narration_plan=narration_plan, model_weights=model_weights, reference_audio=reference_audio)
-    return gather_takes_op(narration_plan=narration_plan, reports=shards.map(synthesize_shard_op).collect())
+    gpu, draft = plan_shards_op(
+        narration_plan=narration_plan, model_weights=model_weights, reference_audio=reference_audio
+    )
+    return gather_takes_op(
+        narration_plan=narration_plan,
+        reports=gpu.map(synthesize_shard_op).collect(),
+        drafts=draft.map(draft_shard_op).collect(),
+    )

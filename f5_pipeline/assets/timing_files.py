@@ -1,13 +1,20 @@
 """When each word is heard."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import dagster as dg
 
 from f5_pipeline.assets.told import failures, markdown_text, partition_check, seconds
 from f5_pipeline.partitions import NARRATIONS
 from f5_pipeline.resources import StoreResource
+from f5_pipeline.scheduling import STEP_RETRIES
+from f5_pipeline.store.base import Store
 from f5_pipeline.studio.production import make_timings
-from f5_pipeline.studio.records import Audio, Plan
-from f5_pipeline.studio.timing_check import LAST_RESORT, check_timings
+from f5_pipeline.studio.records import Audio, Plan, Timings
+from f5_pipeline.studio.timing_check import LAST_RESORT, TimingCheck, check_timings
+
+CODE_VERSION = "1"
 
 MOST_UNSURE = 0.02
 """Share of a narration's words whose times may be unsure."""
@@ -17,7 +24,8 @@ MOST_UNSURE = 0.02
     partitions_def=NARRATIONS,
     group_name="narration",
     kinds={"csv", "json"},
-    code_version="1",
+    code_version=CODE_VERSION,
+    retry_policy=STEP_RETRIES,
     check_specs=[
         partition_check(
             "every_word_once",
@@ -44,22 +52,29 @@ def timing_files(context: dg.AssetExecutionContext, store: StoreResource, narrat
         opened = store.open()
         timings = make_timings(opened, narration_audio)
         check = check_timings(opened, narration_plan, narration_audio)
-        srt = next(file for file in timings.files if file.name.endswith(".srt"))
-        with opened.open(srt.key) as lines:
-            first = lines.read(1200).decode("utf-8", "ignore")
-    yield dg.Output(
-        timings,
-        data_version=dg.DataVersion(timings.revision),
-        metadata={
-            "words": timings.words,
-            "cues": timings.cues,
-            "length": seconds(narration_audio.seconds),
-            "first_captions": dg.MetadataValue.md("\n".join(f"    {line}" for line in first.splitlines()[:24])),
-            "methods": ", ".join(f"{name}: {count}" for name, count in check.methods.items()),
-            "files": dg.MetadataValue.md("\n".join(f"- {markdown_text(file.name)}" for file in timings.files)),
-            "revision": timings.revision,
-        },
-    )
+        metadata = timings_metadata(opened, timings, narration_audio, check)
+    yield dg.Output(timings, data_version=dg.DataVersion(timings.revision), metadata=metadata)
+    yield from timings_checks(check)
+
+
+def timings_metadata(store: Store, timings: Timings, audio: Audio, check: TimingCheck) -> dict[str, Any]:
+    """What the UI shows of a revision's timing files."""
+    srt = next(file for file in timings.files if file.name.endswith(".srt"))
+    with store.open(srt.key) as lines:
+        first = lines.read(1200).decode("utf-8", "ignore")
+    return {
+        "words": timings.words,
+        "cues": timings.cues,
+        "length": seconds(audio.seconds),
+        "first_captions": dg.MetadataValue.md("\n".join(f"    {line}" for line in first.splitlines()[:24])),
+        "methods": ", ".join(f"{name}: {count}" for name, count in check.methods.items()),
+        "files": dg.MetadataValue.md("\n".join(f"- {markdown_text(file.name)}" for file in timings.files)),
+        "revision": timings.revision,
+    }
+
+
+def timings_checks(check: TimingCheck) -> Iterator[dg.AssetCheckResult]:
+    """Whether every word has its time, and how sure it is."""
     yield dg.AssetCheckResult(
         check_name="every_word_once",
         asset_key="timing_files",

@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
+from dagster import DagsterError
+from sqlalchemy.exc import DBAPIError
 
 from f5_pipeline.errors import PipelineError
+from f5_pipeline.speech.engine import Cancelled
 
 MOST_ROWS = 25
 """Rows of a table in metadata: it lives in the event database and is read at a glance."""
@@ -19,11 +22,19 @@ MOST_ROWS = 25
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turn an error that a person can mend into a Failure that says so; what cannot pass is not tried again."""
+    """Turn an error into a Failure that says what a person can do; what cannot pass is not tried again.
+
+    Passing are the errors that say so, and those of the machine and the instance's database. Any other is a fault of
+    ours, and comes again each time.
+    """
     try:
         yield
     except PipelineError as error:
         raise failure(error) from error
+    except (dg.Failure, dg.RetryRequested, DagsterError, Cancelled, OSError, MemoryError, DBAPIError):
+        raise
+    except Exception as error:
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
 def failure(error: PipelineError) -> dg.Failure:

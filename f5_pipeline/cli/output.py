@@ -63,6 +63,7 @@ STAGES = {
     "narration_plan": "planning",
     "takes.plan_shards": "finding missing takes",
     "takes.synthesize_shard": "synthesizing",
+    "takes.draft_shard": "synthesizing drafts",
     "takes.gather_takes": "gathering takes",
     "narration_audio": "assembling",
     "timing_files": "timing files",

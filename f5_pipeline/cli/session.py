@@ -56,50 +56,23 @@ class Session:
                 self.instance, job, partition=partition, partitions=partitions, on_step=show, verbose=self.verbose
             )
 
-    def tell_voice(self, voice: Voice) -> None:
-        """Let Dagster know of a voice and of its present recording."""
-        from f5_pipeline.launch import register, report_source
-        from f5_pipeline.partitions import VOICES
-        from f5_pipeline.studio.records import digest_of
-
-        register(self.instance, VOICES, voice.name)
-        transcript = voice.transcript.sha256 if voice.transcript else None
-        report_source(
-            self.instance,
-            "voice_recording",
-            voice.name,
-            digest_of([voice.recording.sha256, transcript, voice.language]),
-            {
-                "recording": voice.recording.name,
-                "transcript": voice.transcript.name if voice.transcript else "none",
-                "language": voice.language,
-                "bytes": voice.recording.size,
-            },
-        )
-
     def tell_script(self, loaded: LoadedScript) -> None:
         """Let Dagster know of a narration and of the present state of its script."""
-        from f5_pipeline.launch import register, report_source
-        from f5_pipeline.partitions import NARRATIONS
-        from f5_pipeline.studio.records import digest_of
+        from f5_pipeline.sources import tell_script
 
-        register(self.instance, NARRATIONS, loaded.narration)
-        report_source(
-            self.instance,
-            "script",
-            loaded.narration,
-            digest_of([loaded.source.sha256, loaded.options.model_dump()]),
-            {
-                "title": loaded.script.title,
-                "file": loaded.source.name,
-                "bytes": loaded.source.size,
-                "voices": ", ".join(loaded.script.voices),
-            },
-        )
+        metadata = {
+            "title": loaded.script.title,
+            "file": loaded.source.name,
+            "bytes": loaded.source.size,
+            "voices": ", ".join(loaded.script.voices),
+        }
+        tell_script(self.instance, loaded.narration, loaded.version, metadata)
 
     def prepare_voice(self, voice: Voice) -> Outcome:
         """Materialize the reference of a voice."""
-        self.tell_voice(voice)
+        from f5_pipeline.sources import tell_voice
+
+        tell_voice(self.instance, voice)
         return self.run(f"voice {voice.name}", "prepare_voice", partition=voice.name)
 
 

@@ -80,7 +80,7 @@ def import_(config: Path, main: str) -> None:
     from f5_pipeline.errors import InputError
     from f5_pipeline.speech.script import toml_voices
     from f5_pipeline.store.layout import slug
-    from f5_pipeline.studio.scratch import workspace
+    from f5_pipeline.scratch import workspace
     from f5_pipeline.studio.voices import add_voice
 
     if not config.is_file():

@@ -1,13 +1,17 @@
 """The download service as an ASGI app.
 
-    /d/<token>/<file>   a delivered file: ranges, validators, download by default, `?inline=1` plays it in place
+    /d/<token>/<file>   a delivered file: ranges, validators, download by default, `?inline=1` plays it in place;
+                        `?revision=…` as a permanent address's page names it: refused where there is a newer one
     /n/<token>/         the page of a narration, for a token that opens everything
     /static/<file>      the page's own style sheet, script and icon
     /healthz            200 "ok" if the store answers
 
-What a link opens is decided by its token alone; a key of the store never comes from a URL. 403: not a link of ours, or
-not for this file; 410: it was one, and has expired; 404: it is good, and what it names is not there; 503: the store
-does not answer. Neither answers nor log lines hold a token.
+What a link opens is decided by its token and by the record of its grant, which is read anew for each request, so that a
+link ends as soon as it is revoked; a key of the store never comes from a URL. 403: not a link of ours, not for this
+file, or withheld; 410: it was one, and has expired or was revoked; 404: it is good, and what it names is not there;
+503: the store does not answer, and then nothing is given. Neither answers nor log lines hold a token.
+
+Downloads may be sent on (307) to an address of the store's own, which lives for minutes.
 """
 
 from __future__ import annotations
@@ -31,9 +35,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from f5_pipeline.errors import NotFoundError, StoreError
-from f5_pipeline.gateway.delivery import DeliveredFile, ObjectReader, deliver
+from f5_pipeline.gateway.delivery import DeliveredFile, ObjectReader, deliver, redirect
 from f5_pipeline.gateway.page import STATIC, PageFacts, render_notice, render_page
-from f5_pipeline.gateway.tokens import BadLink, LinkClaim, LinkError, LinkSigner
+from f5_pipeline.gateway.tokens import (
+    BadLink,
+    ExpiredLink,
+    LinkClaim,
+    LinkError,
+    LinkSigner,
+    Permit,
+    RevokedLink,
+    WithheldLink,
+)
 
 log = logging.getLogger("f5_pipeline.gateway")
 access = logging.getLogger("f5_pipeline.gateway.access")
@@ -66,15 +79,24 @@ _DOWNLOAD_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _CLAIM = "f5_pipeline.claim"
+_REVISION = "f5_pipeline.revision"
 _FILE = "f5_pipeline.file"
+
+
+class ReplacedRevision(LinkError):
+    """Asked for by a page that was loaded before the narration had its newest revision (410)."""
+
+    status = 410
 
 
 def create_app(
     *,
     store: ObjectReader,
     signer: LinkSigner,
+    permit: Callable[[LinkClaim], Permit],
     files_of: Callable[[str, str], Sequence[DeliveredFile]],
     page_facts: Callable[[str, str], PageFacts],
+    presign_seconds: int | None = None,
     probe: Callable[[], object] | None = None,
     now: Callable[[], float] = time.time,
     health_seconds: float = HEALTH_SECONDS,
@@ -86,13 +108,16 @@ def create_app(
     Args:
         store: where the bytes are.
         signer: checks tokens.
+        permit: what a token that is signed opens now, asked for each request; a LinkError if nothing.
         files_of: narration and revision to its delivered files; NotFoundError if there is no such revision.
         page_facts: narration and revision to what its page says; NotFoundError as above.
+        presign_seconds: how long an address of the store lives that a download is sent to; None: the service gives the
+            bytes itself, as it does where the store has no addresses.
         probe: raises if the store does not work; asks it for an object that is not there if None.
         now: Unix time in s.
         health_seconds: how long an answer of /healthz stands.
     """
-    service = _Service(store, signer, files_of, page_facts, probe, now, health_seconds)
+    service = _Service(store, signer, permit, files_of, page_facts, presign_seconds, probe, now, health_seconds)
     app = Starlette(
         routes=[
             Route("/", service.root),
@@ -121,13 +146,15 @@ class _Service:
         self,
         store: ObjectReader,
         signer: LinkSigner,
+        permit: Callable[[LinkClaim], Permit],
         files_of: Callable[[str, str], Sequence[DeliveredFile]],
         page_facts: Callable[[str, str], PageFacts],
+        presign_seconds: int | None,
         probe: Callable[[], object] | None,
         now: Callable[[], float],
         health_seconds: float,
     ) -> None:
-        self.store, self.signer = store, signer
+        self.store, self.signer, self.permit, self.presign_seconds = store, signer, permit, presign_seconds
         self.files_of, self.page_facts = files_of, page_facts
         self.now = now
         self.probe = probe or self._look
@@ -150,17 +177,34 @@ class _Service:
         request.scope[_CLAIM] = claim
         return claim
 
+    async def _permit(self, request: Request, claim: LinkClaim) -> Permit:
+        permit = await run_in_threadpool(self.permit, claim)
+        request.scope[_REVISION] = permit.revision
+        return permit
+
     async def file(self, request: Request) -> Response:
         claim = self._claim(request)
         name = request.path_params["name"]
         if not claim.covers(name):
             raise BadLink("this link is not for this file")
-        files = await run_in_threadpool(self.files_of, claim.narration, claim.revision)
+        permit = await self._permit(request, claim)
+        # A page and what it plays must be of one revision: half of either is none.
+        if request.query_params.get("revision", permit.revision) != permit.revision:
+            raise ReplacedRevision("there is a newer revision")
+        files = await run_in_threadpool(self.files_of, claim.narration, permit.revision)
         file = next((file for file in files if file.name == name), None)
         if file is None:
             raise NotFoundError("no such file in this revision")
         request.scope[_FILE] = file.name
-        response = await deliver(request, self.store, file, inline="inline" in request.query_params)
+        inline = "inline" in request.query_params
+        response = None
+        # What the page plays and shows always comes from here: its policy lets it load from its own origin only, and
+        # captions from another would need CORS rules on the bucket.
+        if self.presign_seconds is not None and not (inline and file.playable):
+            seconds = int(min(self.presign_seconds, permit.expires - self.now()))
+            response = await redirect(request, self.store, file, seconds)
+        if response is None:
+            response = await deliver(request, self.store, file, inline=inline)
         shown = response.headers.get("content-disposition", "").startswith("inline")
         response.headers["content-security-policy"] = _INLINE_POLICY if shown else _DOWNLOAD_POLICY
         return response
@@ -169,9 +213,11 @@ class _Service:
         claim = self._claim(request)
         if not claim.everything:
             raise BadLink("this link is for one file")
-        files = await run_in_threadpool(self.files_of, claim.narration, claim.revision)
-        facts = await run_in_threadpool(self.page_facts, claim.narration, claim.revision)
-        return HTMLResponse(render_page(facts, files, claim, request.path_params["token"]))
+        permit = await self._permit(request, claim)
+        files = await run_in_threadpool(self.files_of, claim.narration, permit.revision)
+        facts = await run_in_threadpool(self.page_facts, claim.narration, permit.revision)
+        newest = claim.revision is None
+        return HTMLResponse(render_page(facts, files, permit, request.path_params["token"], newest=newest))
 
     async def to_page(self, request: Request) -> Response:
         self._claim(request)
@@ -203,12 +249,26 @@ class _Service:
         return PlainTextResponse("the store does not answer", 503, {"retry-after": str(RETRY_AFTER)})
 
 
+_REFUSALS: dict[type[LinkError], tuple[str, str, str]] = {
+    BadLink: (
+        "forbidden",
+        "This link is not valid",
+        "It is incomplete or was changed, or it is for another file. Copy the whole link, or ask for a new link.",
+    ),
+    ExpiredLink: ("expired", "This link has expired", "Ask whoever gave it to you for a new link."),
+    RevokedLink: ("revoked", "This link was taken back", "Ask whoever gave it to you whether there is a new link."),
+    WithheldLink: (
+        "withheld",
+        "This narration is not given away at present",
+        "Its model or a voice in it may not be used commercially. Ask whoever gave you the link.",
+    ),
+    ReplacedRevision: ("replaced", "This narration has a newer revision", "Load its page again."),
+}
+
+
 async def _on_link_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, LinkError)
-    if error.status == 410:
-        return _answer(request, 410, "expired", "This link has expired", "Ask whoever gave it to you for a new link.")
-    text = "It is incomplete or was changed, or it is for another file. Copy the whole link, or ask for a new link."
-    return _answer(request, 403, "forbidden", "This link is not valid", text)
+    return _answer(request, error.status, *_REFUSALS[type(error)])
 
 
 async def _on_missing(request: Request, error: Exception) -> Response:
@@ -304,7 +364,8 @@ class _Guard:
         facts: dict[str, object] = {"method": scope["method"], "status": status, "bytes": sent}
         facts["ms"] = round(seconds * 1000)
         if claim is not None:
-            facts |= {"narration": claim.narration, "revision": claim.revision, "grant": claim.grant}
+            facts |= {"narration": claim.narration, "grant": claim.grant}
+            facts["revision"] = scope.get(_REVISION, claim.revision)
             facts["file"] = scope.get(_FILE, "page" if scope["path"].startswith("/n/") else None)
         # JSON: names cannot break the line, and a log collector reads it as it is.
         access.info("%s", json.dumps(facts))

@@ -1,12 +1,16 @@
 """How the bytes of a delivered file are answered: types, names, ranges, validators.
 
-One response serves every store: it reads through `open` and seeks. Starlette's own FileResponse reads local paths only,
+One response serves every store: it reads through `open`. Starlette's own FileResponse reads local paths only,
 has no 304 and sends its headers before it opens the file, so that a file which is gone would be a cut connection.
+
+What is delivered never changes, and its size, hash and age are known from its manifest: the store is asked for the
+bytes alone, since each request to a bucket takes time and is billed.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Mapping
@@ -47,6 +51,9 @@ _MEDIA_TYPES = {
 # What a browser may show in place. Everything else is always a download: no file can bring a page under our origin.
 _INLINE = re.compile(r"(audio/[\w.+-]+|text/vtt)(;|$)")
 
+# A private cache may keep it, but must ask each time: an expired link ends playback of kept copies too.
+_CACHE_CONTROL = "private, no-cache"
+
 
 @dataclass(frozen=True)
 class DeliveredFile:
@@ -58,6 +65,7 @@ class DeliveredFile:
         size: in bytes.
         sha256: of the content, 64 hex digits.
         media_type: for example "audio/flac"; see `media_type_of`.
+        modified: when its revision was made, Unix time in s.
     """
 
     name: str
@@ -65,24 +73,38 @@ class DeliveredFile:
     size: int
     sha256: str
     media_type: str
+    modified: float
+
+    @property
+    def etag(self) -> str:
+        """Its strong validator."""
+        return f'"{self.sha256}"'
+
+    @property
+    def playable(self) -> bool:
+        """Whether a browser may show it in place."""
+        return bool(_INLINE.match(self.media_type))
 
 
 class ObjectStat(Protocol):
-    """What a store says about an object: size in bytes, time of its last change in Unix seconds."""
+    """What a store says about an object: its size in bytes."""
 
     @property
     def size(self) -> int: ...
-    @property
-    def modified(self) -> float: ...
 
 
 class ObjectReader(Protocol):
-    """What the service needs of a store. Both raise NotFoundError for a missing key, StoreError for other trouble."""
+    """What the service needs of a store. `stat` and `open` (or the first read) raise NotFoundError for a missing key,
+    StoreError for other trouble."""
 
     def stat(self, key: str) -> ObjectStat: ...
 
-    def open(self, key: str) -> BinaryIO:
-        """A seekable stream. One `seek` and sequential reads are all that is asked of it."""
+    def open(self, key: str, start: int = 0, end: int | None = None) -> BinaryIO:
+        """A stream at byte `start`, which knows the object's size, and of which nothing from `end` on is read."""
+        ...
+
+    def presign(self, key: str, seconds: int, *, headers: Mapping[str, str]) -> str | None:
+        """An address from which anybody can GET the object for `seconds`; None where the store has no addresses."""
         ...
 
 
@@ -104,8 +126,27 @@ def content_disposition(name: str, *, inline: bool = False) -> str:
     return value
 
 
+async def redirect(request: Request, store: ObjectReader, file: DeliveredFile, seconds: int) -> Response | None:
+    """Send a download to the store's own address of `file`, good for `seconds` (307); None where `deliver` must do it.
+
+    That is so where the store has no addresses, for a HEAD (an address is signed for one method, and a GET's answers a
+    HEAD with 403), and for what is asked under the condition of our validators: the store's are others.
+    """
+    conditions = (request.headers.get(name, "") for name in ("if-match", "if-none-match", "if-range"))
+    if request.method != "GET" or seconds < 1 or any(file.etag in condition for condition in conditions):
+        return None
+    headers = {
+        "content-type": file.media_type,
+        "content-disposition": content_disposition(file.name),
+        "cache-control": _CACHE_CONTROL,
+    }
+    url = await run_in_threadpool(lambda: store.presign(file.key, seconds, headers=headers))
+    # Kept nowhere: the next request must find out here whether its link still holds.
+    return Response(status_code=307, headers={"location": url, "cache-control": "no-store"}) if url else None
+
+
 async def deliver(request: Request, store: ObjectReader, file: DeliveredFile, *, inline: bool) -> Response:
-    """Answer a GET or HEAD for `file`: 200, 206, 304, 412 or 416.
+    """Answer a GET or HEAD for `file` from here: 200, 206, 304, 412 or 416.
 
     A single byte range is honoured. Several in one request, and what is not a byte range, get the whole file, as RFC
     9110 (14.2) allows: players and download managers ask for one.
@@ -114,16 +155,11 @@ async def deliver(request: Request, store: ObjectReader, file: DeliveredFile, *,
         NotFoundError: the object is gone.
         StoreError: the store fails, or the object has not the size that was delivered.
     """
-    stat = await run_in_threadpool(store.stat, file.key)
-    if stat.size != file.size:
-        raise StoreError(f"has {stat.size} bytes where {file.size} were delivered", file=file.key)
-    etag = f'"{file.sha256}"'
-    modified = int(stat.modified)
+    etag, modified, size = file.etag, int(file.modified), file.size
     headers = {
         "etag": etag,
         "last-modified": formatdate(modified, usegmt=True),
-        # A private cache may keep it, but must ask each time: an expired link ends playback of kept copies too.
-        "cache-control": "private, no-cache",
+        "cache-control": _CACHE_CONTROL,
         "accept-ranges": "bytes",
     }
     asked = request.headers
@@ -132,27 +168,43 @@ async def deliver(request: Request, store: ObjectReader, file: DeliveredFile, *,
     if _is_unchanged(asked, etag, modified):
         return Response(status_code=304, headers=headers)
 
-    shown = inline and bool(_INLINE.match(file.media_type))
     headers |= {
         "content-type": file.media_type,
-        "content-disposition": content_disposition(file.name, inline=shown),
+        "content-disposition": content_disposition(file.name, inline=inline and file.playable),
         "repr-digest": f"sha-256=:{base64.b64encode(bytes.fromhex(file.sha256)).decode()}:",
     }
-    start, end, status = 0, stat.size, 200
+    start, end, status = 0, size, 200
     wanted = asked.get("range")
     if wanted is not None and request.method == "GET" and _if_range_holds(asked.get("if-range"), etag, modified):
-        span = byte_range(wanted, stat.size)
+        span = byte_range(wanted, size)
         if span is not None:
             start, end = span
             if start >= end:
-                return Response(status_code=416, headers={"content-range": f"bytes */{stat.size}", "etag": etag})
+                return Response(status_code=416, headers={"content-range": f"bytes */{size}", "etag": etag})
             status = 206
-            headers["content-range"] = f"bytes {start}-{end - 1}/{stat.size}"
+            headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
     headers["content-length"] = str(end - start)
     if request.method == "HEAD":
+        _check_size(file, (await run_in_threadpool(store.stat, file.key)).size)
         return Response(status_code=status, headers=headers)
-    stream = await run_in_threadpool(store.open, file.key)
-    return _SpanResponse(stream, start, end, status, headers)
+    stream = await run_in_threadpool(_open, store, file, start, end if status == 206 else None)
+    return _SpanResponse(stream, end - start, status, headers)
+
+
+def _open(store: ObjectReader, file: DeliveredFile, start: int, end: int | None) -> BinaryIO:
+    stream = store.open(file.key, start, end)
+    try:
+        _check_size(file, stream.seek(0, os.SEEK_END))  # which a bucket has told with its first answer
+        stream.seek(start)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _check_size(file: DeliveredFile, size: int) -> None:
+    if size != file.size:
+        raise StoreError(f"has {size} bytes where {file.size} were delivered", file=file.key)
 
 
 def byte_range(value: str, size: int) -> tuple[int, int] | None:
@@ -173,10 +225,10 @@ def byte_range(value: str, size: int) -> tuple[int, int] | None:
 
 
 class _SpanResponse(StreamingResponse):
-    """Streams bytes [start, end) of an open file and closes it, also when the client goes away."""
+    """Streams so many bytes of an open file and closes it, also when the client goes away."""
 
-    def __init__(self, stream: BinaryIO, start: int, end: int, status: int, headers: Mapping[str, str]) -> None:
-        self._stream, self._start, self._end = stream, start, end
+    def __init__(self, stream: BinaryIO, length: int, status: int, headers: Mapping[str, str]) -> None:
+        self._stream, self._length = stream, length
         super().__init__(self._nothing(), status_code=status, headers=headers)
 
     @staticmethod
@@ -186,10 +238,8 @@ class _SpanResponse(StreamingResponse):
 
     async def stream_response(self, send: Send) -> None:
         try:
-            if self._start:
-                await run_in_threadpool(self._stream.seek, self._start)
             # The first read goes before the headers: trouble with the store can still be answered.
-            left = self._end - self._start
+            left = self._length
             block = await self._read(left)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             while True:

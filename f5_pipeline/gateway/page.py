@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from f5_pipeline.gateway.delivery import DeliveredFile
-from f5_pipeline.gateway.tokens import LinkClaim
+from f5_pipeline.gateway.tokens import Permit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,15 +77,21 @@ class PageFacts:
     kinds: dict[str, str] = field(default_factory=dict)
 
 
-def render_page(facts: PageFacts, files: Sequence[DeliveredFile], claim: LinkClaim, token: str) -> str:
-    """HTML of the page at `/n/<token>/`."""
+def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit, token: str, *, newest: bool) -> str:
+    """HTML of the page at `/n/<token>/`.
+
+    Args:
+        newest: it shows whatever revision is the newest: the links in it then name the one that they are of.
+    """
+    query = [("revision", permit.revision)] if newest else []
     rows = [
         {
             "name": file.name,
             "kind": facts.kinds.get(file.name) or _KINDS.get(file.name.rpartition(".")[2].lower(), "File"),
             "size": human_size(file.size),
             "type": file.media_type,
-            "url": f"../../d/{token}/{quote(file.name, safe='')}",
+            "url": _address(token, file, query),
+            "inline": _address(token, file, [*query, ("inline", "1")]),
             "sha256": file.sha256,
         }
         for file in files
@@ -103,9 +109,15 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], claim: LinkCla
         chapters=chapters if len(chapters) > 1 else [],
         duration=human_duration(facts.seconds),
         created=_day(facts.created) if facts.created else None,
-        expires=_minute(datetime.fromtimestamp(min(claim.expires, 253_402_300_799), timezone.utc)),
-        revision=claim.revision,
+        expires=_minute(datetime.fromtimestamp(min(permit.expires, 253_402_300_799), timezone.utc)),
+        revision=permit.revision,
+        newest=newest,
     )
+
+
+def _address(token: str, file: DeliveredFile, query: Sequence[tuple[str, str]]) -> str:
+    path = f"../../d/{token}/{quote(file.name, safe='')}"
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def render_notice(status: int, title: str, text: str, root: str) -> str:

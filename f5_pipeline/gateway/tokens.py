@@ -1,9 +1,12 @@
-"""Signed, expiring links.
+"""Signed links.
 
 A link carries a token that says what it opens: one file of one revision of a narration, or its page with all files.
 The token is signed (HMAC-SHA256 by itsdangerous), not encrypted: its holder can read the names in it, and cannot change
 them. The time of expiry is part of the signed payload, so that a link that was once good (410) and a forged one (403)
-are told apart. Each token names a grant, by which a later version can revoke or count; none is kept yet.
+are told apart. Each token names a grant, whose record says whether it still holds.
+
+The token of a permanent address names neither revision nor expiry: the record of its grant says both. The same grant
+always gives the same token.
 
 `/d/<token>/<file>` serves a file, `/n/<token>/` the page.
 """
@@ -18,6 +21,7 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -25,7 +29,7 @@ from urllib.parse import quote
 
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from f5_pipeline.errors import InputError, PipelineError
 
@@ -69,20 +73,41 @@ class ExpiredLink(LinkError):
     status = 410
 
 
+class RevokedLink(LinkError):
+    """Signed by us, and taken back before its time was over (410)."""
+
+    status = 410
+
+
+class WithheldLink(LinkError):
+    """Good, but what it opens may not be given away any more (403)."""
+
+
 class LinkClaim(BaseModel):
     """What a token says: the values of the fields in their order, as JSON.
 
-    A field that limits a link further needs a new version, so that older services refuse it.
+    A field that limits a link further needs a new version, so that older services refuse it. Version 2 limits it by the
+    record of its grant; of version 1 there were no records.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     grant: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$", description="id of the permission it stands for")
     narration: str = Field(min_length=1)
-    revision: str = Field(min_length=1)
+    revision: str | None = Field(min_length=1, description="None: the newest, which the grant's record tells")
     file: str = Field(min_length=1, description="name of the one file it opens, or '*' for page and files")
-    expires: int = Field(ge=0, description="first second at which it is no longer good, Unix time")
+    expires: int | None = Field(
+        ge=0, description="first second at which it is no longer good, Unix time; None: the grant's record tells"
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> LinkClaim:
+        of_address = self.revision is None and self.expires is None and self.everything
+        of_revision = self.revision is not None and self.expires is not None
+        if not (of_address or of_revision):
+            raise ValueError("neither of a permanent address nor of a revision")
+        return self
 
     @property
     def everything(self) -> bool:
@@ -92,6 +117,19 @@ class LinkClaim(BaseModel):
     def covers(self, name: str) -> bool:
         """Whether the file of this name may be asked for; that it exists is not said."""
         return self.everything or self.file == name
+
+
+@dataclass(frozen=True)
+class Permit:
+    """What a good link opens at this moment.
+
+    Attributes:
+        revision: of the narration.
+        expires: until when at the longest, Unix time in s.
+    """
+
+    revision: str
+    expires: float
 
 
 def new_grant() -> str:
@@ -183,12 +221,6 @@ class LinkSigner:
         Raises:
             InputError: a name that cannot stand in a link, or a lifetime out of bounds.
         """
-        for what, name in (("narration", narration), ("revision", revision), ("file", file)):
-            if not name or name in (".", "..") or any(c in "/\\" or ord(c) < 32 or ord(c) == 127 for c in name):
-                raise InputError(
-                    f"{name!r} cannot be the {what} of a link",
-                    mend="Use a name without slashes and control characters.",
-                )
         lifetime = self.lifetime if lifetime is None else lifetime
         if not timedelta(0) < lifetime <= self.max_lifetime:
             raise InputError(
@@ -196,14 +228,27 @@ class LinkSigner:
                 mend="Choose a lifetime within the bound.",
             )
         expires = math.ceil((time.time() if now is None else now) + lifetime.total_seconds())
+        return self._token(new_grant() if grant is None else grant, narration, revision, file, expires)
+
+    def sign_address(self, narration: str, grant: str) -> str:
+        """The token of a narration's permanent address: the same for the same grant, for as long as the newest key is.
+
+        Raises:
+            InputError: a name that cannot stand in a link.
+        """
+        return self._token(grant, narration, None, EVERYTHING, None)
+
+    def _token(self, grant: str, narration: str, revision: str | None, file: str, expires: int | None) -> str:
+        for what, name in (("narration", narration), ("revision", revision), ("file", file)):
+            if name is None:
+                continue
+            if not name or name in (".", "..") or any(c in "/\\" or ord(c) < 32 or ord(c) == 127 for c in name):
+                raise InputError(
+                    f"{name!r} cannot be the {what} of a link",
+                    mend="Use a name without slashes and control characters.",
+                )
         try:
-            claim = LinkClaim(
-                grant=new_grant() if grant is None else grant,
-                narration=narration,
-                revision=revision,
-                file=file,
-                expires=expires,
-            )
+            claim = LinkClaim(grant=grant, narration=narration, revision=revision, file=file, expires=expires)
         except ValidationError as error:
             what = error.errors()[0]["loc"][0]
             raise InputError(
@@ -218,7 +263,7 @@ class LinkSigner:
         return token
 
     def verify(self, token: str, now: float | None = None) -> LinkClaim:
-        """Check a token and give what it says.
+        """Check a token and give what it says. Whether its grant still holds is not known here.
 
         Args:
             token: as it stands in the URL.
@@ -244,7 +289,7 @@ class LinkSigner:
         except (ValueError, TypeError):
             # Signed with our key by a later version of this software.
             raise BadLink("the link was made by another version of this service") from None
-        if (time.time() if now is None else now) >= claim.expires:
+        if claim.expires is not None and (time.time() if now is None else now) >= claim.expires:
             raise ExpiredLink("this link has expired", claim=claim)
         return claim
 

@@ -57,6 +57,9 @@ class ScriptOptions(BaseModel):
     model: str | None = Field(default=None, min_length=1, max_length=64, description="model of the F5 engine")
     preset: Preset | None = Field(default=None, description="sampler of the F5 engine: final, fast or rapid")
     commercial: bool | None = Field(default=None, description="used commercially: models and voices must allow it")
+    priority: int = Field(
+        default=0, ge=-9, le=9, description="which of many comes first: the higher; 1 and more at once"
+    )
 
 
 class Passage(BaseModel):

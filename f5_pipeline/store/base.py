@@ -81,8 +81,12 @@ class Store(Protocol):
         """Read a small object whole."""
         ...
 
-    def open(self, key: str) -> BinaryIO:
-        """Open an object for reading, seekable."""
+    def open(self, key: str, start: int = 0, end: int | None = None) -> BinaryIO:
+        """Open an object for reading, seekable, at byte `start`.
+
+        Args:
+            end: nothing from this byte on will be read.
+        """
         ...
 
     def fetch(self, key: str) -> AbstractContextManager[Path]:
@@ -96,7 +100,7 @@ class Store(Protocol):
             sha256: of the object, hex; where None, the one that the store keeps, if it does.
 
         Raises:
-            StoreError: what came is not what it should be; nothing is left at `path`.
+            DamagedError: what came is not what it should be; nothing is left at `path`.
         """
         ...
 

@@ -2,21 +2,69 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from f5_pipeline.errors import InputError
-from f5_pipeline.store.base import Store
+from f5_pipeline.errors import InputError, StoreError
+from f5_pipeline.store.access import Access, complete
+from f5_pipeline.store.base import Store, check_key
 from f5_pipeline.store.local import LocalStore
 
+__all__ = ["Access", "connect"]
 
-def connect(url: str) -> Store:
-    """The store at `url`: `file:<folder>`.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_MEND = "Use file:<folder>, b2://<bucket>/<prefix> or s3://<bucket>/<prefix>."
+
+
+def connect(
+    url: str,
+    access: Access | None = None,
+    *,
+    transfers: int | None = None,
+    part_bytes: int | None = None,
+    state: Path | None = None,
+) -> Store:
+    """The store at `url`: `file:<folder>`, `b2://<bucket>/<prefix>` or `s3://<bucket>/<prefix>`. Asks nothing of it.
+
+    Args:
+        access: to the bucket; this and what else is None is taken from the settings.
+        transfers: requests that may be under way at once.
+        part_bytes: size of the parts that large objects are moved in.
+        state: folder of this machine where uploads that may be cut off are noted.
 
     Raises:
-        InputError: no store has such an address.
+        InputError: no store has such an address, or what the bucket needs is not set.
     """
     scheme, _, rest = url.partition(":")
-    folder = rest.removeprefix("//")
-    if scheme == "file" and folder:
+    if scheme == "file" and (folder := rest.removeprefix("//")):
         return LocalStore(Path(folder).expanduser())
-    raise InputError(f"{url!r} is not the address of a store", file="F5_STORE", mend="Use file:<folder>.")
+    name, _, prefix = rest.removeprefix("//").partition("/")
+    if scheme not in ("b2", "s3") or not rest.startswith("//") or not _BUCKET.fullmatch(name):
+        # What stands before an @ may be a key.
+        shown = url if "@" not in url else f"{scheme}:…"
+        raise InputError(f"{shown!r} is not the address of a store", file="F5_STORE", mend=_MEND)
+    prefix = prefix.strip("/")
+    try:
+        if prefix:
+            check_key(prefix)
+    except StoreError:
+        raise InputError(f"{prefix!r} cannot begin the keys of a store", file="F5_STORE", mend=_MEND) from None
+
+    from f5_pipeline.settings import get_settings
+    from f5_pipeline.store.s3 import S3Store
+
+    settings = get_settings()
+    if access is None:
+        access = Access(
+            key_id=settings.store_key_id.get_secret_value() if settings.store_key_id else None,
+            key=settings.store_key.get_secret_value() if settings.store_key else None,
+            endpoint=settings.store_endpoint,
+            region=settings.store_region,
+        )
+    return S3Store(
+        f"{scheme}://{name}/{prefix}".rstrip("/"),
+        complete(scheme, access),
+        transfers=transfers or settings.transfers,
+        part_bytes=part_bytes or settings.part_mb << 20,
+        state=state or settings.cache_folder / "uploads",
+    )

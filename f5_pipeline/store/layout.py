@@ -9,9 +9,11 @@ models/weights.json                          which engines and weights speak
 models/<model>/<revision>.json               which bytes a model is; models/blobs/<hash>.<ext> the bytes
 takes/<ab>/<key>.flac|.json                  the audio of a chunk and its record; the record is written last
 narrations/<narration>/{plan,takes,audio,timings,links}.json   the newest state of each step
+narrations/<narration>/address.json          its permanent address: of which grant, what it shows, until when
 narrations/<narration>/{plans,takes}/<hash>.jsonl              one line a chunk
 narrations/<narration>/<revision>/…          what is delivered, never changed; manifest.json is written last
 grants/<narration>/<grant>.json              a grant of links: until when, and whether it was revoked
+batches/<run>.json                           what a batch has come to
 runs/<run>/…                                 what the steps of one run hand each other
 logs/…                                       Dagster's compute logs, where they are kept here
 """
@@ -24,6 +26,9 @@ from f5_pipeline.errors import InputError
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 """Names of voices and narrations: part of keys, partition keys, file names and links, on every system."""
+
+LOGS = "logs"
+"""Folder of Dagster's compute logs."""
 
 SCRIPT_EXTENSIONS = (".txt", ".md", ".toml")
 
@@ -129,6 +134,10 @@ def manifest(narration: str, revision: str) -> str:
 
 def grant(narration: str, grant_id: str) -> str:
     return f"grants/{narration}/{grant_id}.json"
+
+
+def batch_report(run_id: str) -> str:
+    return f"batches/{run_id}.json"
 
 
 def run_value(run_id: str, *names: str) -> str:

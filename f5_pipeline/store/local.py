@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from f5_pipeline.errors import NotFoundError, PassingStoreError, StoreError
+from f5_pipeline.errors import DamagedError, NotFoundError, PassingStoreError, StoreError
 from f5_pipeline.store.base import ObjectStat, Progress, check_key
 from f5_pipeline.store.calls import Calls
+from f5_pipeline.store.disk import on_disk, sync_folder
 
 ABANDONED_AFTER = 24 * 3600
 """Age in s after which a temporary file belongs to a writer that was killed."""
@@ -77,7 +78,7 @@ class LocalStore:
                     out.flush()
                     os.fsync(out.fileno())
                 temporary.replace(target)
-                _sync_folder(target.parent)
+                sync_folder(target.parent)
             finally:
                 # The first error is the one to tell; after a rename there is nothing left to remove.
                 with contextlib.suppress(OSError):
@@ -88,9 +89,11 @@ class LocalStore:
         with self._mended("read", key):
             return self._path(key).read_bytes()
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, start: int = 0, end: int | None = None) -> BinaryIO:
         with self._mended("read", key):
-            return self._path(key).open("rb")
+            opened = self._path(key).open("rb")
+            opened.seek(start)
+            return opened
 
     @contextmanager
     def fetch(self, key: str) -> Iterator[Path]:
@@ -100,12 +103,12 @@ class LocalStore:
     def download(self, key: str, path: Path, *, sha256: str | None = None, on_progress: Progress | None = None) -> None:
         size = self.stat(key).size
         hasher = hashlib.sha256()
-        with whole(path) as draft, self.open(key) as source, draft.open("wb") as out:
+        with on_disk(path), whole(path) as draft, self.open(key) as source, draft.open("wb") as out:
             while block := source.read(_COPY_BLOCK):
                 hasher.update(block)
                 out.write(block)
             if sha256 and hasher.hexdigest() != sha256:
-                raise StoreError(
+                raise DamagedError(
                     "its content is not what it was", file=f"{self.root}/{key}", mend="Delete it, then run again."
                 )
         if on_progress:
@@ -157,9 +160,11 @@ class LocalStore:
     def folders(self, prefix: str) -> Iterator[str]:
         folder = self.root / prefix
         if folder.is_dir():
-            yield from sorted(
-                path.name for path in folder.iterdir() if path.is_dir() and path.name != self._temporary.name
-            )
+            for path in sorted(folder.iterdir()):
+                below = f"{prefix}{path.name}"
+                # What was deleted leaves its folders behind.
+                if path.is_dir() and path != self._temporary and any(self._walk(below, f"{below}/", "")):
+                    yield path.name
 
     def delete(self, key: str) -> None:
         with self._mended("delete", key):
@@ -253,12 +258,3 @@ def explain(error: OSError, verb: str, root: str, key: str) -> StoreError:
         file=root,
         mend="Set F5_STORE to a folder that this user can read and write.",
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

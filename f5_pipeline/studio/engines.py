@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import Engine
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.devices import lease_device
 from f5_pipeline.studio.records import Shard
 from f5_pipeline.studio.scripts import LoadedScript
 from f5_pipeline.studio.voices import find_reference
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from f5_pipeline.speech.f5.engine import ReferenceVoice
     from f5_pipeline.speech.f5.sampling import Sampler
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def choose_engine(loaded: LoadedScript) -> EngineChoice:
     """The engine that a script asks for, else the one of the settings. Raises EngineError where it cannot speak."""
     settings = get_settings()
     asked = loaded.options.engine if loaded.options.engine != "auto" else settings.engine
+    if asked == "auto" and settings.device == "auto" and settings.gpus == "none":
+        return EngineChoice("draft", asked, "draft voice (espeak-ng), not the cloned voices: F5_GPUS is none")
     name, note = engines.resolve(asked, settings.device)
     if name == "draft":
         return EngineChoice(name, asked, note)
@@ -92,7 +98,7 @@ def chosen_engine(store: Store, loaded: LoadedScript) -> Iterator[tuple[Engine, 
     if choice.model is None:
         engine = engines.draft(get_settings().draft_workers)
     else:
-        engine = _f5(store, choice.model, choice.sampler or {}, loaded.script.voices)
+        engine = _f5(store, choice.model, choice.sampler or {}, loaded.script.voices, get_settings().device)
     try:
         yield engine, choice
     finally:
@@ -100,20 +106,26 @@ def chosen_engine(store: Store, loaded: LoadedScript) -> Iterator[tuple[Engine, 
 
 
 @contextmanager
-def speaking_engine(store: Store, shard: Shard) -> Iterator[Engine]:
-    """The engine of a shard."""
+def speaking_engine(
+    store: Store,
+    shard: Shard,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+    on_wait: Callable[[str], None] = _LOG.warning,
+) -> Iterator[Engine]:
+    """The engine of a shard. F5 holds a GPU for as long as the context, and waits for one: see `lease_device`."""
     settings = get_settings()
-    if shard.model is None:
-        engine = engines.draft(max(1, settings.draft_workers // settings.shards))
-    else:
-        engine = _f5(store, shard.model, shard.sampler or {}, shard.voices)
-    try:
+    with ExitStack() as stack:
+        if shard.model is None:
+            engine = engines.draft(max(1, settings.draft_workers // settings.shards))
+        else:
+            device = stack.enter_context(lease_device(settings, cancelled=cancelled, on_wait=on_wait))
+            engine = _f5(store, shard.model, shard.sampler or {}, shard.voices, device)
+        stack.callback(engine.close)
         yield engine
-    finally:
-        engine.close()
 
 
-def _f5(store: Store, model: str, sampler: dict[str, Any], voices: Iterable[str]) -> Engine:
+def _f5(store: Store, model: str, sampler: dict[str, Any], voices: Iterable[str], device: str) -> Engine:
     from f5_pipeline.speech.f5.engine import F5Engine
     from f5_pipeline.speech.f5.sampling import Sampler
     from f5_pipeline.speech.pace import identity
@@ -127,7 +139,7 @@ def _f5(store: Store, model: str, sampler: dict[str, Any], voices: Iterable[str]
         languages=record.languages,
         references=references_of(store, voices),
         sampler=Sampler.model_validate(sampler),
-        device=settings.device,
+        device=device,
         attention=settings.attention,
         compile=settings.compile,
         batch_frames=settings.batch_frames,

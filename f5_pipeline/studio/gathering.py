@@ -11,7 +11,8 @@ from f5_pipeline.errors import PipelineError, StoreError
 from f5_pipeline.speech.takes import Take
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
-from f5_pipeline.studio.gate import Bands, choose, keys_of
+from f5_pipeline.store.parallel import in_parallel
+from f5_pipeline.studio.gate import Bands, Choice, choose, keys_of
 from f5_pipeline.studio.planning import retakes_of
 from f5_pipeline.studio.records import ChosenTake, Doubt, Plan, PlannedChunk, ShardReport, Takes, digest_of
 from f5_pipeline.studio.state import put_lines, read_lines
@@ -58,13 +59,16 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
         digest="",
     )
 
+    def choice_of(planned: PlannedChunk) -> tuple[PlannedChunk, Choice | None]:
+        chunk = planned.chunk
+        sound = plan.sounds[chunk.voice]
+        return planned, choose(store, keys_of(chunk, sound), bands.of(chunk.voice, sound), retakes)
+
     def lines() -> Iterator[ChosenTake]:
-        for planned in read_lines(store, plan.chunks_key, PlannedChunk):
+        for planned, choice in in_parallel(store, choice_of, read_lines(store, plan.chunks_key, PlannedChunk)):
+            chunk = planned.chunk
             tally.chunks += 1
             keys.add(bytes.fromhex(planned.key))
-            chunk = planned.chunk
-            sound = plan.sounds[chunk.voice]
-            choice = choose(store, keys_of(chunk, sound), bands.of(chunk.voice, sound), retakes)
             if choice is None:
                 missing.append(planned)
                 continue

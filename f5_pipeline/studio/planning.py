@@ -13,6 +13,7 @@ from f5_pipeline.speech.script import Script
 from f5_pipeline.speech.text import iter_chunks
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.engines import chosen_engine
 from f5_pipeline.studio.gate import Bands, choose, keys_of
 from f5_pipeline.studio.records import Plan, PlannedChunk, Weights, digest_of
@@ -119,6 +120,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
             "expected_seconds": round(tally.seconds, 3),
             "takes": len(tally.takes),
             "digest": digest_of({"header": header, "chunks": content}),
+            "version": loaded.version,
         }
     )
 
@@ -139,21 +141,25 @@ class MissingTake(NamedTuple):
 def missing_takes(store: Store, plan: Plan) -> Iterator[MissingTake]:
     """The takes that the plan needs and the store has not, each once: of chunks without a take the first attempt, of
     chunks whose takes the quality gate doubts the next."""
-    seen: set[bytes] = set()
     bands, retakes = Bands(store), retakes_of(plan)
-    for planned in read_lines(store, plan.chunks_key, PlannedChunk):
-        first = bytes.fromhex(planned.key)
-        if first in seen:
-            continue
-        seen.add(first)
+
+    def chunks() -> Iterator[PlannedChunk]:
+        seen: set[bytes] = set()
+        for planned in read_lines(store, plan.chunks_key, PlannedChunk):
+            first = bytes.fromhex(planned.key)
+            if first not in seen:
+                seen.add(first)
+                yield planned
+
+    def missing(planned: PlannedChunk) -> MissingTake | None:
         if not retakes:
-            if not store.exists(layout.take_record(planned.key)):
-                yield MissingTake(planned, 0, planned.key)
-            continue
+            there = store.exists(layout.take_record(planned.key))
+            return None if there else MissingTake(planned, 0, planned.key)
         chunk = planned.chunk
         sound = plan.sounds[chunk.voice]
         key = keys_of(chunk, sound)
         choice = choose(store, key, bands.of(chunk.voice, sound), retakes)
         attempt = 0 if choice is None else choice.next
-        if attempt is not None:
-            yield MissingTake(planned, attempt, key(attempt))
+        return None if attempt is None else MissingTake(planned, attempt, key(attempt))
+
+    yield from filter(None, in_parallel(store, missing, chunks()))

@@ -12,12 +12,24 @@ from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.assembly import AssemblySettings, Part, TimedWord, assemble
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.takes import Take
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.gathering import read_takes
-from f5_pipeline.studio.records import Audio, Chapter, File, Manifest, Plan, Takes, Timings, digest_of, now
-from f5_pipeline.studio.scratch import workspace
+from f5_pipeline.studio.records import (
+    Audio,
+    Chapter,
+    ChosenTake,
+    File,
+    Manifest,
+    Plan,
+    PlannedChunk,
+    Takes,
+    Timings,
+    digest_of,
+    now,
+)
+from f5_pipeline.scratch import workspace
 from f5_pipeline.studio.state import file_sha256, find_record, read_lines, write_record
 
 
@@ -55,8 +67,7 @@ def make_audio(
         return known
 
     def parts() -> Iterator[Part]:
-        for planned, chosen in read_takes(store, plan, takes):
-            yield Part(planned.chunk, chosen.take, _audio_of(store, chosen.take))
+        yield from in_parallel(store, lambda pair: _part(store, *pair), read_takes(store, plan, takes))
 
     with workspace() as folder:
         made = assemble(
@@ -96,21 +107,24 @@ def make_audio(
     return audio
 
 
-def _audio_of(store: Store, take: Take) -> Callable[[], Any]:
-    def read() -> Any:
+def _part(store: Store, planned: PlannedChunk, chosen: ChosenTake) -> Part:
+    """A chunk with its take; the audio is read here and decoded where it is placed."""
+    take = chosen.take
+    key = layout.take_audio(take.key)
+    mend = f"Delete {layout.take_record(take.key)} and run again: this take alone is made anew."
+    try:
+        data = store.get_bytes(key)
+    except NotFoundError:
+        raise StoreError("the audio of a take is gone", file=key, mend=mend) from None
+    if sha256(data).hexdigest() != take.sha256:
+        raise StoreError("the audio of a take is not what was stored", file=key, mend=mend)
+
+    def decoded() -> Any:
         from f5_pipeline.speech.takes import read_take_audio
 
-        key = layout.take_audio(take.key)
-        mend = f"Delete {layout.take_record(take.key)} and run again: this take alone is made anew."
-        try:
-            data = store.get_bytes(key)
-        except NotFoundError:
-            raise StoreError("the audio of a take is gone", file=key, mend=mend) from None
-        if sha256(data).hexdigest() != take.sha256:
-            raise StoreError("the audio of a take is not what was stored", file=key, mend=mend)
         return read_take_audio(data)
 
-    return read
+    return Part(planned.chunk, take, decoded)
 
 
 def _tags(plan: Plan, revision: str) -> dict[str, str]:
@@ -125,13 +139,9 @@ def _tags(plan: Plan, revision: str) -> dict[str, str]:
 
 def _deliver(store: Store, narration: str, revision: str, path: Path, name: str) -> File:
     key = layout.delivered(narration, revision, name)
-    found = store.put_file(key, path)
-    return File(
-        name=name,
-        key=key,
-        size=found.size,
-        sha256=file_sha256(path),
-    )
+    digest = file_sha256(path)
+    found = store.put_file(key, path, sha256=digest)
+    return File(name=name, key=key, size=found.size, sha256=digest)
 
 
 def make_timings(store: Store, audio: Audio) -> Timings:

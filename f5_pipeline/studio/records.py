@@ -136,6 +136,7 @@ class Plan(BaseModel):
     expected_seconds: float
     takes: int = Field(description="different takes that it needs")
     digest: str = Field(description="of all that decides the narration")
+    version: str = Field(default="", description="of the script and what was said beside it, as it was planned")
 
 
 class TakeProblem(BaseModel):
@@ -172,6 +173,19 @@ class ShardReport(BaseModel):
     audio_seconds: float = 0.0
     wall_seconds: float = 0.0
     notes: list[str] = Field(default=[], description="how the engine came to compute as it does")
+
+    def after(self, before: ShardReport) -> ShardReport:
+        """This report, with what an earlier attempt at the same shard had come to."""
+        made = {name: self.made.get(name, 0) + before.made.get(name, 0) for name in {*self.made, *before.made}}
+        return self.model_copy(
+            update={
+                "made": made,
+                "found": max(0, self.found - sum(before.made.values())),
+                "retakes": self.retakes + before.retakes,
+                "audio_seconds": self.audio_seconds + before.audio_seconds,
+                "wall_seconds": self.wall_seconds + before.wall_seconds,
+            }
+        )
 
 
 class ChosenTake(BaseModel):
@@ -283,8 +297,34 @@ class Links(BaseModel):
 
     narration: str
     revision: str
-    page: str
+    page: str = Field(description="the narration's permanent address")
     files: dict[str, str]
+    expires: str
+    grant: str = Field(default="", description="id of the grant of the files' links")
+
+
+class Grant(BaseModel):
+    """A permission to have what a narration delivers. Each link names one and opens nothing without its record.
+
+    It is written when it is given and once more when it is revoked; what is extended stands elsewhere (`Address`), so
+    that no writer can undo a revocation.
+    """
+
+    grant: str
+    narration: str
+    covers: str = Field(description="a revision, or 'newest': whatever the narration's address says")
+    made: str
+    expires: str | None = Field(description="None: when the narration's address says")
+    revoked: str | None = None
+    note: str = Field(default="", description="why it was revoked, for people")
+
+
+class Address(BaseModel):
+    """A narration's permanent address: its grant, the revision that it shows now, and until when."""
+
+    narration: str
+    grant: str
+    revision: str
     expires: str
 
 

@@ -8,13 +8,13 @@ from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 
-from f5_pipeline.errors import InputError
+from f5_pipeline.errors import InputError, NotFoundError, StoreError
 from f5_pipeline.speech.script import Script, ScriptOptions, parse_script
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
-from f5_pipeline.studio.records import Source
+from f5_pipeline.studio.records import Source, digest_of
 from f5_pipeline.studio.state import find_record, write_record
-from f5_pipeline.studio.voices import list_voices
+from f5_pipeline.studio.voices import voice_names
 
 MAX_SCRIPT_BYTES = 64 << 20
 """A script is read whole; this is some eleven million words."""
@@ -37,6 +37,11 @@ class LoadedScript:
     file: str
     data: bytes = field(repr=False)
     text: bytes | None = field(default=None, repr=False)
+
+    @property
+    def version(self) -> str:
+        """Another one as soon as something else is to be said."""
+        return _version(self.data, self.options, self.text)
 
 
 def read_script(
@@ -149,6 +154,33 @@ def keep_options(store: Store, loaded: LoadedScript) -> None:
         write_record(store, layout.script_options(loaded.narration), loaded.options)
 
 
+def _version(data: bytes, options: ScriptOptions, text: bytes | None) -> str:
+    said = options.model_dump(exclude={"priority", "file"}, exclude_defaults=True)
+    return digest_of([sha256(data).hexdigest(), said, sha256(text).hexdigest() if text is not None else None])
+
+
+def script_version(store: Store, narration: str) -> str:
+    """The version of a narration's script as it is in the store; the script need not be one that can be read.
+
+    Raises:
+        InputError: there is none.
+    """
+    data = store.get_bytes(find_script(store, narration))
+    text = _find(store, layout.script_text(narration)) if data and b"gen_file" in data else None
+    try:
+        return _version(data, read_options(store, narration), text)
+    except StoreError:  # damaged options: narrating tells
+        raw = _find(store, layout.script_options(narration)) or b""
+        return digest_of([sha256(data).hexdigest(), sha256(raw).hexdigest()])
+
+
+def _find(store: Store, key: str) -> bytes | None:
+    try:
+        return store.get_bytes(key)
+    except NotFoundError:
+        return None
+
+
 def list_scripts(store: Store) -> Iterator[tuple[str, str]]:
     """Narration and key of every script, in order of key."""
     for found in store.list("scripts/"):
@@ -175,14 +207,19 @@ def load_script(store: Store, narration: str, options: ScriptOptions | None = No
     key = find_script(store, narration)
     data = store.get_bytes(key)
     options = merged_options(store, narration, options)
-    script = _parse(store, data, key, options, lambda _: store.get_bytes(layout.script_text(narration)))
+    texts: list[bytes] = []
+
+    def gen_file(_: str) -> bytes:
+        texts.append(store.get_bytes(layout.script_text(narration)))
+        return texts[-1]
+
+    script = _parse(store, data, key, options, gen_file)
     name = options.file or key.rpartition("/")[2]
     if script.title == narration:
         script = script.model_copy(update={"title": Path(name).stem})
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
-    return LoadedScript(narration, source, options, script, key, data)
+    return LoadedScript(narration, source, options, script, key, data, texts[-1] if texts else None)
 
 
 def _parse(store: Store, data: bytes, name: str, options: ScriptOptions, gen_file: Callable[[str], bytes]) -> Script:
-    known = {voice.name for voice in list_voices(store)}
-    return parse_script(data, name, options, known_voices=known, gen_file=gen_file)
+    return parse_script(data, name, options, known_voices=set(voice_names(store)), gen_file=gen_file)

@@ -16,7 +16,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.planning import MissingTake, missing_takes
 from f5_pipeline.studio.records import Plan, Shard
-from f5_pipeline.studio.scratch import workspace
+from f5_pipeline.scratch import workspace
 
 
 class ShardLine(BaseModel):

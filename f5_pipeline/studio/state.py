@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.store.base import Store
-from f5_pipeline.studio.scratch import workspace
+from f5_pipeline.scratch import workspace
 
 Record = TypeVar("Record", bound=BaseModel)
 

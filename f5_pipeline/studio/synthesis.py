@@ -20,6 +20,7 @@ from f5_pipeline.speech.quality import Measures
 from f5_pipeline.speech.takes import Take, make_take, take_key
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.engines import speaking_engine
 from f5_pipeline.studio.gate import Bands, verdict_of
 from f5_pipeline.studio.records import Shard, ShardReport, TakeProblem
@@ -31,7 +32,7 @@ MOST_PROBLEMS = 50
 """Problems of a shard that are told one by one; the rest is counted."""
 
 _KEEPERS = 4
-"""Threads that time, measure and keep takes while the engine makes the next ones."""
+"""Threads that time, measure and keep takes while the engine makes the next ones, at least."""
 
 
 @dataclass
@@ -50,6 +51,7 @@ def synthesize_shard(
     *,
     engine: Engine | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_report: Callable[[ShardReport], None] = lambda report: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> ShardReport:
     """Speak the takes of a shard that are still missing and keep each as soon as it is made.
@@ -58,20 +60,26 @@ def synthesize_shard(
     gate doubts are made again with the next attempt's seed, in rounds. A chunk that cannot be spoken is reported and
     disturbs no other.
 
+    Args:
+        on_report: told, however it ends, what the shard has come to.
+
     Raises:
         EngineError: the engine cannot go on. StoreError: a take cannot be kept. Cancelled: `cancelled()` is true.
     """
     with ExitStack() as stack:
-        engine = engine or stack.enter_context(speaking_engine(store, shard))
+        engine = engine or stack.enter_context(speaking_engine(store, shard, cancelled=cancelled))
         timer = stack.enter_context(timer_of(store, shard))
         work = _Work(store, shard, engine, timer, on_progress, cancelled)
         lines: Iterable[ShardLine] = read_lines(store, shard.requests_key, ShardLine)
-        for round_ in range(1 + (get_settings().retakes if timer else 0)):
-            doubted = work.speak(lines, first=round_ == 0)
-            if not doubted:
-                break
-            lines = doubted
-        return work.close()
+        try:
+            for round_ in range(1 + (get_settings().retakes if timer else 0)):
+                doubted = work.speak(lines, first=round_ == 0)
+                if not doubted:
+                    break
+                lines = doubted
+        finally:
+            on_report(work.close())
+        return work.report
 
 
 class _Work:
@@ -104,21 +112,22 @@ class _Work:
         failed: list[tuple[ShardLine, _ChunkFailed]] = []
 
         def requests() -> Iterator[Request]:
-            for line in self._timed(lines):
+            for line, found in in_parallel(self._store, self._look, self._timed(lines)):
                 if isinstance(line, tuple):
                     failed.append(line)
                     self._tell()
                     continue
-                record = layout.take_record(line.request.key)
-                if self._store.exists(record):
+                if found:
                     self.report.found += first
                     if self._timer:
+                        record = layout.take_record(line.request.key)
                         takes.append((line, read_record(self._store, record, Take)))
                     continue
                 origin[line.request.key] = line
                 yield line.request
 
-        with ThreadPoolExecutor(_KEEPERS, thread_name_prefix="keep") as keepers:
+        keeping = max(_KEEPERS, self._store.parallel)
+        with ThreadPoolExecutor(keeping, thread_name_prefix="keep") as keepers:
             kept: deque[tuple[ShardLine, Future[Take]]] = deque()
 
             def settle(most: int) -> None:
@@ -139,10 +148,16 @@ class _Work:
                 for result in self._engine.speak(requests(), cancelled=self._cancelled):
                     line = origin.pop(result.key)
                     kept.append((line, keepers.submit(self._keep, line.request, result)))
-                    settle(4 * _KEEPERS)
+                    settle(4 * keeping)
             finally:
                 settle(0)  # what was spoken is kept, also where the engine stops
         return self._again(takes, failed)
+
+    def _look(
+        self, line: ShardLine | tuple[ShardLine, _ChunkFailed]
+    ) -> tuple[ShardLine | tuple[ShardLine, _ChunkFailed], bool]:
+        """Whether the take of a line is there already: another run may have made it meanwhile."""
+        return line, not isinstance(line, tuple) and self._store.exists(layout.take_record(line.request.key))
 
     def _timed(self, lines: Iterable[ShardLine]) -> Iterator[ShardLine | tuple[ShardLine, _ChunkFailed]]:
         """The lines with their speech seconds, where the engine needs them; a tuple where a line cannot be spoken."""
@@ -234,6 +249,7 @@ class _Work:
         self._on_progress(Progress(done, self._shard.requests, self.report.audio_seconds, self.report.wall_seconds))
 
     def close(self) -> ShardReport:
+        """The report as it stands."""
         self.report.made = dict(self._made)
         self.report.notes = list(getattr(self._engine, "notes", ()))
         self.report.wall_seconds = time.monotonic() - self._started

@@ -12,9 +12,10 @@ from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script_text import language_tag
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.records import ReferenceClip, Source, Voice, now
-from f5_pipeline.studio.scratch import workspace
-from f5_pipeline.studio.state import file_sha256, find_record, read_record, write_record
+from f5_pipeline.scratch import workspace
+from f5_pipeline.studio.state import file_sha256, find_record, write_record
 
 if TYPE_CHECKING:
     from f5_pipeline.speech.reference import Reference
@@ -114,9 +115,13 @@ def find_voice(store: Store, name: str) -> Voice | None:
 
 def list_voices(store: Store) -> Iterator[Voice]:
     """Every voice that was added, in order of name."""
-    for found in store.list("voices/"):
-        if found.key.endswith("/voice.json") and found.key.count("/") == 2:
-            yield read_record(store, found.key, Voice)
+    voices = in_parallel(store, lambda name: find_record(store, layout.voice(name), Voice), voice_names(store))
+    yield from filter(None, voices)
+
+
+def voice_names(store: Store) -> Iterator[str]:
+    """The names of voices, in order, by one look at the store; one that is being added may be among them."""
+    yield from filter(layout.NAME.fullmatch, store.folders("voices/"))
 
 
 def prepare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import shutil
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from f5_pipeline.errors import NotFoundError, StoreError
+from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
 from f5_pipeline.store.base import Store
 from f5_pipeline.weights.cache import Cache, Mismatch
 from f5_pipeline.weights.errors import WeightsError
@@ -81,10 +82,13 @@ class Transfer:
             received = blob.size if place != "cache" else 0
             if place == "store":
                 return path, place, received
-            on_progress(Progress(name, blob.name, "to store", 0, blob.size))
+
+            def tell(done: int, total: int) -> None:
+                on_progress(Progress(name, blob.name, "to store", done, total))
+
+            tell(0, blob.size)
             self._check_store_room(blob, local)
-            self.store.put_file(blob.key, path)
-            on_progress(Progress(name, blob.name, "to store", blob.size, blob.size))
+            self.store.put_file(blob.key, path, sha256=blob.sha256, on_progress=tell)
             if local is None:
                 return path, place, received
             self.cache.drop(blob)
@@ -106,18 +110,14 @@ class Transfer:
             return None
         if size == blob.size:
 
-            def pull(part: Path) -> None:
-                begun = part.stat().st_size if part.exists() else 0
-                with self.store.open(blob.key) as source, part.open("ab") as out:
-                    source.seek(begun)
-                    while block := source.read(_BLOCK):
-                        out.write(block)
-                        on_progress(Progress(name, blob.name, "from store", out.tell(), blob.size))
+            def tell(done: int, total: int) -> None:
+                on_progress(Progress(name, blob.name, "from store", done, total))
 
-            try:
-                return self.cache.fill(blob, pull)
-            except Mismatch:
-                pass
+            # The store has a way of its own to go on where it was cut off.
+            with contextlib.suppress(DamagedError, Mismatch):
+                return self.cache.fill(
+                    blob, lambda part: self.store.download(blob.key, part, sha256=blob.sha256, on_progress=tell)
+                )
         _note(notes, f"{blob.name} in the store is damaged ({blob.key}); it is fetched again")
         return None
 

@@ -13,7 +13,7 @@ from f5_pipeline.errors import NotFoundError
 from f5_pipeline.gateway.app import create_app
 from f5_pipeline.gateway.delivery import DeliveredFile, media_type_of
 from f5_pipeline.gateway.page import PageChapter, PageFacts
-from f5_pipeline.gateway.tokens import LinkSigner
+from f5_pipeline.gateway.tokens import LinkClaim, LinkSigner, Permit
 from f5_pipeline.store.local import LocalStore
 
 NOW = 1_800_000_000.0
@@ -50,7 +50,8 @@ class Studio:
         key = f"narrations/{self.narration}/{self.revision}/{len(self.files)}.bin"
         self.store.put_bytes(key, content)
         digest = hashlib.sha256(content).hexdigest()
-        self.files[name] = DeliveredFile(name, key, len(content), digest, media_type or media_type_of(name))
+        kind = media_type or media_type_of(name)
+        self.files[name] = DeliveredFile(name, key, len(content), digest, kind, NOW - 1000.5)
         return self.files[name]
 
     def path(self, name: str) -> Path:
@@ -58,6 +59,10 @@ class Studio:
 
     def token(self, file: str = "*", **options) -> str:
         return self.signer.sign(self.narration, self.revision, file, **{"now": NOW, **options})
+
+    def permit(self, claim: LinkClaim) -> Permit:
+        """Whatever is signed holds: grants have tests of their own."""
+        return Permit(claim.revision or self.revision, claim.expires or NOW + 1000)
 
     def files_of(self, narration: str, revision: str) -> list[DeliveredFile]:
         if (narration, revision) != (self.narration, self.revision):
@@ -69,7 +74,8 @@ class Studio:
         return self.facts
 
     def app(self, **options):
-        parts = {"store": self.store, "signer": self.signer, "files_of": self.files_of, "page_facts": self.page_facts}
+        parts = {"store": self.store, "signer": self.signer, "permit": self.permit, "files_of": self.files_of}
+        parts["page_facts"] = self.page_facts
         return create_app(**{"now": lambda: NOW, **parts, **options})
 
 

@@ -6,12 +6,18 @@ import os
 import shutil
 import threading
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from f5_pipeline.gateway.tokens import page_url
+from f5_pipeline.store.access import Access
+from f5_pipeline.store.connect import connect
 from f5_pipeline_tests.gateway.conftest import Studio
+from f5_pipeline_tests.gateway.deliver import BASE, VTT, deliver, give, service
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -35,9 +41,9 @@ def browser():
         opened.close()
 
 
-@pytest.fixture
-def address(playable: Studio):
-    """The page's URL on a real server."""
+@contextmanager
+def running(app) -> Iterator[str]:
+    """An app on a real server; its base URL."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -46,15 +52,22 @@ def address(playable: Studio):
             ready.set()
 
     ready = threading.Event()
-    app = playable.app(now=time.time)
     server = Server(uvicorn.Config(app, port=0, lifespan="off", access_log=False, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     assert ready.wait(20)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield page_url(f"http://127.0.0.1:{port}", playable.token(now=time.time()))
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def address(playable: Studio):
+    """The page's URL on a real server."""
+    with running(playable.app(now=time.time)) as url:
+        yield page_url(url, playable.token(now=time.time()))
 
 
 def opened(browser, address: str, **options):
@@ -158,6 +171,41 @@ def test_a_sound_of_its_own_plays_in_place(browser, address):
     page = opened(browser, address.replace("/n/", "/d/") + "engine.flac?inline=1")
     assert page.locator("video, audio").evaluate(HAS_METADATA)
     page.close()
+
+
+def test_at_the_permanent_address_of_a_bucket(browser, playable, moto_server):
+    """The page plays from the service; what is downloaded comes from the bucket, under its name."""
+    from playwright.sync_api import expect
+
+    bucket = moto_server.make_bucket(f"page-{uuid.uuid4().hex[:12]}")
+    access = Access(moto_server.key_id, moto_server.key, moto_server.endpoint, moto_server.region)
+    store = connect(f"s3://{bucket}/studio", access)
+    files = {name: playable.path(name).read_bytes() for name in playable.files}
+    deliver(store, "r1", {**files, "engine.vtt": VTT})
+    links = give(store, "r1")
+    deliver(store, "r2", files)
+    assert give(store, "r2").page == links.page
+    with running(service(store, presign_seconds=60).app) as url:
+        page = opened(browser, links.page.replace(BASE, url))
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        audio = page.locator("#audio")
+        assert audio.evaluate(HAS_METADATA)
+        expect(page.locator("#cues button")).to_have_count(3)
+        page.locator("#cues button").nth(2).click()
+        expect(page.locator("#line")).to_contain_text("executed by steam")
+        assert audio.evaluate(HAS_MOVED)
+        audio.evaluate("(audio) => audio.pause()")
+        shoot(page, "bucket")
+        assert page.get_by_text("always shows the newest revision").is_visible()
+        assert not [one for one in asked if not one.startswith(url)]
+        assert page.problems == []
+        with page.expect_download() as waiting:
+            page.get_by_text("engine.flac").click()
+        assert waiting.value.url.startswith(moto_server.endpoint)
+        assert waiting.value.suggested_filename == "engine.flac"
+        assert Path(waiting.value.path()).read_bytes() == files["engine.flac"]
+        page.close()
 
 
 def test_cues_cannot_bring_markup(browser, address, playable):

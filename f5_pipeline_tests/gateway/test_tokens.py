@@ -41,7 +41,7 @@ def test_a_token_says_what_was_signed(signer):
     token = signer.sign("Bücher-eins", "r1", "a b.mp3", grant=grant, now=NOW)
     claim = signer.verify(token, NOW)
     assert (claim.narration, claim.revision, claim.file) == ("Bücher-eins", "r1", "a b.mp3")
-    assert claim.grant == grant and claim.version == 1
+    assert claim.grant == grant and claim.version == 2
     assert claim.expires == NOW + 7 * 86400
     assert claim.covers("a b.mp3") and not claim.covers("other.mp3") and not claim.everything
 
@@ -49,6 +49,20 @@ def test_a_token_says_what_was_signed(signer):
 def test_everything_covers_every_file(signer):
     claim = signer.verify(signer.sign("n", "r", now=NOW), NOW)
     assert claim.everything and claim.covers("any.mp3")
+
+
+def test_the_token_of_an_address_is_the_same_for_the_same_grant_and_key(signer):
+    grant = new_grant()
+    token = signer.sign_address("Bücher-eins", grant)
+    assert token == LinkSigner([KEY, OLD]).sign_address("Bücher-eins", grant)
+    assert token != signer.sign_address("Bücher-eins", new_grant()) != LinkSigner([OLD]).sign_address("n", grant)
+    claim = signer.verify(token, NOW + 1e9)
+    assert (claim.narration, claim.grant, claim.revision, claim.expires) == ("Bücher-eins", grant, None, None)
+    assert claim.everything
+    with pytest.raises(BadLink):
+        LinkSigner([OLD]).verify(token, NOW)
+    with pytest.raises(InputError, match="cannot be the narration"):
+        signer.sign_address("a/b", grant)
 
 
 def test_it_is_good_until_its_last_second_and_expired_from_then_on(signer):
@@ -106,7 +120,7 @@ def resigned(payload: object, salt: str = "f5-pipeline.gateway.link") -> str:
     return signer.sign(base64_encode(json.dumps(payload))).decode()
 
 
-PAYLOAD = [1, "grant-id", "n", "r", "*", int(NOW) + 60]
+PAYLOAD = [2, "grant-id", "n", "r", "*", int(NOW) + 60]
 
 
 def test_the_key_alone_is_not_enough_the_use_is_part_of_it(signer):
@@ -119,15 +133,19 @@ def test_the_key_alone_is_not_enough_the_use_is_part_of_it(signer):
 @pytest.mark.parametrize(
     "payload",
     [
-        [2, *PAYLOAD[1:]],
-        ["1", *PAYLOAD[1:]],
+        [1, *PAYLOAD[1:]],  # of which there were no records
+        [3, *PAYLOAD[1:]],
+        ["2", *PAYLOAD[1:]],
         [*PAYLOAD, {"password": True}],
         PAYLOAD[:-1],
         [*PAYLOAD[:-1], "1900000000"],
         [*PAYLOAD[:-1], float("inf")],
         [*PAYLOAD[:-1], -1],
         [*PAYLOAD[:4], None, PAYLOAD[5]],
-        [1, "short", *PAYLOAD[2:]],
+        [*PAYLOAD[:5], None],  # a revision for ever
+        [*PAYLOAD[:3], None, *PAYLOAD[4:]],
+        [*PAYLOAD[:3], None, "a.mp3", None],
+        [2, "short", *PAYLOAD[2:]],
         [*PAYLOAD[:2], "", *PAYLOAD[3:]],
         None,
         [],

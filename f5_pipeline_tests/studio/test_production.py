@@ -11,7 +11,7 @@ from f5_pipeline.errors import StoreError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.assembly import TimedWord
 from f5_pipeline.store import layout
-from f5_pipeline.studio.links import delivered_files, page_facts, read_manifest
+from f5_pipeline.studio.links import Deliveries, read_manifest
 from f5_pipeline.studio.production import assembly_settings, make_audio, make_timings, revision_of
 from f5_pipeline.studio.records import PlannedChunk
 from f5_pipeline.studio.state import put_lines, read_lines
@@ -60,10 +60,10 @@ def test_the_manifest_names_every_input_and_every_file_by_hash(studio):
     for file in manifest.files:
         data = studio.store.get_bytes(file.key)
         assert (len(data), sha256(data).hexdigest()) == (file.size, file.sha256)
-    assert {file.name for file in delivered_files(studio.store, "story", audio.revision)} == {
+    assert {file.name for file in Deliveries(studio.store).files_of("story", audio.revision)} == {
         file.name for file in manifest.files
     }
-    facts = page_facts(studio.store, "story", audio.revision)
+    facts = Deliveries(studio.store).page_facts("story", audio.revision)
     assert facts.title == "Story" and [chapter.title for chapter in facts.chapters] == ["One", "Two"]
 
 

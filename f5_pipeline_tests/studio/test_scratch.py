@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from f5_pipeline.studio.scratch import LOCK, PREFIX, sweep, workspace
+from f5_pipeline.scratch import LOCK, PREFIX, sweep, workspace
 
 HOLDER = """
 import os, signal
-from f5_pipeline.studio.scratch import workspace
+from f5_pipeline.scratch import workspace
 with workspace() as folder:
     (folder / "large").write_bytes(bytes(1000))
     print(folder, flush=True)

@@ -1,0 +1,462 @@
+"""Many narrations in one run: planned together, synthesized together, delivered side by side, and reported.
+
+Weights load once, batches fill across narrations, and what is the same in two of them is spoken once. Each narration
+stands for itself: what it comes to is told as materializations of the same assets that a run for it alone would make,
+and written to the ledger as soon as it is known; one that fails harms no other.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+from pydantic import BaseModel, Field
+
+from f5_pipeline.assets import download_links, model_weights, narration_audio, narration_plan, takes, timing_files
+from f5_pipeline.assets import reference_audio as reference
+from f5_pipeline.assets.shards import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
+from f5_pipeline.assets.told import Teller, failures, seconds, table
+from f5_pipeline.errors import PipelineError
+from f5_pipeline.io_manager import read_asset, write_asset
+from f5_pipeline.ledger import BATCH_JOB, CLAIM_OP, Ledger, active_batches, claimed
+from f5_pipeline.provenance import materialization_tags
+from f5_pipeline.resources import LinksResource, StoreResource
+from f5_pipeline.scheduling import STEP_RETRIES
+from f5_pipeline.settings import get_settings
+from f5_pipeline.sources import tell_voice
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
+from f5_pipeline.studio.batches import (
+    BatchGroup,
+    BatchPart,
+    BatchPlan,
+    BatchReport,
+    BatchWork,
+    NarrationOutcome,
+    outcome_of,
+    report_of,
+    split,
+)
+from f5_pipeline.studio.gathering import gather_takes
+from f5_pipeline.studio.links import make_links, read_manifest
+from f5_pipeline.studio.planning import make_plan
+from f5_pipeline.studio.production import make_audio, make_timings
+from f5_pipeline.studio.records import Plan, ShardReport
+from f5_pipeline.studio.rights import check_delivery
+from f5_pipeline.studio.scripts import LoadedScript, load_script, script_version
+from f5_pipeline.studio.shards import plan_shards
+from f5_pipeline.studio.state import write_record
+from f5_pipeline.studio.timing_check import check_timings
+from f5_pipeline.studio.voices import find_voice, make_reference, needs_reference
+from f5_pipeline.studio.weights import gather_weights
+
+MOST_TOLD = 25
+"""Failed narrations that a failed run tells one by one; the report has all."""
+
+batch_report = dg.AssetSpec(
+    "batch_report",
+    group_name="narration",
+    deps=["download_links"],
+    kinds={"json"},
+    description=(
+        "What each batch of narrations has come to: narrations and minutes finished, seconds of GPUs and what a "
+        "finished minute cost, takes made again, and failures with their reasons. A materialization is a batch."
+    ),
+)
+
+
+class BatchConfig(dg.Config):
+    """What a batch is launched for."""
+
+    narrations: list[str] = Field(description="names of the narrations, the most urgent first")
+    launcher: str = Field("a person", description="what launched it, for the report")
+
+
+@dg.op(
+    name=CLAIM_OP,
+    description="Read the scripts of the batch and plan them; split what is missing into shards.",
+    out={"plan": dg.Out(BatchPlan), **SHARD_OUTS},
+    retry_policy=STEP_RETRIES,
+    tags={"dagster/compute_kind": "python"},
+)
+def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: StoreResource):
+    with failures():
+        opened, ledger, began = store.open(), Ledger(context.instance), time.time()
+        versions, left, failed = _to_do(context, opened, ledger, list(dict.fromkeys(config.narrations)))
+        ledger.start(versions, context.run_id)
+
+        def fail(narration: str, error: Exception) -> None:
+            failed.append(_failed(context, ledger, narration, versions.pop(narration), error))
+
+        weights = gather_weights(opened)
+        tell(
+            context,
+            opened,
+            "model_weights",
+            None,
+            weights,
+            data_version=weights.digest,
+            code_version=model_weights.CODE_VERSION,
+            inputs={},
+            metadata=model_weights.weights_metadata(weights),
+        )
+        scripts: dict[str, LoadedScript] = {}
+        for narration, script in in_parallel(
+            opened, lambda name: (name, _attempt(load_script, opened, name)), list(versions)
+        ):
+            if isinstance(script, Exception):
+                fail(narration, script)
+            else:
+                scripts[narration] = script
+        _prepare_voices(context, opened, scripts.values())
+
+        teller, plans = Teller(context, "narration_plan", None), []
+
+        def plan_one(script: LoadedScript) -> tuple[str, Plan | Exception]:
+            return script.narration, _attempt(make_plan, opened, script, weights)
+
+        for done, (narration, plan) in enumerate(in_parallel(opened, plan_one, scripts.values()), 1):
+            teller("narrations planned", done, len(scripts))
+            if isinstance(plan, Exception):
+                fail(narration, plan)
+                continue
+            plans.append(plan)
+            tell(
+                context,
+                opened,
+                "narration_plan",
+                narration,
+                plan,
+                data_version=plan.digest,
+                code_version=narration_plan.CODE_VERSION,
+                inputs={"script": narration, "model_weights": None, "reference_audio": None},
+                metadata=narration_plan.plan_metadata(opened, plan),
+            )
+        context.log.info(
+            f"{len(plans)} narrations to make, {len(failed)} cannot be planned, {len(left)} left to others"
+        )
+        lengths = {plan.narration: plan.expected_seconds for plan in plans}
+        batch = BatchPlan(
+            launcher=config.launcher, began=began, versions=versions, lengths=lengths, failed=failed, left=left
+        )
+        yield dg.Output(batch, "plan")
+        yield from shard_outputs(plan_shards(opened, plans, context.run_id))
+
+
+def _deliverers(store: Store) -> int:
+    """Steps that deliver side by side: encoding takes a core, waiting for a bucket does not."""
+    return max(os.cpu_count() or 1, min(store.parallel, 4), 1)
+
+
+def _to_do(
+    context: dg.OpExecutionContext, store: Store, ledger: Ledger, names: list[str]
+) -> tuple[dict[str, str], list[str], list[NarrationOutcome]]:
+    """Of the narrations asked for those that are this run's, with the versions of their scripts; those that are left;
+    and those that have no script.
+
+    Two launches at once may name the same narration: the run that was created first has it.
+    """
+    others: set[str] = set()
+    for run in active_batches(context.instance):
+        if run.run_id == context.run_id:
+            break
+        others.update(claimed(run))
+    outcomes = ledger.outcomes(names)
+    versions: dict[str, str] = {}
+    left: list[str] = []
+    failed: list[NarrationOutcome] = []
+    for name, version in in_parallel(store, lambda name: (name, _attempt(script_version, store, name)), names):
+        if isinstance(version, Exception):
+            failed.append(_failed(context, ledger, name, "", version))
+            continue
+        outcome = outcomes.get(name)
+        if name in others or (outcome and outcome.state == "done" and outcome.version == version):
+            left.append(name)
+        else:
+            versions[name] = version
+    return versions, left, failed
+
+
+def _prepare_voices(context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript]) -> None:
+    """Make the references that the scripts' voices lack. One that cannot be made is told by the plan that needs it."""
+    for name in sorted({name for script in scripts for name in script.script.voices}):
+        voice = _attempt(find_voice, store, name)
+        if voice is None or isinstance(voice, Exception) or not needs_reference(store, name):
+            continue
+        tell_voice(context.instance, voice)
+        made = _attempt(make_reference, store, name)
+        if isinstance(made, Exception):
+            context.log.error(f"voice {name}: {made}")
+            continue
+        clip, audio = made
+        tell(
+            context,
+            store,
+            "reference_audio",
+            name,
+            clip,
+            data_version=clip.sha256,
+            code_version=reference.CODE_VERSION,
+            inputs={"voice_recording": name},
+            metadata=reference.reference_metadata(clip, audio),
+            checks=reference.reference_checks(clip, audio),
+        )
+
+
+@dg.op(
+    name="gather_shards",
+    description="What the shards have come to, and the narrations in groups that are delivered side by side.",
+    out={"work": dg.Out(BatchWork), "groups": dg.DynamicOut(BatchGroup)},
+    retry_policy=STEP_RETRIES,
+    tags={"dagster/compute_kind": "python"},
+)
+def gather_shards_op(store: StoreResource, plan: BatchPlan, reports: list[ShardReport], drafts: list[ShardReport]):
+    yield dg.Output(BatchWork(shards=[*reports, *drafts]), "work")
+    groups = split(plan.lengths.items(), min(len(plan.lengths), _deliverers(store.open())))
+    for index, names in enumerate(groups):
+        group = BatchGroup(index=index, versions={name: plan.versions[name] for name in names})
+        yield dg.DynamicOutput(group, mapping_key=f"{index:03}", output_name="groups")
+
+
+@dg.op(
+    name="deliver_narrations",
+    description="From takes to audio, timing files and links, one narration after the other.",
+    retry_policy=STEP_RETRIES,
+    tags={"dagster/compute_kind": "python"},
+)
+def deliver_op(
+    context: dg.OpExecutionContext,
+    store: StoreResource,
+    links: LinksResource,
+    group: BatchGroup,
+    work: BatchWork,
+) -> BatchPart:
+    with failures():
+        opened, ledger = store.open(), Ledger(context.instance)
+        teller, outcomes = Teller(context, "narration_audio", None), []
+        for done, (narration, version) in enumerate(group.versions.items(), 1):
+            outcome = _attempt(_deliver, context, opened, links, narration, version, work.shards)
+            if isinstance(outcome, Exception):
+                outcome = _failed(context, ledger, narration, version, outcome)
+            else:
+                ledger.finish(narration, version, context.run_id)
+            outcomes.append(outcome)
+            teller("narrations delivered", done, len(group.versions))
+        return BatchPart(index=group.index, outcomes=outcomes)
+
+
+def _deliver(
+    context: dg.OpExecutionContext,
+    store: Store,
+    links: LinksResource,
+    narration: str,
+    version: str,
+    reports: list[ShardReport],
+) -> NarrationOutcome:
+    """One narration from its takes to its links."""
+    plan: Plan = read_asset(store, "narration_plan", narration)
+    if plan.version != version:
+        raise PipelineError(
+            "another run has planned it from a newer script meanwhile", file=narration, mend="That one narrates it."
+        )
+    chosen = gather_takes(store, plan, reports)
+    tell(
+        context,
+        store,
+        "takes",
+        narration,
+        chosen,
+        data_version=chosen.digest,
+        code_version=takes.CODE_VERSION,
+        inputs={"narration_plan": narration, "model_weights": None, "reference_audio": None},
+        metadata=takes.takes_metadata(plan, chosen),
+    )
+    audio = make_audio(store, plan, chosen)
+    tell(
+        context,
+        store,
+        "narration_audio",
+        narration,
+        audio,
+        data_version=audio.revision,
+        code_version=narration_audio.CODE_VERSION,
+        inputs={"narration_plan": narration, "takes": narration},
+        metadata=narration_audio.audio_metadata(store, audio),
+        checks=narration_audio.audio_checks(audio, chosen),
+    )
+    timings = make_timings(store, audio)
+    check = check_timings(store, plan, audio)
+    tell(
+        context,
+        store,
+        "timing_files",
+        narration,
+        timings,
+        data_version=timings.revision,
+        code_version=timing_files.CODE_VERSION,
+        inputs={"narration_plan": narration, "narration_audio": narration},
+        metadata=timing_files.timings_metadata(store, timings, audio, check),
+        checks=timing_files.timings_checks(check),
+    )
+    manifest = read_manifest(store, narration, timings.revision)
+    check_delivery(store, manifest.audio.plan)
+    made = make_links(store, manifest, links.signer(), base_url=links.base_url)
+    tell(
+        context,
+        store,
+        "download_links",
+        narration,
+        made,
+        data_version=made.revision,
+        code_version=download_links.CODE_VERSION,
+        inputs={"timing_files": narration},
+        metadata=download_links.links_metadata(made),
+    )
+    return outcome_of(plan, chosen, audio)
+
+
+@dg.op(
+    name="report_batch",
+    description="Tell what the batch has come to; failed where a narration failed.",
+    out=dg.Out(dg.Nothing),
+    retry_policy=STEP_RETRIES,
+    tags={"dagster/compute_kind": "python"},
+)
+def report_op(
+    context: dg.OpExecutionContext,
+    store: StoreResource,
+    plan: BatchPlan,
+    parts: list[BatchPart],
+    work: BatchWork,
+) -> None:
+    with failures():
+        settings = get_settings()
+        report = report_of(
+            plan,
+            parts,
+            work.shards,
+            run=context.run_id,
+            ended=time.time(),
+            waiting=len(
+                Ledger(context.instance).pending(attempts=settings.attempts, failed=True, besides=context.run_id)
+            ),
+            gpu_hour_cost=settings.gpu_hour_cost,
+        )
+        write_record(store.open(), layout.batch_report(context.run_id), report)
+        context.log_event(dg.AssetMaterialization("batch_report", metadata=report_metadata(report)))
+        if report.failed:
+            # All else is done and kept; a run with failures must not look like one without.
+            raise dg.Failure(
+                f"{len(report.failed)} of {len(report.narrations)} narrations failed, the others are done",
+                metadata={one.narration: str(one.reason) for one in report.failed[:MOST_TOLD]},
+                allow_retries=False,
+            )
+
+
+def report_metadata(report: BatchReport) -> dict[str, Any]:
+    """What the UI shows of a batch."""
+    rows = [
+        {
+            "narration": one.narration,
+            "state": "failed" if one.reason else "done",
+            "length": seconds(one.seconds) if one.seconds else "",
+            "engine": one.engine,
+            "takes_made": one.takes_made,
+            "takes_reused": one.takes_reused,
+            "retaken": one.retaken,
+            "doubtful": one.doubtful,
+            "attempts": one.attempts,
+            "reason": one.reason or "",
+        }
+        for one in report.narrations
+    ]
+    minutes = report.audio_seconds / 60
+    return {
+        "launched_by": report.launcher,
+        "narrations_done": len(report.done),
+        "narrations_failed": len(report.failed),
+        "narrations_waiting": report.waiting,
+        "minutes_finished": round(minutes, 2),
+        "gpu_seconds": report.gpu_seconds,
+        "draft_seconds": report.draft_seconds,
+        "takes_made": report.takes_made,
+        "retakes": report.retakes,
+        "cost": report.cost,
+        **({"cost_per_finished_minute": report.cost_per_minute} if report.cost_per_minute is not None else {}),
+        "wall_seconds": report.wall_seconds,
+        "narrations": table(rows),
+    }
+
+
+@dg.job(
+    name=BATCH_JOB,
+    description=(
+        "Many narrations in one run. The in-box and the nightly batch launch it; by hand, name narrations in the "
+        "configuration."
+    ),
+)
+def narrate_batch():
+    plan, gpu, draft = plan_batch_op()
+    work, groups = gather_shards_op(
+        plan=plan, reports=gpu.map(synthesize_shard_op).collect(), drafts=draft.map(draft_shard_op).collect()
+    )
+    parts = groups.map(lambda group: deliver_op(group=group, work=work)).collect()
+    report_op(plan=plan, parts=parts, work=work)
+
+
+def tell(
+    context: dg.OpExecutionContext,
+    store: Store,
+    asset: str,
+    partition: str | None,
+    record: BaseModel,
+    *,
+    data_version: str,
+    code_version: str,
+    inputs: Mapping[str, str | None],
+    metadata: Mapping[str, Any],
+    checks: Iterable[dg.AssetCheckResult] = (),
+) -> None:
+    """Keep the value of an asset and tell Dagster of it, as a run of the asset itself does."""
+    write_asset(store, asset, partition, record)
+    tags = materialization_tags(context.instance, data_version=data_version, code_version=code_version, inputs=inputs)
+    context.log_event(dg.AssetMaterialization(asset, partition=partition, metadata=metadata, tags=tags))
+    for check in checks:
+        context.log_event(
+            # It takes them; its hints do not say so.
+            dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+                asset_key=dg.AssetKey(asset),
+                check_name=str(check.check_name),
+                passed=check.passed,
+                metadata=check.metadata,
+                severity=check.severity,
+                description=check.description,
+                partition=partition,
+            )
+        )
+
+
+def _attempt(work: Any, *arguments: Any) -> Any:
+    """What `work` gives, or the error that it raises: one narration's must not become another's."""
+    try:
+        return work(*arguments)
+    except Exception as error:
+        return error
+
+
+def _failed(
+    context: dg.OpExecutionContext, ledger: Ledger, narration: str, version: str, error: Exception
+) -> NarrationOutcome:
+    """Tell of a narration that failed."""
+    if isinstance(error, PipelineError):
+        reason, passing = str(error), error.passing
+        context.log.error(f"{narration}: {error}")
+    else:
+        reason, passing = f"{type(error).__name__}: {error}", False
+        context.log.error(f"{narration}: {reason}", exc_info=error)
+    known = ledger.finish(narration, version, context.run_id, reason, passing)
+    return NarrationOutcome(
+        narration=narration, version=version, reason=reason, passing=passing, attempts=known.attempts
+    )

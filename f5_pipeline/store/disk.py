@@ -1,0 +1,124 @@
+"""Files of this machine that objects are made from or brought to."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from f5_pipeline.errors import StoreError
+
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def on_disk(path: Path) -> Iterator[None]:
+    """Turn an OSError about a file of this machine into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise StoreError(
+            "the disk is full" if full else f"the file cannot be read or written ({error.strerror or error})",
+            file=str(error.filename or path),
+            mend="Free space there, then run again: what is finished is kept." if full else None,
+        ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file."""
+    hasher = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            hasher.update(block)
+    return hasher.hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Journal:
+    """What is finished of a transfer, one JSON object a line; it outlives a kill, and one process has it at a time.
+
+    Attributes:
+        header: what the transfer is, its first line; None where none was begun.
+        lines: what was finished.
+        waited: whether another process had it when we came.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO, waited: bool) -> None:
+        self.path = path
+        self.waited = waited
+        self._file = file
+        self.header: dict[str, Any] | None = None
+        self.lines: list[dict[str, Any]] = []
+        file.seek(0)
+        found = []
+        for line in file:
+            try:
+                found.append(json.loads(line))
+            except ValueError:  # cut in the middle of a write
+                break
+        if found:
+            self.header, *self.lines = found
+
+    def begin(self, header: dict[str, Any]) -> None:
+        """Forget what was there and begin another transfer."""
+        self._file.truncate(0)
+        self.header, self.lines = header, []
+        self._write(header)
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Note what is finished; it is on the disk when this returns."""
+        self.lines.append(line)
+        self._write(line)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._file.write(json.dumps(line).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def end(self) -> None:
+        """The transfer is finished, or not worth going on with."""
+        self._file.truncate(0)
+        self.header, self.lines = None, []
+
+
+@contextmanager
+def journal(path: Path) -> Iterator[Journal]:
+    """The journal at `path`, ours for the time of the context; waits while another process has it. Its folder must be there."""
+    waited = False
+    while True:
+        file = path.open("a+b")
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waited = True
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # Whoever had it may have removed the file behind its name.
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                break
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+    with file:
+        made = Journal(path, file, waited)
+        try:
+            yield made
+        finally:
+            if made.header is None:
+                path.unlink(missing_ok=True)

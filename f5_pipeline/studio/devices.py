@@ -1,0 +1,276 @@
+"""The GPUs of this machine, and leases on them: no two processes compute on one at once, whatever launched them.
+
+A lease is a lock on a file that every process of this user on this machine finds. The kernel frees it when the process
+ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from f5_pipeline.errors import InputError, StoreError
+from f5_pipeline.settings import Settings
+from f5_pipeline.speech.engine import Cancelled
+
+_POLL = 0.2
+"""Seconds between two looks for a free GPU."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU, or a MIG instance of one.
+
+    Attributes:
+        uuid: that names it beyond doubt, as NVIDIA's driver has it; "gpu-<n>" where no driver tells.
+        device: by which torch knows it in this process' environment.
+        index: its number, as in nvidia-smi.
+        name: its model; empty where no driver tells.
+        memory: bytes; 0 where no driver tells.
+    """
+
+    uuid: str
+    device: str
+    index: int
+    name: str = ""
+    memory: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.index}: {self.name}, {self.memory / 2**30:.0f} GiB" if self.name else f"GPU {self.index}"
+
+
+def usable_gpus(settings: Settings) -> list[Gpu]:
+    """The GPUs that steps may compute on: those of CUDA_VISIBLE_DEVICES that F5_GPUS allows, in torch's order.
+
+    Where no driver tells of GPUs (another maker's, a machine without any), the numbers in F5_GPUS are believed.
+
+    Raises:
+        InputError: F5_GPUS names one that is not there.
+    """
+    if settings.gpus == "none":
+        return []
+    wanted = None if settings.gpus == "auto" else sorted({int(number) for number in settings.gpus.split(",")})
+    found = _told_by_driver()
+    if not found:
+        return [_untold(number) for number in wanted or ()]
+    visible = _visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    if wanted is None:
+        return visible
+    if missing := set(wanted) - {gpu.index for gpu in visible}:
+        raise InputError(
+            f"F5_GPUS names GPU {min(missing)}, and there is none of this number for this process",
+            file="environment",
+            mend="Set F5_GPUS to numbers that nvidia-smi shows and CUDA_VISIBLE_DEVICES does not hide, or to auto.",
+        )
+    return [gpu for gpu in visible if gpu.index in wanted]
+
+
+def _untold(number: int) -> Gpu:
+    return Gpu(f"gpu-{number}", f"cuda:{number}", number)
+
+
+def _told_by_driver() -> list[Gpu]:
+    """Every GPU that NVIDIA's driver has, MIG instances in place of the GPU that is split; none without a driver."""
+    try:
+        import pynvml
+    except ImportError:
+        return []
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        found = []
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            name = _text(pynvml.nvmlDeviceGetName(handle))
+            for part in _instances(pynvml, handle) or [handle]:
+                uuid = _text(pynvml.nvmlDeviceGetUUID(part))
+                memory = int(pynvml.nvmlDeviceGetMemoryInfo(part).total)
+                found.append(Gpu(uuid, f"cuda:{index}", index, name, memory))
+        return found
+    except pynvml.NVMLError:
+        return []  # a driver that does not answer: torch will say why
+    finally:
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
+
+
+def _instances(pynvml: Any, handle: Any) -> list[Any]:
+    """The MIG instances of a GPU that is split into some."""
+    found = []
+    try:
+        if pynvml.nvmlDeviceGetMigMode(handle)[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
+            return []
+        for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+            with contextlib.suppress(pynvml.NVMLError_NotFound):
+                found.append(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number))
+    except pynvml.NVMLError:  # a GPU that knows no MIG
+        return []
+    return found
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _visible(gpus: Sequence[Gpu], listed: str | None) -> list[Gpu]:
+    """The GPUs that CUDA shows to this process, numbered as it numbers them.
+
+    Args:
+        listed: CUDA_VISIBLE_DEVICES: numbers or beginnings of uuids; CUDA takes nothing that comes after a wrong one.
+    """
+    if listed is None:
+        chosen = list(gpus)
+    else:
+        chosen = []
+        for entry in (part.strip() for part in listed.split(",")):
+            fitting = [gpu for gpu in gpus if entry == str(gpu.index) or (entry and gpu.uuid.startswith(entry))]
+            if not fitting or fitting[0] in chosen:
+                break
+            chosen.append(fitting[0])
+    # Of a GPU that is split a process sees one instance only, so it is alone: `cuda:0`.
+    numbered = enumerate(chosen)
+    return [replace(gpu, device="cuda:0" if gpu.uuid.startswith("MIG") else f"cuda:{n}") for n, gpu in numbered]
+
+
+@contextmanager
+def lease_device(
+    settings: Settings,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+    on_wait: Callable[[str], None] = lambda note: None,
+    folder: Path | None = None,
+) -> Iterator[str]:
+    """The device that F5 computes on, as torch names it, held by this process alone for as long as the context.
+
+    Waits while every GPU is held by others. On a processor (or Apple's GPU) nothing is held.
+
+    Args:
+        settings: F5_DEVICE `auto` and `cuda` take any of the usable GPUs, `cuda:<n>` that one.
+        cancelled: asked while it waits.
+        on_wait: told once, in a sentence, that it waits.
+        folder: of the locks; else one that all processes of this user on this machine share.
+
+    Raises:
+        Cancelled: `cancelled()` is true. InputError: see `usable_gpus`.
+    """
+    if settings.device in ("cpu", "mps"):
+        yield settings.device
+        return
+    # Before CUDA starts in this process: its numbers are then the driver's, and not by speed.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    gpus = usable_gpus(settings)
+    if settings.device.startswith("cuda:"):
+        named = [gpu for gpu in gpus if gpu.device == settings.device]
+        gpus = named or [_untold(int(settings.device.removeprefix("cuda:")))]
+    if not gpus:
+        yield "cpu" if settings.gpus == "none" else settings.device
+        return
+    folder = folder or machine_folder()
+    told = False
+    while True:
+        for gpu in gpus:
+            lock = try_lock(folder / f"gpu-{gpu.uuid.removeprefix('GPU-').removeprefix('gpu-')}.lock")
+            if lock is not None:
+                try:
+                    with _only(gpu):
+                        yield _device_in_torch(gpu)
+                finally:
+                    if lock in _HELD:  # else this is a child of the process that holds it
+                        _HELD.discard(lock)
+                        os.close(lock)
+                return
+        if not told:
+            on_wait(f"every GPU is in use ({'; '.join(map(str, gpus))}): waiting for one")
+            told = True
+        if cancelled():
+            raise Cancelled
+        time.sleep(_POLL)
+
+
+@contextmanager
+def _only(gpu: Gpu) -> Iterator[None]:
+    """A MIG instance can be reached only by a process that sees no other."""
+    if not gpu.uuid.startswith("MIG"):
+        yield
+        return
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu.uuid
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CUDA_VISIBLE_DEVICES"]
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
+
+
+def _device_in_torch(gpu: Gpu) -> str:
+    """Its name in torch, asked there: CUDA may number otherwise than the driver (CUDA_DEVICE_ORDER)."""
+    if not gpu.uuid.startswith("GPU-") or (torch := sys.modules.get("torch")) is None or not torch.cuda.is_available():
+        return gpu.device
+    for number in range(torch.cuda.device_count()):
+        if str(getattr(torch.cuda.get_device_properties(number), "uuid", "")) == gpu.uuid.removeprefix("GPU-"):
+            return f"cuda:{number}"
+    return gpu.device
+
+
+def machine_folder() -> Path:
+    """A folder for what this user's processes on this machine share, whatever their DAGSTER_HOME; gone after a restart.
+
+    Raises:
+        StoreError: somebody else has made it.
+    """
+    folder = Path(tempfile.gettempdir()) / f"f5-pipeline-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise StoreError(
+            f"it cannot be made ({error.strerror})", file=str(folder), mend="Set TMPDIR to a folder of yours."
+        ) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise StoreError("it is somebody else's", file=str(folder), mend="Remove it, or set TMPDIR to another folder.")
+    return folder
+
+
+_HELD: set[int] = set()
+"""Descriptors of the locks that this process holds."""
+
+
+def try_lock(path: Path) -> int | None:
+    """A descriptor that holds the lock on a file until this process ends, or None where another one holds it.
+
+    The file stays: who comes next must find the same one.
+    """
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    _HELD.add(lock)
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())  # for people
+    return lock
+
+
+def _leave_locks() -> None:
+    """A lock belongs to the process that took it: a child that was forked off would hold it beyond its parent's end."""
+    for lock in _HELD:
+        os.close(lock)
+    _HELD.clear()
+
+
+os.register_at_fork(after_in_child=_leave_locks)

@@ -1,0 +1,74 @@
+"""Stores of every kind, each empty and a test's own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from f5_pipeline.store import bucket as bucket_module
+from f5_pipeline.store import client as client_module
+from f5_pipeline.store.connect import Access, connect
+from f5_pipeline.store.s3 import S3Store
+from f5_pipeline_tests.servers.fixtures import moto_server, swift_server  # noqa: F401
+from f5_pipeline_tests.servers.server import S3Server
+
+PART = 5 << 20
+"""The smallest part that S3 allows."""
+
+_numbers = itertools.count()
+
+
+def access_of(server: S3Server) -> Access:
+    return Access(server.key_id, server.key, server.endpoint, server.region)
+
+
+@pytest.fixture
+def open_bucket(tmp_path: Path) -> Callable[..., S3Store]:
+    """Opens a store in a new bucket of a server, of a test's own."""
+
+    def opened(server: S3Server, *, versioned: bool = False, prefix: str = "studio/one") -> S3Store:
+        name = server.make_bucket(f"store-{os.getpid()}-{next(_numbers)}", versioned=versioned)
+        return again(server, f"b2://{name}/{prefix}", tmp_path / "uploads")
+
+    return opened
+
+
+def again(server: S3Server, url: str, state: Path, **changed: str) -> S3Store:
+    """The store at `url`, opened as another process would."""
+    made = connect(url, Access(**{**vars(access_of(server)), **changed}), transfers=4, part_bytes=PART, state=state)
+    assert isinstance(made, S3Store)
+    return made
+
+
+KINDS = ("file", "moto", "moto-versions", "swift", "swift-versions")
+
+
+@pytest.fixture(params=KINDS)
+def any_store(request: pytest.FixtureRequest, tmp_path: Path):
+    """A store of each kind; a kind whose server cannot run here is skipped."""
+    kind, _, versions = request.param.partition("-")
+    if kind == "file":
+        return connect(f"file:{tmp_path / 'studio'}")
+    server = request.getfixturevalue(f"{kind}_server")
+    return request.getfixturevalue("open_bucket")(server, versioned=bool(versions))
+
+
+@pytest.fixture
+def moto_store(moto_server: S3Server, open_bucket) -> S3Store:  # noqa: F811
+    return open_bucket(moto_server)
+
+
+@pytest.fixture
+def swift_store(swift_server: S3Server, open_bucket) -> S3Store:  # noqa: F811
+    return open_bucket(swift_server)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tries at most: for tests of what stays out of order."""
+    monkeypatch.setattr(client_module, "ATTEMPTS", 2)
+    monkeypatch.setattr(bucket_module, "pause", lambda failures: None)
