@@ -31,7 +31,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 10001 f5 \
  && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin f5 \
- && install -d -o f5 -g f5 /data /data/dagster /data/cache /data/studio
+ && install -d -o f5 -g f5 /data /data/dagster /data/dagster/storage /data/cache /data/studio
 # The locks are complete: pip resolves nothing. Few packages come as source; what builds them is locked too.
 COPY deploy/requirements/build.lock deploy/requirements/light.lock /opt/requirements/
 RUN python3 -m venv /opt/venv \

@@ -15,7 +15,7 @@ from f5_pipeline.automation import JOBS
 from f5_pipeline.inbox import inbox
 from f5_pipeline.io_manager import StoreIOManager
 from f5_pipeline.nightly import OFF, nightly
-from f5_pipeline.resources import LinksResource, StoreResource
+from f5_pipeline.resources import LinksResource, StoreResource, bucket_resources
 from f5_pipeline.settings import get_settings
 
 _settings = get_settings()
@@ -41,6 +41,7 @@ defs = dg.Definitions(
         "store": _store,
         "links": LinksResource(base_url=_settings.base_url),
         "io_manager": StoreIOManager(store=_store),
+        **bucket_resources(_settings.store_url),
     },
     # Steps are forked from a process that has imported all this: a fresh interpreter costs each of them seconds.
     executor=dg.multiprocess_executor.configured(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 from pydantic import BaseModel
 
+from f5_pipeline.assets.calls import calls_metadata
 from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.resources import StoreResource
 from f5_pipeline.store import layout
@@ -85,10 +86,11 @@ class StoreIOManager(dg.ConfigurableIOManager):
             record = _check_kind(obj, tuple(STEPS.values()), context.step_key)
             value = StepValue(kind=type(record).__name__, value=record.model_dump(mode="json"))
             write_record(store, _step_key(context), value)
-            return
-        kept = ASSETS[context.asset_key.to_user_string()]
-        for partition, record in _by_partition(context, obj).items():
-            write_record(store, kept.key(partition), _check_kind(record, (kept.kind,), context.step_key))
+        else:
+            kept = ASSETS[context.asset_key.to_user_string()]
+            for partition, record in _by_partition(context, obj).items():
+                write_record(store, kept.key(partition), _check_kind(record, (kept.kind,), context.step_key))
+        context.add_output_metadata(calls_metadata(store.calls.take()))
 
     def load_input(self, context: dg.InputContext) -> Any:
         store = self.store.open()

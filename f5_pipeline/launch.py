@@ -27,6 +27,7 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
+    PRIORITY_TAG,
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from sqlalchemy.exc import DBAPIError
@@ -35,6 +36,7 @@ from f5_pipeline import errors
 from f5_pipeline.errors import StoreError
 from f5_pipeline.processes import process_name
 from f5_pipeline.run_launcher import WORKER_TAG, process_of
+from f5_pipeline.scheduling import COMMAND_LINE
 from f5_pipeline.settings import Settings
 
 MODULE = "f5_pipeline.definitions"
@@ -129,7 +131,9 @@ def run_job(
     repository = ReconstructableRepository.for_module(MODULE, "defs", working_directory=str(Path.cwd()))
     reconstructable = repository.get_reconstructable_job(job)
     definition = reconstructable.get_definition()
-    all_tags = {**definition.run_tags, **(tags or {}), WORKER_TAG: process_name(os.getpid())}
+    # Somebody waits at the terminal.
+    own = {PRIORITY_TAG: str(COMMAND_LINE), WORKER_TAG: process_name(os.getpid())}
+    all_tags = {**definition.run_tags, **own, **(tags or {})}
     if partition is not None:
         all_tags[PARTITION_NAME_TAG] = partition
     if partitions is not None:

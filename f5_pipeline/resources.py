@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
-from f5_pipeline.settings import get_settings
+from f5_pipeline.settings import Settings, get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import connect
 
@@ -25,8 +27,13 @@ class StoreResource(dg.ConfigurableResource):
     url: str = Field(description="address of the store: file:<folder>, b2://bucket/prefix or s3://bucket/prefix")
 
     def open(self) -> Store:
-        """The store behind the address."""
-        return connect(self.url)
+        """The store behind the address, the same one for the whole process: it counts what is asked of it."""
+        return _opened(self.url, get_settings(), os.getpid())
+
+
+@lru_cache(maxsize=8)
+def _opened(url: str, settings: Settings, pid: int) -> Store:
+    return connect(url)
 
 
 class LinksResource(dg.ConfigurableResource):

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,11 +181,11 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+@contextmanager
+def running_services(root: Path, **env: str) -> Iterator[Services]:
     """Web server, daemon and download service, started and stopped as a user does, with the two example voices."""
     ui_port, port = free_port(), free_port()
-    installation = Installation(tmp_path_factory.mktemp("services"), {"F5_UI_PORT": str(ui_port), "F5_PORT": str(port)})
+    installation = Installation(root, {"F5_UI_PORT": str(ui_port), "F5_PORT": str(port), **env})
     installation.add_voices()
     log = (installation.root / "up.log").open("w")
     process = subprocess.Popen(
@@ -204,6 +205,12 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
         log.close()
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with running_services(tmp_path_factory.mktemp("services")) as running:
+        yield running
 
 
 def small_file_system(folder: Path, size: str) -> Iterator[Path]:

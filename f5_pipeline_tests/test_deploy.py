@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.connect import Access, connect
 from f5_pipeline_tests.conftest import REPOSITORY, Installation, Services, free_port, wait_for
+from f5_pipeline_tests.servers.server import S3Server
 from f5_pipeline_tests.test_daemon import LAUNCH
 
 if sys.version_info >= (3, 11):
@@ -388,6 +392,7 @@ class Containers:
     """The services of compose.yaml as processes of this machine, with its very commands and health checks."""
 
     installation: Installation
+    store: Store
     ports: dict[str, str]
     workspace: Path
     running: dict[str, subprocess.Popen] = field(default_factory=dict)
@@ -440,23 +445,35 @@ class Containers:
                 one.kill()
         self.running[name].wait(30)
 
+    def takes(self) -> dict[str, float]:
+        """Every take in the bucket and when it was written."""
+        return {one.key: one.modified for one in self.store.list("takes/") if one.key.endswith(".json")}
+
     def runs(self, ui: Services) -> list[dict[str, Any]]:
         return ui.graphql(RUNS)["runsOrError"]["results"]
 
 
 @pytest.fixture
-def containers(postgres: dict[str, str], tmp_path: Path) -> Iterator[Containers]:
+def containers(postgres: dict[str, str], moto_server: S3Server, tmp_path: Path) -> Iterator[Containers]:
+    url = f"s3://{moto_server.make_bucket(f'deploy-{uuid.uuid4().hex}')}/studio"
+    access = Access(moto_server.key_id, moto_server.key, moto_server.endpoint, moto_server.region)
     ports = {port: str(free_port()) for port in ("3000", "3080", "4000")}
     workspace = tmp_path / "workspace.yaml"
     text = (DEPLOY / "workspace.yaml").read_text()
     workspace.write_text(text.replace("host: worker", "host: 127.0.0.1").replace("4000", ports["4000"]))
     given = {
+        "F5_STORE": url,
+        "F5_STORE_KEY_ID": moto_server.key_id,
+        "F5_STORE_KEY": moto_server.key,
+        "F5_STORE_ENDPOINT": moto_server.endpoint,
+        "F5_STORE_REGION": moto_server.region,
         "F5_COMPUTE_LOGS": "store",
         "F5_LINK_SECRET": "f5" * 32,
         "F5_PORT": ports["3080"],
+        "F5_PUBLIC_URL": f"http://127.0.0.1:{ports['3080']}",
         "GPUS": "3",
     }
-    made = Containers(Installation(tmp_path, {**postgres, **given}), ports, workspace)
+    made = Containers(Installation(tmp_path, {**postgres, **given}), connect(url, access), ports, workspace)
     shutil.copy(DEPLOY / "dagster.yaml", tmp_path / "dagster")
     try:
         yield made
@@ -486,14 +503,14 @@ def test_the_containers_commands_work_together_and_outlive_a_dead_worker(contain
     assert {"concurrencyKey": "gpu", "slotCount": 3} in pools["concurrencyLimits"]
 
     installation.add_voices()
-    story = "\n\n".join(f"This is paragraph {n} of a story that takes a while to be told." for n in range(400))
+    story = "\n\n".join(f"This is paragraph {n} of a story that takes a while to be told." for n in range(80))
     installation.run("scripts", "add", installation.write("story.txt", story), "--voice", "ada")
     tags = [{"key": "dagster/partition", "value": "story"}]
     launched = ui.graphql(LAUNCH, job="narrate", tags=tags)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    wait_for("take", installation.take_records, 120)
+    wait_for("take", containers.takes, 120)
     containers.kill("worker")
-    made = installation.take_records()
+    made = containers.takes()
     containers.start("worker")
 
     def ended() -> dict[str, str] | None:
@@ -505,12 +522,12 @@ def test_the_containers_commands_work_together_and_outlive_a_dead_worker(contain
     assert statuses.pop(launched["run"]["runId"]) == "FAILURE"
     assert list(statuses.values()) == ["SUCCESS"]
     assert made, "killed before there was anything to lose"
-    now = installation.take_records()
+    now = containers.takes()
     assert made.items() <= now.items(), "a take was made twice"
     for address in installation.run("links", "story", "--json").object["files"].values():
-        with urllib.request.urlopen(address.replace(":3080", f":{containers.ports['3080']}")) as answer:
+        with urllib.request.urlopen(address) as answer:
             assert answer.status == 200
-    logs = [one.key for one in installation.store.list("logs/")]
+    logs = [one.key for one in containers.store.list("logs/")]
     assert logs, "the steps' logs are in the store, where the web server finds them"
 
     for name in ("downloads", "daemon", "webserver", "worker"):

@@ -19,6 +19,7 @@ from dagster._core.execution.plan.resume_retry import ReexecutionStrategy
 from dagster._core.instance.config import PoolGranularity
 from dagster._core.launcher import WorkerStatus
 from dagster._core.run_coordinator import QueuedRunCoordinator
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.tags import GRPC_INFO_TAG, USER_EDITABLE_SYSTEM_TAGS
 
 from f5_pipeline import scheduling
@@ -49,6 +50,7 @@ def new_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus | None = N
 def test_the_instance_is_as_dagster_yaml_says(instance):
     assert isinstance(instance.run_coordinator, QueuedRunCoordinator)
     assert isinstance(instance.run_launcher, LocalRunLauncher)
+    assert isinstance(instance.compute_log_manager, LocalComputeLogManager), "F5_COMPUTE_LOGS is local where unset"
     limits = instance.get_concurrency_config()
     assert (limits.pool_config.pool_granularity, limits.pool_config.default_pool_limit) == (PoolGranularity.OP, 1)
     assert limits.run_queue_config is not None

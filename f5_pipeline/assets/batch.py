@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.assets import download_links, model_weights, narration_audio, narration_plan, takes, timing_files
 from f5_pipeline.assets import reference_audio as reference
+from f5_pipeline.assets.calls import calls_metadata
 from f5_pipeline.assets.shards import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
 from f5_pipeline.assets.told import Teller, failures, seconds, table
 from f5_pipeline.errors import PipelineError
@@ -422,7 +423,8 @@ def tell(
     """Keep the value of an asset and tell Dagster of it, as a run of the asset itself does."""
     write_asset(store, asset, partition, record)
     tags = materialization_tags(context.instance, data_version=data_version, code_version=code_version, inputs=inputs)
-    context.log_event(dg.AssetMaterialization(asset, partition=partition, metadata=metadata, tags=tags))
+    told = {**metadata, **calls_metadata(store.calls.take())}
+    context.log_event(dg.AssetMaterialization(asset, partition=partition, metadata=told, tags=tags))
     for check in checks:
         context.log_event(
             # It takes them; its hints do not say so.

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from f5_pipeline.assets.calls import calls_of_run
 from f5_pipeline.assets.told import failures
 from f5_pipeline.ledger import Ledger
 from f5_pipeline.partitions import NARRATIONS
@@ -39,7 +40,8 @@ def download_links(
         check_delivery(opened, manifest.audio.plan)
         made = make_links(opened, manifest, links.signer(), base_url=links.base_url)
     Ledger(context.instance).finish(made.narration, manifest.audio.plan.version, context.run_id)
-    return dg.Output(made, data_version=dg.DataVersion(made.revision), metadata=links_metadata(made))
+    calls = calls_of_run(context.instance, context.run_id, opened.calls.untaken)
+    return dg.Output(made, data_version=dg.DataVersion(made.revision), metadata={**links_metadata(made), **calls})
 
 
 def links_metadata(made: Links) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.narrate import narrate_all, show_results
+from f5_pipeline.cli.narrate import claim, narrate_all, show_results
 from f5_pipeline.cli.output import complain, say
 from f5_pipeline.cli.session import open_session
 
@@ -18,7 +18,7 @@ SCRIPT = "lighthouse.md"
 def demo(as_json: bool) -> None:
     """Add the two example voices, narrate the example script, and say where to look and listen."""
     from f5_pipeline.bundled import bundled
-    from f5_pipeline.studio.scripts import add_script
+    from f5_pipeline.studio.scripts import keep_script, read_script
     from f5_pipeline.studio.voices import add_voice, needs_reference
 
     examples = bundled("examples")
@@ -30,7 +30,10 @@ def demo(as_json: bool) -> None:
                 if not outcome.success:
                     complain("\n".join(outcome.errors))
                     raise click.exceptions.Exit(1)
-        results = narrate_all(session, [add_script(session.store, examples / "scripts" / SCRIPT)])
+        script = read_script(session.store, examples / "scripts" / SCRIPT)
+        with claim(session, [script]):
+            keep_script(session.store, script)
+            results = narrate_all(session, [script])
         show_results(results, as_json)
         if any(isinstance(result, str) for result in results.values()):
             raise click.exceptions.Exit(1)

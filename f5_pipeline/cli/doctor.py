@@ -109,9 +109,9 @@ def _store() -> tuple[str, ...]:
 
 
 def _disk() -> tuple[str, ...]:
-
-    place = Path(get_settings().store_url.removeprefix("file:"))
-    return _free(place)
+    scheme, _, folder = get_settings().store_url.partition(":")
+    # Of a bucket it is the weights that take room here.
+    return _free(Path(folder) if scheme == "file" else get_settings().cache_folder)
 
 
 def _temporary() -> tuple[str, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +44,30 @@ def narrate(scripts: tuple[Path, ...], name: str | None, as_json: bool, verbose:
         raise click.UsageError("--name goes with one script")
     with open_session(quiet=as_json, verbose=verbose) as session:
         loaded = _read_all(session, scripts, name, options_of(said))
-        for one in loaded:
-            keep_script(session.store, one)
-        results = narrate_all(session, loaded)
+        with claim(session, loaded):
+            for one in loaded:
+                keep_script(session.store, one)
+            results = narrate_all(session, loaded)
         show_results(results, as_json)
         if any(isinstance(result, str) for result in results.values()):
             raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def claim(session: Session, scripts: list[LoadedScript]) -> Iterator[None]:
+    """Keep the in-box from launching what is narrated here, for as long as this process lives."""
+    from f5_pipeline.ledger import Ledger
+    from f5_pipeline.processes import process_name
+
+    ledger, here = Ledger(session.instance), process_name(os.getpid())
+    versions = {one.narration: one.version for one in scripts}
+    ledger.start(versions, here)
+    try:
+        yield
+    finally:
+        for narration, outcome in ledger.outcomes(versions).items():
+            if outcome.run == here and outcome.state == "started":  # what was delivered has told so itself
+                ledger.finish(narration, versions[narration], here, "it failed or was interrupted at the command line")
 
 
 def _read_all(

@@ -27,6 +27,7 @@ _OPTIONS = (
     click.option(
         "--preset", type=click.Choice(["final", "fast", "rapid"]), help="Steps of the f5 engine: 32, 16 or 7."
     ),
+    click.option("--priority", type=int, help="-9 to 9: in the in-box what has more comes first; from 1 on, at once."),
     click.option("--commercial/--not-commercial", default=None, help="Refuse models and voices that do not allow it."),
 )
 

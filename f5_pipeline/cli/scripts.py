@@ -22,7 +22,10 @@ def scripts() -> None:
 @click.option("--name", help="Name of the narration; else the file's.")
 @script_options
 def add(files: tuple[Path, ...], name: str | None, **said) -> None:
-    """Keep FILES (.txt, .md, .toml) in the store and show them in the UI; nothing is narrated yet."""
+    """Keep FILES (.txt, .md, .toml) in the store and show them in the UI.
+
+    Where `f5-pipeline up` is running the in-box narrates them, at once or at night (F5_INBOX).
+    """
     from f5_pipeline.studio.scripts import add_script
 
     if name and len(files) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from f5_pipeline.cli.output import complain, print_json, print_table, say
 from f5_pipeline.cli.session import Session, open_session
 from f5_pipeline.errors import StoreError
 
+if TYPE_CHECKING:
+    from f5_pipeline.ledger import Outcome
+
 COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revision", "run")
 
 
@@ -18,7 +21,8 @@ COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revisi
 @click.argument("narration", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a narration, one a line.")
 def status(narration: str | None, as_json: bool) -> None:
-    """Tell how far each narration is, or one NARRATION."""
+    """Tell how far each narration is, or one NARRATION; those whose scripts were removed are retired."""
+    from f5_pipeline.ledger import Ledger
     from f5_pipeline.studio.scripts import find_script, list_scripts
 
     with open_session(quiet=as_json) as session:
@@ -27,33 +31,43 @@ def status(narration: str | None, as_json: bool) -> None:
             find_script(session.store, narration)
         else:
             names = [name for name, _ in list_scripts(session.store)]
-        states = []
+        ledger = Ledger(session.instance)
+        retired = (
+            {} if narration else {name: seen for name, seen in ledger.seen(ledger.narrations()).items() if seen.retired}
+        )
+        outcomes = ledger.outcomes(names)
+        states = [{**dict.fromkeys(COLUMNS), "narration": name, "state": "retired", "reason": None} for name in retired]
         for name in names:
             try:
-                states.append(state_of(session, name))
+                states.append(state_of(session, name, outcomes.get(name)))
             except StoreError as error:  # of one narration: the others are told
                 complain(str(error))
-                states.append({**dict.fromkeys(COLUMNS), "narration": name, "state": "damaged"})
+                states.append({**dict.fromkeys(COLUMNS), "narration": name, "state": "damaged", "reason": str(error)})
+        states.sort(key=lambda state: state["narration"])
     if as_json:
         for state in states:
             print_json(state)
     elif states:
         print_table(COLUMNS, ([state[column] for column in COLUMNS] for state in states))
+        for state in states:
+            if state["state"] == "failed":
+                complain(f"{state['narration']}: {state['reason']}")
     else:
         say("no narrations yet; make one: f5-pipeline narrate FILE")
     if any(state["state"] == "damaged" for state in states):
         raise click.exceptions.Exit(1)
 
 
-def state_of(session: Session, narration: str) -> dict[str, Any]:
-    """How far a narration is: scripted, planned, running, synthesized, delivered; edited where its script is newer."""
+def state_of(session: Session, narration: str, outcome: Outcome | None) -> dict[str, Any]:
+    """How far a narration is: scripted, planned, running, synthesized, delivered; edited where its script is newer,
+    failed where the last attempt at it did, with the reason."""
     import dagster as dg
 
     from f5_pipeline.assets.told import seconds
     from f5_pipeline.store import layout
     from f5_pipeline.studio.planning import missing_takes
     from f5_pipeline.studio.records import Audio, Links, Plan, Takes
-    from f5_pipeline.studio.scripts import find_script, read_options
+    from f5_pipeline.studio.scripts import find_script, read_options, script_version
     from f5_pipeline.studio.state import find_record
 
     def record(step: str, kind: Any) -> Any:
@@ -83,6 +97,9 @@ def state_of(session: Session, narration: str) -> dict[str, Any]:
         state = "synthesized"
     else:
         state = "planned"
+    failed = outcome is not None and outcome.state == "failed"
+    if failed and outcome and outcome.version == script_version(session.store, narration):
+        state = "failed"
     if run in ("started", "starting"):
         state = "running"
     return {
@@ -94,6 +111,7 @@ def state_of(session: Session, narration: str) -> dict[str, Any]:
         "engine": plan.engine if plan else None,
         "revision": links.revision if links else None,
         "run": run,
+        "reason": outcome.reason if outcome and state == "failed" else None,
     }
 
 

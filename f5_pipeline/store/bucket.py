@@ -18,7 +18,7 @@ from f5_pipeline.store.access import Access
 from f5_pipeline.store.base import ObjectStat, check_key
 from f5_pipeline.store.calls import Calls
 from f5_pipeline.store.client import asking, client
-from f5_pipeline.store.refusals import DAMAGED, DENIED, MISSING, Refused, code_of, denial, explain
+from f5_pipeline.store.refusals import DAMAGED, DENIED, MISSING, Refused, code_of, denial, explain, said_of
 
 SHA256 = "sha256"
 """Name of the metadata that keeps an object's hash: ETags of multipart uploads say nothing of the content."""
@@ -86,13 +86,23 @@ class Bucket:
                 except (BotoCoreError, ClientError) as error:
                     code = code_of(error)
                     if code in expect:
-                        raise Refused(code) from None
+                        raise Refused(code, said_of(error, self.access)) from None
                     if code in DAMAGED and attempt < TRIES:
                         pause(attempt)
                         continue
                     # botocore's own text may hold what is no one's business: the cause is not shown with it.
                     raise explain(error, self.access, self.url, operation, key, asked.sent) from None
         raise AssertionError("unreachable")
+
+    def presign(self, operation: str, key: str, seconds: int, **parameters: str) -> str:
+        """An address that carries out the operation on `key`; nothing is asked for it."""
+        from botocore.exceptions import BotoCoreError
+
+        where = {"Bucket": self.name, "Key": self.prefix + check_key(key)}
+        try:
+            return self.client.generate_presigned_url(operation, Params={**where, **parameters}, ExpiresIn=seconds)
+        except BotoCoreError as error:
+            raise explain(error, self.access, self.url, operation, key, 0) from None
 
     def get(
         self,
@@ -112,7 +122,7 @@ class Bucket:
             answer = self.ask("get_object", key, expect=(*expect, *DENIED), **parameters)
         except Refused as refused:
             if refused.code in DENIED:
-                raise self.denied("get_object", key) from None
+                raise self._denied(key, refused.said) from None
             raise
         if "Range" in parameters and not str(answer.get("ContentRange", "")).startswith(f"bytes {start}-"):
             answer["Body"].close()
@@ -142,11 +152,11 @@ class Bucket:
                 return
             parameters |= {ask: answer[told] for ask, told in marks.items() if answer.get(told)}
 
-    def denied(self, operation: str, key: str) -> StoreError:
+    def _denied(self, key: str, said: str) -> StoreError:
         """The error behind a 403 to a question about `key`: some services answer so where there is no such object."""
         if _answers_403_for_missing(self):
             return NotFoundError("there is no such object", file=f"{self.url}/{key}")
-        return denial(self.url, operation, key)
+        return denial(self.url, "get_object", key, said)
 
 
 def stat_of(key: str, answer: dict[str, Any], size: int | None = None) -> ObjectStat:

@@ -7,10 +7,10 @@ from collections import Counter
 
 CLASSES = {
     "A": (
-        "PutObject UploadPart CreateMultipartUpload CompleteMultipartUpload AbortMultipartUpload DeleteObject "
-        "DeleteObjects"
-    ).split(),
-    "B": "GetObject HeadObject".split(),
+        *("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload"),
+        *("DeleteObject", "DeleteObjects"),
+    ),
+    "B": ("GetObject", "HeadObject"),
 }
 """Billing class by operation of S3; what is in neither is of class C.
 
@@ -33,6 +33,7 @@ class Calls:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_operation: Counter[str] = Counter()
+        self._taken: Counter[str] = Counter()
 
     def add(self, operation: str, times: int = 1) -> None:
         with self._lock:
@@ -47,6 +48,19 @@ class Calls:
     def by_class(self) -> dict[str, int]:
         """Calls of A, B and C, each there even where it is zero."""
         return count_classes(self.by_operation)
+
+    @property
+    def untaken(self) -> dict[str, int]:
+        """Calls by class since the last `take`."""
+        with self._lock:
+            return count_classes(self._by_operation - self._taken)
+
+    def take(self) -> dict[str, int]:
+        """Calls by class since the last `take`: what one piece of work has cost."""
+        with self._lock:
+            new = self._by_operation - self._taken
+            self._taken = self._by_operation.copy()
+        return count_classes(new)
 
 
 def count_classes(by_operation: dict[str, int]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from f5_pipeline import __version__
+from f5_pipeline.errors import InputError
 from f5_pipeline.store.access import Access
 from f5_pipeline.store.calls import Calls
 
@@ -51,6 +52,14 @@ def _count(event_name: str, **_: Any) -> None:
         asked.sent += 1
 
 
+def _stay(context: dict[str, Any], **_: Any) -> None:
+    """Keep botocore from heading the bucket to look for its region, and from signing for another one than was set.
+
+    Requests would pass then and presigned addresses, which nobody signs anew, would all be refused.
+    """
+    context.get("s3_redirect", {})["redirected"] = True
+
+
 def client(access: Access, transfers: int) -> Any:
     """The botocore S3 client of this process for `access`; threads share it.
 
@@ -68,24 +77,32 @@ def _make(access: Access, transfers: int) -> Any:
     from botocore.config import Config
 
     session = Session(aws_access_key_id=access.key_id, aws_secret_access_key=access.key, region_name=access.region)
-    made = session.client(
-        "s3",
-        endpoint_url=access.endpoint,
-        config=Config(
-            signature_version="s3v4",
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            # A bucket as host name needs a name server and a certificate that know it: AWS has them.
-            s3={"addressing_style": "path" if access.endpoint else "auto"},
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            max_pool_connections=2 * transfers + 8,
-            tcp_keepalive=True,
-            user_agent_extra=f"f5_pipeline/{__version__}",
-        ),
-    )
+    try:
+        made = session.client(
+            "s3",
+            endpoint_url=access.endpoint,
+            config=Config(
+                signature_version="s3v4",
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                # A bucket as host name needs a name server and a certificate that know it: AWS has them.
+                s3={"addressing_style": "path" if access.endpoint else "auto"},
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                max_pool_connections=2 * transfers + 8,
+                tcp_keepalive=True,
+                user_agent_extra=f"f5_pipeline/{__version__}",
+            ),
+        )
+    except ValueError as error:  # botocore's word for an address that is none
+        raise InputError(
+            f"{access.endpoint!r} is not the address of an S3 service",
+            file="F5_STORE_ENDPOINT",
+            mend="Set F5_STORE_ENDPOINT to https://<host>.",
+        ) from error
     made.meta.events.register("before-send.s3", _count)
+    made.meta.events.register("before-parameter-build.s3", _stay)
     return made
 
 

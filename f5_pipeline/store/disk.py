@@ -98,7 +98,10 @@ class Journal:
 
 @contextmanager
 def journal(path: Path) -> Iterator[Journal]:
-    """The journal at `path`, ours for the time of the context; waits while another process has it. Its folder must be there."""
+    """The journal at `path`, ours for the time of the context; waits while another process has it.
+
+    Its folder must be there.
+    """
     waited = False
     while True:
         file = path.open("a+b")

@@ -47,8 +47,9 @@ _NEEDS = {
 class Refused(Exception):
     """The service has refused with one of the codes that the caller has an answer to."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, said: str) -> None:
         self.code = code
+        self.said = said
         super().__init__(code)
 
 
@@ -56,6 +57,12 @@ def code_of(error: Exception) -> str:
     """The S3 error code; empty for what is no answer of a service."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
+
+
+def said_of(error: Exception, access: Access) -> str:
+    """What the service says of it, the key hidden."""
+    response: dict[str, Any] = getattr(error, "response", None) or {}
+    return access.hide(str(response.get("Error", {}).get("Message", "") or code_of(error)))
 
 
 def explain(error: Exception, access: Access, url: str, operation: str, key: str | None, sent: int) -> StoreError:
@@ -70,7 +77,7 @@ def explain(error: Exception, access: Access, url: str, operation: str, key: str
     response: dict[str, Any] = getattr(error, "response", None) or {}
     code = code_of(error)
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = access.hide(str(response.get("Error", {}).get("Message", "") or code))
+    said = said_of(error, access)
     where = f"{url}/{key}" if key else url
     service = access.endpoint or f"AWS in {access.region}"
     tried = "once" if sent <= 1 else f"{sent} times"
@@ -132,7 +139,7 @@ def explain(error: Exception, access: Access, url: str, operation: str, key: str
     return StoreError(f"could not ask {service} for {operation} ({type(error).__name__}: {text})", file=where)
 
 
-def denial(url: str, operation: str, key: str | None, said: str = "access denied") -> StoreError:
+def denial(url: str, operation: str, key: str | None, said: str) -> StoreError:
     """The error for what the key is not allowed."""
     capability, action = _NEEDS[operation.partition("_")[0]]
     needed = capability if url.startswith("b2:") else f"{action} ({capability} on Backblaze B2)"

@@ -36,6 +36,8 @@ MOST_SECONDS = 604_800
 """Signature version 4 knows no longer life of an address."""
 
 _PAGE = 1000
+_IN_MEMORY = 16 << 20
+"""Size up to which a file is sent in one piece, bytes."""
 _SEVERAL = 2
 _NO_SUCH = ("NoSuchKey", "NoSuchVersion", "404")
 _UNKNOWN = ("NotImplemented", "501", "MethodNotAllowed", "405")
@@ -106,7 +108,7 @@ class S3Store:
         check_key(key)
         with on_disk(path):
             size = path.stat().st_size
-            if size <= self._part_bytes:
+            if size <= min(self._part_bytes, _IN_MEMORY):
                 data = path.read_bytes()
                 if sha256 and hashlib.sha256(data).hexdigest() != sha256:
                     raise StoreError("its content is not what it should be", file=str(path))
@@ -216,11 +218,7 @@ class S3Store:
                 f"a presigned address cannot live for {seconds} s", mend=f"Ask for 1 to {MOST_SECONDS} s (7 days)."
             )
         reply = {_REPLY_HEADERS[name.lower()]: value for name, value in headers.items()}
-        return self.client.generate_presigned_url(
-            "get_object",
-            Params={"Bucket": self.bucket.name, "Key": self.bucket.prefix + check_key(key), **reply},
-            ExpiresIn=seconds,
-        )
+        return self.bucket.presign("get_object", key, seconds, **reply)
 
     def check(self) -> None:
         """Write, read back and remove a small object.
@@ -286,7 +284,7 @@ class S3Store:
             self.bucket.ask("delete_object", key, expect=(*_NO_SUCH, *DENIED), VersionId=version_id)
         except Refused as refused:
             if refused.code in DENIED:
-                raise denial(self.url, "delete_object", key) from None
+                raise denial(self.url, "delete_object", key, refused.said) from None
 
 
 _warned = threading.Event()

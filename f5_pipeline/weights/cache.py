@@ -241,7 +241,9 @@ class Cache:
                 if time.time() - found.st_mtime < older_than:
                     continue
                 if path.parent == self._partial:
-                    handle = stack.enter_context((self._locks / f"{path.stem}.fetch").open("ab"))
+                    # A store may keep drafts of its own beside ours: `.<name>.part.part`.
+                    name = path.name.removeprefix(".").partition(".")[0]
+                    handle = stack.enter_context((self._locks / f"{name}.fetch").open("ab"))
                     if not _lock(handle):
                         continue  # somebody is at it
                 path.unlink()

@@ -650,8 +650,15 @@ def test_aws_itself_needs_no_endpoint_and_no_key(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     store = connect("s3://bucket/x", Access(region="eu-west-1"), state=tmp_path)
-    error = told(lambda: store.put_bytes("a", b"1"))
-    assert "no key for the bucket" in error.message
+    for work in (lambda: store.put_bytes("a", b"1"), lambda: store.presign("a", 60, headers={})):
+        assert "no key for the bucket" in told(work).message
+
+
+def test_an_endpoint_that_is_no_address_is_told(tmp_path):
+    store = connect("s3://bucket", Access("id", "secret", "http://no host", "eu-west-1"), state=tmp_path)
+    with pytest.raises(InputError) as refused:
+        store.exists("a")
+    assert refused.value.file == "F5_STORE_ENDPOINT"
 
 
 def test_a_forked_process_has_a_client_of_its_own(moto_store):
@@ -675,3 +682,13 @@ def test_local_stores_import_nothing_heavy():
         "print([name for name in ('boto3', 'botocore', 'dagster') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_a_wrong_region_is_told_and_no_bucket_is_headed(swift_store, swift_server, tmp_path, watch):
+    swift_store.put_bytes("a/x", b"1")
+    store = again(swift_server, swift_store.url, tmp_path, region="us-west-004")
+    wire = watch(store)
+    for work in (lambda: store.get_bytes("a/x"), lambda: store.stat("a/x"), lambda: store.put_bytes("a/x", b"2")):
+        error = told(work)
+        assert "F5_STORE_REGION" in (error.mend or "") and "us-west-004" in error.message
+    assert "HeadBucket" not in {name for name, _ in wire.sent}
