@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import dagster as dg
@@ -40,7 +39,7 @@ def batch_requests(
     if not pending:
         return []
     sizes = [(one.narration, minutes_of(one)) for one in pending]
-    parts = split(sizes, max(1, min(most, math.ceil(sum(size for _, size in sizes) / WORTH_A_RUN))))
+    parts = split(sizes, max(1, min(most, int(sum(size for _, size in sizes) / WORTH_A_RUN))))
     order = {one.narration: number for number, one in enumerate(pending)}
     tags = batch_run_tags(launcher) | ({PRIORITY_TAG: str(INTERACTIVE)} if urgent else {})
     return [

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from f5_pipeline.partitions import NARRATIONS
 from f5_pipeline.processes import is_living
+from f5_pipeline.run_launcher import WORKER_TAG
 
 BATCH_JOB = "narrate_batch"
 CLAIM_OP = "plan_batch"
@@ -37,6 +38,12 @@ _PAGE = 400
 """Keys in one query: SQLite takes 999 variables in the versions that are about."""
 
 _RETRY_WINDOW = 24 * 3600.0
+
+_RECENT = 100
+"""Batches that ended, of which it is asked how."""
+
+_BETWEEN_RUNS = 600.0
+"""Seconds that a command on another host may take before its first run, to read scripts and bring weights."""
 
 
 class Seen(BaseModel):
@@ -119,9 +126,13 @@ class Ledger:
     def finish(
         self, narration: str, version: str, run_id: str, reason: str | None = None, passing: bool = False
     ) -> Outcome:
-        """A narration is done, or has failed for a reason."""
+        """A narration is done, or has failed for a reason; return what is known of it now."""
         before = self.outcomes([narration]).get(narration)
         attempts = before.attempts if before and before.version == version else 1
+        seen = self.seen([narration]).get(narration)
+        newest = before is not None and seen is not None and before.version == seen.version != version
+        if newest:
+            return before  # another run has the present script: what became of an older one is no news
         made = Outcome(
             version=version,
             state="done" if reason is None else "failed",
@@ -148,12 +159,14 @@ class Ledger:
         """
         names = self.narrations()
         outcomes, found = self.outcomes(names), []
-        working = at_work(self._instance, besides)
+        working, canceled = at_work(self._instance, besides), {} if failed else _canceled(self._instance)
         for name, seen in self.seen(names).items():
-            if seen.retired or name in working:
-                continue
             outcome = outcomes.get(name)
+            if seen.retired or name in working or (outcome and self._held(outcome)):
+                continue
             tried = outcome.attempts if outcome and outcome.version == seen.version else 0
+            if canceled.get(name, 0.0) > max(seen.since, outcome.at if outcome and tried else 0.0):
+                continue
             if outcome and tried:
                 again = failed or (outcome.state == "failed" and outcome.passing) or self._died(outcome)
                 rested = time.time() - outcome.at >= wait * 4 ** (tried - 1)
@@ -162,12 +175,20 @@ class Ledger:
             found.append(Pending(narration=name, seen=seen, attempts=tried))
         return sorted(found, key=lambda one: (-one.seen.priority, one.seen.since, one.narration))
 
-    def _died(self, outcome: Outcome) -> bool:
-        """Whether what works on it was killed, and not canceled by a person."""
-        if outcome.state != "started":
+    def _held(self, outcome: Outcome) -> bool:
+        """Whether a process of the command line works on it."""
+        if outcome.state != "started" or "/" not in outcome.run:
             return False
         if (living := is_living(outcome.run)) is not None:
-            return not living
+            return living
+        # Of another host: its runs tell.
+        runs = dg.RunsFilter(statuses=ACTIVE, tags={WORKER_TAG: outcome.run})
+        return time.time() - outcome.at < _BETWEEN_RUNS or self._instance.get_runs_count(runs) > 0
+
+    def _died(self, outcome: Outcome) -> bool:
+        """Whether what worked on it was killed, and not canceled by a person."""
+        if outcome.state != "started" or self._held(outcome):
+            return False
         run = self._instance.get_run_by_id(outcome.run)
         return run is None or run.status == dg.DagsterRunStatus.FAILURE
 
@@ -201,11 +222,21 @@ def active_batches(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Batch runs that are queued or at work, or that Dagster is about to continue; the oldest first."""
     runs = list(instance.get_runs(dg.RunsFilter(job_name=BATCH_JOB, statuses=ACTIVE)))
     recent = dg.RunsFilter(job_name=BATCH_JOB, statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"})
-    for record in instance.get_run_records(recent, limit=20):
+    for record in instance.get_run_records(recent, limit=_RECENT):
         young = record.end_time is not None and time.time() - record.end_time < _RETRY_WINDOW
         if young and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags:
             runs.append(record.dagster_run)
     return list(reversed(runs))  # storages give the newest first
+
+
+def _canceled(instance: dg.DagsterInstance) -> dict[str, float]:
+    """Narrations of batches that a person canceled, queued or at work, and when the newest of these was launched."""
+    found: dict[str, float] = {}
+    canceled = dg.RunsFilter(job_name=BATCH_JOB, statuses=[dg.DagsterRunStatus.CANCELED])
+    for record in instance.get_run_records(canceled, limit=_RECENT):  # the newest first
+        for name in claimed(record.dagster_run):
+            found.setdefault(name, record.create_timestamp.timestamp())
+    return found
 
 
 def at_work(instance: dg.DagsterInstance, besides: str | None = None) -> set[str]:

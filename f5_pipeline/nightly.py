@@ -1,5 +1,8 @@
 """The nightly batch: everything that waits, as few runs as there are GPUs."""
 
+from datetime import timezone
+from zoneinfo import ZoneInfo
+
 import dagster as dg
 from dagster._utils.schedules import is_valid_cron_schedule
 
@@ -28,11 +31,23 @@ def _cron() -> str:
     return _settings.nightly
 
 
+def _timezone() -> str:
+    try:
+        ZoneInfo(_settings.timezone)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        raise InputError(
+            f"F5_TIMEZONE is no time zone ({_settings.timezone!r})",
+            file="environment",
+            mend="Use a name as Europe/Berlin, or UTC.",
+        ) from None
+    return _settings.timezone
+
+
 @dg.schedule(
     name="nightly",
     job=narrate_batch,
     cron_schedule=_cron(),
-    execution_timezone=_settings.timezone,
+    execution_timezone=_timezone(),
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="All narrations that wait: new, edited, and failed with attempts left; by priority, then age.",
 )
@@ -43,5 +58,6 @@ def nightly(context: dg.ScheduleEvaluationContext):
     if not chosen:
         return dg.SkipReason("nothing waits")
     context.log.info(f"{len(chosen)} of {len(waiting)} narrations that wait")
-    key = f"nightly-{context.scheduled_execution_time:%Y-%m-%dT%H:%M}"
+    # In UTC: where clocks are set back an hour comes twice.
+    key = f"nightly-{context.scheduled_execution_time.astimezone(timezone.utc):%Y-%m-%dT%H:%MZ}"
     return batch_requests(chosen, slots(context.instance), "nightly", key=key)

@@ -6,8 +6,9 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -19,7 +20,7 @@ from f5_pipeline.run_launcher import process_of
 from f5_pipeline.store import layout
 from f5_pipeline.studio.links import read_manifest
 from f5_pipeline.studio.records import Links, Plan, PlannedChunk
-from f5_pipeline.studio.scripts import script_version
+from f5_pipeline.studio.scripts import find_script, script_version
 from f5_pipeline.studio.state import read_lines, read_record
 from f5_pipeline_tests.conftest import Services, wait_for
 
@@ -64,10 +65,9 @@ class Batches:
         self.ledger = Ledger(instance)
         self._takes: dict[str, tuple[int, int]] = {}
 
-    def drop(self, name: str, text: str, **options: Any) -> None:
+    def drop(self, name: str, text: str, extension: str = ".txt", **options: Any) -> None:
         """Put a script into the store's folder, as a person does with a file manager; what is said of it first."""
-        path = self.store.local_path(layout.script(name, ".txt"))
-        assert path
+        path = self._file(layout.script(name, extension))
         path.parent.mkdir(parents=True, exist_ok=True)
         if options:
             path.with_name(f"{name}.options.json").write_text(json.dumps(options), encoding="utf-8")
@@ -75,9 +75,12 @@ class Batches:
 
     def remove(self, name: str) -> None:
         """Take a script out of the store's folder."""
-        path = self.store.local_path(layout.script(name, ".txt"))
+        self._file(find_script(self.store, name)).unlink()
+
+    def _file(self, key: str) -> Path:
+        path = self.store.local_path(key)
         assert path
-        path.unlink()
+        return path
 
     def launch(self, job: str, config: dict[str, Any] | None = None, **tags: str) -> str:
         """Launch a run as the UI does; its id."""
@@ -117,14 +120,17 @@ class Batches:
         started = [run for run in self.runs() if run.status == dg.DagsterRunStatus.STARTED and name in claimed(run)]
         return started[-1] if started else None
 
-    def is_done(self, name: str) -> bool:
-        outcome = self.ledger.outcomes([name]).get(name)
-        return bool(outcome and outcome.state == "done" and outcome.version == script_version(self.store, name))
+    def are_done(self, names: Collection[str]) -> bool:
+        """Whether narrations are done at the versions that their scripts have."""
+        self.new_takes()
+        outcomes = self.ledger.outcomes(names)
+        if len(outcomes) < len(names) or any(one.state != "done" for one in outcomes.values()):
+            return False
+        return all(outcomes[name].version == script_version(self.store, name) for name in names)
 
-    def wait_until_done(self, names: Iterable[str], seconds: float = 240) -> None:
-        """Wait until narrations are done, at the versions that their scripts have, and no batch is under way."""
-        names = list(names)
-        wait_for(f"end of {len(names)} narrations", lambda: all(map(self.is_done, names)), seconds)
+    def wait_until_done(self, names: Collection[str], seconds: float = 300) -> None:
+        """Wait until narrations are done and no batch is under way."""
+        wait_for(f"end of {len(names)} narrations", lambda: self.are_done(names), seconds)
         self.wait_until_idle()
 
     def wait_until_idle(self, seconds: float = 120) -> None:
@@ -140,6 +146,13 @@ class Batches:
             cursor = page.cursor
             if not page.has_more:
                 return found
+
+    def last_told(self, asset: str, partition: str) -> dict[str, Any]:
+        """The metadata of the newest observation of a partition."""
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[partition])
+        (record,) = self.instance.fetch_observations(wanted, limit=1).records
+        assert record.asset_observation
+        return {name: value.value for name, value in record.asset_observation.metadata.items()}
 
     def reports(self) -> list[dict[str, Any]]:
         """The reports of batches as the store keeps them."""
@@ -189,11 +202,9 @@ class Batches:
         """Keys of the takes that were made since the last look; none that was seen before may have been touched."""
         new = set()
         for one in self.store.list("takes/"):
-            path = self.store.local_path(one.key)
-            assert path
-            found = path.stat()
-            mark = found.st_ino, found.st_mtime_ns
             if one.key.endswith(".json"):
+                found = self._file(one.key).stat()
+                mark = found.st_ino, found.st_mtime_ns
                 if one.key not in self._takes:
                     new.add(one.key)
                 assert self._takes.setdefault(one.key, mark) == mark, f"{one.key} was made twice"

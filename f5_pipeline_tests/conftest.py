@@ -21,7 +21,7 @@ import pytest
 
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
-from f5_pipeline.store.connect import connect
+from f5_pipeline.store.connect import Access, connect
 from f5_pipeline_tests.servers.fixtures import moto_server, swift_server  # noqa: F401
 
 # A shell starts what it runs in the background with SIGINT ignored, and children inherit that: tests interrupt them.
@@ -34,7 +34,7 @@ START_SECONDS = 90
 
 def environment(root: Path, **more: str) -> dict[str, str]:
     """The environment of an installation under `root`, free of what the machine has set."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("F5_", "DAGSTER_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("F5_", "DAGSTER_", "AWS_", "B2_"))}
     return {
         **kept,
         "DAGSTER_HOME": str(root / "dagster"),
@@ -80,7 +80,10 @@ class Installation:
 
     @property
     def store(self) -> Store:
-        return connect(self.env["F5_STORE"])
+        if self.env["F5_STORE"].startswith("file:"):
+            return connect(self.env["F5_STORE"])
+        said = (self.env[f"F5_STORE_{name}"] for name in ("KEY_ID", "KEY", "ENDPOINT", "REGION"))
+        return connect(self.env["F5_STORE"], Access(*said), state=self.root / "uploads")
 
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen:
         """Start `f5-pipeline …`, in a session of its own."""

@@ -23,8 +23,8 @@ from f5_pipeline.speech.takes import seed_of
 from f5_pipeline.store import layout
 from f5_pipeline_tests.cli.quick import quick
 from f5_pipeline_tests.conftest import EXAMPLES, Installation, wait_for
-from f5_pipeline_tests.hub import LocalHub, running_hub
-from f5_pipeline_tests.tiny_f5 import make_tiny_model
+from f5_pipeline_tests.hub import LocalHub
+from f5_pipeline_tests.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
 
 pytest.importorskip("f5_tts")
 
@@ -43,38 +43,16 @@ The bell rang twice. Nobody came to the door of the old house by the sea that ev
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory) -> Iterator[LocalHub]:
     """A hub that has a tiny model and its vocoder."""
-    made = make_tiny_model(tmp_path_factory.mktemp("tiny"))
-    with running_hub() as running:
-        running.put(
-            "test/tiny", {"model.safetensors": made.checkpoint.read_bytes(), "vocab.txt": made.vocabulary.read_bytes()}
-        )
-        running.put(
-            "test/vocos",
-            {"config.yaml": made.vocoder_config.read_bytes(), "pytorch_model.bin": made.vocoder_weights.read_bytes()},
-        )
+    with tiny_hub(tmp_path_factory.mktemp("tiny")) as running:
         yield running
-
-
-ARCHITECTURE = """
-model:
-  backbone: DiT
-  arch: {dim: 64, depth: 2, heads: 2, ff_mult: 2, text_dim: 64, conv_layers: 2, text_mask_padding: true}
-"""
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory, hub: LocalHub) -> Installation:
     """An installation with the two voices, the tiny model and one finished narration."""
-    made = Installation(
-        tmp_path_factory.mktemp("f5"),
-        {"F5_HUB": hub.url, "F5_OFFLINE": "0", "F5_ENGINE": "f5", "F5_MODEL": "tiny", "F5_NFE": "4", "F5_RETAKES": "1"},
-    )
+    made = Installation(tmp_path_factory.mktemp("f5"), tiny_settings(hub))
     made.add_voices()
-    made.write("arch.yaml", ARCHITECTURE)
-    made.run(
-        "weights", "add", "tiny", "hf://test/tiny/model.safetensors", "--vocabulary", "hf://test/tiny/vocab.txt",
-        "--architecture", "arch.yaml", "--vocoder", "hf://test/vocos", "--language", "en",
-    )  # fmt: skip
+    add_tiny_model(made)
     made.first = made.run("narrate", made.write("bell.md", STORY), "--json").object  # type: ignore[attr-defined]
     return made
 

@@ -31,10 +31,19 @@ def failures() -> Iterator[None]:
         yield
     except PipelineError as error:
         raise failure(error) from error
-    except (dg.Failure, dg.RetryRequested, DagsterError, Cancelled, OSError, MemoryError, DBAPIError):
+    except (dg.Failure, dg.RetryRequested, Cancelled):
         raise
     except Exception as error:
+        if may_pass(error):
+            raise
         raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether an error may be gone if the same is tried again."""
+    if isinstance(error, PipelineError):
+        return error.passing
+    return isinstance(error, (DagsterError, OSError, MemoryError, DBAPIError))
 
 
 def failure(error: PipelineError) -> dg.Failure:

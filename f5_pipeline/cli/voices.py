@@ -78,9 +78,9 @@ def import_(config: Path, main: str) -> None:
     beside the recording is taken.
     """
     from f5_pipeline.errors import InputError
+    from f5_pipeline.scratch import workspace
     from f5_pipeline.speech.script import toml_voices
     from f5_pipeline.store.layout import slug
-    from f5_pipeline.scratch import workspace
     from f5_pipeline.studio.voices import add_voice
 
     if not config.is_file():

@@ -9,6 +9,7 @@ from typing import Any
 
 from f5_pipeline import __version__
 from f5_pipeline.errors import NotFoundError, StoreError
+from f5_pipeline.scratch import workspace
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.assembly import AssemblySettings, Part, TimedWord, assemble
 from f5_pipeline.speech.engine import SAMPLE_RATE
@@ -29,7 +30,6 @@ from f5_pipeline.studio.records import (
     digest_of,
     now,
 )
-from f5_pipeline.scratch import workspace
 from f5_pipeline.studio.state import file_sha256, find_record, read_lines, write_record
 
 

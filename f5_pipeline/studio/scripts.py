@@ -166,7 +166,7 @@ def script_version(store: Store, narration: str) -> str:
         InputError: there is none.
     """
     data = store.get_bytes(find_script(store, narration))
-    text = _find(store, layout.script_text(narration)) if data and b"gen_file" in data else None
+    text = _text_beside(store, narration, data)
     try:
         return _version(data, read_options(store, narration), text)
     except StoreError:  # damaged options: narrating tells
@@ -218,7 +218,13 @@ def load_script(store: Store, narration: str, options: ScriptOptions | None = No
     if script.title == narration:
         script = script.model_copy(update={"title": Path(name).stem})
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
-    return LoadedScript(narration, source, options, script, key, data, texts[-1] if texts else None)
+    text = texts[-1] if texts else _text_beside(store, narration, data)
+    return LoadedScript(narration, source, options, script, key, data, text)
+
+
+def _text_beside(store: Store, narration: str, data: bytes) -> bytes | None:
+    """The text that a script may name as gen_file, whether or not it does: the same to all who ask for its version."""
+    return _find(store, layout.script_text(narration)) if b"gen_file" in data else None
 
 
 def _parse(store: Store, data: bytes, name: str, options: ScriptOptions, gen_file: Callable[[str], bytes]) -> Script:

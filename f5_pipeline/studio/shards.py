@@ -9,6 +9,7 @@ from typing import BinaryIO
 from pydantic import BaseModel
 
 from f5_pipeline.errors import StoreError
+from f5_pipeline.scratch import workspace
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engine import Request
 from f5_pipeline.speech.text import Chunk
@@ -16,7 +17,6 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.planning import MissingTake, missing_takes
 from f5_pipeline.studio.records import Plan, Shard
-from f5_pipeline.scratch import workspace
 
 
 class ShardLine(BaseModel):

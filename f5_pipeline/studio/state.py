@@ -10,8 +10,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from f5_pipeline.errors import NotFoundError, StoreError
-from f5_pipeline.store.base import Store
 from f5_pipeline.scratch import workspace
+from f5_pipeline.store.base import Store
 
 Record = TypeVar("Record", bound=BaseModel)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.scratch import workspace
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script_text import language_tag
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.records import ReferenceClip, Source, Voice, now
-from f5_pipeline.scratch import workspace
 from f5_pipeline.studio.state import file_sha256, find_record, write_record
 
 if TYPE_CHECKING:
