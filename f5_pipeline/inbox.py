@@ -5,20 +5,21 @@ cursor says where the next look begins. What is new or changed is told by its ma
 that is read. What is launched is decided by the ledger: a script is narrated once for each version of it.
 """
 
+import re
 import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 import dagster as dg
+from dagster._core.storage.tags import RUN_KEY_TAG
 from pydantic import BaseModel
 
 from f5_pipeline.assets.batch import narrate_batch
 from f5_pipeline.assets.submissions import take_in_voice
 from f5_pipeline.automation import prepare_voice
-from f5_pipeline.errors import PipelineError
+from f5_pipeline.errors import PipelineError, StoreError
 from f5_pipeline.launches import batch_requests, slots
 from f5_pipeline.ledger import Ledger, Seen, active_batches
 from f5_pipeline.partitions import NARRATIONS, VOICES
@@ -34,7 +35,7 @@ from f5_pipeline.studio.state import find_record
 from f5_pipeline.studio.voices import TRANSCRIPT_EXTENSIONS, needs_reference
 
 # Dagster marks an argument that is not given here as beta.
-warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `Sensor", category=dg.BetaWarning)
 
 PAGE = 1000
 """Objects that a tick looks at under each prefix: what one listing call gives."""
@@ -48,6 +49,9 @@ MOST_NEWS = 250
 RECORDING_EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 
 LAST = "\U0010ffff"
+
+_STEM = re.compile(r"[./]")
+"""What ends the name of a narration or voice in its keys."""
 
 
 class Cursor(BaseModel):
@@ -69,12 +73,20 @@ class Page:
 
 
 def look(store: Store, prefix: str, cursor: Cursor) -> Page:
-    """The next page under a prefix; moves the cursor."""
+    """The next page under a prefix; moves the cursor. What belongs to one narration or voice is on one page."""
     after = cursor.after.get(prefix, "")
     objects = list(store.list(prefix, after=after, most=PAGE))
-    until = objects[-1].key if len(objects) == PAGE else prefix + LAST
-    cursor.after[prefix] = until if len(objects) == PAGE else ""
-    return Page(after, until, objects)
+    if len(objects) < PAGE:
+        cursor.after[prefix] = ""
+        return Page(after, prefix + LAST, objects)
+
+    def stem(one: ObjectStat) -> str:
+        return _STEM.split(one.key.removeprefix(prefix), maxsplit=1)[0]
+
+    # The last one's may go on behind the page; where nothing else is on the page, so be it.
+    objects = [one for one in objects if stem(one) != stem(objects[-1])] or objects
+    cursor.after[prefix] = objects[-1].key
+    return Page(after, objects[-1].key, objects)
 
 
 @dataclass
@@ -83,12 +95,16 @@ class Looked:
 
     Attributes:
         changed: narrations whose scripts are new or were edited.
+        returned: those of them that were retired.
         retired: narrations whose scripts are gone.
+        unread: the first narration that there was no time for.
         problems: what cannot be narrated, for people.
     """
 
     changed: dict[str, Seen] = field(default_factory=dict)
+    returned: set[str] = field(default_factory=set)
     retired: dict[str, Seen] = field(default_factory=dict)
+    unread: str | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -108,36 +124,38 @@ def look_at_scripts(store: Store, ledger: Ledger, page: Page, now: float) -> Loo
         seen = known.get(name)
         if seen is None or seen.retired:
             return _script_of(found[name]) is not None
-        # What a narration has on another page is compared there.
-        return {key: mark for key, mark in seen.marks.items() if key in page} != _marks(found[name])
+        return seen.marks != _marks(found[name])
 
     def read(name: str) -> tuple[str, Seen | PipelineError]:
         try:
-            return name, _see(store, name, page, found[name], known.get(name), now)
+            return name, _see(store, name, found[name], known.get(name), now)
         except PipelineError as error:
             return name, error
 
-    news = islice((name for name in sorted(found) if _settled(store, found[name], now) and is_news(name)), MOST_NEWS)
-    for name, seen in in_parallel(store, read, news):
+    # In the order of their keys, in which "a-b" comes before "a".
+    news = [name for name in found if _settled(store, found[name], now) and is_news(name)]
+    if len(news) > MOST_NEWS:
+        looked.unread = news[MOST_NEWS]
+    for name, seen in in_parallel(store, read, news[:MOST_NEWS]):
         if isinstance(seen, PipelineError):
             looked.problems.append(f"{name}: {seen}")
         else:
             looked.changed[name] = seen
+            if name in known and known[name].retired:
+                looked.returned.add(name)
     return looked
 
 
-def _see(store: Store, name: str, page: Page, objects: list[ObjectStat], before: Seen | None, now: float) -> Seen:
-    script = _script_of(objects)
+def _see(store: Store, name: str, objects: list[ObjectStat], before: Seen | None, now: float) -> Seen:
     version = script_version(store, name)
     try:
         priority = read_options(store, name).priority
     except PipelineError:  # damaged options: narrating tells
         priority = 0
-    elsewhere = {key: mark for key, mark in (before.marks if before else {}).items() if key not in page}
     return Seen(
-        marks={**elsewhere, **_marks(objects)},
+        marks=_marks(objects),
         version=version,
-        size=script.size if script else before.size if before else 0,
+        size=sum(one.size for one in objects if not one.key.endswith(".options.json")),
         priority=priority,
         since=before.since if before and before.version == version else now,
     )
@@ -201,7 +219,7 @@ def look_at_voices(store: Store, ledger: Ledger, page: Page, now: float) -> Look
     looked, records, files = LookedAtVoices(), {}, defaultdict(list)
     for one in page.objects:
         name, _, rest = one.key.removeprefix("voices/").partition("/")
-        if rest == "voice.json":
+        if rest == "voice.json" and layout.NAME.fullmatch(name):
             records[name] = one
         elif not rest:
             files[name.rpartition(".")[0]].append(one)
@@ -209,8 +227,14 @@ def look_at_voices(store: Store, ledger: Ledger, page: Page, now: float) -> Look
     for name, one in records.items():
         if name in known and known[name].marks == {one.key: one.mark}:
             continue
-        voice = find_record(store, one.key, Voice)
-        if voice is not None:
+        try:
+            voice = find_record(store, one.key, Voice)
+        except StoreError as error:
+            looked.problems.append(f"voice {name}: {error}")
+            continue
+        if voice is not None and voice.name != name:
+            looked.problems.append(f"{one.key}: it is the record of the voice {voice.name!r}")
+        elif voice is not None:
             version = digest_of(voice.model_dump())
             looked.changed[name] = Seen(marks={one.key: one.mark}, version=version, size=one.size, since=now), voice
     for name, objects in files.items():
@@ -229,6 +253,18 @@ def look_at_voices(store: Store, ledger: Ledger, page: Page, now: float) -> Look
             count = len(recordings) if len(recordings) != 1 else len(transcripts)
             looked.problems.append(f"voices/{name}: {count} {what}; it takes one recording and one transcript")
     return looked
+
+
+def _needs_reference(store: Store, name: str) -> bool:
+    try:
+        return needs_reference(store, name)
+    except StoreError:  # a damaged one
+        return True
+
+
+def _launched(instance: dg.DagsterInstance, request: dg.RunRequest) -> bool:
+    """Whether there is a run of this key: Dagster would make no other, but tell of it at each tick."""
+    return instance.get_runs_count(dg.RunsFilter(tags={RUN_KEY_TAG: str(request.run_key)})) > 0
 
 
 def _take_in(name: str, recording: ObjectStat, transcript: ObjectStat) -> dg.RunRequest:
@@ -257,20 +293,26 @@ def inbox(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.Senso
     scripts = look_at_scripts(opened, ledger, look(opened, "scripts/", cursor), now)
     register_all(instance, NARRATIONS, scripts.changed)
     for name, seen in scripts.changed.items():
-        report_source(instance, "script", name, seen.version, {"state": "in the in-box", "bytes": seen.size})
+        report = report_state if name in scripts.returned else report_source
+        report(instance, "script", name, seen.version, {"state": "in the in-box", "bytes": seen.size})
     for name, seen in scripts.retired.items():
         report_state(instance, "script", name, seen.version, {"state": "retired: its script was removed"})
     ledger.see({**scripts.changed, **scripts.retired})
+    if scripts.unread is not None:
+        cursor.after["scripts/"] = f"scripts/{scripts.unread}"
 
     voices = look_at_voices(opened, ledger, look(opened, "voices/", cursor), now)
-    requests = [_take_in(name, *files) for name, files in voices.dropped.items()]
+    taken_in = [_take_in(name, *files) for name, files in voices.dropped.items()]
+    requests = [one for one in taken_in if not _launched(instance, one)]
     register_all(instance, VOICES, voices.changed)
     for name, (seen, voice) in voices.changed.items():
         tell_voice(instance, voice)
-        if needs_reference(opened, name):
-            key = f"voice-{name}-{seen.version[:16]}"
-            requests.append(dg.RunRequest(run_key=key, job_name=prepare_voice.name, partition_key=name))
-    ledger.see_voices({name: seen for name, (seen, _) in voices.changed.items()})
+        key = f"voice-{name}-{seen.version[:16]}"
+        request = dg.RunRequest(run_key=key, job_name=prepare_voice.name, partition_key=name)
+        if _needs_reference(opened, name) and not _launched(instance, request):
+            requests.append(request)
+        else:  # not before: a tick that is killed launches nothing
+            ledger.see_voices({name: seen})
 
     if settings.inbox == "now":
         requests += _launch(instance, ledger)

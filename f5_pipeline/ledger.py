@@ -130,8 +130,7 @@ class Ledger:
         before = self.outcomes([narration]).get(narration)
         attempts = before.attempts if before and before.version == version else 1
         seen = self.seen([narration]).get(narration)
-        newest = before is not None and seen is not None and before.version == seen.version != version
-        if newest:
+        if before and seen and before.version == seen.version != version:
             return before  # another run has the present script: what became of an older one is no news
         made = Outcome(
             version=version,

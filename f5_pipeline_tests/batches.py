@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from hashlib import sha256
@@ -73,6 +74,13 @@ class Batches:
             path.with_name(f"{name}.options.json").write_text(json.dumps(options), encoding="utf-8")
         path.write_text(text, encoding="utf-8")
 
+    def settle(self, names: Iterable[str]) -> None:
+        """Let scripts be of one moment, so that the in-box takes all of them in one look."""
+        moment = time.time()
+        for name in names:
+            for path in self._file("scripts").glob(f"{name}.*"):
+                os.utime(path, (moment, moment))
+
     def remove(self, name: str) -> None:
         """Take a script out of the store's folder."""
         self._file(find_script(self.store, name)).unlink()
@@ -127,6 +135,9 @@ class Batches:
         if len(outcomes) < len(names) or any(one.state != "done" for one in outcomes.values()):
             return False
         return all(outcomes[name].version == script_version(self.store, name) for name in names)
+
+    def count_done(self, names: Collection[str]) -> int:
+        return sum(one.state == "done" for one in self.ledger.outcomes(names).values())
 
     def wait_until_done(self, names: Collection[str], seconds: float = 300) -> None:
         """Wait until narrations are done and no batch is under way."""

@@ -17,7 +17,7 @@ from f5_pipeline.assets import download_links, model_weights, narration_audio, n
 from f5_pipeline.assets import reference_audio as reference
 from f5_pipeline.assets.calls import calls_metadata
 from f5_pipeline.assets.shards import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
-from f5_pipeline.assets.told import Teller, failures, seconds, table
+from f5_pipeline.assets.told import Teller, failures, may_pass, seconds, table
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.io_manager import read_asset, write_asset
 from f5_pipeline.ledger import BATCH_JOB, CLAIM_OP, Ledger, active_batches, claimed
@@ -123,6 +123,9 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
             if isinstance(plan, Exception):
                 fail(narration, plan)
                 continue
+            if plan.version != versions[narration]:  # it was edited between two looks
+                versions[narration] = plan.version
+                ledger.start({narration: plan.version}, context.run_id)
             plans.append(plan)
             tell(
                 context,
@@ -164,13 +167,16 @@ def _to_do(
         if run.run_id == context.run_id:
             break
         others.update(claimed(run))
-    outcomes = ledger.outcomes(names)
+    outcomes, seen = ledger.outcomes(names), ledger.seen(names)
     versions: dict[str, str] = {}
     left: list[str] = []
     failed: list[NarrationOutcome] = []
     for name, version in in_parallel(store, lambda name: (name, _attempt(script_version, store, name)), names):
         if isinstance(version, Exception):
-            failed.append(_failed(context, ledger, name, "", version))
+            # Of the version that waits, so that its attempts are counted.
+            waiting = seen[name].version if name in seen else ""
+            ledger.start({name: waiting}, context.run_id)
+            failed.append(_failed(context, ledger, name, waiting, version))
             continue
         outcome = outcomes.get(name)
         if name in others or (outcome and outcome.state == "done" and outcome.version == version):
@@ -183,8 +189,8 @@ def _to_do(
 def _prepare_voices(context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript]) -> None:
     """Make the references that the scripts' voices lack. One that cannot be made is told by the plan that needs it."""
     for name in sorted({name for script in scripts for name in script.script.voices}):
-        voice = _attempt(find_voice, store, name)
-        if voice is None or isinstance(voice, Exception) or not needs_reference(store, name):
+        voice, needed = _attempt(find_voice, store, name), _attempt(needs_reference, store, name)
+        if voice is None or isinstance(voice, Exception) or needed is False:
             continue
         tell_voice(context.instance, voice)
         made = _attempt(make_reference, store, name)
@@ -237,15 +243,29 @@ def deliver_op(
     with failures():
         opened, ledger = store.open(), Ledger(context.instance)
         teller, outcomes = Teller(context, "narration_audio", None), []
+        known = ledger.outcomes(group.versions)  # this step may have been killed in the middle before
         for done, (narration, version) in enumerate(group.versions.items(), 1):
-            outcome = _attempt(_deliver, context, opened, links, narration, version, work.shards)
+            before = known.get(narration)
+            outcome = None
+            if before is not None and before.state == "done" and before.version == version:
+                outcome = _attempt(_delivered, opened, narration, version)
+            if not isinstance(outcome, NarrationOutcome):
+                outcome = _attempt(_deliver, context, opened, links, narration, version, work.shards)
             if isinstance(outcome, Exception):
                 outcome = _failed(context, ledger, narration, version, outcome)
             else:
-                ledger.finish(narration, version, context.run_id)
+                outcome.attempts = ledger.finish(narration, version, context.run_id).attempts
             outcomes.append(outcome)
             teller("narrations delivered", done, len(group.versions))
         return BatchPart(index=group.index, outcomes=outcomes)
+
+
+def _delivered(store: Store, narration: str, version: str) -> NarrationOutcome | None:
+    """What was delivered, as the store has it; None where that is another version."""
+    plan: Plan = read_asset(store, "narration_plan", narration)
+    if plan.version != version:
+        return None
+    return outcome_of(plan, read_asset(store, "takes", narration), read_asset(store, "narration_audio", narration))
 
 
 def _deliver(
@@ -452,13 +472,10 @@ def _failed(
     context: dg.OpExecutionContext, ledger: Ledger, narration: str, version: str, error: Exception
 ) -> NarrationOutcome:
     """Tell of a narration that failed."""
-    if isinstance(error, PipelineError):
-        reason, passing = str(error), error.passing
-        context.log.error(f"{narration}: {error}")
-    else:
-        reason, passing = f"{type(error).__name__}: {error}", False
-        context.log.error(f"{narration}: {reason}", exc_info=error)
-    known = ledger.finish(narration, version, context.run_id, reason, passing)
+    ours = isinstance(error, PipelineError)
+    reason = str(error) if ours else f"{type(error).__name__}: {error}"
+    context.log.error(f"{narration}: {reason}", exc_info=None if ours else error)
+    known = ledger.finish(narration, version, context.run_id, reason, may_pass(error))
     return NarrationOutcome(
-        narration=narration, version=version, reason=reason, passing=passing, attempts=known.attempts
+        narration=narration, version=version, reason=reason, passing=may_pass(error), attempts=known.attempts
     )

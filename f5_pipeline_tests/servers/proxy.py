@@ -238,10 +238,14 @@ class _Listener(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # else small answers wait for acknowledgements
-    server: _Listener
+
+    @property
+    def _proxy(self) -> FaultProxy:
+        assert isinstance(self.server, _Listener)
+        return self.server.proxy
 
     def handle(self) -> None:
-        with self.server.proxy.connection(self.connection):
+        with self._proxy.connection(self.connection):
             try:
                 super().handle()
             except (Cut, OSError, http.client.HTTPException):
@@ -252,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _serve(self) -> None:
-        proxy = self.server.proxy
+        proxy = self._proxy
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = proxy.note(_request(self.command, self.path, headers))
         proxy.hold(fault.pause)

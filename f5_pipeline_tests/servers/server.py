@@ -123,7 +123,7 @@ class S3Server:
         Args:
             changed: arguments of boto3's client that are other ones; `config` is merged.
         """
-        import boto3
+        from boto3.session import Session
         from botocore.config import Config
 
         plain = Config(
@@ -141,7 +141,7 @@ class S3Server:
             **changed,
             "config": plain.merge(changed["config"]) if "config" in changed else plain,
         }
-        return boto3.session.Session().client("s3", **arguments)
+        return Session().client("s3", **arguments)
 
     def make_bucket(self, name: str, versioned: bool = False) -> str:
         """A bucket of this name; `versioned` as every bucket of B2 is."""

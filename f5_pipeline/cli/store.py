@@ -1,0 +1,216 @@
+"""f5-pipeline store: check, gc."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from f5_pipeline.cli import cli
+from f5_pipeline.cli.output import complain, print_json, print_table, say, warn
+from f5_pipeline.cli.session import Session, open_session
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from f5_pipeline.studio.inventory import Inventory, Tally, Told
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
+_ALIVE_SECONDS = 5.0
+
+
+class Duration(click.ParamType):
+    """A number with its unit, 90m or 7d, in s."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", str(value))
+        if found is None:
+            self.fail(f"{value!r} is no duration; write 90m, 12h, 7d or 2w", param, ctx)
+        return float(found[1]) * _UNITS[found[2]]
+
+
+_grace = click.option(
+    "--grace", type=Duration(), default="7d", show_default=True, help="What is younger counts as in use: 12h, 7d, 2w."
+)
+
+
+@cli.group()
+def store() -> None:
+    """The store: whether it is whole, and what it no longer needs."""
+
+
+@store.command()
+@click.option("--deep", is_flag=True, help="Read delivered files, recordings, references and models, and compare.")
+@_grace
+@click.option("--json", "as_json", is_flag=True, help="Print all as one JSON object, and no progress.")
+def check(deep: bool, grace: float, as_json: bool) -> None:
+    """Tell what is missing, damaged or cannot be read, with the mend, and what nothing refers to any more.
+
+    Takes that are planned and not made yet are not missing. Exits with 1 where something is wrong.
+
+    \b
+    f5-pipeline store check --deep
+    """
+    from f5_pipeline.studio.collection import collect
+
+    with open_session(quiet=as_json) as session, _progress(quiet=as_json) as show:
+        inventory = _inventory(session, grace, False, show)
+        findings = list(inventory.findings())
+        if deep:
+            findings += inventory.damage()
+        unused = collect(inventory, delete=False, on_progress=show)
+    if as_json:
+        print_json(
+            {
+                "store": inventory.store.url,
+                "findings": [one._asdict() for one in findings],
+                "there": _counts(inventory.there),
+                "unused": _counts(unused),
+                "held_back": _counts(inventory.held_back),
+                "replaced_originals": vars(inventory.replaced_originals()),
+            }
+        )
+    else:
+        for one in findings:
+            by = f" (of {one.by})" if one.by else ""
+            click.echo(f"{one.state}\t{one.key}{by}: {one.problem}. {one.mend}")
+        print_table(("in the store", "objects", "size"), _rows(inventory.there, objects=True))
+        _tell_unused(inventory, unused, "to remove them: f5-pipeline store gc --delete")
+        if (originals := inventory.replaced_originals()).count:
+            say(f"{originals.count} recordings and transcripts were replaced, {_size(originals.size)}; they are kept")
+    if findings:
+        complain(f"{len(findings)} findings in {inventory.store.url}")
+        raise click.exceptions.Exit(1)
+    say(f"{inventory.store.url} is whole")
+
+
+@store.command()
+@click.option("--delete", is_flag=True, help="Remove it; else it is only counted.")
+@_grace
+@click.option(
+    "--old-revisions", is_flag=True, help="Also delivered revisions that are not the newest and that no link opens."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object, and no progress.")
+def gc(delete: bool, grace: float, old_revisions: bool, as_json: bool) -> None:
+    """Remove what nothing refers to any more; without --delete it is only counted.
+
+    Takes, plans and bands of texts that were edited, deliveries that were cut off, what runs handed from step to step,
+    grants that are over; of a bucket also abandoned uploads and hidden old versions. A failed run can be re-executed
+    from failure as long as the grace time. May run beside other work; interrupted, run it again. Exits with 1 where
+    something had to stay because what may refer to it cannot be read.
+
+    \b
+    f5-pipeline store gc
+    f5-pipeline store gc --delete --old-revisions --grace 30d
+    """
+    from f5_pipeline.studio.collection import collect
+
+    with open_session(quiet=as_json) as session, _progress(quiet=as_json) as show:
+        inventory = _inventory(session, grace, old_revisions, show)
+        removed = collect(inventory, delete=delete, on_progress=show)
+    if as_json:
+        print_json(
+            {
+                "store": inventory.store.url,
+                "deleted": delete,
+                "unused": _counts(removed),
+                "held_back": _counts(inventory.held_back),
+                "blocked_by": inventory.blocked_by,
+            }
+        )
+    elif delete:
+        _tell_unused(inventory, removed, "removed")
+    else:
+        _tell_unused(inventory, removed, "nothing was removed; to remove it add --delete")
+    if inventory.held_back:
+        raise click.exceptions.Exit(1)
+
+
+def _inventory(session: Session, grace: float, old_revisions: bool, show: Told) -> Inventory:
+    from f5_pipeline.studio.inventory import Inventory
+
+    alive = _alive(session.instance)
+    return Inventory(session.store, alive=alive, grace=grace, old_revisions=old_revisions, on_progress=show)
+
+
+def _alive(instance: dg.DagsterInstance) -> Callable[[str], bool]:
+    """Whether a run is unfinished, or was re-executed by one that is and reads what it made."""
+    import time
+
+    import dagster as dg
+
+    from f5_pipeline.ledger import ACTIVE
+
+    known: set[str] = set()
+    asked: float | None = None
+
+    def runs() -> Iterator[str]:
+        for run in instance.get_runs(dg.RunsFilter(statuses=ACTIVE)):
+            ancestor: dg.DagsterRun | None = run
+            while ancestor is not None:
+                yield ancestor.run_id
+                ancestor = instance.get_run_by_id(ancestor.parent_run_id) if ancestor.parent_run_id else None
+
+    def alive(run_id: str) -> bool:
+        nonlocal known, asked
+        if asked is None or time.monotonic() - asked > _ALIVE_SECONDS:
+            known, asked = set(runs()), time.monotonic()
+        return run_id in known
+
+    return alive
+
+
+def _tell_unused(inventory: Inventory, unused: dict[str, Tally], what: str) -> None:
+    if unused:
+        print_table(("unused", "count", "objects", "size"), _rows(unused))
+        say(f"{_size(sum(one.size for one in unused.values()))}; {what}")
+    else:
+        say("nothing is unused")
+    if inventory.blocked_by:
+        stays = ", ".join(f"{one.count} {kind}" for kind, one in inventory.held_back.items()) or "nothing"
+        warn(
+            f"{', '.join(inventory.blocked_by[:5])}: missing, or cannot be read. Kept, because they may refer to it: "
+            f"{stays}. The mend is told by: f5-pipeline store check"
+        )
+
+
+def _rows(tallies: dict[str, Tally], *, objects: bool = False) -> list[tuple[str, ...]]:
+    return [
+        (kind, *(() if objects else (str(one.count),)), str(one.objects), _size(one.size))
+        for kind, one in sorted(tallies.items())
+    ]
+
+
+def _counts(tallies: dict[str, Tally]) -> dict[str, dict[str, int]]:
+    return {kind: vars(one) for kind, one in sorted(tallies.items())}
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Told]:
+    """What is being done, on standard error: one line that changes, lines where it is no terminal, nothing if quiet."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        told: set[str] = set()
+
+        def line(what: str, done: int, total: int | None) -> None:
+            if not quiet and what not in told:
+                told.add(what)
+                say(f"{what} …")
+
+        yield line
+        return
+    with console.status("objects listed") as status:
+        yield lambda what, done, total: status.update(f"{done:,} {f'of {total:,} ' if total else ''}{what}")
