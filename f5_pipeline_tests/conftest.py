@@ -34,7 +34,8 @@ START_SECONDS = 90
 
 def environment(root: Path, **more: str) -> dict[str, str]:
     """The environment of an installation under `root`, free of what the machine has set."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("F5_", "DAGSTER_", "AWS_", "B2_"))}
+    foreign = ("F5_", "DAGSTER_", "AWS_", "B2_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
         **kept,
         "DAGSTER_HOME": str(root / "dagster"),

@@ -336,7 +336,7 @@ def test_over_many_ticks_each_script_is_in_one_run(box):
 
 def drop_voice(box: Inbox, name: str = "ada", *, age: float = 60) -> None:
     box.put(f"voices/{name}.flac", (EXAMPLES / "voices" / "ada.flac").read_bytes(), age=age)
-    box.put(f"voices/{name}.srt", (EXAMPLES / "voices" / "ada.srt").read_bytes(), age=age)
+    box.put(f"voices/{name}.txt", (EXAMPLES / "voices" / "ada.txt").read_bytes(), age=age)
 
 
 def jobs_of(requests: list[dg.RunRequest]) -> list[str | None]:
@@ -350,13 +350,13 @@ def test_a_recording_with_its_transcript_is_taken_in_once_for_each_state(box):
     assert request.run_config["ops"]["take_in"]["config"] == {
         "name": "ada",
         "recording": "voices/ada.flac",
-        "transcript": "voices/ada.srt",
+        "transcript": "voices/ada.txt",
     }
     (again,) = box.tick()
     assert again.run_key == request.run_key, "no run was made of it"
     box.launch(again)
     assert box.tick() == []
-    box.put("voices/ada.srt", "another transcript")
+    box.put("voices/ada.txt", "another transcript")
     (changed,) = box.tick()
     assert changed.run_key != request.run_key
 

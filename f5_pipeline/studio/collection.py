@@ -3,8 +3,7 @@
 While it removes it reads the references again every minute, and before each removal it asks how old the object is now.
 What stays open: a plan or a delivery of that minute, or one that is made and not recorded yet, that comes back to an old
 take, list or revision which nothing referred to. Its run then makes it anew, or fails and makes it when it is run again:
-it costs time, and nothing is lost. Reference audio and models come back by `voices prepare` and `weights pull`; a model
-added from a file is not collected within the grace time of its adding, and then only if no record names it.
+it costs time, and nothing is lost.
 """
 
 from __future__ import annotations
