@@ -167,7 +167,8 @@ def _marks(objects: list[ObjectStat]) -> dict[str, str]:
 
 def _settled(store: Store, objects: list[ObjectStat], now: float) -> bool:
     """Whether nobody writes it any more; objects of a bucket appear whole."""
-    return store.local_path(objects[0].key) is None or all(now - one.modified >= SETTLED for one in objects)
+    # A copy may have brought a time of the future with it.
+    return store.local_path(objects[0].key) is None or not any(0 <= now - one.modified < SETTLED for one in objects)
 
 
 def _by_narration(objects: Iterable[ObjectStat]) -> tuple[dict[str, list[ObjectStat]], list[str]]:

@@ -27,8 +27,10 @@ SHARED = "All of this was told before."
 @pytest.fixture(scope="module")
 def batches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batches]:
     root = tmp_path_factory.mktemp("batches")
+    # One worker: there is more time to stop a batch in the middle.
+    env = {"F5_INBOX_SECONDS": "2", "F5_ATTEMPT_SECONDS": "1", "F5_NIGHTLY": "off", "F5_WORKERS": "1"}
     with (
-        running_services(root, F5_INBOX_SECONDS="2", F5_ATTEMPT_SECONDS="1", F5_NIGHTLY="off") as services,
+        running_services(root, **env) as services,
         dg.DagsterInstance.from_config(services.installation.env["DAGSTER_HOME"]) as instance,
     ):
         yield Batches(services, instance)
@@ -93,12 +95,12 @@ def test_scripts_that_come_in_waves_are_narrated_once_each(batches):
     assert batches.materialized("batch_report")[""] == len(runs)
 
 
-def drop_many(batches: Batches, name: str, count: int, sentences: int = 6) -> list[str]:
-    """Scripts of several sentences that no other script has, for one batch; their names."""
+def drop_many(batches: Batches, name: str, count: int) -> list[str]:
+    """Scripts of a dozen sentences that no other script has, for one batch; their names."""
     names = [f"{name}-{number:02}" for number in range(count)]
     for one in names:
-        text = " ".join(f"This is sentence {number} of the story {one}." for number in range(sentences))
-        batches.drop(one, text, voice="ada")
+        text = " ".join(f"This is sentence {number} of the story {one}." for number in range(12))
+        batches.drop(one, f"---\nvoice: ada\nformats: [flac]\n---\n\n{text}\n", ".md")
     batches.settle(names)
     return names
 
@@ -169,7 +171,7 @@ def test_a_service_that_is_killed_costs_no_batch(batches, service):
 
 
 def test_a_cancelled_batch_is_not_launched_again_by_itself(batches):
-    names = drop_many(batches, "cancelled", 24, sentences=12)
+    names = drop_many(batches, "cancelled", 24)
     run = in_synthesis(batches, names)
     batches.cancel(run.run_id)
     assert batches.ended(run.run_id) == dg.DagsterRunStatus.CANCELED

@@ -55,6 +55,7 @@ def test_the_night_takes_what_waits_in_as_many_runs_as_gpus_are_worth(batches):
     batches.drop("urgent", "This one comes first.", voice="ben", engine="draft", priority=-1)
     batches.drop("never", "[nobody] This voice is unknown.", voice="ada")
     names = [*long, "urgent"]
+    batches.settle([*names, "never"])
     batches.wait_until_done(names)
 
     schedule = batches.services.graphql(NIGHTLY)["scheduleOrError"]["scheduleState"]

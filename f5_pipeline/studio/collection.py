@@ -1,9 +1,9 @@
 """Removing what a store no longer needs. Safe beside running work, and to be killed and run again at any moment.
 
 While it removes it reads the references again every minute, and before each removal it asks how old the object is now.
-What stays open: a plan or a delivery of that minute, or one that is made and not recorded yet, that comes back to an old
-take, list or revision which nothing referred to. Its run then makes it anew, or fails and makes it when it is run again:
-it costs time, and nothing is lost.
+What stays open: a plan or a delivery of that minute, or one that is made and not recorded yet, that comes back to an
+old take, list or revision which nothing referred to. Its run then makes it anew, or fails and makes it when it is run
+again: it costs time, and nothing is lost.
 """
 
 from __future__ import annotations
