@@ -17,7 +17,7 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._serdes import ConfigurableClassData
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.settings import get_settings
+from f5_pipeline.settings import Settings, get_settings
 
 
 class StoreComputeLogs(LocalComputeLogManager):
@@ -39,12 +39,17 @@ class StoreComputeLogs(LocalComputeLogManager):
         folder = settings.home_folder / "storage"
         if settings.compute_logs == "local":
             return LocalComputeLogManager(str(folder), inst_data=inst_data)
-        if settings.store_url.startswith("file:"):
-            raise InputError(
-                "compute logs can be kept in the store only where that is a bucket",
-                file="F5_COMPUTE_LOGS",
-                mend="Set F5_COMPUTE_LOGS=local, or F5_STORE to b2://bucket/prefix.",
-            )
+        check_place(settings)
         from f5_pipeline.bucket_resources import BucketComputeLogs, BucketResource
 
         return BucketComputeLogs(BucketResource(url=settings.store_url).open(), folder, inst_data)
+
+
+def check_place(settings: Settings) -> None:
+    """Raise InputError where logs are wanted in a store that is no bucket: Dagster itself asks only as a run begins."""
+    if settings.compute_logs == "store" and settings.store_url.startswith("file:"):
+        raise InputError(
+            "compute logs can be kept in the store only where that is a bucket",
+            file="F5_COMPUTE_LOGS",
+            mend="Set F5_COMPUTE_LOGS=local, or F5_STORE to b2://bucket/prefix.",
+        )

@@ -48,7 +48,9 @@ POLL_SECONDS = 0.5
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance in the home folder, which is made, with our dagster.yaml, where it is not there yet."""
     from f5_pipeline.bundled import bundled
+    from f5_pipeline.compute_logs import check_place
 
+    check_place(settings)
     home = settings.home_folder
     config = home / "dagster.yaml"
     try:
