@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--scripts", type=int, default=200, help="of the batch and of the parts")
     parser.add_argument("--single", type=int, default=20, help="scripts with a run of their own")
     parser.add_argument("--words", type=int, default=25, help="of a script")
-    parser.add_argument("--runs", type=int, default=3, help="times each way, of which the median is told")
+    parser.add_argument("--runs", type=int, default=3, help="times of batch and parts, of which the median is told")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("folder", nargs="?", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -173,14 +173,15 @@ def main() -> None:
 
     print(in_words(machine()))
     counts = {"batch": given.scripts, "single": given.single, "parts": given.scripts}
-    found: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+    found: dict[str, list[dict[str, Any]]] = {"single": [measure("single", given.single, given.words)]}
     for _ in range(given.runs):
-        for way in WAYS:  # in turn, so that other work on the machine falls on all alike
-            found[way].append(measure(way, counts[way], given.words))
+        for way in ("batch", "parts"):  # in turn, so that other work on the machine falls on both alike
+            found.setdefault(way, []).append(measure(way, counts[way], given.words))
+            print(f"{way}: {found[way][-1]['seconds']:.0f} s", flush=True)
     results = {
         "scripts": given.scripts,
         "words": given.words,
-        "ways": {way: summary(runs, counts[way]) for way, runs in found.items()},
+        "ways": {way: summary(found[way], counts[way]) for way in WAYS},
         "steps": found["batch"][-1]["steps"],
     }
     show(results)

@@ -10,6 +10,7 @@ however their process ends: nothing has to be given back.
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 import dagster as dg
@@ -112,7 +113,7 @@ class Ledger:
 
     def start(self, versions: Mapping[str, str], run_id: str) -> None:
         """A run begins with these narrations, at these versions: one more attempt of each."""
-        known = self.outcomes(versions)
+        known, now = self.outcomes(versions), time.time()
         made = {}
         for name, version in versions.items():
             before = known.get(name)
@@ -120,7 +121,7 @@ class Ledger:
             tried = before.attempts if before and before.version == version else 0
             again = before is not None and before.version == version and before.run == run_id
             attempts = tried if again else tried + 1
-            made[name] = Outcome(version=version, state="started", attempts=attempts, run=run_id, at=time.time())
+            made[name] = Outcome(version=version, state="started", attempts=attempts, run=run_id, at=now)
         self._write("f5/outcome/", made)
 
     def finish(
@@ -159,36 +160,36 @@ class Ledger:
         names = self.narrations()
         outcomes, found = self.outcomes(names), []
         working, canceled = at_work(self._instance, besides), {} if failed else _canceled(self._instance)
+        holds, died = cache(self._holds), cache(self._died)  # many narrations have the same run
         for name, seen in self.seen(names).items():
             outcome = outcomes.get(name)
-            if seen.retired or name in working or (outcome and self._held(outcome)):
+            started = outcome is not None and outcome.state == "started"
+            if seen.retired or name in working or (outcome and started and holds(outcome.run, outcome.at)):
                 continue
             tried = outcome.attempts if outcome and outcome.version == seen.version else 0
             if canceled.get(name, 0.0) > max(seen.since, outcome.at if outcome and tried else 0.0):
                 continue
             if outcome and tried:
-                again = failed or (outcome.state == "failed" and outcome.passing) or self._died(outcome)
+                again = failed or (died(outcome.run) if started else outcome.passing)
                 rested = time.time() - outcome.at >= wait * 4 ** (tried - 1)
                 if outcome.state == "done" or tried >= attempts or not again or not rested:
                     continue
             found.append(Pending(narration=name, seen=seen, attempts=tried))
         return sorted(found, key=lambda one: (-one.seen.priority, one.seen.since, one.narration))
 
-    def _held(self, outcome: Outcome) -> bool:
-        """Whether a process of the command line works on it."""
-        if outcome.state != "started" or "/" not in outcome.run:
+    def _holds(self, worker: str, since: float) -> bool:
+        """Whether that is a process of the command line which still works."""
+        if "/" not in worker:
             return False
-        if (living := is_living(outcome.run)) is not None:
+        if (living := is_living(worker)) is not None:
             return living
         # Of another host: its runs tell.
-        runs = dg.RunsFilter(statuses=ACTIVE, tags={WORKER_TAG: outcome.run})
-        return time.time() - outcome.at < _BETWEEN_RUNS or self._instance.get_runs_count(runs) > 0
+        runs = dg.RunsFilter(statuses=ACTIVE, tags={WORKER_TAG: worker})
+        return time.time() - since < _BETWEEN_RUNS or self._instance.get_runs_count(runs) > 0
 
-    def _died(self, outcome: Outcome) -> bool:
-        """Whether what worked on it was killed, and not canceled by a person."""
-        if outcome.state != "started" or self._held(outcome):
-            return False
-        run = self._instance.get_run_by_id(outcome.run)
+    def _died(self, worker: str) -> bool:
+        """Whether a run, or a process that holds nothing any more, was killed, and not canceled by a person."""
+        run = self._instance.get_run_by_id(worker)
         return run is None or run.status == dg.DagsterRunStatus.FAILURE
 
     def _read(self, prefix: str, names: Iterable[str], kind: type[Record]) -> dict[str, Record]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from f5_pipeline.settings import Settings, get_settings
+from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import connect
 
@@ -28,11 +28,11 @@ class StoreResource(dg.ConfigurableResource):
 
     def open(self) -> Store:
         """The store behind the address, the same one for the whole process: it counts what is asked of it."""
-        return _opened(self.url, get_settings(), os.getpid())
+        return _opened(self.url, id(get_settings()), os.getpid())
 
 
 @lru_cache(maxsize=8)
-def _opened(url: str, settings: Settings, pid: int) -> Store:
+def _opened(url: str, settings: int, pid: int) -> Store:
     return connect(url)
 
 

@@ -107,7 +107,9 @@ class Settings(BaseSettings):
     inbox: Literal["now", "night", "off"] = Field(
         "now", description="what becomes of a script that is new or changed: narrated now, at night, or nothing"
     )
-    inbox_seconds: int = Field(30, ge=1, le=3600, description="how often the in-box is looked into, s")
+    inbox_seconds: int = Field(
+        30, ge=1, le=3600, description="how often the in-box is looked into, s; Dagster does so every 5 s at most"
+    )
     nightly: str = Field("0 1 * * *", description="when the nightly batch begins, as cron has it, or off")
     timezone: str = Field("UTC", description="time zone of the nightly batch, for example Europe/Berlin")
     nightly_minutes: float = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -45,12 +45,17 @@ def register(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefin
     register_all(instance, definition, [key])
 
 
-def register_all(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: Iterable[str]) -> None:
+def register_all(
+    instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: Collection[str]
+) -> None:
     """Add the partitions that are new."""
     name = str(definition.name)
 
     def new() -> list[str]:
-        return [key for key in keys if not instance.has_dynamic_partition(name, key)]
+        if len(keys) == 1:
+            return [key for key in keys if not instance.has_dynamic_partition(name, key)]
+        known = set(instance.get_dynamic_partitions(name)) if keys else set()
+        return [key for key in keys if key not in known]
 
     if not (missing := new()):
         return

@@ -177,9 +177,9 @@ class Batches:
         found = []
         for entry in self.instance.all_logs(run_id, of_type={*ends, kind.STEP_START, kind.STEP_RESTARTED}):
             event = entry.dagster_event
-            if event is None or not (key := event.step_key or "").startswith(step):
+            if event is None or not _is_of(step, key := event.step_key or ""):
                 continue
-            if event.event_type == kind.STEP_START:
+            if event.event_type in (kind.STEP_START, kind.STEP_RESTARTED):
                 begun[key] = entry.timestamp
             elif event.event_type in ends and key in begun:
                 found.append(Span(run_id, key, begun.pop(key), entry.timestamp))
@@ -191,7 +191,7 @@ class Batches:
         kind = dg.DagsterEventType
         for entry in self.instance.all_logs(run_id):
             event = entry.dagster_event
-            if event is None or not (key := event.step_key or "").startswith(step):
+            if event is None or not _is_of(step, key := event.step_key or ""):
                 continue
             if event.event_type == kind.STEP_WORKER_STARTED:
                 at_work[key] = int(str(event.engine_event_data.metadata["pid"].value))
@@ -238,6 +238,11 @@ class Batches:
             for file in manifest.files:
                 data = self.store.get_bytes(file.key)
                 assert (len(data), sha256(data).hexdigest()) == (file.size, file.sha256), file.key
+
+
+def _is_of(name: str, step_key: str) -> bool:
+    """Whether a step is one of the op of this name: `takes.synthesize_shard[000]` is one of `synthesize_shard`."""
+    return step_key.rpartition(".")[2].partition("[")[0] == name
 
 
 def kill(pid: int) -> None:

@@ -40,7 +40,9 @@ def batches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batches]:
     with ExitStack() as stack:
         hub = stack.enter_context(tiny_hub(tmp_path_factory.mktemp("tiny")))
         engine = {**tiny_settings(hub), "F5_RETAKES": "0", **gpus}
-        services = stack.enter_context(running_services(tmp_path_factory.mktemp("gpus"), **engine, **when))
+        # One thread each: steps that speak at once would slow each other down by far more than half.
+        env = {**engine, **when, "OMP_NUM_THREADS": "1"}
+        services = stack.enter_context(running_services(tmp_path_factory.mktemp("gpus"), **env))
         add_tiny_model(services.installation)
         home = services.installation.env["DAGSTER_HOME"]
         yield Batches(services, stack.enter_context(dg.DagsterInstance.from_config(home)))
@@ -50,9 +52,9 @@ def test_the_night_takes_what_waits_in_as_many_runs_as_gpus_are_worth(batches):
     """Two long narrations are worth both GPUs, and the short ones go with them. Drafts: the night is about runs."""
     long = [f"long-{number}" for number in range(2)]
     for name in long:
-        text = "\n\n".join(f"Night {number} of {name} was as dark as all the other nights." for number in range(100))
-        batches.drop(name, text, voice="ada", engine="draft")
-    batches.drop("urgent", "This one comes first.", voice="ben", engine="draft", priority=-1)
+        text = "\n\n".join(f"Night {number} of {name} was as dark as all the other nights." for number in range(160))
+        batches.drop(name, f"---\nformats: [flac]\n---\n\n{text}", ".md", voice="ada", engine="draft")
+    batches.drop("urgent", "This one comes first.", voice="ben", engine="draft", priority=5)
     batches.drop("never", "[nobody] This voice is unknown.", voice="ada")
     names = [*long, "urgent"]
     batches.settle([*names, "never"])
@@ -93,10 +95,10 @@ def overlap(one: Span, other: Span) -> bool:
 
 
 def test_two_gpus_speak_for_two_batches_at_once(batches):
-    names = [story(batches, f"beside-{number}", 40) for number in range(2)]
+    names = [story(batches, f"beside-{number}", 10) for number in range(2)]
     registered(batches, *names)
     runs = [batches.launch_batch([name], **batch_run_tags("a test")) for name in names]
-    assert [batches.ended(run) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 2
+    assert [batches.ended(run, 300) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 2
     one, other = (span for run in runs for span in batches.spans(run, SPEAK))
     assert overlap(one, other)
 
@@ -104,15 +106,17 @@ def test_two_gpus_speak_for_two_batches_at_once(batches):
 def test_one_gpu_speaks_for_one_run_at_a_time_and_first_for_whom_somebody_waits(batches):
     """Two batches and, while the first of them is at work, a narration that somebody has launched in the UI."""
     batches.instance.event_log_storage.set_concurrency_slots(GPU_POOL, 1)
-    names = [story(batches, "night-one", 120), story(batches, "night-two", 5), story(batches, "waited-for", 3)]
+    names = [story(batches, "night-one", 100), story(batches, "night-two", 5), story(batches, "waited-for", 3)]
     registered(batches, *names)
     batches.new_takes()
     long = batches.launch_batch([names[0]], **batch_run_tags("a test"))
-    wait_for("its first take", batches.new_takes)
+    wait_for("its first step", lambda: batches.step_process(long, SPEAK))
     short = batches.launch_batch([names[1]], **batch_run_tags("a test"))
     urgent = batches.launch_narration(names[2])
     for run in (urgent, long, short):
-        wait_for("the end of the run", lambda run=run: batches.new_takes() is not None and batches.run(run).is_finished)
+        wait_for(
+            "the end of the run", lambda run=run: batches.new_takes() is not None and batches.run(run).is_finished, 300
+        )
         assert batches.run(run).status == dg.DagsterRunStatus.SUCCESS
 
     spans = {run: batches.spans(run, SPEAK) for run in (urgent, long, short)}
@@ -128,6 +132,6 @@ def test_one_gpu_speaks_for_one_run_at_a_time_and_first_for_whom_somebody_waits(
 
     (report,) = [report for report in batches.reports() if report["run"] == long]
     assert report["takes_made"] == len(batches.planned_takes([names[0]])), "each once, before and after it gave way"
-    assert report["gpu_seconds"] == pytest.approx(sum(s.end - s.start for s in spans[long]), rel=0.3)
+    assert 0 < report["gpu_seconds"] <= sum(span.end - span.start for span in spans[long])
     assert report["cost"] == pytest.approx(report["gpu_seconds"] / 3600 * 2.5, abs=1e-3)
     batches.check_delivered(names)

@@ -1,3 +1,4 @@
+# ruff: noqa: F811  (fixtures are imported)
 """The in-box: what is put into the store becomes partitions and narrations, each version of a script once."""
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from f5_pipeline_tests.ticks import Inbox, box, end, instance  # noqa: F401
 
 def names_of(requests: list[dg.RunRequest]) -> list[list[str]]:
     """The narrations that each requested batch would be of."""
-    return [one.run_config["ops"]["plan_batch"]["config"]["narrations"] for one in requests if one.job_name == BATCH_JOB]
+    return [
+        one.run_config["ops"]["plan_batch"]["config"]["narrations"] for one in requests if one.job_name == BATCH_JOB
+    ]
 
 
 def observed(box: Inbox, narration: str) -> list[str]:
@@ -253,14 +256,14 @@ def test_a_store_that_is_down_fails_the_tick_and_retires_nothing(box, monkeypatc
 
 def test_a_bucket_costs_one_listing_a_folder_and_nothing_where_nothing_changed(
     here,
-    instance,  # noqa: F811
+    instance,
     moto_server,
     tmp_path,
     monkeypatch,
 ):
     bucket = moto_server.make_bucket(f"inbox-{tmp_path.name[-40:].replace('_', '-').strip('-')}")
     access = Access(moto_server.key_id, moto_server.key, moto_server.endpoint, moto_server.region)
-    box = Inbox(instance, connect(f"s3://{bucket}/studio", access, state=tmp_path / "uploads"))  # noqa: F811
+    box = Inbox(instance, connect(f"s3://{bucket}/studio", access, state=tmp_path / "uploads"))
     monkeypatch.setattr(inbox_module, "PAGE", 4)
     for name in "abcdefghi":
         box.put(f"{name}.txt", f"Text of {name}.")
@@ -295,7 +298,9 @@ def test_while_as_many_batches_are_at_work_as_there_are_gpus_the_rest_gathers(bo
     assert box.tick() == [] and box.tick() == []
     assert set(box.ledger.seen("ef")) == {"e", "f"}, "seen, and waiting"
     finish(box, runs[0])
-    assert [sorted(names) for names in names_of(box.tick())] == [["e", "f"]], "all that waits, in the place that is free"
+    assert [sorted(names) for names in names_of(box.tick())] == [["e", "f"]], (
+        "all that waits, in the place that is free"
+    )
 
 
 def test_what_is_urgent_is_launched_at_once_before_what_waits(box):

@@ -1,3 +1,4 @@
+# ruff: noqa: F811  (fixtures are imported)
 """The nightly batch: all that waits, within its caps, in as few runs as there are GPUs."""
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ NIGHT = datetime(2026, 3, 1, 1, 0, tzinfo=timezone.utc)
 MINUTE = "x" * (CHARACTERS_PER_MINUTE - 1) + "\n"
 
 
-def night(box: Inbox, when: datetime = NIGHT) -> list[dg.RunRequest]:  # noqa: F811
+def night(box: Inbox, when: datetime = NIGHT) -> list[dg.RunRequest]:
     """The runs that the schedule asks for."""
     with dg.build_schedule_context(instance=box.instance, scheduled_execution_time=when) as context:
         made = nightly(context)
@@ -35,7 +36,7 @@ def names_of(requests: list[dg.RunRequest]) -> list[list[str]]:
 
 
 @pytest.fixture
-def asleep(box, monkeypatch) -> Inbox:  # noqa: F811
+def asleep(box, monkeypatch) -> Inbox:
     """An in-box that leaves all to the night."""
     monkeypatch.setenv("F5_INBOX", "night")
     get_settings.cache_clear()

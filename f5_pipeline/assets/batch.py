@@ -23,7 +23,7 @@ from f5_pipeline.io_manager import read_asset, write_asset
 from f5_pipeline.ledger import BATCH_JOB, CLAIM_OP, Ledger, active_batches, claimed
 from f5_pipeline.provenance import materialization_tags
 from f5_pipeline.resources import LinksResource, StoreResource
-from f5_pipeline.scheduling import STEP_RETRIES
+from f5_pipeline.scheduling import STEP_RETRIES, gpu_run_tags
 from f5_pipeline.settings import get_settings
 from f5_pipeline.sources import tell_voice
 from f5_pipeline.store import layout
@@ -40,6 +40,7 @@ from f5_pipeline.studio.batches import (
     report_of,
     split,
 )
+from f5_pipeline.studio.engines import EngineChoice, choose_engine
 from f5_pipeline.studio.gathering import gather_takes
 from f5_pipeline.studio.links import make_links, read_manifest
 from f5_pipeline.studio.planning import make_plan
@@ -51,7 +52,7 @@ from f5_pipeline.studio.shards import plan_shards
 from f5_pipeline.studio.state import write_record
 from f5_pipeline.studio.timing_check import check_timings
 from f5_pipeline.studio.voices import find_voice, make_reference, needs_reference
-from f5_pipeline.studio.weights import gather_weights
+from f5_pipeline.studio.weights import gather_weights, open_library
 
 MOST_TOLD = 25
 """Failed narrations that a failed run tells one by one; the report has all."""
@@ -91,6 +92,15 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
         def fail(narration: str, error: Exception) -> None:
             failed.append(_failed(context, ledger, narration, versions.pop(narration), error))
 
+        scripts: dict[str, LoadedScript] = {}
+        for narration, script in in_parallel(
+            opened, lambda name: (name, _attempt(load_script, opened, name)), list(versions)
+        ):
+            if isinstance(script, Exception):
+                fail(narration, script)
+            else:
+                scripts[narration] = script
+        _lock_models(context, opened, scripts.values())
         weights = gather_weights(opened)
         tell(
             context,
@@ -103,14 +113,6 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
             inputs={},
             metadata=model_weights.weights_metadata(weights),
         )
-        scripts: dict[str, LoadedScript] = {}
-        for narration, script in in_parallel(
-            opened, lambda name: (name, _attempt(load_script, opened, name)), list(versions)
-        ):
-            if isinstance(script, Exception):
-                fail(narration, script)
-            else:
-                scripts[narration] = script
         _prepare_voices(context, opened, scripts.values())
 
         teller, plans = Teller(context, "narration_plan", None), []
@@ -184,6 +186,16 @@ def _to_do(
         else:
             versions[name] = version
     return versions, left, failed
+
+
+def _lock_models(context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript]) -> None:
+    """Lock the models that scripts ask for, so that the weights know them. One that cannot be had is told by the plan
+    that needs it."""
+    library = open_library(store)
+    choices = (_attempt(choose_engine, script) for script in scripts)
+    for model in sorted({one.model for one in choices if isinstance(one, EngineChoice) and one.model}):
+        if isinstance(error := _attempt(library.lock, model), Exception):
+            context.log.error(f"model {model}: {error}")
 
 
 def _prepare_voices(context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript]) -> None:
@@ -382,14 +394,14 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
         {
             "narration": one.narration,
             "state": "failed" if one.reason else "done",
+            "reason": one.reason or "",
+            "attempts": one.attempts,
             "length": seconds(one.seconds) if one.seconds else "",
             "engine": one.engine,
             "takes_made": one.takes_made,
             "takes_reused": one.takes_reused,
             "retaken": one.retaken,
             "doubtful": one.doubtful,
-            "attempts": one.attempts,
-            "reason": one.reason or "",
         }
         for one in report.narrations
     ]
@@ -413,6 +425,7 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
 
 @dg.job(
     name=BATCH_JOB,
+    tags=gpu_run_tags(),
     description=(
         "Many narrations in one run. The in-box and the nightly batch launch it; by hand, name narrations in the "
         "configuration."
@@ -476,6 +489,9 @@ def _failed(
     reason = str(error) if ours else f"{type(error).__name__}: {error}"
     context.log.error(f"{narration}: {reason}", exc_info=None if ours else error)
     known = ledger.finish(narration, version, context.run_id, reason, may_pass(error))
+    # A batch cannot fail a partition: its page would say nothing.
+    told = {"state": "failed", "reason": reason, "attempts": known.attempts}
+    context.log_event(dg.AssetObservation("download_links", partition=narration, metadata=told, description=reason))
     return NarrationOutcome(
         narration=narration, version=version, reason=reason, passing=may_pass(error), attempts=known.attempts
     )

@@ -19,5 +19,6 @@ script = dg.AssetSpec(
     group_name="narration",
     kinds={"markdown", "file"},
     description="What a person wrote to be narrated: text, Markdown or F5-TTS's own multi-voice form, with what was "
-    "said beside it (voice, engine, speed): `f5-pipeline scripts add FILE`.",
+    "said beside it (voice, engine, speed): `f5-pipeline scripts add FILE`, the job `submit_script`, or a file put "
+    "into `scripts/` of the store. The events of a partition tell when it was seen, edited, and retired (removed).",
 )

@@ -44,6 +44,11 @@ class Submission(dg.Config):
 def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreResource) -> None:
     with failures():
         opened = store.open()
+        for field in ("title", "text"):
+            if not getattr(config, field).strip():
+                raise InputError(
+                    f"there is no {field}", file="configuration", mend=f"Write a {field} and launch again."
+                )
         name = layout.check_name(config.name or layout.slug(config.title), "narration")
         if not config.replace and any(name == known for known, _ in list_scripts(opened)):
             raise InputError(
@@ -86,6 +91,8 @@ def _with_title(text: str, title: str) -> str:
 
 @dg.job(
     name="submit_script",
+    # What the Launchpad opens with.
+    config=dg.RunConfig(ops={"submit": Submission(text="", title="")}),
     description=(
         "Narrate without a shell: write the text into the configuration, launch, and the in-box does the rest. What is "
         "wrong with it is told at once."

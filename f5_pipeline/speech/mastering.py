@@ -8,6 +8,7 @@ import math
 import os
 from array import array
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -178,6 +179,7 @@ def k_weighting(rate: int) -> NDArray[np.float64]:
     return np.array([shelf, highpass])
 
 
+@lru_cache(maxsize=1)
 def _interpolator(taps: int) -> list[NDArray[np.float32]]:
     """Phases 1 to 3 of a 4 x interpolator (windowed sinc); phase 0 is the signal itself."""
     import numpy as np

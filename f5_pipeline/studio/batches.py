@@ -165,4 +165,3 @@ def within(items: Iterable[tuple[Item, float]], most: float) -> list[Item]:
             taken.append(item)
             used += size
     return taken
-

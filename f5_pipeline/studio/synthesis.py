@@ -66,10 +66,11 @@ def synthesize_shard(
     Raises:
         EngineError: the engine cannot go on. StoreError: a take cannot be kept. Cancelled: `cancelled()` is true.
     """
+    started = time.monotonic()  # the device is held from here on
     with ExitStack() as stack:
         engine = engine or stack.enter_context(speaking_engine(store, shard, cancelled=cancelled))
         timer = stack.enter_context(timer_of(store, shard))
-        work = _Work(store, shard, engine, timer, on_progress, cancelled)
+        work = _Work(store, shard, engine, timer, on_progress, cancelled, started)
         lines: Iterable[ShardLine] = read_lines(store, shard.requests_key, ShardLine)
         try:
             for round_ in range(1 + (get_settings().retakes if timer else 0)):
@@ -93,10 +94,11 @@ class _Work:
         timer: Timer | None,
         on_progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
+        started: float,
     ) -> None:
         self._store, self._shard, self._engine, self._timer = store, shard, engine, timer
         self._on_progress, self._cancelled = on_progress, cancelled
-        self._started = time.monotonic()
+        self._started = started
         self._made: Counter[str] = Counter()
         self._problems = 0
         self._chunks: set[str] = set()  # first keys of the chunks that have got a take

@@ -15,6 +15,7 @@ import pytest
 
 from f5_pipeline.errors import StoreError
 from f5_pipeline.gateway.tokens import LinkSigner
+from f5_pipeline.settings import Settings
 from f5_pipeline.speech.f5.architecture import Architecture
 from f5_pipeline.speech.quality import PRIOR
 from f5_pipeline.store import layout
@@ -30,7 +31,7 @@ from f5_pipeline.studio.links import make_links, read_manifest
 from f5_pipeline.studio.planning import missing_takes
 from f5_pipeline.studio.production import make_audio, make_timings
 from f5_pipeline.studio.records import Address, Audio, Grant, Plan, PlannedChunk, digest_of
-from f5_pipeline.studio.references import Lines, takes_of
+from f5_pipeline.studio.references import MOST_RETAKES, Lines, takes_of
 from f5_pipeline.studio.state import read_lines, read_record, write_record
 from f5_pipeline.studio.take_index import AUDIO, RECORD, TakeIndex
 from f5_pipeline.weights.records import Blob, ModelRecord
@@ -476,6 +477,11 @@ def test_every_attempt_that_a_plan_may_choose_is_kept(kept):
     collect(look(store), delete=True)
     left = [attempt for attempt in (2, 10, 11) if store.exists(layout.take_record(key(attempt)))]
     assert left == [2, 10]
+
+
+def test_no_worker_may_make_more_attempts_than_are_kept():
+    bounds = [one.le for one in Settings.model_fields["retakes"].metadata if hasattr(one, "le")]
+    assert bounds == [MOST_RETAKES]
 
 
 def test_runs_at_work_are_kept_however_old(kept):
