@@ -24,15 +24,21 @@ class Submission(dg.Config):
 
     text: str = Field(description="the text, plain or Markdown; [voice] tags change the voice")
     title: str = Field(description="title of the narration; its name is made from it")
-    voice: Optional[str] = Field(None, description="voice of all text that names none itself")  # noqa: UP045
-    language: Optional[str] = Field(None, description="BCP 47 tag, for example en or pt-br")  # noqa: UP045
-    engine: Literal["auto", "f5", "draft"] = Field("auto", description="f5: the cloned voices; draft: to proof-listen")
-    preset: Literal["auto", "final", "fast", "rapid"] = Field("auto", description="steps of F5: 32, 16 or 7")
-    priority: int = Field(
-        0, description="-9 to 9: what has more comes first; from 1 on it is not kept waiting by a batch"
+    voice: Optional[str] = Field(default=None, description="voice of all text that names none itself")  # noqa: UP045
+    language: Optional[str] = Field(default=None, description="BCP 47 tag, for example en or pt-br")  # noqa: UP045
+    engine: Literal["auto", "f5", "draft"] = Field(
+        default="auto", description="f5: the cloned voices; draft: to proof-listen"
     )
-    name: Optional[str] = Field(None, description="name of the narration, where it is not to be made from the title")  # noqa: UP045
-    replace: bool = Field(False, description="whether a narration of this name may get this text instead of its own")
+    preset: Literal["auto", "final", "fast", "rapid"] = Field(default="auto", description="steps of F5: 32, 16 or 7")
+    priority: int = Field(
+        default=0, description="-9 to 9: what has more comes first; from 1 on it is not kept waiting by a batch"
+    )
+    name: Optional[str] = Field(
+        default=None, description="name of the narration, where it is not to be made from the title"
+    )  # noqa: UP045
+    replace: bool = Field(
+        default=False, description="whether a narration of this name may get this text instead of its own"
+    )
 
 
 @dg.op(
