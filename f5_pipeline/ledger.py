@@ -123,6 +123,16 @@ class Ledger:
             attempts = tried if again else tried + 1
             made[name] = Outcome(version=version, state="started", attempts=attempts, run=run_id, at=now)
         self._write("f5/outcome/", made)
+        # The in-box has not come by since it was edited: it shall compare the script again, and find it done.
+        self.see(
+            {
+                name: seen.model_copy(
+                    update={"version": versions[name], "since": now, "marks": dict.fromkeys(seen.marks, "")}
+                )
+                for name, seen in self.seen(versions).items()
+                if seen.version != versions[name]
+            }
+        )
 
     def finish(
         self, narration: str, version: str, run_id: str, reason: str | None = None, passing: bool = False
@@ -130,9 +140,10 @@ class Ledger:
         """A narration is done, or has failed for a reason; return what is known of it now."""
         before = self.outcomes([narration]).get(narration)
         attempts = before.attempts if before and before.version == version else 1
-        seen = self.seen([narration]).get(narration)
-        if before and seen and before.version == seen.version != version:
-            return before  # another run has the present script: what became of an older one is no news
+        if before and before.version != version and before.run != run_id:
+            record = self._instance.get_run_record_by_id(run_id)
+            if record and before.at > record.create_timestamp.timestamp():
+                return before  # begun since: what became of an older script is no news
         made = Outcome(
             version=version,
             state="done" if reason is None else "failed",

@@ -67,6 +67,24 @@ def test_a_script_is_narrated_once_and_again_when_it_is_edited(box):
     assert len(observed(box, "a")) == 2
 
 
+def test_an_edit_that_was_narrated_before_the_inbox_came_by_is_not_lost(box):
+    """Nor is one that came between: the version is the run's, and the script is compared again."""
+    box.put("a.txt", "The first text.")
+    finish(box, *box.tick_and_launch())
+    box.put("a.txt", "The second text.")
+    read = script_version(box.store, "a")
+    box.put("a.txt", "The third text.")
+    box.look()
+    box.ledger.start({"a": read}, "slow")
+    box.ledger.finish("a", read, "slow")
+    assert names_of(box.tick()) == [["a"]]
+    finish(box, *box.tick_and_launch())
+    box.ledger.start({"a": "another version"}, "slow")
+    box.store.delete("scripts/a.txt")
+    box.look()
+    assert box.ledger.seen(["a"])["a"].retired
+
+
 def test_what_is_said_beside_a_script_makes_another_version(box):
     box.put("a.md", "Text.")
     finish(box, *box.tick_and_launch())

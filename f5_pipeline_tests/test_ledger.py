@@ -225,18 +225,23 @@ def test_a_name_of_a_process_is_no_other_process(ledger):
     assert is_living("") is None and is_living("c0ffee-a-run-id") is None
 
 
-def test_what_becomes_of_an_older_version_is_no_news_where_the_present_one_is_at_work(ledger):
+def test_what_becomes_of_an_older_version_is_no_news_where_a_newer_was_begun_since(ledger, instance):
     see(ledger, "a")
-    ledger.start({"a": "1"}, "batch")
-    see(ledger, "a", version="2")
+    batch = batch_run(instance, "a", status=dg.DagsterRunStatus.STARTED)
+    ledger.start({"a": "1"}, batch.run_id)
     ledger.start({"a": "2"}, "command line")
-    ledger.finish("a", "1", "batch", "it was edited")
-    assert ledger.outcomes(["a"])["a"].version == "2"
+    ledger.finish("a", "1", batch.run_id, "it was edited")
+    assert (ledger.outcomes(["a"])["a"].version, ledger.outcomes(["a"])["a"].state) == ("2", "started")
     ledger.finish("a", "2", "command line")
-    ledger.finish("a", "1", "batch")
-    assert ledger.outcomes(["a"])["a"] == ledger.outcomes(["a"])["a"].model_copy(
-        update={"version": "2", "state": "done"}
-    )
+    ledger.finish("a", "1", batch.run_id)
+    assert (ledger.outcomes(["a"])["a"].version, ledger.outcomes(["a"])["a"].state) == ("2", "done")
+
+
+def test_what_was_edited_and_narrated_before_the_inbox_came_by_waits_no_more(ledger):
+    see(ledger, "a")
+    ledger.start({"a": "2"}, "run")
+    ledger.finish("a", "2", "run")
+    assert waiting(ledger, failed=True) == []
 
 
 def test_a_run_from_the_ui_that_never_began_here_still_ends_here(ledger):

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Literal, Optional
+from typing import Literal
 
 import dagster as dg
 import yaml
@@ -24,8 +24,8 @@ class Submission(dg.Config):
 
     text: str = Field(description="the text, plain or Markdown; [voice] tags change the voice")
     title: str = Field(description="title of the narration; its name is made from it")
-    voice: Optional[str] = Field(default=None, description="voice of all text that names none itself")  # noqa: UP045
-    language: Optional[str] = Field(default=None, description="BCP 47 tag, for example en or pt-br")  # noqa: UP045
+    voice: str | None = Field(default=None, description="voice of all text that names none itself")
+    language: str | None = Field(default=None, description="BCP 47 tag, for example en or pt-br")
     engine: Literal["auto", "f5", "draft"] = Field(
         default="auto", description="f5: the cloned voices; draft: to proof-listen"
     )
@@ -33,9 +33,9 @@ class Submission(dg.Config):
     priority: int = Field(
         default=0, description="-9 to 9: what has more comes first; from 1 on it is not kept waiting by a batch"
     )
-    name: Optional[str] = Field(
+    name: str | None = Field(
         default=None, description="name of the narration, where it is not to be made from the title"
-    )  # noqa: UP045
+    )
     replace: bool = Field(
         default=False, description="whether a narration of this name may get this text instead of its own"
     )
