@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -386,7 +387,8 @@ def test_a_step_that_is_killed_is_tried_again_and_nothing_is_doubled(studio, ste
     for entry in studio.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTED):
         event = entry.dagster_event
         if event and str(event.step_key).startswith(step):
-            os.kill(int(str(event.engine_event_data.metadata["pid"].value)), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # one that is done already
+                os.kill(int(str(event.engine_event_data.metadata["pid"].value)), signal.SIGKILL)
     run = ended(studio, run, process)
     retried = studio.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_RESTARTED)
     assert {str(entry.dagster_event.step_key).partition("[")[0] for entry in retried if entry.dagster_event} == {step}
