@@ -286,9 +286,11 @@ def refused_nothing(made: Installation, *arguments: object) -> Ended:
         ("F5_ENGINE", "espeak", "F5_ENGINE is not valid"),
         ("F5_LINK_SECONDS", "1", "F5_LINK_SECONDS is not valid"),
         ("F5_PUBLIC_URL", "example.com", "F5_PUBLIC_URL is not valid"),
-        ("F5_STORE", "studio", "'studio' is not the address of a store. Use file:<folder>."),
+        ("F5_STORE", "studio", "'studio' is not the address of a store. Use file:<folder>, b2://"),
         ("F5_STORE", "file:", "'file:' is not the address of a store"),
-        ("F5_STORE", "s3://bucket", "is not the address of a store"),
+        ("F5_STORE", "s3://bucket", "Set F5_STORE_REGION"),
+        ("F5_STORE", "b2://bucket", "F5_STORE_KEY_ID"),
+        ("F5_STORE", "gs://bucket", "is not the address of a store"),
     ],
 )
 def test_a_bad_setting_is_told_by_its_name(studio, variable, value, told):

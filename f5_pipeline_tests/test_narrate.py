@@ -158,7 +158,7 @@ def test_one_bad_narration_leaves_the_others_done(studio):
     assert "line 3" in told["bad"]["error"] and "no sound" in told["bad"]["error"]
     assert not studio.store.exists(layout.narration_state("bad", "audio"))
     states = {one["narration"]: one["state"] for one in studio.run("status", "--json").objects}
-    assert (states["good"], states["bad"], states["fine"]) == ("delivered", "planned", "delivered")
+    assert (states["good"], states["bad"], states["fine"]) == ("delivered", "failed", "delivered")
 
 
 def test_speed_and_voice_said_on_the_command_line_are_kept(studio):

@@ -127,8 +127,7 @@ class LocalStore:
             return self._path(key).is_file()
 
     def list(self, prefix: str = "", *, after: str = "", most: int | None = None) -> Iterator[ObjectStat]:
-        if self.root.exists() and not self.root.is_dir():
-            raise no_folder(str(self.root))
+        self._check_root()
         given = 0
         # Only the folder that the prefix names is walked, not the whole store.
         for key in self._walk(prefix.rpartition("/")[0], prefix, after):
@@ -157,8 +156,13 @@ class LocalStore:
             elif key.startswith(prefix) and key > after:
                 yield key
 
+    def _check_root(self) -> None:
+        if self.root.exists() and not self.root.is_dir():
+            raise no_folder(str(self.root))
+
     def folders(self, prefix: str) -> Iterator[str]:
         folder = self.root / prefix
+        self._check_root()
         if folder.is_dir():
             for path in sorted(folder.iterdir()):
                 below = f"{prefix}{path.name}"

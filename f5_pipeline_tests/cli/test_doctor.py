@@ -41,7 +41,10 @@ def test_what_is_wrong_is_told_with_its_mend(tmp_path):
     found = findings(made, 1, F5_STORE=f"file:{file}/below")
     assert found["store"]["state"] == "error" and found["store"]["mend"]
     found = findings(made, 1, F5_STORE="nonsense")
-    assert (found["store"]["state"], found["store"]["mend"]) == ("error", "Use file:<folder>.")
+    assert (found["store"]["state"], found["store"]["mend"]) == (
+        "error",
+        "Use file:<folder>, b2://<bucket>/<prefix> or s3://<bucket>/<prefix>.",
+    )
     found = findings(made, 1, DAGSTER_HOME=str(file))
     assert found["Dagster"]["state"] == found["links"]["state"] == "error" and found["Dagster"]["mend"]
     found = findings(made, 1, F5_LINK_SECRET="short")

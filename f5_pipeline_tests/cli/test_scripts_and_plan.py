@@ -51,6 +51,7 @@ def test_status_tells_how_far_a_narration_is(narrated):
         "engine": "draft",
         "revision": narrated.told["revision"],
         "run": "success",
+        "reason": None,
     }
     assert told["length"].endswith(" s")
     assert "delivered" in quick(made, "status").out
