@@ -213,7 +213,8 @@ def running_services(root: Path, **env: str) -> Iterator[Services]:
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    with running_services(tmp_path_factory.mktemp("services")) as running:
+    """Services on which a test launches by itself what it wants to see launched."""
+    with running_services(tmp_path_factory.mktemp("services"), F5_INBOX="off", F5_NIGHTLY="off") as running:
         yield running
 
 
