@@ -8,6 +8,7 @@ import sys
 import dagster as dg
 import pytest
 
+from f5_pipeline.assets.materializing import UPSTREAM
 from f5_pipeline.definitions import defs
 
 ASSETS = {
@@ -32,7 +33,7 @@ def test_every_asset_tells_its_story(name):
     assert spec.code_version
     assert spec.group_name in ("models", "voices", "narration")
     assert any(tag.startswith("dagster/kind/") for tag in spec.tags)
-    assert {key.to_user_string() for key in spec.parent_keys} == ASSETS[name]
+    assert {key.to_user_string() for key in spec.parent_keys} == ASSETS[name] == set(UPSTREAM[name])
 
 
 def test_takes_alone_handle_many_partitions_in_one_run():

@@ -7,21 +7,20 @@ and written to the ledger as soon as it is known; one that fails harms no other.
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from f5_pipeline.assets import download_links, model_weights, narration_audio, narration_plan, takes, timing_files
 from f5_pipeline.assets import reference_audio as reference
-from f5_pipeline.assets.calls import calls_metadata
+from f5_pipeline.assets.materializing import materialize
 from f5_pipeline.assets.shards import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
 from f5_pipeline.assets.told import Teller, failures, may_pass, seconds, table
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.io_manager import read_asset, write_asset
+from f5_pipeline.io_manager import read_asset
 from f5_pipeline.ledger import BATCH_JOB, CLAIM_OP, Ledger, active_batches, claimed
-from f5_pipeline.provenance import materialization_tags
 from f5_pipeline.resources import LinksResource, StoreResource
 from f5_pipeline.scheduling import STEP_RETRIES, gpu_run_tags
 from f5_pipeline.settings import get_settings
@@ -102,7 +101,7 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
                 scripts[narration] = script
         _lock_models(context, opened, scripts.values())
         weights = gather_weights(opened)
-        tell(
+        materialize(
             context,
             opened,
             "model_weights",
@@ -110,7 +109,6 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
             weights,
             data_version=weights.digest,
             code_version=model_weights.CODE_VERSION,
-            inputs={},
             metadata=model_weights.weights_metadata(weights),
         )
         _prepare_voices(context, opened, scripts.values())
@@ -129,7 +127,7 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
                 versions[narration] = plan.version
                 ledger.start({narration: plan.version}, context.run_id)
             plans.append(plan)
-            tell(
+            materialize(
                 context,
                 opened,
                 "narration_plan",
@@ -137,7 +135,6 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
                 plan,
                 data_version=plan.digest,
                 code_version=narration_plan.CODE_VERSION,
-                inputs={"script": narration, "model_weights": None, "reference_audio": None},
                 metadata=narration_plan.plan_metadata(opened, plan),
             )
         context.log.info(
@@ -210,7 +207,7 @@ def _prepare_voices(context: dg.OpExecutionContext, store: Store, scripts: Itera
             context.log.error(f"voice {name}: {made}")
             continue
         clip, audio = made
-        tell(
+        materialize(
             context,
             store,
             "reference_audio",
@@ -218,7 +215,6 @@ def _prepare_voices(context: dg.OpExecutionContext, store: Store, scripts: Itera
             clip,
             data_version=clip.sha256,
             code_version=reference.CODE_VERSION,
-            inputs={"voice_recording": name},
             metadata=reference.reference_metadata(clip, audio),
             checks=reference.reference_checks(clip, audio),
         )
@@ -295,7 +291,7 @@ def _deliver(
             "another run has planned it from a newer script meanwhile", file=narration, mend="That one narrates it."
         )
     chosen = gather_takes(store, plan, reports)
-    tell(
+    materialize(
         context,
         store,
         "takes",
@@ -303,11 +299,10 @@ def _deliver(
         chosen,
         data_version=chosen.digest,
         code_version=takes.CODE_VERSION,
-        inputs={"narration_plan": narration, "model_weights": None, "reference_audio": None},
         metadata=takes.takes_metadata(plan, chosen),
     )
     audio = make_audio(store, plan, chosen)
-    tell(
+    materialize(
         context,
         store,
         "narration_audio",
@@ -315,13 +310,12 @@ def _deliver(
         audio,
         data_version=audio.revision,
         code_version=narration_audio.CODE_VERSION,
-        inputs={"narration_plan": narration, "takes": narration},
         metadata=narration_audio.audio_metadata(store, audio),
         checks=narration_audio.audio_checks(audio, chosen),
     )
     timings = make_timings(store, audio)
     check = check_timings(store, plan, audio)
-    tell(
+    materialize(
         context,
         store,
         "timing_files",
@@ -329,14 +323,13 @@ def _deliver(
         timings,
         data_version=timings.revision,
         code_version=timing_files.CODE_VERSION,
-        inputs={"narration_plan": narration, "narration_audio": narration},
         metadata=timing_files.timings_metadata(store, timings, audio, check),
         checks=timing_files.timings_checks(check),
     )
     manifest = read_manifest(store, narration, timings.revision)
     check_delivery(store, manifest.audio.plan)
     made = make_links(store, manifest, links.signer(), base_url=links.base_url)
-    tell(
+    materialize(
         context,
         store,
         "download_links",
@@ -344,7 +337,6 @@ def _deliver(
         made,
         data_version=made.revision,
         code_version=download_links.CODE_VERSION,
-        inputs={"timing_files": narration},
         metadata=download_links.links_metadata(made),
     )
     return outcome_of(plan, chosen, audio)
@@ -438,39 +430,6 @@ def narrate_batch():
     )
     parts = groups.map(lambda group: deliver_op(group=group, work=work)).collect()
     report_op(plan=plan, parts=parts, work=work)
-
-
-def tell(
-    context: dg.OpExecutionContext,
-    store: Store,
-    asset: str,
-    partition: str | None,
-    record: BaseModel,
-    *,
-    data_version: str,
-    code_version: str,
-    inputs: Mapping[str, str | None],
-    metadata: Mapping[str, Any],
-    checks: Iterable[dg.AssetCheckResult] = (),
-) -> None:
-    """Keep the value of an asset and tell Dagster of it, as a run of the asset itself does."""
-    write_asset(store, asset, partition, record)
-    tags = materialization_tags(context.instance, data_version=data_version, code_version=code_version, inputs=inputs)
-    told = {**metadata, **calls_metadata(store.calls.take())}
-    context.log_event(dg.AssetMaterialization(asset, partition=partition, metadata=told, tags=tags))
-    for check in checks:
-        context.log_event(
-            # It takes them; its hints do not say so.
-            dg.AssetCheckEvaluation(  # type: ignore[arg-type]
-                asset_key=dg.AssetKey(asset),
-                check_name=str(check.check_name),
-                passed=check.passed,
-                metadata=check.metadata,
-                severity=check.severity,
-                description=check.description,
-                partition=partition,
-            )
-        )
 
 
 def _attempt(work: Any, *arguments: Any) -> Any:

@@ -6,19 +6,18 @@ from typing import Any
 import dagster as dg
 
 from f5_pipeline.assets.doubts import doubts_of, quality_of
+from f5_pipeline.assets.materializing import materialize
 from f5_pipeline.assets.shards import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
 from f5_pipeline.assets.told import failure, failures, seconds
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.io_manager import ALLOW_MISSING, write_asset
+from f5_pipeline.io_manager import ALLOW_MISSING
 from f5_pipeline.partitions import NARRATIONS
-from f5_pipeline.provenance import materialization_tags
 from f5_pipeline.resources import StoreResource
 from f5_pipeline.studio.gathering import gather_takes
 from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
 from f5_pipeline.studio.shards import plan_shards
 
 CODE_VERSION = "1"
-ASSET = dg.AssetKey("takes")
 
 
 @dg.op(
@@ -75,19 +74,15 @@ def gather_takes_op(
         if len(narrations) == 1:
             yield dg.Output(takes, data_version=dg.DataVersion(takes.digest), metadata=metadata)
             return
-        write_asset(opened, "takes", narration, takes)
-        context.log_event(
-            dg.AssetMaterialization(
-                ASSET,
-                partition=narration,
-                metadata=metadata,
-                tags=materialization_tags(
-                    context.instance,
-                    data_version=takes.digest,
-                    code_version=CODE_VERSION,
-                    inputs={"narration_plan": narration, "model_weights": None, "reference_audio": None},
-                ),
-            )
+        materialize(
+            context,
+            opened,
+            "takes",
+            narration,
+            takes,
+            data_version=takes.digest,
+            code_version=CODE_VERSION,
+            metadata=metadata,
         )
     if failed:
         raise _failure(failed, len(narrations))
