@@ -28,15 +28,15 @@ import soxr
 
 from benchmarks.measure import environment, in_words, machine, run_alone, table, tell, write_results
 from benchmarks.prose import paragraphs
-from f5_pipeline.speech import audio
-from f5_pipeline.speech.alignment import align, proportional
-from f5_pipeline.speech.draft import DraftEngine
-from f5_pipeline.speech.drafts import Drafts
-from f5_pipeline.speech.duration import expected_seconds
+from f5_pipeline.speech.alignment.forced import align, proportional
+from f5_pipeline.speech.alignment.long import align_long
+from f5_pipeline.speech.alignment.pace import speech_seconds, voice_rate
+from f5_pipeline.speech.alignment.renderings import Drafts
+from f5_pipeline.speech.audio import recordings as audio
 from f5_pipeline.speech.engine import SAMPLE_RATE, Token
-from f5_pipeline.speech.long_alignment import align_long
-from f5_pipeline.speech.pace import speech_seconds, voice_rate
-from f5_pipeline_tests.speech.spoken import SENTENCES, say, speakers, with_noise, with_pauses
+from f5_pipeline.speech.engines.draft.engine import DraftEngine
+from f5_pipeline.speech.text.duration import expected_seconds
+from f5_pipeline_tests.support.spoken import SENTENCES, say, speakers, with_noise, with_pauses
 
 SEED = 7
 CONDITIONS = {

@@ -54,7 +54,7 @@ def keep_scripts(paths: Sequence[Path]) -> list[str]:
     """Put scripts into the store; the narrations' names."""
     from f5_pipeline.settings import get_settings
     from f5_pipeline.store.connect import connect
-    from f5_pipeline.studio.scripts import add_script
+    from f5_pipeline.studio.narrating.scripts import add_script
 
     store = connect(get_settings().store_url)
     return [add_script(store, path).narration for path in paths]
@@ -65,12 +65,12 @@ def by_batch(names: Sequence[str]) -> dict[str, Any]:
     import dagster as dg
     from dagster._core.definitions.reconstruct import ReconstructableRepository
 
-    from f5_pipeline.launch import MODULE, open_instance
-    from f5_pipeline.ledger import BATCH_JOB, CLAIM_OP
-    from f5_pipeline.partitions import NARRATIONS
-    from f5_pipeline.scheduling import batch_run_tags
+    from f5_pipeline.dagster_host.runs import MODULE, open_instance
+    from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP
+    from f5_pipeline.orchestration.partitions import NARRATIONS
+    from f5_pipeline.orchestration.reporting.observations import register_all
+    from f5_pipeline.orchestration.tags import batch_run_tags
     from f5_pipeline.settings import get_settings
-    from f5_pipeline.sources import register_all
 
     config = {
         "ops": {CLAIM_OP: {"config": {"narrations": list(names), "launcher": "a benchmark"}}},
@@ -105,17 +105,17 @@ def _end_fork_server() -> None:
 
 def by_parts(names: Sequence[str]) -> dict[str, Any]:
     """The work of a batch in its order, in this process."""
-    from f5_pipeline.assets.narration_audio import audio_metadata
+    from f5_pipeline.orchestration.assets.narration_audio import audio_metadata
     from f5_pipeline.settings import get_settings
     from f5_pipeline.store.connect import connect
-    from f5_pipeline.studio.gathering import gather_takes
-    from f5_pipeline.studio.links import make_links, open_signer, read_manifest
-    from f5_pipeline.studio.planning import make_plan
-    from f5_pipeline.studio.production import make_audio, make_timings
-    from f5_pipeline.studio.scripts import load_script
-    from f5_pipeline.studio.shards import plan_shards
-    from f5_pipeline.studio.synthesis import synthesize_shard
-    from f5_pipeline.studio.timing_check import check_timings
+    from f5_pipeline.studio.links.making import make_links, open_signer, read_manifest
+    from f5_pipeline.studio.narrating.gathering import gather_takes
+    from f5_pipeline.studio.narrating.planning import make_plan
+    from f5_pipeline.studio.narrating.production import make_audio, make_timings
+    from f5_pipeline.studio.narrating.scripts import load_script
+    from f5_pipeline.studio.narrating.shards import plan_shards
+    from f5_pipeline.studio.narrating.synthesis import synthesize_shard
+    from f5_pipeline.studio.narrating.timing_check import check_timings
     from f5_pipeline.studio.weights import gather_weights
 
     settings = get_settings()

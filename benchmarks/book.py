@@ -29,7 +29,7 @@ RUN = "benchmark"
 def voice(root: Path) -> Mapping[str, Any]:
     """A voice and its reference, and the weights."""
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.state import write_record
+    from f5_pipeline.store.records import write_record
     from f5_pipeline.studio.voices import add_voice, make_reference
     from f5_pipeline.studio.weights import gather_weights
 
@@ -43,7 +43,7 @@ def voice(root: Path) -> Mapping[str, Any]:
 
 def script(root: Path) -> Mapping[str, Any]:
     """The script is read and kept."""
-    from f5_pipeline.studio.scripts import add_script
+    from f5_pipeline.studio.narrating.scripts import add_script
 
     loaded = add_script(_store(root), root / f"{NARRATION}.md")
     return {"passages": len(loaded.script.passages)}
@@ -52,9 +52,9 @@ def script(root: Path) -> Mapping[str, Any]:
 def plan(root: Path) -> Mapping[str, Any]:
     """Normalisation, chunks, keys."""
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.planning import plan_narration
+    from f5_pipeline.store.records import read_record
+    from f5_pipeline.studio.narrating.planning import plan_narration
     from f5_pipeline.studio.records import Weights
-    from f5_pipeline.studio.state import read_record
 
     store = _store(root)
     made = plan_narration(store, NARRATION, read_record(store, layout.weights(), Weights))
@@ -64,8 +64,8 @@ def plan(root: Path) -> Mapping[str, Any]:
 
 def shards(root: Path) -> Mapping[str, Any]:
     """What is missing is split into shards."""
+    from f5_pipeline.studio.narrating.shards import plan_shards
     from f5_pipeline.studio.records import Plan, ShardReport
-    from f5_pipeline.studio.shards import plan_shards
 
     store = _store(root)
     made = plan_shards(store, [_read(store, "plan", Plan)], RUN)
@@ -76,8 +76,8 @@ def shards(root: Path) -> Mapping[str, Any]:
 
 def takes(root: Path) -> Mapping[str, Any]:
     """Every missing take is spoken and kept."""
+    from f5_pipeline.studio.narrating.synthesis import synthesize_shard
     from f5_pipeline.studio.records import Shard
-    from f5_pipeline.studio.synthesis import synthesize_shard
 
     store = _store(root)
     reports = [synthesize_shard(store, shard) for shard in _read_list(store, "shards", Shard)]
@@ -87,7 +87,7 @@ def takes(root: Path) -> Mapping[str, Any]:
 
 def gather(root: Path) -> Mapping[str, Any]:
     """The takes in the order of the plan."""
-    from f5_pipeline.studio.gathering import gather_takes
+    from f5_pipeline.studio.narrating.gathering import gather_takes
     from f5_pipeline.studio.records import Plan, ShardReport
 
     store = _store(root)
@@ -97,7 +97,7 @@ def gather(root: Path) -> Mapping[str, Any]:
 
 def audio(root: Path) -> Mapping[str, Any]:
     """Assembly, loudness, FLAC and MP3."""
-    from f5_pipeline.studio.production import make_audio
+    from f5_pipeline.studio.narrating.production import make_audio
     from f5_pipeline.studio.records import Plan, Takes
 
     store = _store(root)
@@ -108,7 +108,7 @@ def audio(root: Path) -> Mapping[str, Any]:
 
 def pictures(root: Path) -> Mapping[str, Any]:
     """The waveform of the finished audio, large and small, as the UI shows it."""
-    from f5_pipeline.speech.waveform import peaks_of, thumbnail_png, waveform_png
+    from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png, waveform_png
     from f5_pipeline.studio.records import Audio
 
     store = _store(root)
@@ -119,7 +119,7 @@ def pictures(root: Path) -> Mapping[str, Any]:
 
 def timings(root: Path) -> Mapping[str, Any]:
     """Word times and captions, and the manifest."""
-    from f5_pipeline.studio.production import make_timings
+    from f5_pipeline.studio.narrating.production import make_timings
     from f5_pipeline.studio.records import Audio
 
     store = _store(root)
@@ -129,8 +129,8 @@ def timings(root: Path) -> Mapping[str, Any]:
 
 def check(root: Path) -> Mapping[str, Any]:
     """The asset check: every word once, in order, within the audio."""
+    from f5_pipeline.studio.narrating.timing_check import check_timings
     from f5_pipeline.studio.records import Audio, Plan
-    from f5_pipeline.studio.timing_check import check_timings
 
     store = _store(root)
     found = check_timings(store, _read(store, "plan", Plan), _read(store, "audio", Audio))
@@ -142,12 +142,12 @@ def check(root: Path) -> Mapping[str, Any]:
 def again(root: Path) -> Mapping[str, Any]:
     """The same script once more, with everything there: from script to timings nothing is made."""
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.gathering import gather_takes
-    from f5_pipeline.studio.planning import plan_narration
-    from f5_pipeline.studio.production import make_audio, make_timings
+    from f5_pipeline.store.records import read_record
+    from f5_pipeline.studio.narrating.gathering import gather_takes
+    from f5_pipeline.studio.narrating.planning import plan_narration
+    from f5_pipeline.studio.narrating.production import make_audio, make_timings
+    from f5_pipeline.studio.narrating.shards import plan_shards
     from f5_pipeline.studio.records import Weights
-    from f5_pipeline.studio.shards import plan_shards
-    from f5_pipeline.studio.state import read_record
 
     store = _store(root)
     plan = plan_narration(store, NARRATION, read_record(store, layout.weights(), Weights))
@@ -174,14 +174,14 @@ def _store(root: Path):
 
 def _keep(store, step: str, record) -> None:
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.state import write_record
+    from f5_pipeline.store.records import write_record
 
     write_record(store, layout.narration_state(NARRATION, step), record)
 
 
 def _read(store, step: str, kind):
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.state import read_record
+    from f5_pipeline.store.records import read_record
 
     return read_record(store, layout.narration_state(NARRATION, step), kind)
 
@@ -196,7 +196,7 @@ def _keep_list(store, name: str, records: list) -> None:
 
 def _read_list(store, name: str, kind) -> list:
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.state import read_lines
+    from f5_pipeline.store.records import read_lines
 
     return list(read_lines(store, layout.run_value(RUN, f"{name}.jsonl"), kind))
 
@@ -269,7 +269,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.stage:
         # Not a part of any stage: what a step of a run has imported before it begins.
-        from f5_pipeline.studio import planning, production, scripts, synthesis, timing_check, voices, weights  # noqa: F401
+        from f5_pipeline.studio import voices, weights  # noqa: F401
 
         tell(lambda: STAGES[given.stage](given.root))
         return

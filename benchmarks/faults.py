@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.signal import butter, fftconvolve, sosfilt
 
-from f5_pipeline.speech.draft import DraftEngine
 from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request, Token
+from f5_pipeline.speech.engines.draft.engine import DraftEngine
 
 TEXTS: dict[str, tuple[str, ...]] = {
     "en": (

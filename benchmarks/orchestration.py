@@ -44,16 +44,16 @@ def script(root: Path, words: int, seed: int) -> Path:
 def through_parts(path: Path) -> None:
     """What the assets of a narration do, one after the other, in this process."""
     from f5_pipeline.settings import get_settings
-    from f5_pipeline.speech.waveform import peaks_of, thumbnail_png, waveform_png
+    from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png, waveform_png
     from f5_pipeline.store.connect import connect
-    from f5_pipeline.studio.gathering import gather_takes
-    from f5_pipeline.studio.links import make_links, open_signer, read_manifest
-    from f5_pipeline.studio.planning import missing_takes, plan_narration
-    from f5_pipeline.studio.production import make_audio, make_timings
-    from f5_pipeline.studio.scripts import add_script
-    from f5_pipeline.studio.shards import plan_shards
-    from f5_pipeline.studio.synthesis import synthesize_shard
-    from f5_pipeline.studio.timing_check import check_timings
+    from f5_pipeline.studio.links.making import make_links, open_signer, read_manifest
+    from f5_pipeline.studio.narrating.gathering import gather_takes
+    from f5_pipeline.studio.narrating.planning import missing_takes, plan_narration
+    from f5_pipeline.studio.narrating.production import make_audio, make_timings
+    from f5_pipeline.studio.narrating.scripts import add_script
+    from f5_pipeline.studio.narrating.shards import plan_shards
+    from f5_pipeline.studio.narrating.synthesis import synthesize_shard
+    from f5_pipeline.studio.narrating.timing_check import check_timings
     from f5_pipeline.studio.weights import gather_weights
 
     settings = get_settings()
@@ -81,7 +81,7 @@ def through_jobs(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """Narrate scripts by the real job in this process; of each the seconds, and the seconds of its steps."""
     from f5_pipeline.cli.narrate import narrate_all
     from f5_pipeline.cli.session import open_session
-    from f5_pipeline.studio.scripts import add_script
+    from f5_pipeline.studio.narrating.scripts import add_script
 
     with open_session(quiet=True) as session:
         for path in paths:

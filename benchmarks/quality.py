@@ -29,12 +29,12 @@ import soxr
 from benchmarks import faults
 from benchmarks.faults import FAULTS, Context, Corpus, Spoken
 from benchmarks.measure import in_words, machine, table, write_results
-from f5_pipeline.speech.alignment import AlignmentError, align
-from f5_pipeline.speech.draft import DraftEngine
-from f5_pipeline.speech.drafts import Drafts, articulation_seconds
+from f5_pipeline.speech.alignment.forced import AlignmentError, align
+from f5_pipeline.speech.alignment.renderings import Drafts, articulation_seconds
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.measures import Measures, ReferenceTail, measure
-from f5_pipeline.speech.quality import KINDS, PRIOR, Band, band_of, deviations, judge
+from f5_pipeline.speech.engines.draft.engine import DraftEngine
+from f5_pipeline.speech.quality.gate import KINDS, PRIOR, Band, band_of, deviations, judge
+from f5_pipeline.speech.quality.measures import Measures, ReferenceTail, measure
 
 LINES = 16
 SHARE_FAULTY = 0.1

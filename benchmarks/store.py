@@ -22,9 +22,9 @@ from typing import Any
 from benchmarks.measure import MB, environment, in_words, machine, run_alone, table, tell, write_results
 from f5_pipeline.store.connect import connect
 from f5_pipeline.store.parallel import in_parallel
-from f5_pipeline_tests.servers.moto import moto
-from f5_pipeline_tests.servers.server import S3Server
-from f5_pipeline_tests.servers.swift import missing, swift
+from f5_pipeline_tests.support.servers.moto import moto
+from f5_pipeline_tests.support.servers.server import S3Server
+from f5_pipeline_tests.support.servers.swift import missing, swift
 
 BUCKET = "benchmark"
 SMALL = 200

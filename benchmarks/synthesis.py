@@ -92,8 +92,8 @@ class Bench:
         from f5_tts.model.utils import get_tokenizer
         from vocos import Vocos
 
-        from f5_pipeline.speech.f5.architecture import F5TTS_V1_BASE
-        from f5_pipeline_tests.tiny_f5 import TINY, make_tiny_vocoder, tiny_dit
+        from f5_pipeline.speech.engines.f5.architecture import F5TTS_V1_BASE
+        from f5_pipeline_tests.support.tiny_f5 import TINY, make_tiny_vocoder, tiny_dit
 
         full = self.size == "full"
         self.architecture = F5TTS_V1_BASE if full else TINY
@@ -143,7 +143,7 @@ class Bench:
         return cfm.to(self.device, torch.float16 if self.device.type == "cuda" else torch.float32)
 
     def _ours(self, case: Case) -> Any:
-        from f5_pipeline.speech.f5.network import Network
+        from f5_pipeline.speech.engines.f5.network import Network
 
         asked = {name: getattr(case, name) for name in ("dtype", "attention", "layout", "compile")}
         return Network(self.dit, device=str(self.device), **asked)
@@ -171,10 +171,10 @@ class Bench:
     def _run_ours(self, network: Any, case: Case) -> Callable[[int], None]:
         from f5_tts.model.utils import convert_char_to_pinyin, list_str_to_idx
 
-        from f5_pipeline.speech.f5.batching import batches
-        from f5_pipeline.speech.f5.network import Item
-        from f5_pipeline.speech.f5.sampling import Sampler
-        from f5_pipeline.speech.f5.vocoder import Vocoder
+        from f5_pipeline.speech.engines.f5.batching import batches
+        from f5_pipeline.speech.engines.f5.network import Item
+        from f5_pipeline.speech.engines.f5.sampling import Sampler
+        from f5_pipeline.speech.engines.f5.vocoder import Vocoder
 
         vocoder = Vocoder(self.vocos, network.device)
         budget = case.batch or network.frame_budget()
@@ -200,7 +200,7 @@ class Bench:
         """A row: median seconds of the runs and what follows from them."""
         import torch
 
-        from f5_pipeline.speech.f5.sampling import PRESETS
+        from f5_pipeline.speech.engines.f5.sampling import PRESETS
 
         run, made = self.synthesize(case)
         nfe = PRESETS[case.preset].nfe
@@ -265,7 +265,7 @@ def parts(network: Any, bench: Bench) -> dict[str, float]:
     """Milliseconds of one guided evaluation, and of its convolutions and attention, on a batch of 14 s chunks."""
     import torch
 
-    from f5_pipeline.speech.f5.layouts import Packed, Padded
+    from f5_pipeline.speech.engines.f5.layouts import Packed, Padded
 
     lengths = [bench.frames(chunk) for chunk in bench.chunks["14 s"]]
     while len(lengths) > 1 and sum(lengths) > min(16_384, network.frame_budget()):
@@ -293,7 +293,7 @@ def parts(network: Any, bench: Bench) -> dict[str, float]:
 
 def seconds_of(run: Callable[[], Any], device: Any) -> float:
     """Seconds of a run, by the clock."""
-    from f5_pipeline.speech.f5.attention import synchronize
+    from f5_pipeline.speech.engines.f5.attention import synchronize
 
     synchronize(device)
     started = time.perf_counter()
@@ -310,7 +310,7 @@ def matmul_rates(device: Any) -> dict[str, float]:
     """TFLOP/s of one large multiplication in each precision."""
     import torch
 
-    from f5_pipeline.speech.f5.precision import DTYPES
+    from f5_pipeline.speech.engines.f5.precision import DTYPES
 
     size = 8192 if device.type == "cuda" else 2048
     rates = {}
@@ -478,8 +478,8 @@ def main() -> None:
     given = parser.parse_args()
 
     started = time.monotonic()
-    from f5_pipeline.speech.f5.checkpoint import import_f5_tts
-    from f5_pipeline.speech.f5.precision import choose_device
+    from f5_pipeline.speech.engines.f5.checkpoint import import_f5_tts
+    from f5_pipeline.speech.engines.f5.precision import choose_device
 
     import_f5_tts()
     if given.threads:

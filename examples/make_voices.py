@@ -17,9 +17,9 @@ import scipy.signal
 import soundfile
 import soxr
 
-from f5_pipeline.speech.draft import Worker
-from f5_pipeline.speech.draft_times import speakable, tokens_of
-from f5_pipeline.speech.draft_worker import ESPEAK_RATE
+from f5_pipeline.speech.engines.draft.engine import Worker
+from f5_pipeline.speech.engines.draft.times import speakable, tokens_of
+from f5_pipeline.speech.engines.draft.worker import ESPEAK_RATE
 
 FOLDER = Path(__file__).parent / "voices"
 HEAD, TAIL = 0.45, 0.6  # s of room tone around the speech

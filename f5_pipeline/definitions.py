@@ -2,20 +2,20 @@
 
 import dagster as dg
 
-from f5_pipeline.assets.batch import batch_report
-from f5_pipeline.assets.download_links import download_links
-from f5_pipeline.assets.model_weights import model_weights
-from f5_pipeline.assets.narration_audio import narration_audio
-from f5_pipeline.assets.narration_plan import narration_plan
-from f5_pipeline.assets.reference_audio import reference_audio
-from f5_pipeline.assets.sources import script, voice_recording
-from f5_pipeline.assets.takes import takes
-from f5_pipeline.assets.timing_files import timing_files
-from f5_pipeline.automation import JOBS
-from f5_pipeline.inbox import inbox
-from f5_pipeline.io_manager import StoreIOManager
-from f5_pipeline.nightly import OFF, nightly
-from f5_pipeline.resources import LinksResource, StoreResource, bucket_resources
+from f5_pipeline.orchestration.assets.download_links import download_links
+from f5_pipeline.orchestration.assets.model_weights import model_weights
+from f5_pipeline.orchestration.assets.narration_audio import narration_audio
+from f5_pipeline.orchestration.assets.narration_plan import narration_plan
+from f5_pipeline.orchestration.assets.reference_audio import reference_audio
+from f5_pipeline.orchestration.assets.sources import script, voice_recording
+from f5_pipeline.orchestration.assets.takes import takes
+from f5_pipeline.orchestration.assets.timing_files import timing_files
+from f5_pipeline.orchestration.batch.job import batch_report
+from f5_pipeline.orchestration.io_manager import StoreIOManager
+from f5_pipeline.orchestration.jobs import JOBS
+from f5_pipeline.orchestration.launching.inbox import inbox
+from f5_pipeline.orchestration.launching.nightly import OFF, nightly
+from f5_pipeline.orchestration.resources import LinksResource, StoreResource, bucket_resources
 from f5_pipeline.settings import get_settings
 
 _settings = get_settings()
@@ -45,6 +45,6 @@ defs = dg.Definitions(
     },
     # Steps are forked from a process that has imported all this: a fresh interpreter costs each of them seconds.
     executor=dg.multiprocess_executor.configured(
-        {"start_method": {"forkserver": {"preload_modules": ["f5_pipeline.warm"]}}}
+        {"start_method": {"forkserver": {"preload_modules": ["f5_pipeline.dagster_host.warm"]}}}
     ),
 )

@@ -3,124 +3,15 @@ its own, and the services as a user starts them."""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from f5_pipeline.settings import get_settings
-from f5_pipeline.store.base import Store
-from f5_pipeline.store.connect import Access, connect
-from f5_pipeline_tests.servers.fixtures import moto_server, swift_server  # noqa: F401
-
-# A shell starts what it runs in the background with SIGINT ignored, and children inherit that: tests interrupt them.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
-REPOSITORY = Path(__file__).parent.parent
-EXAMPLES = REPOSITORY / "examples"
-START_SECONDS = 90
-
-
-def environment(root: Path, **more: str) -> dict[str, str]:
-    """The environment of an installation under `root`, free of what the machine has set."""
-    foreign = ("F5_", "DAGSTER_", "AWS_", "B2_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {
-        **kept,
-        "DAGSTER_HOME": str(root / "dagster"),
-        "F5_STORE": f"file:{root / 'studio'}",
-        "F5_WORKERS": "2",
-        "F5_CACHE": str(root / "cache"),
-        "F5_OFFLINE": "1",
-        "CUDA_VISIBLE_DEVICES": "",  # the same everywhere: what asks for no engine is spoken by the draft
-        "NO_COLOR": "1",
-        **more,
-    }
-
-
-@dataclass
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        """The JSON objects it printed, one a line."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def object(self) -> dict[str, Any]:
-        (only,) = self.objects
-        return only
-
-
-@dataclass
-class Installation:
-    """A store and a Dagster instance of a test's own, and the command line on them."""
-
-    root: Path
-    env: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        (self.root / "dagster").mkdir(parents=True, exist_ok=True)
-        self.env = environment(self.root, **self.env)
-
-    @property
-    def store(self) -> Store:
-        if self.env["F5_STORE"].startswith("file:"):
-            return connect(self.env["F5_STORE"])
-        said = (self.env[f"F5_STORE_{name}"] for name in ("KEY_ID", "KEY", "ENDPOINT", "REGION"))
-        return connect(self.env["F5_STORE"], Access(*said), state=self.root / "uploads")
-
-    def start(self, *arguments: object, **options: Any) -> subprocess.Popen:
-        """Start `f5-pipeline …`, in a session of its own."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "f5_pipeline", *map(str, arguments)],
-            cwd=self.root,
-            env=self.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            **options,
-        )
-
-    def run(self, *arguments: object, code: int | None = 0) -> Ended:
-        """Run `f5-pipeline …` to its end; its exit code must be `code`, whatever it is where None."""
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=300)
-        ended = Ended(process.returncode, out, err)
-        assert code is None or ended.code == code, f"exit code {ended.code}\n{out}\n{err}"
-        return ended
-
-    def write(self, name: str, text: str | bytes) -> Path:
-        """A file in the installation's folder."""
-        path = self.root / name
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return path
-
-    def add_voices(self) -> None:
-        """The two voices of the examples."""
-        self.run("voices", "add", "ada", EXAMPLES / "voices" / "ada.flac")
-        self.run("voices", "add", "ben", EXAMPLES / "voices" / "ben.ogg")
-
-    def take_records(self) -> dict[str, float]:
-        """Every take in the store and when it was written."""
-        return {one.key: one.modified for one in self.store.list("takes/") if one.key.endswith(".json")}
+from f5_pipeline_tests.support.installation import Installation, Services, running_services
+from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
 
 
 @pytest.fixture
@@ -142,89 +33,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installati
     get_settings.cache_clear()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(what: str, found: Callable[[], Any], seconds: float = START_SECONDS) -> Any:
-    """Ask until there is an answer; fail with `what` where there is none in time."""
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        if answer := found():
-            return answer
-        time.sleep(0.25)
-    raise AssertionError(f"no {what} within {seconds:g} s")
-
-
-@dataclass
-class Services:
-    """`f5-pipeline up` on an installation."""
-
-    installation: Installation
-    ui: str
-    links: str
-    process: subprocess.Popen
-
-    def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Ask Dagster's web server."""
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.ui}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            told = json.load(answer)
-        assert "errors" not in told, told["errors"]
-        return told["data"]
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
-
-
-@contextmanager
-def running_services(root: Path, **env: str) -> Iterator[Services]:
-    """Web server, daemon and download service, started and stopped as a user does, with the two example voices."""
-    ui_port, port = free_port(), free_port()
-    installation = Installation(root, {"F5_UI_PORT": str(ui_port), "F5_PORT": str(port), **env})
-    installation.add_voices()
-    log = (installation.root / "up.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "f5_pipeline", "up"],
-        cwd=installation.root,
-        env=installation.env,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    made = Services(installation, f"http://127.0.0.1:{ui_port}", f"http://127.0.0.1:{port}", process)
-    try:
-        wait_for("web server", lambda: answers(f"{made.ui}/server_info"))
-        wait_for("download service", lambda: answers(f"{made.links}/healthz"))
-        yield made
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
-        log.close()
-
-
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Services on which a test launches by itself what it wants to see launched."""
     with running_services(tmp_path_factory.mktemp("services"), F5_INBOX="off", F5_NIGHTLY="off") as running:
         yield running
-
-
-def small_file_system(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own for a fixture, of a size as mount(8) takes it; skips the test where it may not be."""
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("no permission to mount a file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)

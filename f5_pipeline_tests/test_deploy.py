@@ -26,9 +26,9 @@ from packaging.utils import canonicalize_name
 
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import Access, connect
-from f5_pipeline_tests.conftest import EXAMPLES, REPOSITORY, Installation, Services, free_port, wait_for
-from f5_pipeline_tests.servers.server import S3Server
-from f5_pipeline_tests.test_daemon import LAUNCH
+from f5_pipeline_tests.services.test_daemon import LAUNCH
+from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, Installation, Services, free_port, wait_for
+from f5_pipeline_tests.support.servers.server import S3Server
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -17,9 +17,9 @@ SCRIPT = "lighthouse.md"
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def demo(as_json: bool) -> None:
     """Add the two example voices, narrate the example script, and say where to look and listen."""
-    from f5_pipeline.bundled import bundled
-    from f5_pipeline.studio.scripts import keep_script, read_script
+    from f5_pipeline.studio.narrating.scripts import keep_script, read_script
     from f5_pipeline.studio.voices import add_voice, needs_reference
+    from f5_pipeline.system.bundled import bundled
 
     examples = bundled("examples")
     with open_session(quiet=as_json) as session:

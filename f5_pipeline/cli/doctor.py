@@ -129,7 +129,7 @@ def _free(place: Path) -> tuple[str, ...]:
 def _dagster() -> tuple[str, ...]:
     import dagster
 
-    from f5_pipeline.launch import open_instance
+    from f5_pipeline.dagster_host.runs import open_instance
 
     try:
         with open_instance(get_settings()) as instance:
@@ -146,7 +146,7 @@ def _draft() -> tuple[str, ...]:
 
     if (reason := engines.missing("draft")) is not None:
         return "error", reason, "Install the package again: pip install f5-pipeline."
-    from f5_pipeline.speech.draft import espeak_facts
+    from f5_pipeline.speech.engines.draft.engine import espeak_facts
 
     facts = espeak_facts()
     return "ok", f"espeak-ng {facts['version']}, {facts['languages']} languages"
@@ -165,7 +165,7 @@ def _f5() -> tuple[str, ...]:
 def _devices() -> Iterator[Finding]:
     """torch, CUDA, driver, devices, flash-attn: where F5 is installed."""
     from f5_pipeline.speech import engines
-    from f5_pipeline.speech.f5.devices import facts
+    from f5_pipeline.speech.engines.f5.devices import facts
 
     if engines.missing("f5") is None:
         for fact in facts():
@@ -203,7 +203,7 @@ def _hub() -> tuple[str, ...]:
 
 
 def _links() -> tuple[str, ...]:
-    from f5_pipeline.studio.links import open_signer
+    from f5_pipeline.studio.links.making import open_signer
 
     settings = get_settings()
     open_signer(settings)

@@ -15,8 +15,8 @@ from f5_pipeline.cli.session import open_store
 def doubts(narration: str, as_json: bool) -> None:
     """List the chunks of NARRATION that the quality gate doubts after all retakes: where to listen, and why."""
     from f5_pipeline.store import layout
+    from f5_pipeline.store.records import read_record
     from f5_pipeline.studio.records import Takes
-    from f5_pipeline.studio.state import read_record
 
     takes = read_record(open_store(), layout.narration_state(narration, "takes"), Takes)
     if as_json:

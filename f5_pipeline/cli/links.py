@@ -39,9 +39,9 @@ def show(narration: str, fresh: bool, as_json: bool) -> None:
 
     from f5_pipeline.errors import InputError, StoreError
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.grants import holds
+    from f5_pipeline.store.records import find_record
+    from f5_pipeline.studio.links.grants import holds
     from f5_pipeline.studio.records import Links, Timings
-    from f5_pipeline.studio.state import find_record
 
     layout.check_name(narration, "narration")
     with open_session(quiet=as_json) as session:
@@ -77,7 +77,7 @@ def list_grants(narration: str, as_json: bool) -> None:
     Grants of "newest" are those of its permanent address.
     """
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.grants import grants_of, state_of
+    from f5_pipeline.studio.links.grants import grants_of, state_of
 
     layout.check_name(narration, "narration")
     found = [(grant, state_of(grant)) for grant in grants_of(open_store(), narration)]
@@ -102,7 +102,7 @@ def revoke(narration: str, grant: str | None, note: str) -> None:
     """
     from f5_pipeline.settings import get_settings
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.grants import revoke as revoke_grants
+    from f5_pipeline.studio.links.grants import revoke as revoke_grants
 
     layout.check_name(narration, "narration")
     revoked = revoke_grants(open_store(), narration, grant, note=note)

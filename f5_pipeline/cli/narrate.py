@@ -17,9 +17,9 @@ from f5_pipeline.cli.output import complain, print_json, say, warn
 from f5_pipeline.cli.session import Session, open_session
 
 if TYPE_CHECKING:
-    from f5_pipeline.speech.script import ScriptOptions
+    from f5_pipeline.speech.script.model import ScriptOptions
+    from f5_pipeline.studio.narrating.scripts import LoadedScript
     from f5_pipeline.studio.records import NarrateResult
-    from f5_pipeline.studio.scripts import LoadedScript
 
 
 @cli.command()
@@ -38,7 +38,7 @@ def narrate(scripts: tuple[Path, ...], name: str | None, as_json: bool, verbose:
     f5-pipeline narrate story.md
     f5-pipeline narrate hello.txt --voice ada --engine draft --json
     """
-    from f5_pipeline.studio.scripts import keep_script
+    from f5_pipeline.studio.narrating.scripts import keep_script
 
     if name and len(scripts) > 1:
         raise click.UsageError("--name goes with one script")
@@ -56,8 +56,8 @@ def narrate(scripts: tuple[Path, ...], name: str | None, as_json: bool, verbose:
 @contextmanager
 def claim(session: Session, scripts: list[LoadedScript]) -> Iterator[None]:
     """Keep the in-box from launching what is narrated here, for as long as this process lives."""
-    from f5_pipeline.ledger import Ledger
-    from f5_pipeline.processes import process_name
+    from f5_pipeline.orchestration.ledger import Ledger
+    from f5_pipeline.system.processes import process_name
 
     ledger, here = Ledger(session.instance), process_name(os.getpid())
     versions = {one.narration: one.version for one in scripts}
@@ -76,8 +76,8 @@ def _read_all(
     """Read all scripts; raise an error where one of them cannot be narrated, before any of them is kept."""
     from f5_pipeline.cli.weights import download_progress
     from f5_pipeline.errors import InputError
-    from f5_pipeline.studio.engines import choose_engine
-    from f5_pipeline.studio.scripts import open_script
+    from f5_pipeline.studio.narrating.engines import choose_engine
+    from f5_pipeline.studio.narrating.scripts import open_script
     from f5_pipeline.studio.weights import open_library
 
     brought: set[str] = set()
@@ -106,9 +106,9 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
     One script is one run. Several are planned one by one, synthesized together (an engine loads once, what they share
     is made once), and delivered one by one, so that one that fails harms no other.
     """
-    from f5_pipeline.launch import contiguous
-    from f5_pipeline.partitions import NARRATIONS
-    from f5_pipeline.studio.engines import choose_engine
+    from f5_pipeline.dagster_host.runs import contiguous
+    from f5_pipeline.orchestration.partitions import NARRATIONS
+    from f5_pipeline.studio.narrating.engines import choose_engine
 
     started = time.monotonic()
     for loaded in scripts:
@@ -147,7 +147,7 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
 
 
 def _prepare_voices(session: Session, loaded: LoadedScript) -> str | None:
-    from f5_pipeline.partitions import VOICES
+    from f5_pipeline.orchestration.partitions import VOICES
     from f5_pipeline.studio.voices import find_voice, needs_reference
 
     for name in loaded.script.voices:
@@ -165,9 +165,9 @@ def _prepare_voices(session: Session, loaded: LoadedScript) -> str | None:
 def result_of(session: Session, narration: str, wall_seconds: float) -> NarrateResult:
     """What a finished narration has come to."""
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.links import read_manifest
+    from f5_pipeline.store.records import read_record
+    from f5_pipeline.studio.links.making import read_manifest
     from f5_pipeline.studio.records import Links, NarrateResult, Takes, TakesCount
-    from f5_pipeline.studio.state import read_record
 
     links = read_record(session.store, layout.narration_state(narration, "links"), Links)
     takes = read_record(session.store, layout.narration_state(narration, "takes"), Takes)

@@ -10,7 +10,7 @@ import click
 from f5_pipeline.errors import InputError
 
 if TYPE_CHECKING:
-    from f5_pipeline.speech.script import ScriptOptions
+    from f5_pipeline.speech.script.model import ScriptOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,7 +43,7 @@ def options_of(said: dict[str, Any]) -> ScriptOptions | None:
     """What was said on the command line, or None where nothing was: then what was said before stands."""
     from pydantic import ValidationError
 
-    from f5_pipeline.speech.script import ScriptOptions
+    from f5_pipeline.speech.script.model import ScriptOptions
 
     given = {name: value for name, value in said.items() if value is not None}
     try:

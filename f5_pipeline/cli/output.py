@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from f5_pipeline.launch import Step
+    from f5_pipeline.dagster_host.runs import Step
 
 
 def say(text: str = "") -> None:

@@ -23,9 +23,9 @@ def plan(script: Path, name: str | None, as_json: bool, **said) -> None:
     Nothing is synthesized and nothing is stored.
     """
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.engines import chosen_engine
-    from f5_pipeline.studio.planning import planned_chunks
-    from f5_pipeline.studio.scripts import open_script
+    from f5_pipeline.studio.narrating.engines import chosen_engine
+    from f5_pipeline.studio.narrating.planning import planned_chunks
+    from f5_pipeline.studio.narrating.scripts import open_script
 
     store = open_store()
     loaded = open_script(store, script, name, options_of(said))

@@ -26,7 +26,7 @@ def add(files: tuple[Path, ...], name: str | None, **said) -> None:
 
     Where `f5-pipeline up` is running the in-box narrates them, at once or at night (F5_INBOX).
     """
-    from f5_pipeline.studio.scripts import add_script
+    from f5_pipeline.studio.narrating.scripts import add_script
 
     if name and len(files) > 1:
         raise click.UsageError("--name goes with one file")
@@ -41,7 +41,7 @@ def add(files: tuple[Path, ...], name: str | None, **said) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_(as_json: bool) -> None:
     """List the scripts in the store."""
-    from f5_pipeline.studio.scripts import list_scripts
+    from f5_pipeline.studio.narrating.scripts import list_scripts
 
     store = open_store()
     found = [(name, key, store.stat(key).size) for name, key in list_scripts(store)]

@@ -55,7 +55,7 @@ def serve(host: str | None, port: int | None, trusted_proxies: str | None) -> No
     from f5_pipeline.gateway.app import create_app
     from f5_pipeline.gateway.server import serve as run
     from f5_pipeline.settings import get_settings
-    from f5_pipeline.studio.links import Deliveries, open_signer
+    from f5_pipeline.studio.links.making import Deliveries, open_signer
 
     settings, store = get_settings(), open_store()
     deliveries = Deliveries(store)
@@ -87,7 +87,7 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
     progress are interrupted at their next batch and keep their takes; the next `up` continues them, and starts those
     that were queued.
     """
-    from f5_pipeline.launch import LOCATION, MODULE, open_instance
+    from f5_pipeline.dagster_host.runs import LOCATION, MODULE, open_instance
     from f5_pipeline.settings import get_settings
 
     given = {"F5_HOST": host, "F5_PORT": port, "F5_UI_PORT": ui_port}
@@ -160,8 +160,8 @@ def configured(settings: Settings) -> Iterator[None]:
 
 def set_pool(instance: DagsterInstance, settings: Settings) -> None:
     """Tell the GPUs and let as many steps work at once as there are: one where there is none, on the processor."""
-    from f5_pipeline.scheduling import BATCH_TAG, GPU_POOL
-    from f5_pipeline.studio.devices import usable_gpus
+    from f5_pipeline.orchestration.tags import BATCH_TAG, GPU_POOL
+    from f5_pipeline.system.gpus import usable_gpus
 
     gpus = usable_gpus(settings)
     instance.event_log_storage.set_concurrency_slots(GPU_POOL, max(1, len(gpus)))
@@ -181,7 +181,7 @@ def set_pool(instance: DagsterInstance, settings: Settings) -> None:
 
 def code_socket(settings: Settings) -> Path:
     """Where the code server of an instance listens: the same at every start, and nobody else's."""
-    from f5_pipeline.studio.devices import machine_folder
+    from f5_pipeline.system.gpus import machine_folder
 
     return machine_folder() / f"code-{hashlib.sha256(str(settings.home_folder).encode()).hexdigest()[:16]}.sock"
 
@@ -189,7 +189,7 @@ def code_socket(settings: Settings) -> Path:
 def check_alone(lock: Path, settings: Settings) -> None:
     """Hold a lock as long as this process lives; raise InputError where another `up` works on the instance."""
     from f5_pipeline.errors import InputError
-    from f5_pipeline.studio.devices import try_lock
+    from f5_pipeline.system.gpus import try_lock
 
     if try_lock(lock) is None:
         raise InputError(
@@ -204,7 +204,7 @@ def stop_runs(instance: DagsterInstance, socket_path: str) -> None:
     from dagster import DagsterRunStatus, RunsFilter
     from dagster._core.storage.tags import GRPC_INFO_TAG
 
-    from f5_pipeline.run_launcher import process_of
+    from f5_pipeline.dagster_host.run_launcher import process_of
 
     limit = time.monotonic() + STOP_SECONDS
     asked: set[int] = set()

@@ -14,9 +14,9 @@ from f5_pipeline.store.connect import connect
 if TYPE_CHECKING:
     import dagster as dg
 
-    from f5_pipeline.launch import Outcome
+    from f5_pipeline.dagster_host.runs import Outcome
+    from f5_pipeline.studio.narrating.scripts import LoadedScript
     from f5_pipeline.studio.records import Voice
-    from f5_pipeline.studio.scripts import LoadedScript
 
 
 def open_store() -> Store:
@@ -49,7 +49,7 @@ class Session:
     ) -> Outcome:
         """Run a job with a progress bar."""
         from f5_pipeline.cli.output import progress
-        from f5_pipeline.launch import run_job
+        from f5_pipeline.dagster_host.runs import run_job
 
         with progress(label, quiet=self.quiet) as show:
             return run_job(
@@ -58,7 +58,7 @@ class Session:
 
     def tell_script(self, loaded: LoadedScript) -> None:
         """Let Dagster know of a narration and of the present state of its script."""
-        from f5_pipeline.sources import tell_script
+        from f5_pipeline.orchestration.reporting.observations import tell_script
 
         metadata = {
             "title": loaded.script.title,
@@ -70,7 +70,7 @@ class Session:
 
     def prepare_voice(self, voice: Voice) -> Outcome:
         """Materialize the reference of a voice."""
-        from f5_pipeline.sources import tell_voice
+        from f5_pipeline.orchestration.reporting.observations import tell_voice
 
         tell_voice(self.instance, voice)
         return self.run(f"voice {voice.name}", "prepare_voice", partition=voice.name)
@@ -79,7 +79,7 @@ class Session:
 @contextmanager
 def open_session(*, quiet: bool = False, verbose: bool = False) -> Iterator[Session]:
     """Settings, store and instance for the time of a command."""
-    from f5_pipeline.launch import open_instance
+    from f5_pipeline.dagster_host.runs import open_instance
 
     settings = get_settings()
     store = open_store()

@@ -12,7 +12,7 @@ from f5_pipeline.cli.session import Session, open_session
 from f5_pipeline.errors import StoreError
 
 if TYPE_CHECKING:
-    from f5_pipeline.ledger import Outcome
+    from f5_pipeline.orchestration.ledger import Outcome
 
 COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revision", "run")
 
@@ -22,8 +22,8 @@ COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revisi
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a narration, one a line.")
 def status(narration: str | None, as_json: bool) -> None:
     """Tell how far each narration is, or one NARRATION; those whose scripts were removed are retired."""
-    from f5_pipeline.ledger import Ledger
-    from f5_pipeline.studio.scripts import find_script, list_scripts
+    from f5_pipeline.orchestration.ledger import Ledger
+    from f5_pipeline.studio.narrating.scripts import find_script, list_scripts
 
     with open_session(quiet=as_json) as session:
         if narration is not None:
@@ -63,12 +63,12 @@ def state_of(session: Session, narration: str, outcome: Outcome | None) -> dict[
     failed where the last attempt at it did, with the reason."""
     import dagster as dg
 
-    from f5_pipeline.assets.told import seconds
+    from f5_pipeline.orchestration.reporting.metadata import seconds
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.planning import missing_takes
+    from f5_pipeline.store.records import find_record
+    from f5_pipeline.studio.narrating.planning import missing_takes
+    from f5_pipeline.studio.narrating.scripts import find_script, read_options, script_version
     from f5_pipeline.studio.records import Audio, Links, Plan, Takes
-    from f5_pipeline.studio.scripts import find_script, read_options, script_version
-    from f5_pipeline.studio.state import find_record
 
     def record(step: str, kind: Any) -> Any:
         return find_record(session.store, layout.narration_state(narration, step), kind)

@@ -16,7 +16,7 @@ from f5_pipeline.cli.session import Session, open_session
 if TYPE_CHECKING:
     import dagster as dg
 
-    from f5_pipeline.studio.inventory import Inventory, Tally, Told
+    from f5_pipeline.studio.upkeep.inventory import Inventory, Tally, Told
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 _ALIVE_SECONDS = 5.0
@@ -58,7 +58,7 @@ def check(deep: bool, grace: float, as_json: bool) -> None:
     \b
     f5-pipeline store check --deep
     """
-    from f5_pipeline.studio.collection import collect
+    from f5_pipeline.studio.upkeep.collection import collect
 
     with open_session(quiet=as_json) as session, _progress(quiet=as_json) as show:
         inventory = _inventory(session, grace, False, show)
@@ -110,7 +110,7 @@ def gc(delete: bool, grace: float, old_revisions: bool, as_json: bool) -> None:
     f5-pipeline store gc
     f5-pipeline store gc --delete --old-revisions --grace 30d
     """
-    from f5_pipeline.studio.collection import collect
+    from f5_pipeline.studio.upkeep.collection import collect
 
     with open_session(quiet=as_json) as session, _progress(quiet=as_json) as show:
         inventory = _inventory(session, grace, old_revisions, show)
@@ -134,7 +134,7 @@ def gc(delete: bool, grace: float, old_revisions: bool, as_json: bool) -> None:
 
 
 def _inventory(session: Session, grace: float, old_revisions: bool, show: Told) -> Inventory:
-    from f5_pipeline.studio.inventory import Inventory
+    from f5_pipeline.studio.upkeep.inventory import Inventory
 
     alive = _alive(session.instance)
     return Inventory(session.store, alive=alive, grace=grace, old_revisions=old_revisions, on_progress=show)
@@ -146,7 +146,7 @@ def _alive(instance: dg.DagsterInstance) -> Callable[[str], bool]:
 
     import dagster as dg
 
-    from f5_pipeline.ledger import ACTIVE
+    from f5_pipeline.orchestration.ledger import ACTIVE
 
     known: set[str] = set()
     asked: float | None = None

@@ -22,7 +22,7 @@ def verify(narration: str, sample: int, as_json: bool) -> None:
     \b
     f5-pipeline verify story --sample 20
     """
-    from f5_pipeline.studio.verification import verify_narration
+    from f5_pipeline.studio.narrating.verification import verify_narration
 
     rows, wrong, count = [], 0, 0
     for one in verify_narration(open_store(), narration, sample=sample):

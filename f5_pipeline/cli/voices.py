@@ -78,10 +78,10 @@ def import_(config: Path, main: str) -> None:
     beside the recording is taken.
     """
     from f5_pipeline.errors import InputError
-    from f5_pipeline.scratch import workspace
-    from f5_pipeline.speech.script import toml_voices
+    from f5_pipeline.speech.script.model import toml_voices
     from f5_pipeline.store.layout import slug
     from f5_pipeline.studio.voices import add_voice
+    from f5_pipeline.system.scratch import workspace
 
     if not config.is_file():
         raise InputError("there is no such configuration", file=str(config))
@@ -101,7 +101,7 @@ def import_(config: Path, main: str) -> None:
 
 def told(show: Progress) -> Callable[[str, int, int], None]:
     """Shows the progress of a step that is no run."""
-    from f5_pipeline.launch import Step
+    from f5_pipeline.dagster_host.runs import Step
 
     return lambda what, done, total: show(Step("add", "progress", {"what": what, "done": done, "total": total}))
 
@@ -142,8 +142,8 @@ def failed_checks(session: Session, name: str) -> dict[str, str]:
 def describe(store, voice) -> dict:
     """A voice and its reference as JSON values."""
     from f5_pipeline.store import layout
+    from f5_pipeline.store.records import find_record
     from f5_pipeline.studio.records import ReferenceClip
-    from f5_pipeline.studio.state import find_record
     from f5_pipeline.studio.voices import is_current
 
     clip = find_record(store, layout.reference(voice.name), ReferenceClip)

@@ -37,7 +37,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.gateway.delivery import DeliveredFile, ObjectReader, deliver, redirect
 from f5_pipeline.gateway.page import STATIC, PageFacts, render_notice, render_page
-from f5_pipeline.gateway.tokens import (
+from f5_pipeline.studio.links.tokens import (
     BadLink,
     ExpiredLink,
     LinkClaim,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from f5_pipeline.gateway.delivery import DeliveredFile
-from f5_pipeline.gateway.tokens import Permit
+from f5_pipeline.studio.links.tokens import Permit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

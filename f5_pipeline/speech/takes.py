@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.chunks import Word
 from f5_pipeline.speech.engine import SAMPLE_RATE, Request, Speech
-from f5_pipeline.speech.text import Word
 
 if TYPE_CHECKING:
     import numpy as np

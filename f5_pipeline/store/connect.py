@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from f5_pipeline.errors import InputError, StoreError
-from f5_pipeline.store.access import Access, complete
 from f5_pipeline.store.base import Store, check_key
 from f5_pipeline.store.local import LocalStore
+from f5_pipeline.store.s3.access import Access, complete
 
 __all__ = ["Access", "connect"]
 
@@ -51,7 +51,7 @@ def connect(
         raise InputError(f"{prefix!r} cannot begin the keys of a store", file="F5_STORE", mend=_MEND) from None
 
     from f5_pipeline.settings import get_settings
-    from f5_pipeline.store.s3 import S3Store
+    from f5_pipeline.store.s3.store import S3Store
 
     settings = get_settings()
     if access is None:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from f5_pipeline.speech.assembly import AssemblySettings
-from f5_pipeline.speech.script import AudioFormat, CaptionStyle, Pauses
+from f5_pipeline.speech.audio.assembly import AssemblySettings
+from f5_pipeline.speech.chunks import Chunk
+from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses
 from f5_pipeline.speech.takes import Take
-from f5_pipeline.speech.text import Chunk
 
 FORMAT = 1
 """Version of the records. It is part of every digest, so that a change of meaning is a change of revision."""

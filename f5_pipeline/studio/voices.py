@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.scratch import workspace
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.script_text import language_tag
+from f5_pipeline.speech.script.decoding import language_tag
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
+from f5_pipeline.store.records import file_sha256, find_record, write_record
 from f5_pipeline.studio.records import ReferenceClip, Source, Voice, now
-from f5_pipeline.studio.state import file_sha256, find_record, write_record
+from f5_pipeline.system.scratch import workspace
 
 if TYPE_CHECKING:
-    from f5_pipeline.speech.reference import Reference
+    from f5_pipeline.speech.references.prepare import Reference
 
 Progress = Callable[[str, int, int], None]
 """Told of what takes a while: of what (for example "s of audio aligned"), how much is done, and how much there is."""
@@ -142,9 +142,9 @@ def prepare(
     Raises:
         InputError: they cannot be used, or not together.
     """
-    from f5_pipeline.speech.drafts import Drafts
-    from f5_pipeline.speech.reference import prepare_reference
-    from f5_pipeline.speech.transcript import read_transcript
+    from f5_pipeline.speech.alignment.renderings import Drafts
+    from f5_pipeline.speech.references.prepare import prepare_reference
+    from f5_pipeline.speech.transcripts.reader import read_transcript
 
     text = read_transcript(transcript, transcript_name) if transcript is not None else None
     with closing(Drafts()) as drafts:

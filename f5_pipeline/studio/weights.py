@@ -102,7 +102,7 @@ def of_model(record: ModelRecord, acquired: Acquired | None = None) -> EngineWei
 
 
 def _draft() -> EngineWeights:
-    from f5_pipeline.speech.draft import espeak_facts
+    from f5_pipeline.speech.engines.draft.engine import espeak_facts
 
     facts = espeak_facts()
     return EngineWeights(

@@ -15,8 +15,8 @@ from typing import Any
 from zipfile import is_zipfile
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.f5.architecture import ARCHITECTURES, HOP, MEL_BANDS, Architecture
-from f5_pipeline.speech.f5.checkpoint import sizes_of
+from f5_pipeline.speech.engines.f5.architecture import ARCHITECTURES, HOP, MEL_BANDS, Architecture
+from f5_pipeline.speech.engines.f5.checkpoint import sizes_of
 
 _LONGEST_HEADER = 100 << 20
 """Bytes; the format's own limit."""

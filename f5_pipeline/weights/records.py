@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from f5_pipeline.speech.f5.architecture import Architecture
+from f5_pipeline.speech.engines.f5.architecture import Architecture
 from f5_pipeline.store import layout
 from f5_pipeline.weights.registry import CommercialUse
 

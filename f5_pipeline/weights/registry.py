@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from f5_pipeline.speech.f5.architecture import (
+from f5_pipeline.speech.engines.f5.architecture import (
     F5TTS_BASE,
     F5TTS_SMALL,
     F5TTS_V1_BASE,

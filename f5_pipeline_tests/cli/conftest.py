@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
-from f5_pipeline_tests.conftest import EXAMPLES, Installation, free_port
-
-TEXT = "The first sentence is here.\n\nA second one follows it.\n\nThe third one ends it.\n"
-
-
-@dataclass
-class Narrated:
-    """An installation and what `narrate --json` told of its narration `story`."""
-
-    installation: Installation
-    told: dict
+from f5_pipeline_tests.support.installation import EXAMPLES, Installation, free_port
+from f5_pipeline_tests.support.narrated import TEXT, Narrated
 
 
 @pytest.fixture(scope="package")
@@ -26,8 +15,3 @@ def narrated(tmp_path_factory) -> Narrated:
     made = Installation(tmp_path_factory.mktemp("narrated"), ports)
     made.run("voices", "add", "ada", EXAMPLES / "voices" / "ada.flac")
     return Narrated(made, made.run("narrate", made.write("story.txt", TEXT), "--voice", "ada", "--json").object)
-
-
-def contents(made: Installation) -> dict[str, bytes]:
-    """Every object of the store."""
-    return {one.key: made.store.get_bytes(one.key) for one in made.store.list()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from f5_pipeline_tests.cli.quick import quick
-from f5_pipeline_tests.conftest import Installation, free_port
+from f5_pipeline_tests.support.installation import Installation, free_port
+from f5_pipeline_tests.support.quick import quick
 
 THINGS = [
     "python", "memory", "settings", "store", "disk", "temporary files", "Dagster", "draft engine", "F5 engine",

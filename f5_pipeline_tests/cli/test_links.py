@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from f5_pipeline.store import layout
+from f5_pipeline.store.records import read_record, write_record
 from f5_pipeline.studio.records import Address, Links
-from f5_pipeline.studio.state import read_record, write_record
-from f5_pipeline_tests.cli.quick import quick
+from f5_pipeline_tests.support.quick import quick
 
 KEY, ADDRESS = layout.narration_state("story", "links"), layout.narration_state("story", "address")
 

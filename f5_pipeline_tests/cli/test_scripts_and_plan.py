@@ -8,9 +8,9 @@ import sys
 import dagster as dg
 
 from f5_pipeline import __version__
-from f5_pipeline_tests.cli.conftest import TEXT, contents
-from f5_pipeline_tests.cli.quick import quick
-from f5_pipeline_tests.conftest import Installation
+from f5_pipeline_tests.support.installation import Installation
+from f5_pipeline_tests.support.narrated import TEXT, contents
+from f5_pipeline_tests.support.quick import quick
 
 
 def test_plan_shows_what_has_a_take_and_stores_nothing(narrated):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dagster as dg
 
-from f5_pipeline.ledger import Ledger, Seen
-from f5_pipeline.studio.scripts import script_version
-from f5_pipeline_tests.cli.quick import quick
-from f5_pipeline_tests.conftest import EXAMPLES, Installation
+from f5_pipeline.orchestration.ledger import Ledger, Seen
+from f5_pipeline.studio.narrating.scripts import script_version
+from f5_pipeline_tests.support.installation import EXAMPLES, Installation
+from f5_pipeline_tests.support.quick import quick
 
 
 def test_failed_and_retired_narrations_are_told(installation: Installation):

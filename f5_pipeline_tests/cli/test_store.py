@@ -11,11 +11,11 @@ import pytest
 from dagster._core.storage.dagster_run import DagsterRun
 
 from f5_pipeline.store import layout
+from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.records import PlannedChunk
-from f5_pipeline.studio.state import read_lines
-from f5_pipeline_tests.cli.conftest import TEXT, contents
-from f5_pipeline_tests.cli.quick import quick
-from f5_pipeline_tests.conftest import Installation
+from f5_pipeline_tests.support.installation import Installation
+from f5_pipeline_tests.support.narrated import TEXT, contents
+from f5_pipeline_tests.support.quick import quick
 
 WEEK = 7 * 24 * 3600
 

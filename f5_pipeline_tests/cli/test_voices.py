@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from f5_pipeline.studio.voices import add_voice
-from f5_pipeline_tests.cli.conftest import contents
-from f5_pipeline_tests.cli.quick import quick
-from f5_pipeline_tests.conftest import EXAMPLES, Installation
+from f5_pipeline_tests.support.installation import EXAMPLES, Installation
+from f5_pipeline_tests.support.narrated import contents
+from f5_pipeline_tests.support.quick import quick
 
 ADA, BEN = EXAMPLES / "voices" / "ada.flac", EXAMPLES / "voices" / "ben.ogg"
 

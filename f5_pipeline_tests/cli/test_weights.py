@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from f5_pipeline_tests.cli.quick import quick
-from f5_pipeline_tests.conftest import Ended, Installation, wait_for
-from f5_pipeline_tests.hub import LocalHub, running_hub
-from f5_pipeline_tests.weights.conftest import ARCHITECTURE, content, shaped_checkpoint
+from f5_pipeline_tests.support.hub import LocalHub, running_hub
+from f5_pipeline_tests.support.installation import Ended, Installation, wait_for
+from f5_pipeline_tests.support.quick import quick
+from f5_pipeline_tests.support.weights_place import ARCHITECTURE, content, shaped_checkpoint
 
 CHECKPOINT = shaped_checkpoint()
 

@@ -11,8 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from f5_pipeline.errors import NotFoundError, StoreError
-from f5_pipeline.gateway.tokens import LinkSigner
-from f5_pipeline_tests.gateway.conftest import KEY, NOW, Studio
+from f5_pipeline.studio.links.tokens import LinkSigner
+from f5_pipeline_tests.support.gateway_studio import KEY, NOW, Studio
 
 
 def client_of(studio: Studio, **options) -> TestClient:
@@ -160,7 +160,7 @@ def test_an_empty_file(studio, client):
     ],
 )
 def test_names_of_any_script(studio, client, name):
-    from f5_pipeline.gateway.tokens import file_url
+    from f5_pipeline.studio.links.tokens import file_url
 
     studio.add(name, b"sound")
     for token in (studio.token(name), studio.token()):

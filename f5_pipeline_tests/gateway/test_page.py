@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from f5_pipeline.gateway.page import PageChapter, PageFacts, clock, human_duration, human_size
-from f5_pipeline_tests.gateway.conftest import Studio
+from f5_pipeline_tests.support.gateway_studio import Studio
 
 
 class Tags(HTMLParser):

@@ -17,8 +17,8 @@ import pytest
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.gateway.server import serve
-from f5_pipeline.gateway.tokens import LinkSigner
-from f5_pipeline_tests.gateway.conftest import KEY
+from f5_pipeline.studio.links.tokens import LinkSigner
+from f5_pipeline_tests.support.gateway_studio import KEY
 
 NAME = "Grüße.flac"
 BIG = 24 * 1024 * 1024
@@ -28,9 +28,9 @@ import sys
 import time
 from pathlib import Path
 from f5_pipeline.gateway.server import serve
-from f5_pipeline.gateway.tokens import LinkSigner
+from f5_pipeline.studio.links.tokens import LinkSigner
 from f5_pipeline.store.local import LocalStore
-from f5_pipeline_tests.gateway.conftest import KEY, Studio
+from f5_pipeline_tests.support.gateway_studio import KEY, Studio
 
 studio = Studio(LocalStore(Path(sys.argv[1])))
 studio.add("Grüße.flac", bytes(range(256)) * 4096)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from f5_pipeline.speech.drafts import Drafts
-from f5_pipeline_tests.speech.spoken import speakers
+from f5_pipeline.speech.alignment.renderings import Drafts
+from f5_pipeline_tests.support.spoken import speakers
 
 
 @pytest.fixture(scope="module")

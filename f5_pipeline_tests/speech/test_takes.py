@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.draft import DraftEngine
+from f5_pipeline.speech.chunks import Word
 from f5_pipeline.speech.engine import SAMPLE_RATE, Request, Speech, Token
+from f5_pipeline.speech.engines.draft.engine import DraftEngine
 from f5_pipeline.speech.takes import Take, make_take, read_take_audio, seed_of, take_key, word_times
-from f5_pipeline.speech.text import Word
 
 KEY = {"text": "Hello.", "language": "en", "sound": {"engine": "draft", "pitch": 50}, "speed": 1.0, "attempt": 0}
 

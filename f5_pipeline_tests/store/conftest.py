@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from f5_pipeline.store import bucket as bucket_module
-from f5_pipeline.store import client as client_module
-from f5_pipeline.store.connect import Access, connect
-from f5_pipeline.store.s3 import S3Store
-from f5_pipeline_tests.servers.fixtures import moto_server, swift_server  # noqa: F401
-from f5_pipeline_tests.servers.server import S3Server
-
-PART = 5 << 20
-"""The smallest part that S3 allows."""
-
-_numbers = itertools.count()
-
-
-def access_of(server: S3Server) -> Access:
-    return Access(server.key_id, server.key, server.endpoint, server.region)
+from f5_pipeline.store.connect import connect
+from f5_pipeline.store.s3 import bucket as bucket_module
+from f5_pipeline.store.s3 import client as client_module
+from f5_pipeline.store.s3.store import S3Store
+from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
+from f5_pipeline_tests.support.servers.server import S3Server
+from f5_pipeline_tests.support.stores import KINDS, _numbers, again
 
 
 @pytest.fixture
@@ -35,16 +26,6 @@ def open_bucket(tmp_path: Path) -> Callable[..., S3Store]:
         return again(server, f"b2://{name}/{prefix}", tmp_path / "uploads")
 
     return opened
-
-
-def again(server: S3Server, url: str, state: Path, **changed: str) -> S3Store:
-    """The store at `url`, opened as another process would."""
-    made = connect(url, Access(**{**vars(access_of(server)), **changed}), transfers=4, part_bytes=PART, state=state)
-    assert isinstance(made, S3Store)
-    return made
-
-
-KINDS = ("file", "moto", "moto-versions", "swift", "swift-versions")
 
 
 @pytest.fixture(params=KINDS)

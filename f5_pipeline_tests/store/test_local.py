@@ -13,7 +13,7 @@ import pytest
 from f5_pipeline.errors import InputError, StoreError
 from f5_pipeline.store.connect import connect
 from f5_pipeline.store.local import ABANDONED_AFTER, LocalStore
-from f5_pipeline_tests.conftest import small_file_system
+from f5_pipeline_tests.support.installation import small_file_system
 
 
 def test_killed_in_the_middle_of_a_write_nothing_appears(tmp_path):

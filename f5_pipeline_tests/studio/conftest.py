@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from f5_pipeline.speech.script import ScriptOptions
-from f5_pipeline.store import layout
-from f5_pipeline.store.base import Store
 from f5_pipeline.store.local import LocalStore
-from f5_pipeline.studio.gathering import gather_takes
-from f5_pipeline.studio.planning import make_plan
-from f5_pipeline.studio.production import make_audio, make_timings
-from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes, Timings, Weights
-from f5_pipeline.studio.scripts import add_script
-from f5_pipeline.studio.shards import plan_shards
-from f5_pipeline.studio.state import write_record
-from f5_pipeline.studio.synthesis import synthesize_shard
-from f5_pipeline.studio.voices import add_voice, make_reference
+from f5_pipeline.studio.records import Weights
 from f5_pipeline.studio.weights import gather_weights
-from f5_pipeline_tests.conftest import EXAMPLES
+from f5_pipeline_tests.support.installation import EXAMPLES
+from f5_pipeline_tests.support.small_studio import Studio, prepare_voice
 
 
 @pytest.fixture(scope="session")
@@ -36,36 +25,6 @@ def voices(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("voices")
     prepare_voice(LocalStore(root), "ada", EXAMPLES / "voices" / "ada.flac")
     return root
-
-
-def prepare_voice(store: Store, name: str, recording: Path) -> None:
-    add_voice(store, name, recording)
-    write_record(store, layout.reference(name), make_reference(store, name)[0])
-
-
-@dataclass
-class Studio:
-    """A store and what the assets do with it."""
-
-    store: LocalStore
-    weights: Weights
-
-    def plan(self, text: str, name: str = "story.txt", **options) -> Plan:
-        path = self.store.root.parent / name
-        path.write_text(text, encoding="utf-8")
-        loaded = add_script(self.store, path, options=ScriptOptions(**{"voice": "ada", **options}))
-        return make_plan(self.store, loaded, self.weights)
-
-    def synthesize(self, *plans: Plan, run: str = "run") -> list[ShardReport]:
-        return [synthesize_shard(self.store, shard) for shard in plan_shards(self.store, plans, run)]
-
-    def takes(self, plan: Plan, run: str = "run") -> Takes:
-        return gather_takes(self.store, plan, self.synthesize(plan, run=run))
-
-    def produce(self, plan: Plan) -> tuple[Takes, Audio, Timings]:
-        takes = self.takes(plan)
-        audio = make_audio(self.store, plan, takes)
-        return takes, audio, make_timings(self.store, audio)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import soundfile
 from f5_pipeline.errors import InputError, StoreError
 from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
+from f5_pipeline.store.records import read_record
 from f5_pipeline.studio.records import ReferenceClip, Voice
-from f5_pipeline.studio.state import read_record
 from f5_pipeline.studio.voices import (
     add_voice,
     find_reference,
@@ -21,7 +21,7 @@ from f5_pipeline.studio.voices import (
     make_reference,
     needs_reference,
 )
-from f5_pipeline_tests.conftest import EXAMPLES
+from f5_pipeline_tests.support.installation import EXAMPLES
 
 ADA, BEN = EXAMPLES / "voices" / "ada.flac", EXAMPLES / "voices" / "ben.ogg"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from f5_pipeline.assets.model_weights import model_weights
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.resources import StoreResource
+from f5_pipeline.orchestration.assets.model_weights import model_weights
+from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
 from f5_pipeline.studio.weights import gather_weights, open_library
-from f5_pipeline_tests.hub import running_hub
-from f5_pipeline_tests.weights.conftest import ARCHITECTURE, content, shaped_checkpoint
+from f5_pipeline_tests.support.hub import running_hub
+from f5_pipeline_tests.support.weights_place import ARCHITECTURE, content, shaped_checkpoint
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def configured(here, hub, monkeypatch):
 
 
 def add_tiny(store) -> None:
-    from f5_pipeline.speech.f5.architecture import Architecture
+    from f5_pipeline.speech.engines.f5.architecture import Architecture
 
     open_library(store).add(
         "tiny",

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.f5.files import ModelFiles
+from f5_pipeline.speech.engines.f5.files import ModelFiles
 from f5_pipeline.weights.checkpoints import read_architecture, read_shapes
 from f5_pipeline.weights.errors import WeightsError
-from f5_pipeline_tests.tiny_f5 import TINY, make_tiny_model
-from f5_pipeline_tests.weights.conftest import Place
+from f5_pipeline_tests.support.tiny_f5 import TINY, make_tiny_model
+from f5_pipeline_tests.support.weights_place import Place
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_a_checkpoint_of_an_old_torch(place: Place, pickled: ModelFiles, tmp_pat
 
 
 def test_an_added_model_can_be_loaded(place: Place, pickled: ModelFiles):
-    from f5_pipeline.speech.f5.checkpoint import load_dit, load_vocoder
+    from f5_pipeline.speech.engines.f5.checkpoint import load_dit, load_vocoder
 
     add(place, pickled.checkpoint, pickled)
     with place.library(remote=True).acquire("mine") as acquired:

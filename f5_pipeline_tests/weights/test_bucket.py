@@ -7,10 +7,10 @@ import uuid
 import pytest
 
 from f5_pipeline.store.connect import Access, connect
-from f5_pipeline.store.s3 import S3Store
+from f5_pipeline.store.s3.store import S3Store
 from f5_pipeline.weights.library import Library, Progress
-from f5_pipeline_tests.servers.fixtures import moto_server  # noqa: F401
-from f5_pipeline_tests.weights.conftest import Place
+from f5_pipeline_tests.support.servers.fixtures import moto_server  # noqa: F401
+from f5_pipeline_tests.support.weights_place import Place
 
 
 @pytest.fixture

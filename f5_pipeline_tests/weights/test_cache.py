@@ -14,8 +14,8 @@ from f5_pipeline.weights import cache as cache_module
 from f5_pipeline.weights.cache import ABANDONED_AFTER, Cache, Mismatch
 from f5_pipeline.weights.errors import WeightsError
 from f5_pipeline.weights.records import Blob
-from f5_pipeline_tests.conftest import small_file_system
-from f5_pipeline_tests.weights.conftest import content
+from f5_pipeline_tests.support.installation import small_file_system
+from f5_pipeline_tests.support.weights_place import content
 
 KB = 1000
 

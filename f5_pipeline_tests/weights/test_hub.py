@@ -9,7 +9,7 @@ import pytest
 
 from f5_pipeline.weights.errors import PassingWeightsError, WeightsError
 from f5_pipeline.weights.hub import TRIES, Hub
-from f5_pipeline_tests.weights.conftest import SIZE, Place, contents
+from f5_pipeline_tests.support.weights_place import SIZE, Place, contents
 
 PATH = "sub/model 1.safetensors"
 

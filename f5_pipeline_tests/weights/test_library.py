@@ -15,8 +15,8 @@ from f5_pipeline.weights.errors import WeightsError
 from f5_pipeline.weights.library import Progress
 from f5_pipeline.weights.records import ROLES
 from f5_pipeline.weights.registry import SpecFile
-from f5_pipeline_tests.conftest import small_file_system
-from f5_pipeline_tests.weights.conftest import SIZE, Place, content, contents
+from f5_pipeline_tests.support.installation import small_file_system
+from f5_pipeline_tests.support.weights_place import SIZE, Place, content, contents
 
 CHECKPOINT = "sub/model 1.safetensors"
 

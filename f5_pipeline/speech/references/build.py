@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from f5_pipeline.speech import audio
+from f5_pipeline.speech.audio import recordings as audio
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.references.choice import Choice
 from f5_pipeline.speech.references.pauses import PAUSE, Activity
@@ -17,7 +17,7 @@ from f5_pipeline.speech.references.record import (
     ReferenceRecord,
     reference_hash,
 )
-from f5_pipeline.speech.references.text import count_syllables, count_words, end_text
+from f5_pipeline.speech.text.endings import count_syllables, count_words, end_text
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.drafts import Drafts, NoDraft
+from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
 from f5_pipeline.speech.references.cut import LONGEST_RUN, Run, covers, runs_of
 from f5_pipeline.speech.references.fit import Fit, Fitting, fitting_run
 from f5_pipeline.speech.references.pauses import Activity
 from f5_pipeline.speech.references.record import Method
 from f5_pipeline.speech.references.words import TIMES, time_words
-from f5_pipeline.speech.transcript import Transcript
+from f5_pipeline.speech.transcripts.reader import Transcript
 
 WHOLE_SECONDS = 10.0
 """Speech up to this long is kept whole, s. F5 itself cuts references at 12 s, without their text."""

@@ -9,8 +9,8 @@ from typing import Literal
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.references.pauses import CLOSE_PAUSE, PAUSE, Activity, Pause
 from f5_pipeline.speech.references.record import LEAD, TAIL
-from f5_pipeline.speech.references.text import CLOSING, FINAL, is_character
-from f5_pipeline.speech.transcript import Transcript, join_texts
+from f5_pipeline.speech.text.endings import CLOSING, FINAL, is_character
+from f5_pipeline.speech.transcripts.reader import Transcript, join_texts
 
 CUT_SECONDS = 8.0
 """Longest reference cut from a longer recording, s, edges included."""

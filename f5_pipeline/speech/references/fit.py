@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from f5_pipeline.speech import audio
-from f5_pipeline.speech.alignment import AlignmentError, align
-from f5_pipeline.speech.draft_times import spoken_units
-from f5_pipeline.speech.drafts import Drafts, NoDraft
+from f5_pipeline.speech.alignment.forced import AlignmentError, align
+from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
+from f5_pipeline.speech.audio import recordings as audio
 from f5_pipeline.speech.engine import SAMPLE_RATE
+from f5_pipeline.speech.engines.draft.times import spoken_units
 from f5_pipeline.speech.references.cut import Run
 from f5_pipeline.speech.references.pauses import PAUSE, Activity
-from f5_pipeline.speech.references.text import FINAL
-from f5_pipeline.speech.transcript import join_texts
+from f5_pipeline.speech.text.endings import FINAL
+from f5_pipeline.speech.transcripts.reader import join_texts
 
 SURE, SURE_OF_EACH = 0.5, 0.3
 """Confidence from which on a text is what is said: on average, and of its weakest word.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-from f5_pipeline.speech import audio
+from f5_pipeline.speech.audio import recordings as audio
 
 PAUSE, CLOSE_PAUSE = 0.15, 0.08
 """Shortest pause, and the shortest that counts where a word boundary is known to lie, s: a plosive closes for up to

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech import audio
-from f5_pipeline.speech.alignment import AlignmentError
-from f5_pipeline.speech.drafts import Drafts, NoDraft
+from f5_pipeline.speech.alignment.forced import AlignmentError
+from f5_pipeline.speech.alignment.long import align_long
+from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
+from f5_pipeline.speech.audio import recordings as audio
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.long_alignment import align_long
-from f5_pipeline.speech.transcript import TimedText, Transcript, TranscriptSegment
+from f5_pipeline.speech.transcripts.reader import TimedText, Transcript, TranscriptSegment
 
 if TYPE_CHECKING:
     import numpy as np

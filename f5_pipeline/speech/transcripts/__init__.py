@@ -1,1 +1,1 @@
-"""The forms in which transcripts come: what `f5_pipeline.speech.transcript` is made of."""
+"""The forms in which transcripts come: what `f5_pipeline.speech.transcripts.reader` is made of."""

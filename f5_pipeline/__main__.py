@@ -1,5 +1,0 @@
-"""python -m f5_pipeline: the same as f5-pipeline."""
-
-from f5_pipeline.cli import main
-
-main()

@@ -1,0 +1,129 @@
+"""The bucket as dagster-aws knows it: a resource, and the keeper of compute logs. Imported only where there is one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from dagster._core.storage.compute_log_manager import ComputeIOType
+from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION
+from dagster._serdes import ConfigurableClassData
+from dagster_aws.s3 import S3Resource
+from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
+from pydantic import Field
+
+from f5_pipeline.errors import StoreError
+from f5_pipeline.store import layout
+from f5_pipeline.store.connect import connect
+from f5_pipeline.store.s3.store import S3Store
+
+log = logging.getLogger("f5_pipeline.dagster_host.compute_logs")
+
+UPLOAD_SECONDS = 30
+"""How often the logs of a step that is running are brought to the bucket."""
+
+
+class BucketResource(S3Resource):
+    """boto3's S3 client for the store's bucket, the one that the store itself speaks through.
+
+    Key, endpoint and region come from the environment where the client is asked for; none of them is in the config.
+
+    Example:
+        >>> BucketResource(url="b2://bucket/prefix").get_client().head_object(Bucket="bucket", Key="prefix/…")
+    """
+
+    url: str = Field(description="address of the store, b2://bucket/prefix or s3://bucket/prefix")
+
+    @classmethod
+    def _is_dagster_maintained(cls) -> bool:
+        return False
+
+    def open(self) -> S3Store:
+        """The store in the bucket."""
+        store = connect(self.url)
+        assert isinstance(store, S3Store)
+        return store
+
+    def get_client(self) -> Any:
+        return self.open().client
+
+
+class BucketComputeLogs(S3ComputeLogManager):
+    """Dagster's own keeper of logs in S3, on the store's client: signed with version 4, no checksums, single deletes.
+
+    Args:
+        local_dir: where the output of steps is gathered on this machine.
+    """
+
+    def __init__(self, store: S3Store, local_dir: Path, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(
+            bucket=store.bucket.name,
+            prefix=store.bucket.prefix + layout.LOGS,
+            local_dir=str(local_dir),
+            upload_interval=UPLOAD_SECONDS,
+            region=store.bucket.access.region,
+            inst_data=inst_data,
+        )
+        self._store = store
+        self._s3_session = store.client
+        self._with_partial: set[str] = set()
+
+    def _key(self, full_key: str) -> str:
+        return full_key[len(self._store.bucket.prefix) :]
+
+    def _upload_file_obj(
+        self, data: IO[bytes], log_key: Sequence[str], io_type: ComputeIOType, partial: bool = False
+    ) -> None:
+        key = self._key(self._s3_key(log_key, io_type))
+        halfway = self._key(self._s3_key(log_key, io_type, partial=True))
+        if partial:
+            if os.fstat(data.fileno()).st_size == 0:
+                return
+            try:
+                self._store.replace_bytes(halfway, data.read())
+                self._with_partial.add(halfway)
+            except StoreError as error:  # the next one, or the whole at the end, may pass
+                log.warning("the log of a running step was not brought to the bucket: %s", error)
+            return
+        self._store.put_bytes(key, data.read())
+        if halfway in self._with_partial:
+            self._with_partial.discard(halfway)
+            self._store.delete(halfway)
+
+    def download_from_cloud_storage(
+        self, log_key: Sequence[str], io_type: ComputeIOType, partial: bool = False
+    ) -> None:
+        extension = IO_TYPE_EXTENSION[io_type]
+        path = Path(self.local_manager.get_captured_local_path(log_key, extension, partial=partial))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._store.download(self._key(self._s3_key(log_key, io_type, partial=partial)), path)
+
+    def download_url_for_type(self, log_key: Sequence[str], io_type: ComputeIOType) -> str | None:
+        if not self.is_capture_complete(log_key):
+            return None
+        key = self._key(self._s3_key(log_key, io_type))
+        return self._store.presign(key, 3600, headers={"content-type": "text/plain; charset=utf-8"})
+
+    def cloud_storage_has_logs(self, log_key: Sequence[str], io_type: ComputeIOType, partial: bool = False) -> bool:
+        return self._store.exists(self._key(self._s3_key(log_key, io_type, partial=partial)))
+
+    def delete_logs(self, log_key: Sequence[str] | None = None, prefix: Sequence[str] | None = None) -> None:
+        self.local_manager.delete_logs(log_key=log_key, prefix=prefix)
+        if log_key:
+            for io_type in ComputeIOType:
+                for partial in (False, True):
+                    self._store.delete(self._key(self._s3_key(log_key, io_type, partial=partial)))
+        elif prefix:
+            folder = "/".join([*self._resolve_path_for_namespace(prefix), ""])
+            for found in self._store.list(self._key(folder)):
+                self._store.delete(found.key)
+
+    def get_log_keys_for_log_key_prefix(
+        self, log_key_prefix: Sequence[str], io_type: ComputeIOType
+    ) -> Sequence[list[str]]:
+        folder = "/".join([*self._resolve_path_for_namespace(log_key_prefix), ""])
+        names = (found.key.rpartition("/")[2].partition(".") for found in self._store.list(self._key(folder)))
+        return [[*log_key_prefix, name] for name, _, extension in names if extension == IO_TYPE_EXTENSION[io_type]]

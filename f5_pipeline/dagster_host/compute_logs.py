@@ -1,0 +1,55 @@
+"""Where Dagster keeps what steps print: on this machine, or in the store's bucket.
+
+In dagster.yaml:
+
+    compute_logs:
+      module: f5_pipeline.dagster_host.compute_logs
+      class: StoreComputeLogs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster._core.storage.compute_log_manager import ComputeLogManager
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._serdes import ConfigurableClassData
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.settings import Settings, get_settings
+
+
+class StoreComputeLogs(LocalComputeLogManager):
+    """Makes what F5_COMPUTE_LOGS says: Dagster's own keeper of logs in a folder or, with `store`, in the bucket."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(  # type: ignore[override]  # one of several keepers, as the settings say
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> ComputeLogManager:
+        """
+        Raises:
+            InputError: the logs are wanted in a store that is no bucket.
+        """
+        settings = get_settings()
+        folder = settings.home_folder / "storage"
+        if settings.compute_logs == "local":
+            return LocalComputeLogManager(str(folder), inst_data=inst_data)
+        check_place(settings)
+        from f5_pipeline.dagster_host.bucket_logs import BucketComputeLogs, BucketResource
+
+        return BucketComputeLogs(BucketResource(url=settings.store_url).open(), folder, inst_data)
+
+
+def check_place(settings: Settings) -> None:
+    """Raise InputError where logs are wanted in a store that is no bucket: Dagster itself asks only as a run begins."""
+    if settings.compute_logs == "store" and settings.store_url.startswith("file:"):
+        raise InputError(
+            "compute logs can be kept in the store only where that is a bucket",
+            file="F5_COMPUTE_LOGS",
+            mend="Set F5_COMPUTE_LOGS=local, or F5_STORE to b2://bucket/prefix.",
+        )

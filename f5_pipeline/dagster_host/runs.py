@@ -1,0 +1,275 @@
+"""Runs of the code location's jobs from this process: the same runs, events and assets that the UI shows.
+
+A run that is launched here works in this process and its children, without web server or daemon; both may be up beside
+it. Killed in the middle it leaves takes that the next run finds.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.events import RunFailureReason
+from dagster._core.execution.api import create_execution_plan, execute_run_iterator
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+    PRIORITY_TAG,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from sqlalchemy.exc import DBAPIError
+
+from f5_pipeline import errors
+from f5_pipeline.dagster_host.run_launcher import WORKER_TAG, process_of
+from f5_pipeline.errors import StoreError
+from f5_pipeline.orchestration.tags import COMMAND_LINE
+from f5_pipeline.settings import Settings
+from f5_pipeline.system.processes import process_name
+
+MODULE = "f5_pipeline.definitions"
+LOCATION = "f5_pipeline"
+POLL_SECONDS = 0.5
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance in the home folder, which is made, with our dagster.yaml, where it is not there yet."""
+    from f5_pipeline.dagster_host.compute_logs import check_place
+    from f5_pipeline.system.bundled import bundled
+
+    check_place(settings)
+    home = settings.home_folder
+    config = home / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not config.exists():
+            config.write_bytes(bundled("dagster.yaml").read_bytes())
+    except OSError as error:
+        raise _unusable(home, error.strerror or str(error)) from error
+    os.environ["DAGSTER_HOME"] = str(home)
+    # The steps of a run are processes of their own: they must mean the same folder, wherever they are started.
+    os.environ["F5_STORE"] = settings.store_url
+    try:
+        with dg.DagsterInstance.get() as instance:
+            end_dead_runs(instance)
+            yield instance
+    except DBAPIError as error:  # a full disk, a damaged or locked database
+        raise _unusable(home, str(error.orig)) from error
+
+
+def _unusable(home: Path, why: str) -> StoreError:
+    return StoreError(
+        f"Dagster's instance cannot be kept there ({why})",
+        file=str(home),
+        mend="Free space there, make it writable for this user, or set DAGSTER_HOME to another folder; takes are kept.",
+    )
+
+
+@dataclass
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        run_id: under which the UI shows it.
+        success: whether all its steps succeeded.
+        canceled: whether it was interrupted.
+        errors: a sentence a failed step.
+        reasons: what a failed step said of single partitions, by partition.
+        materialized: partitions that each asset was materialized for ("" for an asset without partitions).
+    """
+
+    run_id: str
+    success: bool = False
+    canceled: bool = False
+    errors: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    materialized: dict[str, set[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happened in a run: a step began or ended, or told how far it is."""
+
+    name: str
+    kind: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run_job(
+    instance: dg.DagsterInstance,
+    job: str,
+    *,
+    partition: str | None = None,
+    partitions: tuple[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    on_step: Callable[[Step], None] = lambda step: None,
+    verbose: bool = False,
+) -> Outcome:
+    """Run a job to its end.
+
+    Args:
+        partition: the one partition of the run.
+        partitions: first and last of a range of partitions, in the order in which they were added, for a job whose
+            assets take many in one run.
+        on_step: told of steps and their progress, from another thread.
+        verbose: show Dagster's own log.
+
+    Raises:
+        KeyboardInterrupt: as it was interrupted; the run is marked as canceled first.
+    """
+    repository = ReconstructableRepository.for_module(MODULE, "defs", working_directory=str(Path.cwd()))
+    reconstructable = repository.get_reconstructable_job(job)
+    definition = reconstructable.get_definition()
+    # Somebody waits at the terminal.
+    own = {PRIORITY_TAG: str(COMMAND_LINE), WORKER_TAG: process_name(os.getpid())}
+    all_tags = {**definition.run_tags, **own, **(tags or {})}
+    if partition is not None:
+        all_tags[PARTITION_NAME_TAG] = partition
+    if partitions is not None:
+        all_tags[ASSET_PARTITION_RANGE_START_TAG], all_tags[ASSET_PARTITION_RANGE_END_TAG] = partitions
+    config = {"loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}}}
+    run = instance.create_run_for_job(
+        job_def=definition,
+        execution_plan=create_execution_plan(reconstructable, run_config=config, tags=all_tags, instance_ref=None),
+        run_config=config,
+        tags=all_tags,
+        job_code_origin=reconstructable.get_python_origin(),
+        remote_job_origin=_origin(job),
+    )
+    outcome = Outcome(run.run_id)
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(instance, run.run_id, on_step, ended), daemon=True)
+    watcher.start()
+    try:
+        for event in execute_run_iterator(reconstructable, run, instance):
+            if event.event_type == dg.DagsterEventType.STEP_FAILURE:
+                outcome.errors.append(_why(event))
+                told = event.step_failure_data.user_failure_data
+                outcome.reasons |= {name: str(value.value) for name, value in (told.metadata if told else {}).items()}
+            elif event.event_type == dg.DagsterEventType.RUN_FAILURE:
+                reason = event.job_failure_data.failure_reason
+                outcome.canceled |= reason == RunFailureReason.UNEXPECTED_TERMINATION
+    except KeyboardInterrupt:
+        outcome.canceled = True
+    finally:
+        ended.set()
+        watcher.join()
+    if outcome.canceled:
+        # Dagster takes an interruption that was not asked for in the UI for a failure; here it was asked for.
+        instance.report_run_canceled(run, "Interrupted at the command line; its takes are kept.")
+    status = instance.get_run_by_id(run.run_id)
+    outcome.success = status is not None and status.status == dg.DagsterRunStatus.SUCCESS
+    outcome.canceled |= status is not None and status.status == dg.DagsterRunStatus.CANCELED
+    if not outcome.success and not outcome.errors:
+        outcome.errors.append("the run was interrupted" if outcome.canceled else "the run ended without success")
+    outcome.materialized = _materialized(instance, run.run_id)
+    if outcome.canceled:
+        raise KeyboardInterrupt
+    return outcome
+
+
+def _origin(job: str) -> RemoteJobOrigin:
+    """Where the UI finds the job of a run, so that the run links to it and can be launched again from there."""
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name=MODULE), LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job)
+
+
+def _why(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    if data.error is None:
+        return f"{event.step_key} failed"
+    error = data.error.cause or data.error
+    message = error.message.strip()
+    if isinstance(getattr(errors, error.cls_name or "", None), type):
+        return message.partition(": ")[2]  # ours: without the name of its class it is a sentence for people
+    return f"{event.step_key} failed: {message}"
+
+
+def _watch(instance: dg.DagsterInstance, run_id: str, on_step: Callable[[Step], None], ended: threading.Event) -> None:
+    """Tell of steps as their processes write events: those of a step's own process reach nobody else."""
+    kinds = {
+        dg.DagsterEventType.STEP_START: "start",
+        dg.DagsterEventType.STEP_SUCCESS: "success",
+        dg.DagsterEventType.STEP_FAILURE: "failure",
+        dg.DagsterEventType.STEP_UP_FOR_RETRY: "retry",
+        dg.DagsterEventType.ASSET_OBSERVATION: "progress",
+    }
+    cursor = None
+    while True:
+        last = ended.wait(POLL_SECONDS)
+        while True:
+            try:
+                page = instance.get_records_for_run(run_id, cursor=cursor, of_type=set(kinds), limit=500)
+            except DBAPIError:
+                return  # progress alone is lost; the run itself tells of it
+            cursor = page.cursor
+            for record in page.records:
+                event = record.event_log_entry.dagster_event
+                if event is None:
+                    continue
+                numbers: dict[str, Any] = {}
+                if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION:
+                    metadata = event.asset_observation_data.asset_observation.metadata
+                    numbers = {name: value.value for name, value in metadata.items()}
+                on_step(Step(event.step_key or "", kinds[event.event_type], numbers))
+            if not page.has_more:
+                break
+        if last:
+            return
+
+
+def _materialized(instance: dg.DagsterInstance, run_id: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        event = entry.dagster_event
+        if event is not None and event.asset_key is not None:
+            found.setdefault(event.asset_key.to_user_string(), set()).add(event.partition or "")
+    return found
+
+
+def contiguous(all_keys: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
+    """Ranges of neighbours in `all_keys` that hold exactly `wanted`: a run takes its partitions as a range."""
+    chosen, ranges, start, last = set(wanted), [], None, None
+    for key in all_keys:
+        if key in chosen:
+            start, last = start or key, key
+        elif start is not None and last is not None:
+            ranges.append((start, last))
+            start = None
+    if start is not None and last is not None:
+        ranges.append((start, last))
+    return ranges
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Mark runs as failed whose process of this host is gone: a killed process cannot do it itself. Return how many."""
+    unfinished = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+    )
+    dead = 0
+    for run in instance.get_runs(filters=unfinished):
+        process = process_of(instance, run)
+        if process is None or process.living:
+            continue
+        now = instance.get_run_by_id(run.run_id)
+        if now is None or now.is_finished:
+            continue  # it has ended between the two looks
+        instance.report_run_failed(run, "The process that worked on this run is gone; its takes are kept.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        dead += 1
+    return dead

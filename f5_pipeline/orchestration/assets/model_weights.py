@@ -1,0 +1,85 @@
+"""The weights that speak: the draft engine's data and the F5 models; every take key holds their hash."""
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from f5_pipeline.orchestration.reporting.metadata import Teller, failures, table
+from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.settings import get_settings
+from f5_pipeline.speech import engines
+from f5_pipeline.studio.records import Weights
+from f5_pipeline.studio.weights import gather_weights
+
+if TYPE_CHECKING:
+    from f5_pipeline.weights.library import Progress
+
+CODE_VERSION = "2"
+
+MB = 1_000_000
+
+
+class WeightsConfig(dg.Config):
+    """What a run of `model_weights` brings besides the model of the settings."""
+
+    models: list[str] = Field(default=[], description="names of further models to lock and pull")
+
+
+@dg.asset(group_name="models", kinds={"python"}, code_version=CODE_VERSION, retry_policy=STEP_RETRIES)
+def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, store: StoreResource) -> dg.Output[Weights]:
+    """What the engines of this installation speak with.
+
+    Every F5 model that was ever pulled or added is locked in the store: the commit of its repository and the sha256 of
+    each file. Whoever speaks with it has exactly these bytes, from the cache of the machine, else the store, else
+    the hub. The hash is part of the key of every take: other weights, other takes. The model of the settings is
+    pulled where F5 speaks by default; further ones are named in the run's configuration (`models`).
+
+    The `draft` engine (espeak-ng) is always there. It speaks exact words and times within seconds on any processor, to
+    proof-listen a script before GPU money is spent.
+    """
+    tell = Teller(context, "model_weights", None)
+
+    def show(now: "Progress") -> None:
+        if now.total > MB:
+            tell(f"MB of {now.model} {now.what}", now.done // MB, now.total // MB)
+
+    with failures():
+        weights = gather_weights(store.open(), config.models, show)
+    for key, problem in weights.problems.items():
+        context.log.warning(f"{key} is not here: {problem}")
+    return dg.Output(weights, data_version=dg.DataVersion(weights.digest), metadata=weights_metadata(weights))
+
+
+def weights_metadata(weights: Weights) -> dict[str, Any]:
+    """What the UI shows of the engines."""
+    chosen, note = engines.resolve("auto", get_settings().device)
+    rows = [
+        {
+            "engine": one.engine,
+            "model": one.name,
+            "version": one.version,
+            "size_MB": round(one.size / 1e6, 1),
+            "languages": one.languages or 0,
+            "licence": one.licence,
+            "commercial_use": one.commercial_use,
+            "sha256": one.sha256[:16],
+            "source": one.source,
+            "came_from": one.place or "",
+            "seconds": one.seconds or 0.0,
+        }
+        for one in weights.engines.values()
+    ]
+    files = [
+        {"model": one.name, "file": role, "sha256": sha256}
+        for one in weights.engines.values()
+        for role, sha256 in one.files.items()
+    ]
+    return {
+        "engines": table(rows),
+        "auto": f"{chosen}: {note}",
+        "sha256": weights.digest,
+        **({"files": table(files)} if files else {}),
+        **({"problems": "\n".join(weights.problems.values())} if weights.problems else {}),
+    }

@@ -1,0 +1,114 @@
+"""From takes to one piece of audio."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from f5_pipeline.orchestration.partitions import NARRATIONS
+from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
+from f5_pipeline.orchestration.reporting.metadata import Teller, failures, partition_check, picture, seconds, table
+from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.store.base import Store
+from f5_pipeline.studio.narrating.production import make_audio
+from f5_pipeline.studio.records import Audio, Plan, Takes
+
+CODE_VERSION = "1"
+
+
+@dg.asset(
+    partitions_def=NARRATIONS,
+    group_name="narration",
+    kinds={"python"},
+    code_version=CODE_VERSION,
+    retry_policy=STEP_RETRIES,
+    check_specs=[
+        partition_check("mastered", "narration_audio", "loudness and true peak are what was asked for", NARRATIONS),
+        partition_check(
+            "quality", "narration_audio", "every take is within its voice's band, perhaps after retakes", NARRATIONS
+        ),
+    ],
+)
+def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, takes: Takes):
+    """The finished narration: a FLAC master and an MP3.
+
+    Takes are set one after another with pauses by sentence, paragraph and chapter; where a sentence had to be split,
+    the parts are joined by a short equal-power crossfade. One linear gain brings the whole to its loudness, never
+    above the peak. What is delivered is named by its revision, a hash of takes and settings, and never changed.
+    """
+    narration = context.partition_key
+    with failures():
+        if takes.plan != narration_plan.digest:
+            raise dg.Failure(
+                f"the takes of {narration!r} belong to an older plan. Materialize takes for this partition first.",
+                allow_retries=False,
+            )
+        opened = store.open()
+        audio = make_audio(opened, narration_plan, takes, on_progress=Teller(context, "narration_audio", narration))
+        metadata = audio_metadata(opened, audio)
+    yield dg.Output(audio, data_version=dg.DataVersion(audio.revision), metadata=metadata)
+    yield from audio_checks(audio, takes)
+
+
+def audio_metadata(store: Store, audio: Audio) -> dict[str, Any]:
+    """What the UI shows of a revision's audio; the master is read once for its waveform."""
+    from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png, waveform_png
+
+    with store.fetch(audio.files[0].key) as path:
+        peaks = peaks_of(path, 900)
+    return {
+        "waveform": picture(thumbnail_png(peaks), "waveform"),
+        "waveform_in_detail": picture(waveform_png(peaks), "waveform"),
+        "title": audio.plan.title,
+        "engine": f"{audio.plan.engine}: {audio.plan.engine_note}",
+        "length": seconds(audio.seconds),
+        "seconds": audio.seconds,
+        "words": audio.words,
+        "loudness_lufs": _number(audio.loudness_lufs),
+        "true_peak_dbtp": _number(audio.true_peak_dbtp),
+        "gain_db": round(audio.gain_db, 2),
+        **(
+            {"chapters": table([{"start": seconds(one.start), "title": one.title} for one in audio.chapters])}
+            if audio.chapters
+            else {}
+        ),
+        "files": table(
+            [{"name": one.name, "MB": round(one.size / 1e6, 2), "sha256": one.sha256[:16]} for one in audio.files]
+        ),
+        "revision": audio.revision,
+    }
+
+
+def audio_checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
+    """Whether the audio is as it was asked for, and its takes as they should be."""
+    asked = audio.assembly
+    loud = audio.loudness_lufs is not None and (
+        abs(audio.loudness_lufs - asked.loudness) <= 0.5 or audio.limited_by_peak
+    )
+    peak = audio.true_peak_dbtp is not None and audio.true_peak_dbtp <= asked.peak + 0.1
+    yield dg.AssetCheckResult(
+        check_name="mastered",
+        asset_key="narration_audio",
+        passed=loud and peak,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"asked for {asked.loudness:g} LUFS and at most {asked.peak:g} dBTP"
+        + ("; the peak keeps it below its loudness" if audio.limited_by_peak else ""),
+        metadata={
+            "loudness_lufs": _number(audio.loudness_lufs),
+            "true_peak_dbtp": _number(audio.true_peak_dbtp),
+            "limited_by_peak": audio.limited_by_peak,
+        },
+    )
+    yield dg.AssetCheckResult(
+        check_name="quality",
+        asset_key="narration_audio",
+        passed=takes.doubtful == 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=quality_of(takes),
+        metadata={"measured": takes.measured, "retaken": takes.retaken, "doubtful": takes.doubtful} | doubts_of(takes),
+    )
+
+
+def _number(value: float | None) -> float | str:
+    return "silent" if value is None else round(value, 2)

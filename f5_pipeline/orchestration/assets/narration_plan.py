@@ -1,0 +1,77 @@
+"""From a script to chunks with keys. Nothing is synthesized."""
+
+from itertools import islice
+from typing import Any
+
+import dagster as dg
+
+from f5_pipeline.orchestration.partitions import NARRATIONS
+from f5_pipeline.orchestration.reporting.metadata import MOST_ROWS, failures, seconds, table
+from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.records import read_lines
+from f5_pipeline.studio.narrating.planning import missing_takes, plan_narration
+from f5_pipeline.studio.records import Plan, PlannedChunk, Weights
+
+CODE_VERSION = "1"
+
+
+@dg.asset(
+    partitions_def=NARRATIONS,
+    group_name="narration",
+    kinds={"python"},
+    code_version=CODE_VERSION,
+    retry_policy=STEP_RETRIES,
+    deps=[
+        "script",
+        # Every voice, since which voices speak is known only from the script; the one needed is read from the store.
+        dg.AssetDep("reference_audio", partition_mapping=dg.AllPartitionMapping()),
+    ],
+)
+def narration_plan(context: dg.AssetExecutionContext, store: StoreResource, model_weights: Weights) -> dg.Output[Plan]:
+    """All chunks of a narration, each with the key of its take.
+
+    The script is read, its text normalised (numbers, dates, abbreviations) with a map back to the words as written, and
+    cut into chunks at the ends of sentences. The key of a take is a hash of everything that decides its sound, so the
+    plan tells, before any time on a GPU is spent, what is there already and what an edit will cost.
+    """
+    narration = context.partition_key
+    with failures():
+        opened = store.open()
+        plan = plan_narration(opened, narration, model_weights)
+        missing = sum(1 for _ in missing_takes(opened, plan))
+        metadata = plan_metadata(opened, plan)
+    return dg.Output(plan, data_version=dg.DataVersion(plan.digest), metadata={**metadata, "takes_missing": missing})
+
+
+def plan_metadata(store: Store, plan: Plan) -> dict[str, Any]:
+    """What the UI shows of a plan."""
+    rows = [
+        {
+            "chunk": planned.chunk.index,
+            "line": planned.chunk.line,
+            "voice": planned.chunk.voice,
+            "written": planned.chunk.written,
+            "spoken": planned.chunk.spoken,
+            "expected_s": round(planned.chunk.expected_seconds, 2),
+            "pause": planned.chunk.pause,
+            "key": planned.key[:12],
+        }
+        for planned in islice(read_lines(store, plan.chunks_key, PlannedChunk), MOST_ROWS)
+    ]
+    return {
+        "title": plan.title,
+        "engine": f"{plan.engine}: {plan.engine_note}",
+        **({"model": f"{plan.model}, {plan.weights.licence}", "preset": plan.preset or ""} if plan.model else {}),
+        "voices": ", ".join(f"{voice} ({plan.references[voice][:12]})" for voice in plan.voices),
+        "language": plan.language,
+        "words": plan.words,
+        "characters": plan.characters,
+        "chunks": plan.chunks,
+        "takes_needed": plan.takes,
+        "expected": seconds(plan.expected_seconds),
+        "first_chunks": table(rows),
+        "script": plan.script.key,
+        "digest": plan.digest,
+    }

@@ -1,0 +1,150 @@
+"""From plans to takes: the one asset that handles many narrations in one run, so that an engine loads once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from f5_pipeline.errors import PipelineError
+from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
+from f5_pipeline.orchestration.io_manager import ALLOW_MISSING
+from f5_pipeline.orchestration.partitions import NARRATIONS
+from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
+from f5_pipeline.orchestration.reporting.materializing import materialize
+from f5_pipeline.orchestration.reporting.metadata import failure, failures, seconds
+from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.studio.narrating.gathering import gather_takes
+from f5_pipeline.studio.narrating.shards import plan_shards
+from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
+
+CODE_VERSION = "1"
+
+
+@dg.op(
+    name="plan_shards",
+    description="Split the takes that the narrations of this run lack into shards; what they share comes once.",
+    ins={
+        "narration_plan": dg.In(metadata={ALLOW_MISSING: True}),
+        "model_weights": dg.In(dg.Nothing),
+        "reference_audio": dg.In(dg.Nothing),
+    },
+    out=SHARD_OUTS,
+    tags={"dagster/compute_kind": "python"},
+)
+def plan_shards_op(
+    context: dg.OpExecutionContext, store: StoreResource, narration_plan: dict[str, Plan]
+) -> Iterator[dg.DynamicOutput[Shard]]:
+    with failures():
+        shards = plan_shards(store.open(), narration_plan.values(), context.run_id)
+    missing = sum(shard.requests for shard in shards)
+    context.log.info(f"{missing} takes to make for {len(narration_plan)} narrations, in {len(shards)} shards")
+    yield from shard_outputs(shards)
+
+
+@dg.op(
+    name="gather_takes",
+    description="Check that every chunk of every narration has its take; a narration that lacks one fails alone.",
+    ins={"narration_plan": dg.In(metadata={ALLOW_MISSING: True})},
+    # Not required: of several narrations each is told by itself, with data version and metadata of its own.
+    out=dg.Out(Takes, is_required=False),
+    tags={"dagster/compute_kind": "python"},
+)
+def gather_takes_op(
+    context: dg.OpExecutionContext,
+    store: StoreResource,
+    narration_plan: dict[str, Plan],
+    reports: list[ShardReport],
+    drafts: list[ShardReport],
+):
+    opened, narrations = store.open(), sorted(context.partition_keys)
+    failed: dict[str, PipelineError] = {}
+    for narration in narrations:
+        try:
+            if narration not in narration_plan:
+                raise PipelineError(
+                    f"narration {narration!r} has no plan, or none that can be read",
+                    mend=f"Materialize narration_plan for the partition {narration!r} first.",
+                )
+            takes = gather_takes(opened, narration_plan[narration], [*reports, *drafts])
+        except PipelineError as error:
+            failed[narration] = error
+            context.log.error(f"{narration}: {error}")
+            continue
+        metadata = takes_metadata(narration_plan[narration], takes)
+        if len(narrations) == 1:
+            yield dg.Output(takes, data_version=dg.DataVersion(takes.digest), metadata=metadata)
+            return
+        materialize(
+            context,
+            opened,
+            "takes",
+            narration,
+            takes,
+            data_version=takes.digest,
+            code_version=CODE_VERSION,
+            metadata=metadata,
+        )
+    if failed:
+        raise _failure(failed, len(narrations))
+
+
+def _failure(failed: dict[str, PipelineError], narrations: int) -> dg.Failure:
+    if narrations == 1:
+        return failure(next(iter(failed.values())))
+    return dg.Failure(
+        f"{len(failed)} of {narrations} narrations failed, the others are done: {', '.join(sorted(failed))}",
+        metadata={narration: str(error) for narration, error in failed.items()},
+        allow_retries=False,
+    )
+
+
+def takes_metadata(plan: Plan, takes: Takes) -> dict[str, Any]:
+    """What the UI shows of a narration's takes."""
+    rate = takes.audio_seconds_made / takes.wall_seconds if takes.wall_seconds else 0.0
+    return {
+        "engine": f"{plan.engine}: {plan.engine_note}",
+        "takes_needed": takes.total,
+        "takes_made": takes.synthesized,
+        "takes_reused": takes.reused,
+        "speech": seconds(takes.speech_seconds),
+        "speech_seconds": takes.speech_seconds,
+        "audio_seconds_per_second_of_work": round(rate, 2),
+        "work_seconds": takes.wall_seconds,
+        **({"model": plan.model, "preset": plan.preset or "", "quality": quality_of(takes)} if plan.model else {}),
+        **doubts_of(takes),
+        "plan": plan.digest,
+        "takes": takes.takes_key,
+    }
+
+
+@dg.graph_asset(
+    partitions_def=NARRATIONS,
+    # One run for many narrations: an engine loads once, and its batches fill across narrations.
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="narration",
+    kinds={"python"},
+    code_version=CODE_VERSION,
+    ins={
+        "narration_plan": dg.AssetIn("narration_plan"),
+        "model_weights": dg.AssetIn("model_weights", dagster_type=dg.Nothing),
+        "reference_audio": dg.AssetIn(
+            "reference_audio", partition_mapping=dg.AllPartitionMapping(), dagster_type=dg.Nothing
+        ),
+    },
+)
+def takes(narration_plan, model_weights, reference_audio):
+    """The audio of every chunk, content-addressed: same key, same sound, never made twice.
+
+    What is missing is split into shards (`plan_shards`), each is spoken by F5 on a GPU (`synthesize_shard`) or by the
+    draft engine (`draft_shard`), and each narration's takes are gathered in order (`gather_takes`). A take is kept as
+    soon as it is made, so a run that is killed loses only the batch in flight. Of several narrations in one run each
+    stands for itself: one that fails leaves the others materialized.
+    """
+    gpu, draft = plan_shards_op(
+        narration_plan=narration_plan, model_weights=model_weights, reference_audio=reference_audio
+    )
+    return gather_takes_op(
+        narration_plan=narration_plan,
+        reports=gpu.map(synthesize_shard_op).collect(),
+        drafts=draft.map(draft_shard_op).collect(),
+    )

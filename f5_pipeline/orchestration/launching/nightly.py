@@ -1,0 +1,63 @@
+"""The nightly batch: everything that waits, as few runs as there are GPUs."""
+
+from datetime import timezone
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from dagster._utils.schedules import is_valid_cron_schedule
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.orchestration.batch.job import narrate_batch
+from f5_pipeline.orchestration.launching.requests import batch_requests, minutes_of, slots
+from f5_pipeline.orchestration.ledger import Ledger
+from f5_pipeline.settings import get_settings
+from f5_pipeline.studio.narrating.batches import within
+
+OFF = "off"
+
+_settings = get_settings()
+
+
+def _cron() -> str:
+    """When, as cron has it; of a schedule that is switched off (see definitions.py) anything."""
+    if _settings.nightly == OFF:
+        return "@daily"
+    if not is_valid_cron_schedule(_settings.nightly):
+        raise InputError(
+            f"F5_NIGHTLY is no cron schedule ({_settings.nightly!r})",
+            file="environment",
+            mend="Write five fields, for example '0 1 * * *', or off.",
+        )
+    return _settings.nightly
+
+
+def _timezone() -> str:
+    try:
+        ZoneInfo(_settings.timezone)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        raise InputError(
+            f"F5_TIMEZONE is no time zone ({_settings.timezone!r})",
+            file="environment",
+            mend="Use a name as Europe/Berlin, or UTC.",
+        ) from None
+    return _settings.timezone
+
+
+@dg.schedule(
+    name="nightly",
+    job=narrate_batch,
+    cron_schedule=_cron(),
+    execution_timezone=_timezone(),
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="All narrations that wait: new, edited, and failed with attempts left; by priority, then age.",
+)
+def nightly(context: dg.ScheduleEvaluationContext):
+    settings = get_settings()
+    waiting = Ledger(context.instance).pending(attempts=settings.attempts, failed=True)
+    chosen = within([(one, minutes_of(one)) for one in waiting], settings.nightly_minutes)
+    if not chosen:
+        return dg.SkipReason("nothing waits")
+    context.log.info(f"{len(chosen)} of {len(waiting)} narrations that wait")
+    # In UTC: where clocks are set back an hour comes twice.
+    key = f"nightly-{context.scheduled_execution_time.astimezone(timezone.utc):%Y-%m-%dT%H:%MZ}"
+    return batch_requests(chosen, slots(context.instance), "nightly", key=key)

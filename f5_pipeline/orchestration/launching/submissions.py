@@ -1,0 +1,144 @@
+"""What people hand in from the UI or drop into the store: scripts and voices, checked before they are kept."""
+
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+import yaml
+from pydantic import Field
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.orchestration.reporting.metadata import failures
+from f5_pipeline.orchestration.reporting.observations import tell_voice
+from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.speech.script.model import ScriptOptions
+from f5_pipeline.store import layout
+from f5_pipeline.studio.narrating.scripts import keep_script, list_scripts, read_script
+from f5_pipeline.studio.voices import add_voice
+
+
+class Submission(dg.Config):
+    """A script, and what is said beside it."""
+
+    text: str = Field(description="the text, plain or Markdown; [voice] tags change the voice")
+    title: str = Field(description="title of the narration; its name is made from it")
+    voice: str | None = Field(default=None, description="voice of all text that names none itself")
+    language: str | None = Field(default=None, description="BCP 47 tag, for example en or pt-br")
+    engine: Literal["auto", "f5", "draft"] = Field(
+        default="auto", description="f5: the cloned voices; draft: to proof-listen"
+    )
+    preset: Literal["auto", "final", "fast", "rapid"] = Field(default="auto", description="steps of F5: 32, 16 or 7")
+    priority: int = Field(
+        default=0, description="-9 to 9: what has more comes first; from 1 on it is not kept waiting by a batch"
+    )
+    name: str | None = Field(
+        default=None, description="name of the narration, where it is not to be made from the title"
+    )
+    replace: bool = Field(
+        default=False, description="whether a narration of this name may get this text instead of its own"
+    )
+
+
+@dg.op(
+    name="submit",
+    description="Check a script and put it into the in-box, from where it is narrated.",
+    out=dg.Out(dg.Nothing),
+    tags={"dagster/compute_kind": "python"},
+)
+def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreResource) -> None:
+    with failures():
+        opened = store.open()
+        for field in ("title", "text"):
+            if not getattr(config, field).strip():
+                raise InputError(
+                    f"there is no {field}", file="configuration", mend=f"Write a {field} and launch again."
+                )
+        name = layout.check_name(config.name or layout.slug(config.title), "narration")
+        if not config.replace and any(name == known for known, _ in list_scripts(opened)):
+            raise InputError(
+                f"there is a narration {name!r} already",
+                mend="Give this one another title or name, or set `replace: true` to give that one this text.",
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.md"
+            path.write_text(_with_title(config.text, config.title), encoding="utf-8")
+            loaded = read_script(opened, path, name, _options(config))
+            keep_script(opened, loaded)
+    context.add_output_metadata(
+        {
+            "narration": name,
+            "title": loaded.script.title,
+            "voices": ", ".join(loaded.script.voices),
+            "script": loaded.source.key,
+        }
+    )
+
+
+def _options(config: Submission) -> ScriptOptions:
+    if not -9 <= config.priority <= 9:
+        raise InputError(f"priority {config.priority} is out of bounds", mend="Use -9 to 9.")
+    said = {
+        "voice": config.voice,
+        "language": config.language,
+        "preset": None if config.preset == "auto" else config.preset,
+    }
+    given = {name: value for name, value in said.items() if value is not None}
+    return ScriptOptions.model_validate({**given, "engine": config.engine, "priority": config.priority})
+
+
+def _with_title(text: str, title: str) -> str:
+    """The text with its title in front, unless it has front matter of its own."""
+    if text.lstrip().startswith("---"):
+        return text
+    return f"---\n{yaml.safe_dump({'title': title}, allow_unicode=True)}---\n{text}\n"
+
+
+@dg.job(
+    name="submit_script",
+    # What the Launchpad opens with.
+    config=dg.RunConfig(ops={"submit": Submission(text="", title="")}),
+    description=(
+        "Narrate without a shell: write the text into the configuration, launch, and the in-box does the rest. What is "
+        "wrong with it is told at once."
+    ),
+)
+def submit_script():
+    submit_op()
+
+
+class DroppedVoice(dg.Config):
+    """A voice as it was put into the store: a recording and its transcript."""
+
+    name: str = Field(description="of the voice")
+    recording: str = Field(description="key of the recording, for example voices/ada.flac")
+    transcript: str = Field(description="key of its transcript, for example voices/ada.srt")
+
+
+@dg.op(
+    name="take_in",
+    description="Check a recording and its transcript and keep them as a voice.",
+    out=dg.Out(dg.Nothing),
+    retry_policy=STEP_RETRIES,
+    tags={"dagster/compute_kind": "python"},
+)
+def take_in_op(context: dg.OpExecutionContext, config: DroppedVoice, store: StoreResource) -> None:
+    with failures(), tempfile.TemporaryDirectory() as folder:
+        opened = store.open()
+        paths = []
+        for key in (config.recording, config.transcript):
+            path = Path(folder) / key.rpartition("/")[2]
+            opened.download(key, path)
+            paths.append(path)
+        voice = add_voice(opened, config.name, *paths)
+    tell_voice(context.instance, voice)
+    context.add_output_metadata({"voice": voice.name, "language": voice.language, "recording": voice.recording.key})
+
+
+@dg.job(
+    name="take_in_voice",
+    description="Keep a recording and a transcript that were put into voices/ as a voice. The in-box launches it.",
+)
+def take_in_voice():
+    take_in_op()

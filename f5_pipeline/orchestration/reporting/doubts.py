@@ -1,0 +1,35 @@
+"""What the quality gate says of a narration, as people read it."""
+
+import dagster as dg
+
+from f5_pipeline.orchestration.reporting.metadata import table
+from f5_pipeline.studio.records import Takes
+
+
+def quality_of(takes: Takes) -> str:
+    """A sentence on the takes of a narration."""
+    if not takes.measured:
+        return "the engine is exact: nothing to measure"
+    again = f"{takes.retaken} made again with success" if takes.retaken else "none made again"
+    if not takes.doubtful:
+        return f"{takes.measured} takes measured, all within the band of their voice; {again}"
+    first = takes.doubts[0]
+    return (
+        f"{takes.doubtful} of {takes.chunks} chunks are doubtful after {first.attempts} attempts: listen to chunk "
+        f"{first.chunk} on line {first.line}. {' '.join(first.reasons)} In all: {again}."
+    )
+
+
+def doubts_of(takes: Takes) -> dict[str, dg.MetadataValue]:
+    """Metadata: the chunks whose best take is still outside its voice's band; empty where there is none."""
+    rows = [
+        {
+            "line": doubt.line,
+            "text": doubt.text[:60],
+            "why": " ".join(doubt.reasons),
+            "attempts": doubt.attempts,
+            "take": doubt.take[:8],
+        }
+        for doubt in takes.doubts
+    ]
+    return {"doubts": table(rows)} if rows else {}

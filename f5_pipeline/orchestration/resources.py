@@ -1,0 +1,57 @@
+"""What assets are handed: the store and the signer of links."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from f5_pipeline.settings import get_settings
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.connect import connect
+
+if TYPE_CHECKING:
+    from f5_pipeline.studio.links.tokens import LinkSigner
+
+
+class StoreResource(dg.ConfigurableResource):
+    """Where everything is kept.
+
+    Example:
+        >>> StoreResource(url="file:./studio").open().exists("models/weights.json")
+    """
+
+    url: str = Field(description="address of the store: file:<folder>, b2://bucket/prefix or s3://bucket/prefix")
+
+    def open(self) -> Store:
+        """The store behind the address, the same one for the whole process: it counts what is asked of it."""
+        return _opened(self.url, id(get_settings()), os.getpid())
+
+
+@lru_cache(maxsize=8)
+def _opened(url: str, settings: int, pid: int) -> Store:
+    return connect(url)
+
+
+class LinksResource(dg.ConfigurableResource):
+    """How download links are made. The secret that signs them is read where it is needed and is no part of this."""
+
+    base_url: str = Field(description="what links begin with, no slash at the end")
+
+    def signer(self) -> LinkSigner:
+        """Signs and checks links with the secret of the settings."""
+        from f5_pipeline.studio.links.making import open_signer
+
+        return open_signer(get_settings())
+
+
+def bucket_resources(url: str) -> dict[str, dg.ConfigurableResource]:
+    """`s3`, dagster-aws's resource on the store's own client, where the store at `url` is a bucket; else nothing."""
+    if url.startswith("file:"):
+        return {}
+    from f5_pipeline.dagster_host.bucket_logs import BucketResource
+
+    return {"s3": BucketResource(url=url)}

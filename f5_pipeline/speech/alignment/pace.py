@@ -1,0 +1,107 @@
+"""How long a text should last in a voice: a draft rendering of it, scaled to the voice's own pace.
+
+F5-TTS itself takes the reference's seconds a byte, so that digits and abbreviations race, short texts are lost and
+scripts of two or three bytes a letter drag. A draft has every phoneme that will be said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from f5_pipeline.speech.alignment.forced import UNRELATED, AlignmentError, align
+from f5_pipeline.speech.alignment.renderings import Drafts, Template, articulation_seconds, rendering
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_SLOWEST, _FASTEST = 2.5, 0.45
+"""Bounds of a voice's seconds for each second of the draft (about 165 words a minute): 66 and 370 words a minute."""
+
+_SHORTEST = 0.3
+"""Less articulated speech than this tells no pace, s."""
+
+
+VERSION = 1
+"""Of the estimate: part of the keys of takes, whose length it decides."""
+
+
+def identity() -> str:
+    """What decides an estimate besides text, language, reference and speed."""
+    return f"{rendering()}/{VERSION}"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The pace of a voice.
+
+    Attributes:
+        value: seconds of the voice for each second of the draft, within the bounds.
+        measured: the same as it was measured; None where it could not be.
+        reason: why they differ, for the user; None where they do not.
+    """
+
+    value: float
+    measured: float | None
+    reason: str | None = None
+
+
+def measure_rate(reference: np.ndarray, text: str, language: str, drafts: Drafts) -> Rate:
+    """The pace of a reference against the draft of its text, pauses left out on both sides.
+
+    The words of both are compared as forced alignment finds them; where it cannot, all sound between long pauses.
+
+    Args:
+        reference: float32, shape (n,), mono, SAMPLE_RATE Hz.
+        text: what is said in it.
+        language: BCP 47 tag.
+
+    Raises:
+        NoDraft: espeak does not speak the language or the text.
+    """
+    spoken, drafted = _sound(reference, drafts.template(text, language))
+    if spoken < _SHORTEST or drafted < _SHORTEST:
+        return Rate(1.0, None, f"{min(spoken, drafted):.2f} s of speech tell no pace; the draft's is taken")
+    measured = spoken / drafted
+    value = min(max(measured, _FASTEST), _SLOWEST)
+    if value == measured:
+        return Rate(value, measured)
+    way = "slowly" if measured > value else "fast"
+    return Rate(
+        value,
+        measured,
+        f"the recording says its text {measured:.2f} times as {way} as the draft does, which no narrator would; "
+        f"{value:.2f} is taken",
+    )
+
+
+def _sound(reference: np.ndarray, template: Template) -> tuple[float, float]:
+    """Seconds of speech without pauses in a reference and in its draft."""
+    try:
+        found = align(reference, template)
+    except AlignmentError:
+        found = None
+    if found is None or found.margin < UNRELATED:
+        return articulation_seconds(reference), template.articulation
+    spoken, drafted = (sum(token.end - token.start for token in some) for some in (found.tokens, template.tokens))
+    return spoken, drafted
+
+
+def voice_rate(reference: np.ndarray, text: str, language: str, drafts: Drafts) -> float:
+    """Seconds of a voice for each second of the draft; see `measure_rate`."""
+    return measure_rate(reference, text, language, drafts).value
+
+
+def speech_seconds(text: str, language: str, rate: float, drafts: Drafts, speed: float = 1.0) -> float:
+    """How long a text lasts in a voice, from its first to its last sound, pauses included, s.
+
+    Args:
+        text: normalised text.
+        language: BCP 47 tag.
+        rate: the voice's, from `voice_rate`.
+        speed: 1.0 is the voice's own pace; twice the speed takes half the time.
+
+    Raises:
+        NoDraft: espeak does not speak the language or the text.
+    """
+    return drafts.template(text, language).seconds * rate / speed

@@ -1,0 +1,472 @@
+"""Takes to one narration: pauses, crossfades, one gain; streamed, with word times that stay exact.
+
+Pauses are digital silence. A take is cut to its speech plus a margin of its own room tone, short enough to be masked by
+the speech and faded at its end; filling pauses with tone would need a recording of each voice's room, and a noise floor
+that changes with the voice is heard where true silence is not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+
+from f5_pipeline.errors import PipelineError
+from f5_pipeline.speech.audio.mastering import BLOCK, LoudnessMeter, choose_gain, decibels, disk_error, encode
+from f5_pipeline.speech.chunks import Chunk
+from f5_pipeline.speech.engine import SAMPLE_RATE
+from f5_pipeline.speech.script.model import AudioFormat
+from f5_pipeline.speech.takes import Take, word_methods, word_times
+from f5_pipeline.speech.timeline import Chapter, PlacedChunk, TimedWord
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
+
+FADE = round(0.003 * SAMPLE_RATE)
+"""Samples of the fade where audio borders on silence, so that no cut clicks."""
+
+SHORTEST_WORD = 0.001
+"""Seconds left to a word whose sound lies wholly in what is cut off a take's edge."""
+
+
+class AssemblySettings(BaseModel):
+    """How takes become a narration. All of it goes into the revision."""
+
+    sentence: float = Field(default=0.35, ge=0, description="pause after a sentence, s")
+    paragraph: float = Field(default=0.7, ge=0, description="pause after a paragraph, s")
+    chapter: float = Field(default=1.5, ge=0, description="pause around a heading, s")
+    head: float = Field(default=0.5, ge=0, description="silence before the first word, s")
+    tail: float = Field(default=1.0, ge=0, description="silence after the last word, s")
+    crossfade: float = Field(default=0.02, ge=0, le=0.2, description="equal-power crossfade where chunks touch, s")
+    loudness: float = Field(default=-19.0, le=0, description="integrated loudness aimed at, LUFS (mono podcast: -19)")
+    peak: float = Field(default=-1.0, le=0, description="highest true peak allowed, dBTP")
+    margin: float = Field(default=0.03, ge=0, le=0.5, description="kept of a take around its speech at a pause, s")
+    joint: float = Field(default=0.06, ge=0, le=0.5, description="the same where chunks touch, s")
+
+
+class Assembled(BaseModel):
+    """A finished narration; the files are in the folder that `assemble` was given."""
+
+    seconds: float
+    samples: int
+    words: int
+    chunks: int
+    loudness_lufs: float | None = Field(description="of the master; None where it is too short or too quiet to measure")
+    true_peak_dbtp: float | None = Field(description="of the master; None for silence")
+    gain_db: float
+    limited_by_peak: bool = Field(description="the peak ceiling kept the narration below the loudness aimed at")
+    files: dict[AudioFormat, Path]
+    timeline: Path = Field(description="one TimedWord a line, JSON")
+    chunk_index: Path = Field(description="one PlacedChunk a line, JSON")
+    chapters: list[Chapter]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A chunk, the take chosen for it, and a function that loads its samples: float32, shape (take.samples,)."""
+
+    chunk: Chunk
+    take: Take
+    audio: Callable[[], Samples]
+
+
+def assemble(
+    parts: Iterable[Part],
+    work: Path,
+    settings: AssemblySettings,
+    *,
+    formats: Sequence[AudioFormat] = ("flac", "mp3"),
+    tags: Mapping[str, str] | None = None,
+    progress: Callable[[int], None] | None = None,
+    encoding: Callable[[int, int], None] = lambda done, total: None,
+) -> Assembled:
+    """Join takes to a narration, in one pass over the takes and one over the result.
+
+    A pause counts from the end of speech to the next start of speech. Where chunks touch, the audio overlaps by at most
+    `settings.crossfade` (only where neither side speaks), and the timeline is shorter by just that overlap: every time
+    comes from sample positions, so nothing drifts. In memory are one take, one crossfade tail and a block of output.
+
+    Args:
+        parts: in the order of the narration; consumed lazily, one take is loaded at a time.
+        work: an existing folder of the caller's; the results are written there, as well as a temporary file of 96 kB a
+            second, removed at the end.
+        settings: pauses, loudness and the rest.
+        formats: files to write: narration.flac, narration.mp3.
+        tags: see `mastering.TAGS`.
+        progress: called after each chunk with the number of chunks placed.
+        encoding: called while the files are written, with the samples done and the samples in all.
+
+    Raises:
+        PipelineError: a take does not fit its chunk, word times are out of order, or a file cannot be written. No
+            result is left in `work` then.
+    """
+    pcm, timeline, chunk_index = work / "narration.f32", work / "timeline.jsonl", work / "chunks.jsonl"
+    files: dict[AudioFormat, Path] = {name: work / f"narration.{name}" for name in formats}
+    meter = LoudnessMeter()
+    log = _Log()
+    try:
+        with _Scratch(pcm, "wb") as audio, _Scratch(timeline, "w") as words, _Scratch(chunk_index, "w") as chunks:
+            mix = _Mix(_Output(audio, meter), settings)
+            for part in parts:
+                place = mix.add(part, word_times(part.chunk.words, part.take))
+                log.add(part, place, words, chunks)
+                if progress is not None:
+                    progress(log.chunks)
+            if log.chunks == 0:
+                raise PipelineError("there is nothing to assemble", mend="Write some text into the script.")
+            samples = mix.close()
+        if log.last_end > samples / SAMPLE_RATE:
+            raise PipelineError(f"the last word ends at {log.last_end:.3f} s, after the audio")
+        loudness, true_peak = meter.integrated, meter.true_peak
+        gain, limited = choose_gain(loudness, true_peak, settings.loudness, settings.peak)
+        encode(pcm, gain, files, tags or {}, progress=encoding)
+    except BaseException as error:
+        for path in (timeline, chunk_index, *files.values()):
+            path.unlink(missing_ok=True)
+        if isinstance(error, _WriteError):
+            raise disk_error(error.cause, error.path) from error.cause
+        raise
+    finally:
+        pcm.unlink(missing_ok=True)
+    gain_db = decibels(gain)
+    return Assembled(
+        seconds=samples / SAMPLE_RATE,
+        samples=samples,
+        words=log.words,
+        chunks=log.chunks,
+        loudness_lufs=_finite(loudness + gain_db),
+        true_peak_dbtp=_finite(true_peak + gain_db),
+        gain_db=gain_db,
+        limited_by_peak=limited,
+        files=files,
+        timeline=timeline,
+        chunk_index=chunk_index,
+        chapters=log.chapters,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+class _WriteError(Exception):
+    """An OSError that came from one of our own files, not from loading a take."""
+
+    def __init__(self, cause: OSError, path: Path) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.path = path
+
+
+class _Scratch:
+    """A file being written, whose errors become `_WriteError`, those of its close as well."""
+
+    def __init__(self, path: Path, mode: str) -> None:
+        self._path = path
+        self._mode = mode
+
+    def __enter__(self):
+        try:
+            if "b" in self._mode:
+                self._file = self._path.open(self._mode)
+            else:
+                self._file = self._path.open(self._mode, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise _WriteError(error, self._path) from error
+        return self
+
+    def write(self, data) -> None:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise _WriteError(error, self._path) from error
+
+    def __exit__(self, kind, *_) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            if kind is None:
+                raise _WriteError(error, self._path) from error
+
+
+class _Output:
+    """Gathers pieces to blocks for the meter and the file."""
+
+    def __init__(self, stream: _Scratch, meter: LoudnessMeter) -> None:
+        import numpy as np
+
+        self._stream = stream
+        self._meter = meter
+        self._block = np.zeros(BLOCK, dtype=np.float32)
+        self._filled = 0
+        self.position = 0
+
+    def write(self, samples: Samples) -> None:
+        done = 0
+        while done < len(samples):
+            count = min(BLOCK - self._filled, len(samples) - done)
+            self._block[self._filled : self._filled + count] = samples[done : done + count]
+            self._advance(count)
+            done += count
+
+    def silence(self, count: int) -> None:
+        while count > 0:
+            step = min(BLOCK - self._filled, count)
+            self._block[self._filled : self._filled + step] = 0
+            self._advance(step)
+            count -= step
+
+    def _advance(self, count: int) -> None:
+        self._filled += count
+        self.position += count
+        if self._filled == BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        block = self._block[: self._filled]
+        self._meter.add(block)
+        self._stream.write(block.astype("<f4", copy=False).tobytes())
+        self._filled = 0
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a take was put: speech bounds and word times in the master, s."""
+
+    start: float
+    end: float
+    words: list[tuple[float, float]]
+
+
+@dataclass
+class _Tail:
+    """What is known of the chunk before: the pause after it and how its audio ends."""
+
+    pause: str
+    audio: Samples  # its end, not yet written; empty unless the next chunk touches it
+    speech_end: int  # position in the master
+    quiet: int  # samples of its clip after the last word and the speech
+
+
+class _Mix:
+    """Places takes on the output, one after the other."""
+
+    def __init__(self, output: _Output, settings: AssemblySettings) -> None:
+        self._output = output
+        self._margin = _samples(settings.margin)
+        self._joint = _samples(settings.joint)
+        self._crossfade = _samples(settings.crossfade)
+        self._pauses = {name: _samples(getattr(settings, name)) for name in ("sentence", "paragraph", "chapter")}
+        self._head = _samples(settings.head)
+        self._end = _samples(settings.tail)
+        self._before: _Tail | None = None
+
+    def add(self, part: Part, times: list[tuple[float, float]]) -> _Place:
+        """Write a take after what is there; returns where it is."""
+        take, chunk = part.take, part.chunk
+        audio = _load(part)
+        first, last = _samples(take.speech_start), min(_samples(take.speech_end), len(audio))
+        if not 0 <= first <= last:
+            raise _unfit(part, f"its speech is said to go from {take.speech_start} s to {take.speech_end} s")
+        before = self._before
+        touches = before is not None and before.pause == "none"
+        room = self._head if before is None else self._joint if touches else self._pauses[before.pause]
+        # half of a pause belongs to each side, so that margins never meet inside it
+        lead = min(first, self._joint if touches else min(self._margin, room if before is None else room // 2))
+        trail = self._room_after(chunk.pause, len(audio) - last)
+        begin, stop = first - lead, last + trail
+        clip = audio[begin:stop].copy()
+        words = _within(times, begin / SAMPLE_RATE, stop / SAMPLE_RATE)
+
+        overlap = 0
+        if touches:
+            assert before is not None
+            quiet = lead if not words else min(lead, math.floor(words[0][0] * SAMPLE_RATE) - begin)
+            # only room tone is faded: no further than the quiet of either side
+            overlap = max(0, min(self._crossfade, before.quiet, quiet, len(before.audio)))
+            keep = len(before.audio) - overlap
+            self._output.write(before.audio[:keep] if overlap else _fade_out(before.audio))
+            offset = self._output.position - begin
+            if overlap:
+                rise, fall = _equal_power(overlap)
+                clip[:overlap] = before.audio[keep:] * fall + clip[:overlap] * rise
+            else:
+                _fade_in(clip)
+        else:
+            speech = room if before is None else before.speech_end + room
+            self._output.silence(speech - lead - self._output.position)
+            offset = self._output.position - begin
+            _fade_in(clip)
+
+        held = clip[:0]
+        if chunk.pause == "none":
+            # the crossfade into this clip stays out of the next one: a sample is mixed from two takes at most
+            held = clip[max(overlap, len(clip) - max(self._crossfade, FADE)) :]
+            self._output.write(clip[: len(clip) - len(held)])
+        else:
+            _fade_out(clip)
+            self._output.write(clip)
+        quiet_after = trail if not words else min(trail, stop - math.ceil(words[-1][1] * SAMPLE_RATE))
+        self._before = _Tail(chunk.pause, held, offset + last, max(0, quiet_after))
+        return _Place(
+            start=(offset + first) / SAMPLE_RATE,
+            end=(offset + last) / SAMPLE_RATE,
+            words=[(start + offset / SAMPLE_RATE, end + offset / SAMPLE_RATE) for start, end in words],
+        )
+
+    def _room_after(self, pause: str, available: int) -> int:
+        """Samples to keep after the speech. Which chunk is the last is not known: no tail is shorter than this."""
+        if pause == "none":
+            return min(available, self._joint)
+        return min(available, self._margin, self._pauses[pause] // 2)
+
+    def close(self) -> int:
+        """Write the end; returns the length of the narration in samples."""
+        assert self._before is not None
+        self._output.write(_fade_out(self._before.audio))
+        self._output.silence(self._before.speech_end + self._end - self._output.position)
+        self._output.flush()
+        return self._output.position
+
+
+@dataclass
+class _Log:
+    """Writes timeline and chunk index, and holds the words to their promise: in order, none empty, none twice."""
+
+    words: int = 0
+    chunks: int = 0
+    last_end: float = 0.0
+    last_chunk: int = -1
+    chapters: list[Chapter] = field(default_factory=list)
+    _heading: int | None = None
+    _space: str = ""
+
+    def add(self, part: Part, place: _Place, words: _Scratch, chunks: _Scratch) -> None:
+        chunk, take = part.chunk, part.take
+        if chunk.index <= self.last_chunk:
+            raise PipelineError(f"chunk {chunk.index} comes after chunk {self.last_chunk}", mend="Plan it again.")
+        self.last_chunk = chunk.index
+        self.chunks += 1
+        lines = []
+        methods = word_methods(chunk.words, take)
+        for word, (start, end), (method, confidence) in zip(chunk.words, place.words, methods, strict=True):
+            start, end = round(start, 6), round(end, 6)
+            if start < self.last_end <= start + 2e-6:  # rounding; a sample is 42 microseconds
+                start = self.last_end
+            if not self.last_end <= start < end:
+                raise _unfit(
+                    part,
+                    f"the word {word.text!r} goes from {start:.6f} s to {end:.6f} s of the narration, "
+                    f"after a word that ends at {self.last_end:.6f} s",
+                )
+            self.last_end = end
+            timed = TimedWord(
+                text=word.text,
+                space=word.space,
+                start=start,
+                end=end,
+                chunk=chunk.index,
+                paragraph=chunk.paragraph,
+                voice=chunk.voice,
+                heading=chunk.heading,
+                method=method,
+                confidence=confidence,
+            )
+            lines.append(timed.model_dump_json() + "\n")
+        self.words += len(lines)
+        words.write("".join(lines))
+        placed = PlacedChunk(
+            chunk=chunk.index,
+            start=round(place.start, 6),
+            end=round(place.end, 6),
+            take=take.key,
+            attempt=take.details.get("attempt", 0),
+            seed=take.details.get("seed"),
+        )
+        chunks.write(placed.model_dump_json() + "\n")
+        self._chapter(chunk, place)
+
+    def _chapter(self, chunk: Chunk, place: _Place) -> None:
+        if not chunk.heading:
+            self._heading = None
+            return
+        if self._heading == chunk.paragraph:  # a long heading in several chunks, or voices
+            chapter = self.chapters[-1]
+            chapter.text += self._space + chunk.written
+        else:
+            self.chapters.append(Chapter(text=chunk.written, start=round(place.start, 6)))
+        self._heading = chunk.paragraph
+        self._space = chunk.words[-1].space if chunk.words else " "
+
+
+def _load(part: Part) -> Samples:
+    """The take's samples, checked against its record and its chunk."""
+    import numpy as np
+
+    take, chunk = part.take, part.chunk
+    if take.text != chunk.spoken:
+        raise _unfit(part, "it speaks another text")
+    audio = np.asarray(part.audio(), dtype=np.float32)
+    if audio.ndim != 1 or len(audio) != take.samples:
+        raise _unfit(part, f"its audio has the shape {audio.shape}, its record says {take.samples} samples")
+    if not np.isfinite(audio).all():
+        raise _unfit(part, "its audio holds samples that are no numbers")
+    return audio
+
+
+def _unfit(part: Part, reason: str) -> PipelineError:
+    return PipelineError(
+        f"the take {part.take.key} cannot be used for chunk {part.chunk.index}: {reason}",
+        place=part.chunk.line,
+        mend="Remove this take and run the narration again.",
+    )
+
+
+def _samples(seconds: float) -> int:
+    return round(seconds * SAMPLE_RATE)
+
+
+def _within(times: list[tuple[float, float]], begin: float, stop: float) -> list[tuple[float, float]]:
+    """Word times moved into [begin, stop], what is kept of a take. Only words at the edges move."""
+    count = len(times)
+    least = min(SHORTEST_WORD, (stop - begin) / max(1, count))
+    fitted = []
+    for index, (start, end) in enumerate(times):
+        low, high = begin + index * least, stop - (count - index) * least
+        fitted.append((min(max(start, low), high), min(max(end, low + least), high + least)))
+    return fitted
+
+
+def _equal_power(count: int) -> tuple[Samples, Samples]:
+    """Rising and falling gain of `count` samples; their squares sum to one, as takes are not correlated."""
+    import numpy as np
+
+    angle = (np.arange(count, dtype=np.float32) + np.float32(0.5)) * np.float32(np.pi / 2 / count)
+    return np.sin(angle), np.cos(angle)
+
+
+def _fade_in(clip: Samples) -> Samples:
+    """Raised-cosine fade from silence, in place."""
+    import numpy as np
+
+    count = min(FADE, len(clip) // 2)
+    if count:
+        clip[:count] *= np.square(_equal_power(count)[0])
+    return clip
+
+
+def _fade_out(clip: Samples) -> Samples:
+    """Raised-cosine fade to silence, in place."""
+    import numpy as np
+
+    count = min(FADE, len(clip) // 2)
+    if count:
+        clip[-count:] *= np.square(_equal_power(count)[1])
+    return clip

@@ -1,0 +1,426 @@
+"""Timing files from word times: words as CSV and JSON, caption cues as SRT and WebVTT, spelled as the author wrote.
+
+Everything streams: a narration of hours needs no more memory than a paragraph. Cues keep the usual broadcast norms
+(Netflix, "Timed Text Style Guide: General Requirements" and "English (USA)"; BBC, "Subtitle Guidelines"): bounds of
+`CaptionStyle`, line ends where the sense ends, the lower line the longer one, at most 17 characters a second as far as
+silence allows, and between cues either two frames or nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TextIO
+
+from f5_pipeline.speech.captions.breaks import SENTENCE, end_cost
+from f5_pipeline.speech.script.model import CaptionStyle
+
+if TYPE_CHECKING:
+    from f5_pipeline.speech.timeline import TimedWord
+
+CSV_COLUMNS = ("index", "word", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence")
+
+PAUSE = 1.0
+"""A silence of more seconds than this always ends a cue."""
+
+READING_SPEED = 17.0
+"""Characters a second that a cue is given where silence allows."""
+
+GAP = 0.08
+"""Seconds between cues that are near each other: two frames at 25 a second."""
+
+NEAR = 0.5
+"""Silences between cues shorter than this, s, are closed to GAP: a brief flash of nothing disturbs more."""
+
+WINDOW = 240
+"""Words that are split into cues at once; a paragraph without end is split in windows of this size."""
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A caption.
+
+    Attributes:
+        index: from 1.
+        start, end: s, whole milliseconds; start < end, and no cue begins before the one before it has ended.
+        lines: text as written, top to bottom.
+        voice: who speaks.
+    """
+
+    index: int
+    start: float
+    end: float
+    lines: tuple[str, ...]
+    voice: str
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def write_words_csv(words: Iterable[TimedWord], out: TextIO) -> int:
+    """Write one row a word under the names in CSV_COLUMNS, seconds with three decimals; returns the number of words.
+
+    `out` is UTF-8, opened with newline="".
+    """
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(CSV_COLUMNS)
+    count = 0
+    for word, start, end in _milliseconds(words):
+        table.writerow(
+            (
+                count,
+                word.text,
+                _seconds(start),
+                _seconds(end),
+                word.chunk,
+                word.paragraph,
+                word.voice,
+                int(word.heading),
+                word.method,
+                word.confidence,
+            )
+        )
+        count += 1
+    return count
+
+
+def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str, Any]) -> int:
+    """Write one object: the entries of `meta` (narration, audio, …), then "words"; returns the number of words.
+
+    A word is {"word", "space", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence"}, times
+    in seconds; the texts joined, each followed by its space, give the script again. One word stands on one line.
+    """
+    if "words" in meta:
+        raise ValueError("meta must not hold words")
+    out.write("{\n")
+    for key, value in meta.items():
+        out.write(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)},\n")
+    out.write('"words": [')
+    count = 0
+    for word, start, end in _milliseconds(words):
+        entry = {
+            "word": word.text,
+            "space": word.space,
+            "start": start / 1000,
+            "end": end / 1000,
+            "chunk": word.chunk,
+            "paragraph": word.paragraph,
+            "voice": word.voice,
+            "heading": word.heading,
+            "method": word.method,
+            "confidence": word.confidence,
+        }
+        out.write(",\n" if count else "\n")
+        out.write(json.dumps(entry, ensure_ascii=False))
+        count += 1
+    out.write("\n]\n}\n")
+    return count
+
+
+def _milliseconds(words: Iterable[TimedWord]) -> Iterator[tuple[TimedWord, int, int]]:
+    """Word times rounded so that start < end and start >= the end before still hold."""
+    last = 0
+    for word in words:
+        start = max(round(word.start * 1000), last)
+        last = max(round(word.end * 1000), start + 1)
+        yield word, start, last
+
+
+def _seconds(milliseconds: int) -> str:
+    return f"{milliseconds // 1000}.{milliseconds % 1000:03d}"
+
+
+# --- cues -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A word made ready for layout: text without line breaks, what joins it to the next word, their widths."""
+
+    text: str
+    space: str
+    width: int
+    space_width: int
+    start: float
+    end: float
+    cost: float  # of a cue or line that ends after this word
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A cue before its end is settled. Times in s."""
+
+    start: float
+    end: float
+    lines: tuple[str, ...]
+    width: int
+    voice: str
+
+
+def iter_cues(
+    words: Iterable[TimedWord],
+    style: CaptionStyle,
+    *,
+    language: str = "en",
+    audio_seconds: float | None = None,
+) -> Iterator[Cue]:
+    """Split timed words into cues, every word once and in order.
+
+    No cue crosses a change of paragraph or voice or a silence of more than a second. Inside such a run the split with
+    the least sum of costs is taken: good ends are sentences, then clauses, then before a conjunction or preposition;
+    cues that are too short or too fast to read cost, as does each cue. A cue then lasts into the silence that follows,
+    until it can be read.
+
+    Args:
+        words: in order; at most WINDOW words of look-ahead are held.
+        style: bounds; a word wider than a line, or longer than the longest cue, breaks its bound alone. East Asian wide
+            characters count as two, combining marks as none.
+        language: BCP 47 tag; decides which words a line does not end with.
+        audio_seconds: length of the audio, to which the last cue may last; without it, it ends with its last word.
+    """
+    draft: _Draft | None = None
+    index = last = 0
+    for following in _drafts(words, style, language.split("-")[0].lower()):
+        if draft is not None:
+            index += 1
+            cue = _settle(draft, following.start, index, last, style)
+            last = round(cue.end * 1000)
+            yield cue
+        draft = following
+    if draft is not None:
+        limit = draft.end if audio_seconds is None else max(audio_seconds, draft.end)
+        yield _settle(draft, limit, index + 1, last, style, final=True)
+
+
+def _settle(draft: _Draft, limit: float, index: int, last: int, style: CaptionStyle, *, final: bool = False) -> Cue:
+    """Give a cue its end, at most `limit` (the next cue's start, or the end of the audio), and whole milliseconds."""
+    readable = max(draft.end, draft.start + style.min_seconds, draft.start + draft.width / READING_SPEED)
+    end = min(readable, max(draft.end, draft.start + style.max_seconds))
+    if final:
+        end = min(end, limit)
+    elif limit - end < NEAR:
+        # two frames or none; a speech that runs on leaves no room for the two frames
+        closed = limit - GAP
+        end = closed if closed >= draft.end else max(draft.end, limit)
+        if end - draft.start > style.max_seconds:
+            end = max(draft.end, draft.start + style.max_seconds)
+    start_ms = max(round(draft.start * 1000), last)
+    end_ms = round(end * 1000)
+    if not final:
+        end_ms = min(end_ms, max(round(limit * 1000), start_ms + 1))
+    return Cue(index, start_ms / 1000, max(end_ms, start_ms + 1) / 1000, draft.lines, draft.voice)
+
+
+def _drafts(words: Iterable[TimedWord], style: CaptionStyle, language: str) -> Iterator[_Draft]:
+    """Cues without their final end."""
+    run: list[TimedWord] = []
+    for word in words:
+        if run and _separate(run[-1], word):
+            yield from (draft for draft, _ in _cut(run, style, language, ended=True))
+            run = []
+        elif len(run) >= WINDOW:
+            done = 0
+            for draft, count in _cut(run, style, language, ended=False):
+                done += count
+                yield draft
+            run = run[done:]
+        run.append(word)
+    if run:
+        yield from (draft for draft, _ in _cut(run, style, language, ended=True))
+
+
+def _separate(word: TimedWord, following: TimedWord) -> bool:
+    return (
+        following.paragraph != word.paragraph
+        or following.voice != word.voice
+        or following.heading != word.heading
+        or following.start - word.end > PAUSE
+    )
+
+
+def _cut(run: list[TimedWord], style: CaptionStyle, language: str, *, ended: bool) -> Iterator[tuple[_Draft, int]]:
+    """The cues of a run with their numbers of words; of a run not ended, all but the last cue."""
+    pieces = _pieces(run, language)
+    counts = _split(pieces, style)
+    if not ended and len(counts) > 1:
+        counts.pop()
+    first = 0
+    for count in counts:
+        cue = pieces[first : first + count]
+        lines = _lines(cue, style)
+        yield _Draft(cue[0].start, cue[-1].end, lines, sum(map(width, lines)), run[0].voice), count
+        first += count
+
+
+def _pieces(run: list[TimedWord], language: str) -> list[_Piece]:
+    pieces = []
+    for index, word in enumerate(run):
+        text, space = _one_line(word.text), _joint(word.space)
+        cost = end_cost(word, run[index + 1], language) if index + 1 < len(run) else SENTENCE
+        pieces.append(_Piece(text, space, width(text), width(space), word.start, word.end, cost))
+    return pieces
+
+
+def _split(pieces: list[_Piece], style: CaptionStyle) -> list[int]:
+    """Numbers of words of each cue: the split with the least cost (dynamic programming over the cues' ends)."""
+    count = len(pieces)
+    best = [0.0] + [float("inf")] * count
+    before = [0] * (count + 1)
+    for first in range(count):
+        lines, line, total, inner = 1, 0, 0, 0
+        for last in range(first, count):
+            piece = pieces[last]
+            joined = line + pieces[last - 1].space_width + piece.width
+            if last > first and joined <= style.max_chars:
+                total += joined - line
+                line = joined
+            elif last > first:
+                lines += 1
+                total += piece.width
+                line = piece.width
+            else:
+                total = line = piece.width
+            if last > first and (lines > style.max_lines or piece.end - pieces[first].start > style.max_seconds):
+                break
+            following = pieces[last + 1].start if last + 1 < count else piece.end + NEAR
+            cost = best[first] + _cue_cost(total, following - pieces[first].start, lines, inner, piece, style)
+            if cost < best[last + 1]:
+                best[last + 1] = cost
+                before[last + 1] = first
+            inner += piece.cost == SENTENCE
+    counts = []
+    while count:
+        counts.append(count - before[count])
+        count = before[count]
+    return counts[::-1]
+
+
+def _cue_cost(total: int, seconds: float, lines: int, inner: int, last: _Piece, style: CaptionStyle) -> float:
+    """Cost of a cue `total` wide that may stay for `seconds`, with `inner` ends of sentences inside it."""
+    cost = 6.0 + last.cost + 3.0 * inner + (lines - 1)
+    if seconds < style.min_seconds:
+        cost += 25 * (1 - seconds / style.min_seconds)
+    if total < style.max_chars / 4:
+        cost += 4
+    speed = total / max(seconds, 0.05)
+    if speed > READING_SPEED:
+        cost += min(speed - READING_SPEED, 20.0)
+    return cost
+
+
+def _lines(cue: list[_Piece], style: CaptionStyle) -> tuple[str, ...]:
+    """Lay a cue out on as few lines as hold it, balanced, the lower lines the longer ones."""
+    count = len(cue)
+    needed, line = 1, cue[0].width
+    for left, right in pairwise(cue):
+        joined = line + left.space_width + right.width
+        needed, line = (needed, joined) if joined <= style.max_chars else (needed + 1, right.width)
+    best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]  # by lines laid: words laid -> cost, words before
+    for number in range(needed):
+        weight = (1 + 0.1 * (needed - 1 - number)) / style.max_chars
+        laid: dict[int, tuple[float, int]] = {}
+        for first, (cost, _) in best[-1].items():
+            line = 0
+            for last in range(first, count):
+                line += cue[last].width + (cue[last - 1].space_width if last > first else 0)
+                if line > style.max_chars and last > first:
+                    break
+                ends = 0.0 if last + 1 == count else cue[last].cost / 2
+                candidate = cost + weight * line * line + ends
+                if last + 1 not in laid or candidate < laid[last + 1][0]:
+                    laid[last + 1] = (candidate, first)
+        best.append(laid)
+    lines: list[str] = []
+    end = count
+    for laid in best[:0:-1]:
+        first = laid[end][1]
+        text = "".join(piece.text + piece.space for piece in cue[first : end - 1]) + cue[end - 1].text
+        lines.append(text)
+        end = first
+    return tuple(lines[::-1])
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes: two for East Asian wide characters, none for combining marks and format controls."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+@lru_cache(maxsize=8192)
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _one_line(text: str) -> str:
+    """Text without what would end a line or a cue; nothing else is changed, and what is left is never blank."""
+    if not text.isprintable():
+        text = "".join(map(_printable, text))
+    return text if text.strip() else "\ufffd"
+
+
+def _joint(space: str) -> str:
+    """What joins two words on a line."""
+    return space if space.isprintable() else " "
+
+
+def _printable(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\ufffd"
+    if category in ("Cc", "Zl", "Zp"):
+        return " " if character.isspace() else ""
+    return character
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def write_srt(cues: Iterable[Cue], out: TextIO) -> int:
+    """Write SubRip; returns the number of cues. `out` is UTF-8 without a byte order mark, newline="\\n".
+
+    SubRip has no escapes, and players take "<b", "{\\\\" and "-->" for markup: there a zero width space keeps the
+    characters apart, so that they are shown. (Players built on libass hide what stands in braces all the same.)
+    """
+    count = 0
+    for count, cue in enumerate(cues, 1):  # noqa: B007
+        text = "\n".join(_SRT_MARKUP.sub("\u200b", line) for line in cue.lines)
+        out.write(f"{cue.index}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{text}\n\n")
+    return count
+
+
+_SRT_MARKUP = re.compile(r"(?<=<)(?=[a-zA-Z/])|(?<=\{)(?=[\\a-zA-Z])|(?<=--)(?=>)")
+
+
+def write_vtt(cues: Iterable[Cue], out: TextIO, *, voices: bool = False) -> int:
+    """Write WebVTT (W3C, "WebVTT: The Web Video Text Tracks Format"); returns the number of cues.
+
+    `out` is UTF-8 without a byte order mark, newline="\\n". With `voices` each cue names who speaks in a <v> span.
+    """
+    out.write("WEBVTT\n\n")
+    count = 0
+    for count, cue in enumerate(cues, 1):  # noqa: B007
+        text = "\n".join(map(_escape, cue.lines))
+        if voices and cue.voice.strip():
+            text = f"<v {_escape(_one_line(cue.voice))}>{text}</v>"
+        out.write(f"{cue.index}\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{text}\n\n")
+    return count
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _clock(seconds: float, point: str) -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"

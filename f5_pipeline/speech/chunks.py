@@ -1,0 +1,194 @@
+"""Text to chunks: normalisation with a map back to the words as written, segmentation, expected durations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from f5_pipeline.speech.script.model import Passage, Script
+from f5_pipeline.speech.text.characters import cjk, unspaced
+from f5_pipeline.speech.text.duration import expected_seconds
+from f5_pipeline.speech.text.languages import language_data
+from f5_pipeline.speech.text.normalise import lone_symbols, read
+from f5_pipeline.speech.text.numerals import blank_groups
+from f5_pipeline.speech.text.reading import Reading
+from f5_pipeline.speech.text.segment import Unit, cut_long, join_short, sentences
+from f5_pipeline.speech.text.words import Written, attach, halves, speakable, written_words
+
+__all__ = ["Chunk", "ChunkLimits", "Pause", "Word", "expected_seconds", "iter_chunks"]
+
+Pause = Literal["none", "sentence", "paragraph", "chapter"]
+
+
+class Word(BaseModel):
+    """A word as the author wrote it, with the punctuation that clings to it."""
+
+    text: str
+    space: str = Field(
+        default=" ", description="what stands between it and the next word: a blank, or nothing (Chinese)"
+    )
+    spoken: tuple[int, int] = Field(description="[start, end) of its spoken form in Chunk.spoken, in characters")
+
+
+class Chunk(BaseModel):
+    """What one synthesis call speaks."""
+
+    index: int = Field(description="place in the narration, from 0")
+    passage: int = Field(description="index of the passage in Script.passages")
+    paragraph: int = Field(description="paragraphs counted through the narration, from 0")
+    line: int = Field(description="line of the script file on which its passage begins")
+    heading: bool = False
+    voice: str
+    language: str
+    speed: float = 1.0
+    spoken: str = Field(description="normalised text, as handed to the engine")
+    words: list[Word]
+    expected_seconds: float
+    pause: Pause = Field(description="what ends with this chunk; 'none' where a sentence was split")
+
+    @property
+    def written(self) -> str:
+        """The text as the author wrote it."""
+        return "".join(word.text + word.space for word in self.words).rstrip()
+
+
+class ChunkLimits(BaseModel):
+    """Bounds of a chunk, in expected seconds of speech at its own speed.
+
+    The longest chunk possible is `longest + 2 * shortest`: F5 speaks at most 30 s a call, reference included.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    longest: float = Field(default=15.0, ge=4, le=20, description="a longer sentence is cut, s")
+    shortest: float = Field(
+        default=1.2, ge=0, le=2, description="a shorter sentence or rest is joined with a neighbour, s"
+    )
+
+    @property
+    def hard(self) -> float:
+        """No chunk is expected to take longer, s."""
+        return self.longest + 2 * self.shortest
+
+
+def iter_chunks(script: Script, *, limits: ChunkLimits = ChunkLimits()) -> Iterator[Chunk]:  # noqa: B008 - frozen
+    """Chunks of a script, in order, one paragraph in memory at a time.
+
+    The same text in the same language gives the same chunks wherever it stands. A sentence is a chunk; see `segment`
+    for the exceptions. What a passage has that cannot be spoken (a line of stars, an emoji) makes no chunk if the
+    passage has nothing else; otherwise it stays with its neighbouring word.
+
+    The pause of a chunk is what ends with it: a part of a sentence "none", a sentence "sentence" (also where the voice
+    changes within a paragraph), a paragraph "paragraph"; "chapter" stands around headings: after one, and after the
+    paragraph before one.
+    """
+    index = 0
+    paragraph = 0
+    held: Chunk | None = None
+    for number, passage in enumerate(script.passages):
+        ends = None if passage.continues else "chapter" if passage.kind == "heading" else "paragraph"
+        for chunk in _passage_chunks(passage, script.language, limits):
+            if held is not None:
+                if held.pause == "paragraph" and passage.kind == "heading":
+                    held.pause = "chapter"
+                yield held
+            chunk.index, chunk.passage, chunk.paragraph = index, number, paragraph
+            held = chunk
+            index += 1
+        if ends and held is not None and held.paragraph == paragraph:
+            held.pause = ends
+            paragraph += 1
+    if held is not None:
+        yield held
+
+
+def _passage_chunks(passage: Passage, language: str, limits: ChunkLimits) -> Iterator[Chunk]:
+    text = " ".join(passage.text.split())
+    symbols = lone_symbols(language)
+    if not speakable(text, symbols) and not written_words(text, symbols):
+        return
+    units: list[Unit] = []
+    for sentence in sentences(text, language, symbols):
+        readings = _read_sentence(sentence, language, limits.longest, passage.speed)
+        if not readings:
+            continue
+        seconds = [_seconds(reading, language, passage.speed) for reading in readings]
+        units += cut_long(readings, seconds, language, limits.longest, limits.shortest)
+    for unit in join_short(units, limits.longest, limits.shortest):
+        spoken, words = _spoken(unit.readings)
+        yield Chunk(
+            index=0,
+            passage=0,
+            paragraph=0,
+            line=passage.line,
+            heading=passage.kind == "heading",
+            voice=passage.voice,
+            language=language,
+            speed=passage.speed,
+            spoken=spoken,
+            words=words,
+            expected_seconds=round(expected_seconds(spoken, language, passage.speed), 3),
+            pause="sentence" if unit.ends else "none",
+        )
+
+
+def _read_sentence(sentence: str, language: str, longest: float, speed: float) -> list[Reading]:
+    """Readings of a sentence, none of them longer than a chunk may be."""
+    data = language_data(language)
+    symbols = lone_symbols(language)
+    words = written_words(sentence.rstrip(), symbols, blank_groups(data.thousands, data.decimal))
+    if words:
+        tail = " " if sentence.endswith(" ") or not _joins_next(sentence) else ""
+        words[-1] = Written(words[-1].text, tail)
+    readings = read(words, language)
+    if all(_seconds(reading, language, speed) <= longest for reading in readings):
+        return readings
+    # A single word (forty digits, a line of percent signs) that takes longer than a chunk may: cut it into pieces.
+    pieces: list[Written] = []
+    for word, reading in zip(words, readings, strict=True):
+        if _seconds(reading, language, speed) <= longest:
+            pieces.append(word)
+        else:
+            parts = halves(word.text, 12)
+            pieces += [Written(part, "") for part in parts[:-1]] + [Written(parts[-1], word.space)]
+    return read(attach(pieces, symbols), language)
+
+
+def _joins_next(sentence: str) -> bool:
+    """Whether the next sentence follows without a blank, as in Chinese."""
+    return not sentence.endswith(" ")
+
+
+def _seconds(reading: Reading, language: str, speed: float) -> float:
+    return expected_seconds(reading.spoken + " -", language, speed)
+
+
+def _spoken(readings: list[Reading]) -> tuple[str, list[Word]]:
+    """The chunk's spoken text, and the span of each word in it."""
+    parts: list[str] = []
+    words: list[Word] = []
+    position = 0
+    previous: Reading | None = None
+    for reading in readings:
+        if previous is not None and _blank_between(previous, reading):
+            parts.append(" ")
+            position += 1
+        parts.append(reading.spoken)
+        words.append(Word(text=reading.text, space=reading.space, spoken=(position, position + len(reading.spoken))))
+        position += len(reading.spoken)
+        previous = reading
+    return "".join(parts), words
+
+
+def _blank_between(left: Reading, right: Reading) -> bool:
+    if left.space:
+        return True
+    if cjk(left.spoken[-1]) and cjk(right.spoken[0]):
+        return False
+    ends, begins = unspaced(left.spoken, end=True), unspaced(right.spoken)
+    if ends and begins:
+        return False
+    # Pieces of one long word are spoken as one; what was put into words needs a blank.
+    return left.changed or right.changed or ends or begins

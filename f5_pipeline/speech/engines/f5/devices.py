@@ -1,0 +1,175 @@
+"""What this machine can compute F5-TTS on: a quick answer without torch, and everything for `doctor` with it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+LEAST_MEMORY = 4 << 30
+"""Free bytes of a device under which batches get small: the model takes 1.4 GB in fp32, 0.7 GB in half precision."""
+
+_INSTALL = "Install what the engine needs: pip install 'f5-pipeline[f5]'."
+_SLOW = "It works, but slowly: use the draft engine to proof-listen, and a machine with an NVIDIA GPU to narrate."
+
+
+class Fact(NamedTuple):
+    """What was found of one thing: "ok", "warning" or "error", and the mend."""
+
+    what: str
+    state: str
+    found: str
+    mend: str = ""
+
+
+def has_accelerator(root: Path = Path("/")) -> bool:
+    """Whether there seems to be a device that F5 is fast on: an NVIDIA GPU (also in WSL), or Apple silicon.
+
+    Looks at files only, and takes no time; whether torch can use it, `facts` tells.
+
+    Args:
+        root: of the file system.
+    """
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1", "NoDevFiles"):
+        return False
+    devices = any(name.name[len("nvidia") :].isdigit() for name in (root / "dev").glob("nvidia*"))
+    cards = root / "proc/driver/nvidia/gpus"
+    return devices or (root / "dev/dxg").exists() or (cards.is_dir() and any(cards.iterdir()))
+
+
+def facts() -> list[Fact]:
+    """What the F5 engine needs and what is there, in the order of need. Imports torch: some seconds."""
+    found = [_f5_tts(), _torch()]
+    if found[-1].state == "error":
+        return found
+    try:
+        found += _devices()
+    except Exception as error:  # whatever a driver makes torch raise
+        found.append(Fact("device", "error", f"it does not answer: {_line(str(error))}", "Look at the driver."))
+    return [*found, _flash_attn()]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _f5_tts() -> Fact:
+    from f5_pipeline.speech.engines.f5.checkpoint import F5_TTS
+
+    version = _version("f5-tts")
+    if version is None:
+        return Fact("f5-tts", "warning", "not installed", _INSTALL)
+    if version != F5_TTS:
+        return Fact("f5-tts", "warning", f"{version}; tested with {F5_TTS}", f"pip install f5-tts=={F5_TTS}")
+    return Fact("f5-tts", "ok", version)
+
+
+def _torch() -> Fact:
+    try:
+        import torch
+    except Exception as error:
+        if _version("torch") is None:
+            return Fact("torch", "error", "not installed", _INSTALL)
+        return Fact("torch", "error", f"{_version('torch')} does not import: {_line(str(error))}", _INSTALL)
+    build = torch.version.cuda and f"CUDA {torch.version.cuda}"
+    build = build or (torch.version.hip and f"ROCm {torch.version.hip}") or "CPU only"
+    found = f"{torch.__version__}, built for {build}" if build != "CPU only" else f"{torch.__version__}, CPU only"
+    audio = _version("torchaudio")
+    if audio is None or audio.split("+")[0].rsplit(".", 1)[0] != torch.__version__.split("+")[0].rsplit(".", 1)[0]:
+        return Fact("torch", "error", f"{found}; torchaudio {audio or 'is missing'}: the two do not fit", _INSTALL)
+    return Fact("torch", "ok", found)
+
+
+def _devices() -> list[Fact]:
+    import torch
+
+    if torch.cuda.is_available():
+        return [_driver(), *(_cuda_device(index) for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        return [Fact("device", "ok", f"mps: {platform.processor() or 'Apple silicon'}, fp32")]
+    if has_accelerator():
+        built = torch.version.cuda
+        if built is None:
+            mend = "Install a torch for CUDA; the plain `pip install torch==2.11.0` has it on Linux."
+            return [Fact("device", "error", "there is an NVIDIA GPU, but this torch is CPU only", mend)]
+        mend = f"Update the NVIDIA driver to one for CUDA {built}; in a container, hand the GPU in (--gpus all)."
+        driver = _driver().found
+        return [Fact("device", "error", f"there is an NVIDIA GPU, but torch cannot use it (driver {driver})", mend)]
+    return [Fact("device", "warning", f"cpu: {os.cpu_count()} cores, no accelerator", _SLOW)]
+
+
+def _driver() -> Fact:
+    """The kernel driver, from its own file: "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.10  …"."""
+    try:
+        words = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").split()
+    except OSError:
+        return Fact("driver", "ok", "version unknown")
+    numbers = (word for word in words if word[0].isdigit() and word.replace(".", "").isdigit() and "." in word)
+    return Fact("driver", "ok", next(numbers, "version unknown"))
+
+
+def _cuda_device(index: int) -> Fact:
+    import torch
+
+    what = f"cuda:{index}"
+    try:
+        properties = torch.cuda.get_device_properties(index)
+        free, total = torch.cuda.mem_get_info(index)
+    except RuntimeError as error:
+        return Fact(what, "error", _line(str(error)), "Free the device, or choose another with F5_DEVICE.")
+    major, minor = properties.major, properties.minor
+    half = [name for name, least in (("fp16", (7, 0)), ("bf16", (8, 0))) if (major, minor) >= least]
+    found = (
+        f"{properties.name}, compute {major}.{minor}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, "
+        f"{' and '.join(half) or 'no half precision'}"
+    )
+    supported = torch.cuda.get_arch_list()
+    if supported and not _is_built_for(major, minor, supported):
+        mend = "Install a torch that is built for this GPU, or choose another device with F5_DEVICE."
+        return Fact(what, "error", f"{found}; this torch is built for {', '.join(supported)}", mend)
+    if free < LEAST_MEMORY:
+        return Fact(what, "warning", found, "End other programs on it; batches are small otherwise.")
+    return Fact(what, "ok", found)
+
+
+def _is_built_for(major: int, minor: int, supported: list[str]) -> bool:
+    """Binary code runs on later minor versions of its own major one; PTX (`compute_…`) on all that are later."""
+    for name in supported:
+        kind, _, number = name.partition("_")
+        number = number.rstrip("af")  # sm_90a
+        if not number.isdigit():
+            continue
+        version = (int(number[:-1]), int(number[-1]))
+        if version <= (major, minor) and (kind == "compute" or version[0] == major):
+            return True
+    return False
+
+
+def _flash_attn() -> Fact:
+    """flash-attn is optional. Looked at in another process: one that was built for another torch may end its own."""
+    version = _version("flash-attn")
+    if version is None:
+        return Fact("flash-attn", "ok", "not installed; torch's own attention is used")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", "import flash_attn"], capture_output=True, text=True, timeout=120, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Fact("flash-attn", "warning", f"{version} does not import in time", "Uninstall it: it is not needed.")
+    if done.returncode:
+        said = _line(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"ended with {done.returncode}")
+        return Fact("flash-attn", "warning", f"{version} does not import: {said}", "Uninstall it: it is not needed.")
+    return Fact("flash-attn", "ok", version)
+
+
+def _line(text: str) -> str:
+    return (text.strip().splitlines() or ["no word"])[0][:200].rstrip(".")

@@ -1,0 +1,299 @@
+"""The network as the engine uses it: chunks in, mel frames out, in batches that leave no trace in them.
+
+What a chunk becomes depends on the chunk, its seed, the sampler and the precision, and, but for rounding, on nothing
+else in the batch; in fp32 it is what `f5_tts.model.CFM.sample` makes of the chunk alone, to 1e-5.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from f5_pipeline.speech.engine import Cancelled
+from f5_pipeline.speech.engines.f5 import attention as attentions
+from f5_pipeline.speech.engines.f5 import flow
+from f5_pipeline.speech.engines.f5.compiled import compile_blocks
+from f5_pipeline.speech.engines.f5.layouts import Layout, Packed, Padded
+from f5_pipeline.speech.engines.f5.precision import DTYPES, choose_device, choose_dtype, retreat
+from f5_pipeline.speech.engines.f5.transformer import (
+    Modulations,
+    Transformer,
+    after_attention,
+    before_attention,
+    modulations,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from f5_pipeline.speech.engines.f5.sampling import Sampler
+
+NO_GUIDANCE = 1e-5
+"""Below this strength of guidance the network runs without, as in F5-TTS."""
+
+MOST_FRAMES = {"cuda": 32_768, "mps": 8_192, "cpu": 2_048}
+"""Frames in a batch beyond which a device gains nothing, and a cancelled run only waits longer."""
+
+MEMORY_SHARE = 0.7
+"""Part of a device's free memory that a batch may take by the estimate."""
+
+COMPILED_MULTIPLE = 128
+"""Frames of a compiled batch are a multiple of this: aligned for the matrix units."""
+
+LEAST_DIM_TRIED = 256
+"""Narrower networks (of tests) take so little time that chance would decide on their precision."""
+
+_TRIAL_FRAMES = 768
+
+
+@dataclass
+class Item:
+    """One chunk to synthesize.
+
+    Attributes:
+        reference: log-mel frames of the voice's recording, (r, bands) fp32, r may be 0.
+        text: vocabulary indices of the reference's text and then the chunk's, (t,) int64, as
+            `f5_tts.model.utils.list_str_to_idx` gives them; -1 is filler.
+        frames: frames in all, the reference's included: more than r, and, if the text is not to be cut, than t.
+        seed: of the noise.
+    """
+
+    reference: Tensor
+    text: Tensor
+    frames: int
+    seed: int
+
+
+class Network:
+    """A stock DiT's parameters on a device, with the fastest exact way found there to sample from them.
+
+    Attributes:
+        device: where it runs.
+        dtype: fp32, fp16 or bf16.
+        attention: the backend: sdpa, varlen or flash_attn.
+        layout: packed or padded.
+        compiled: whether the blocks are compiled.
+        notes: what was tried and measured, and why it was not taken; sentences, also added to later.
+    """
+
+    def __init__(
+        self,
+        dit: Any,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        attention: str = "auto",
+        compile: str = "auto",
+        layout: str = "auto",
+    ) -> None:
+        """
+        Args:
+            dit: `f5_tts.model.DiT`, fp32 on the CPU; it is kept, and stays as it is.
+            device: auto, cpu, cuda, cuda:1, mps.
+            dtype: auto, fp32, fp16, bf16.
+            attention: auto, or a backend, which is taken where it is right.
+            compile: auto (on CUDA), on, off. What does not compile, or not right, or not to advantage, stays as it was.
+            layout: auto or packed: chunks one after the other; padded: to the longest of a batch, with sdpa.
+
+        Raises:
+            InputError: no such device, or not in this precision.
+        """
+        if layout not in ("auto", "packed", "padded") or compile not in ("auto", "on", "off"):
+            raise ValueError(f"layout {layout!r} or compile {compile!r} is unknown")
+        if any(one.dtype != torch.float32 or one.device.type != "cpu" for one in dit.parameters()):
+            raise ValueError("the network is made from parameters in fp32 on the CPU")
+        self._dit = dit.eval()
+        self.device = choose_device(device)
+        trial = self._seconds if dit.dim >= LEAST_DIM_TRIED else None
+        self.dtype, self.notes = choose_dtype(self.device, dtype, trial)
+        self.layout = "packed" if layout == "auto" else layout
+        with self._on_device(), torch.no_grad():
+            self._transformer = Transformer(dit, self.device, DTYPES[self.dtype])
+            shape = (self._transformer.heads, self._transformer.head_dim)
+            asked = "sdpa" if self.layout == "padded" else attention
+            self._backend, found = attentions.choose(self.device, DTYPES[self.dtype], *shape, asked=asked)
+            self.notes += found
+            self.compiled = False
+            if compile == "on" or (compile == "auto" and self.device.type == "cuda"):
+                self.compiled, found = compile_blocks(self._transformer, keep_slower=compile == "on")
+                self.notes += found
+        self.attention = self._backend.name
+        self._wider: dict[str, Transformer] = {}
+        self._tables: dict[tuple[float, ...], Modulations] = {}
+
+    @property
+    def max_frames(self) -> int:
+        """Frames that a chunk may have in all: as many as the text embedding has positions."""
+        text_embed = self._dit.text_embed
+        return text_embed.precompute_max_pos if text_embed.extra_modeling else 65_536
+
+    def frame_budget(self) -> int:
+        """Frames that a batch may have in all, references included, by the free memory of the device; at least one."""
+        t = self._transformer
+        size, inner = DTYPES[self.dtype].itemsize, t.heads * t.head_dim
+        wide = t.blocks[0].up.shape[0]
+        # Alive at once at the two peaks of a block: rotation (queries and keys in fp32 twice, before compilation) and
+        # feed-forward; the residual and the condition beside them, and a skip connection's copy.
+        rotation = size * (t.dim + 6 * inner) + 16 * inner
+        forward = size * (2 * t.dim + 2 * wide)
+        a_row = max(rotation, forward) + size * 2 * t.dim + 4 * t.dim + 16 * t.bands + 8 * t.head_dim
+        a_frame = 2 * a_row + 32 * t.bands
+        return max(1, min(MOST_FRAMES[self.device.type], int(MEMORY_SHARE * self._free_bytes() / a_frame)))
+
+    @torch.no_grad()
+    def sample(
+        self, items: Sequence[Item], sampler: Sampler, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> list[Tensor]:
+        """Synthesize a batch: of each item the frames after its reference, (frames - r, bands) fp32 on the device.
+
+        An item whose result is not finite overflowed in half precision and is done again in a wider one. Text that is
+        longer than the frames is cut at its end, as the stock text embedding does.
+
+        Raises:
+            ValueError: an item has no frames after its reference, or more than `max_frames`, or another number of mel
+                bands, or a token that the vocabulary lacks; or the sampler names another precision.
+            Cancelled: `cancelled()` was true before an evaluation.
+            torch.OutOfMemoryError: the batch does not fit.
+        """
+        for item in items:
+            self._check(item)
+        if sampler.dtype not in ("auto", self.dtype):
+            raise ValueError(f"the sampler asks for {sampler.dtype}, the network is {self.dtype}")
+        with self._on_device():
+            results = self._sample_plain_if_need_be(items, sampler, cancelled)
+            dtype: str | None = self.dtype
+            while failed := [index for index, one in enumerate(results) if not bool(torch.isfinite(one).all())]:
+                before, dtype = dtype, retreat(self.device, dtype)
+                if dtype is None:
+                    break
+                note = f"{before} overflowed in some chunks: these were done again in {dtype}"
+                if note not in self.notes:
+                    self.notes.append(note)
+                again = self._sample(self._in(dtype), [items[index] for index in failed], sampler, cancelled)
+                for index, result in zip(failed, again, strict=True):
+                    results[index] = result
+            return results
+
+    def _sample_plain_if_need_be(
+        self, items: Sequence[Item], sampler: Sampler, cancelled: Callable[[], bool]
+    ) -> list[Tensor]:
+        try:
+            return self._sample(self._transformer, items, sampler, cancelled)
+        except (Cancelled, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            if not self.compiled:
+                raise
+            # What fails without too is no fault of the compiler, and is raised then.
+            self._transformer.before, self._transformer.after = before_attention, after_attention
+            self.compiled = False
+            self.notes.append(f"compile: given up: {type(error).__name__} while sampling")
+        return self._sample(self._transformer, items, sampler, cancelled)
+
+    def _sample(
+        self, transformer: Transformer, items: Sequence[Item], sampler: Sampler, cancelled: Callable[[], bool]
+    ) -> list[Tensor]:
+        if not items:
+            return []
+        branches = 1 if sampler.cfg_strength < NO_GUIDANCE else 2
+        lengths = [item.frames for item in items]
+        layout: Layout
+        if self.layout == "padded":
+            layout = Padded(lengths, branches, self.device)
+        else:
+            multiple = COMPILED_MULTIPLE if self.compiled else 1
+            backend = self._backend if transformer is self._transformer else attentions.Backend("sdpa", attentions.sdpa)
+            layout = Packed(lengths, branches, backend, self.device, multiple=multiple)
+
+        condition = torch.zeros(branches, layout.frames, transformer.dim, dtype=torch.float32, device=self.device)
+        state = torch.zeros(layout.frames, transformer.bands, dtype=torch.float32, device=self.device)
+        for item, place in zip(items, layout.places, strict=True):
+            condition[:, place] = transformer.condition(item.text, item.reference, item.frames, branches)
+            state[place] = flow.noise(item.frames, transformer.bands, item.seed).to(self.device)
+        rotary = transformer.rotary(layout.positions).repeat(branches, 1, 1)
+        times = flow.time_steps(sampler)
+        tables = transformer.place(self._modulations(flow.evaluation_times(times, sampler.method)))
+        begun: deque[torch.cuda.Event] = deque()
+
+        def guided(evaluation: int, state: Tensor) -> Tensor:
+            # One evaluation may be under way while the next is prepared, but not more: else no cancel is timely.
+            if self.device.type == "cuda":
+                if len(begun) > 1:
+                    begun.popleft().synchronize()
+                begun.append(torch.cuda.Event())
+                begun[-1].record()
+            if cancelled():
+                raise Cancelled
+            found = transformer.flow(
+                state, condition, layout, rotary, tables.blocks[evaluation], tables.final[evaluation]
+            )
+            return found[0] if branches == 1 else flow.guide(found[0], found[1], sampler.cfg_strength)
+
+        made = flow.integrate(guided, state, times, sampler.method)
+        # Copies: a slice would keep the whole batch alive.
+        return [made[place][len(item.reference) :].clone() for item, place in zip(items, layout.places, strict=True)]
+
+    def _check(self, item: Item) -> None:
+        frames, bands = len(item.reference), self._transformer.bands
+        if item.reference.ndim != 2 or item.reference.shape[1] != bands:
+            raise ValueError(f"the reference's shape is {tuple(item.reference.shape)}, not (frames, {bands})")
+        if not frames < item.frames <= self.max_frames:
+            raise ValueError(f"{item.frames} frames after a reference of {frames}: most are {self.max_frames}")
+        # On a GPU one of these would not raise but end all work of the process on it.
+        tokens = self._dit.text_embed.text_embed.num_embeddings - 1
+        if len(item.text) and not (int(item.text.min()) >= -1 and int(item.text.max()) < tokens):
+            raise ValueError(f"a text holds a token that is none of the vocabulary's {tokens}")
+
+    def _modulations(self, times: Tensor) -> Modulations:
+        key = tuple(times.tolist())
+        if key not in self._tables:
+            # A run has one sampler; others come and go in tests and benchmarks.
+            if len(self._tables) >= 4:
+                self._tables.clear()
+            self._tables[key] = modulations(self._dit, times)
+        return self._tables[key]
+
+    def _in(self, dtype: str) -> Transformer:
+        if dtype not in self._wider:
+            self._wider[dtype] = Transformer(self._dit, self.device, DTYPES[dtype])
+        return self._wider[dtype]
+
+    @torch.no_grad()
+    def _seconds(self, dtype: torch.dtype) -> float:
+        """Seconds of a block in a precision on one chunk, the best of some."""
+        run = Transformer(self._dit, self.device, dtype, depth=1).trial(_TRIAL_FRAMES)
+        segments = attentions.Segments.of([_TRIAL_FRAMES], 1, self.device)
+        best = float("inf")
+        for _ in range(5):
+            started = time.perf_counter()
+            query, key, value, _ = run()
+            attentions.sdpa(query, key, value, segments)
+            best = min(best, time.perf_counter() - started)
+        return best
+
+    def _free_bytes(self) -> int:
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            cached = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+            return free + cached
+        if self.device.type == "mps":
+            return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+        import psutil
+
+        return psutil.virtual_memory().available
+
+    @contextlib.contextmanager
+    def _on_device(self) -> Iterator[None]:
+        if self.device.type != "cuda":
+            yield
+            return
+        # Kernels of others launch on the current device, not on their tensors'. And cuDNN would round what it
+        # convolves in fp32 to 10 bits.
+        with torch.cuda.device(self.device), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            yield

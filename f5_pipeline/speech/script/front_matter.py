@@ -1,0 +1,257 @@
+"""The YAML header of a Markdown script, read with the line of every key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.speech.script.decoding import language_tag, listed, near, safe
+from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses, Preset, ScriptOptions
+
+KEYS = (
+    "title", "author", "language", "voice", "voices", "speed", "pauses", "formats", "captions", "model", "preset",
+    "commercial",
+)  # fmt: skip
+_OPTIONS = ("speed", "model", "preset", "commercial")
+_EXAMPLES = {"model": "F5TTS_v1_Base", "preset": "fast", "commercial": "true"}
+_LARGEST = 64 * 1024
+_FENCE = re.compile(r"(?:---|\.\.\.)[ \t]*")
+_KEY_LINE = re.compile(r"[A-Za-z_][\w-]*[ \t]*:(?:\s|$)")
+
+
+@dataclass
+class Header:
+    """What a header says; `lines` holds the line of each key, from 1."""
+
+    title: str | None = None
+    author: str | None = None
+    language: str | None = None
+    voice: str | None = None
+    voices: dict[str, str] = field(default_factory=dict)
+    voice_speeds: dict[str, float] = field(default_factory=dict)
+    speed: float | None = None
+    model: str | None = None
+    preset: Preset | None = None
+    commercial: bool | None = None
+    pauses: Pauses = field(default_factory=Pauses)
+    formats: list[AudioFormat] = field(default_factory=lambda: ["flac", "mp3"])
+    captions: CaptionStyle = field(default_factory=CaptionStyle)
+    lines: dict[str, int] = field(default_factory=dict)
+
+
+def split(text: str, file: str) -> tuple[str, str]:
+    """Part a Markdown file into its header and its body.
+
+    The header's lines are left blank in the body, so that line numbers hold.
+
+    Raises:
+        InputError: a header is begun and not closed.
+    """
+    lines = text.split("\n")
+    if not re.fullmatch(r"---[ \t]*", lines[0]):
+        return "", text
+    for index in range(1, len(lines)):
+        if _FENCE.fullmatch(lines[index]):
+            return "\n".join(lines[1:index]), "\n" * (index + 1) + "\n".join(lines[index + 1 :])
+    if len(lines) > 1 and _KEY_LINE.match(lines[1]):
+        raise InputError("the header is not closed", file=file, place=1, mend="Write a line --- below the last key.")
+    return "", text
+
+
+def parse_header(text: str, file: str) -> Header:
+    """Read a header.
+
+    Args:
+        text: what stands between the fences, which begins on line 2 of the file.
+        file: for error messages.
+
+    Raises:
+        InputError: with the line: not YAML, an unknown or doubled key, a value of the wrong kind or size.
+    """
+    header = Header()
+    node = _compose(text, file)
+    if node is None:
+        return header
+    for key, value, line in _items(node, file, KEYS, "the header"):
+        header.lines[key] = line
+        if _is_null(value):
+            continue
+        if key in ("title", "author", "voice"):
+            setattr(header, key, _string(value, key, file, line))
+        elif key == "language":
+            header.language = language_tag(_string(value, key, file, line), file, line)
+        elif key == "voices":
+            header.voices = _voices(value, file, header)
+        elif key in _OPTIONS:
+            setattr(header, key, getattr(_model(ScriptOptions, {key: value}, {key: line}, file), key))
+        elif key == "formats":
+            header.formats = _formats(value, file, line)
+        else:
+            model = Pauses if key == "pauses" else CaptionStyle
+            fields = {name: (item, at) for name, item, at in _items(value, file, tuple(model.model_fields), key)}
+            made = _model(model, {n: v for n, (v, _) in fields.items()}, {n: at for n, (_, at) in fields.items()}, file)
+            setattr(header, key, made)
+    return header
+
+
+def _compose(text: str, file: str) -> Any:
+    import yaml
+
+    if len(text) > _LARGEST:
+        raise InputError("the header is larger than 64 KiB", file=file, place=1, mend="Keep the text below the header.")
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = error.problem or "not readable"
+        raise InputError(
+            f"the header is not YAML: {problem}",
+            file=file,
+            place=_line(mark) if mark else 1,
+            mend="Put values with special characters in quotes.",
+        ) from None
+    except yaml.YAMLError as error:
+        raise InputError(f"the header is not YAML: {error}", file=file, place=1, mend="Mend the header.") from None
+    except RecursionError:
+        raise InputError("the header is nested too deeply", file=file, place=1, mend="Mend the header.") from None
+
+
+def _line(mark: Any) -> int:
+    return mark.line + 2  # marks count from 0, and the fence stands before
+
+
+def _items(node: Any, file: str, allowed: tuple[str, ...] | None, owner: str) -> list[tuple[str, Any, int]]:
+    """Keys, value nodes and lines of a mapping."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode):
+        what = ", ".join(f"{key}: …" for key in (allowed or ("label",))[:3])
+        raise InputError(f"{owner} is no mapping", file=file, place=_line(node.start_mark), mend=f"Write it as {what}.")
+    out: list[tuple[str, Any, int]] = []
+    seen: set[str] = set()
+    for key_node, value in node.value:
+        line = _line(key_node.start_mark)
+        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+        if not isinstance(key, str) or (allowed is not None and key not in allowed):
+            shown = key if isinstance(key, str) else "?"
+            mend = near(shown, allowed or ()) or f"The keys are {listed(allowed or ())}."
+            raise InputError(f"unknown key '{shown}' in {owner}", file=file, place=line, mend=mend)
+        if key in seen:
+            raise InputError(f"key '{key}' stands twice", file=file, place=line, mend="Remove one of the two.")
+        seen.add(key)
+        out.append((key, value, line))
+    return out
+
+
+def _is_null(node: Any) -> bool:
+    return getattr(node, "tag", "") == "tag:yaml.org,2002:null"
+
+
+def _string(node: Any, key: str, file: str, line: int) -> str:
+    """A scalar as it is written: `no` is Norwegian here, and 1984 a title."""
+    import yaml
+
+    if not isinstance(node, yaml.ScalarNode):
+        raise InputError(f"{key} must be a text", file=file, place=line, mend=f"Write it as {key}: text.")
+    text = " ".join(safe(node.value).split())
+    if not text:
+        raise InputError(f"{key} is empty", file=file, place=line, mend="Give a value or remove the key.")
+    return text
+
+
+def _voices(node: Any, file: str, header: Header) -> dict[str, str]:
+    """Labels to voices; a list of voices stands for itself, a mapping of voice and speed sets the voice's speed.
+
+    Lines are kept under "voices.LABEL".
+    """
+    import yaml
+
+    out: dict[str, str] = {}
+    if isinstance(node, yaml.MappingNode):
+        pairs = [(key, value, line) for key, value, line in _items(node, file, None, "voices")]
+    elif isinstance(node, yaml.SequenceNode):
+        pairs = [(None, item, _line(item.start_mark)) for item in node.value]
+    else:
+        raise InputError(
+            "voices must be a list or a mapping",
+            file=file,
+            place=_line(node.start_mark),
+            mend="Write voices: [ada, ben], or voices: {narrator: ada, hero: ben}.",
+        )
+    for label, item, line in pairs:
+        speed = None
+        if isinstance(item, yaml.MappingNode):
+            said = {key: (value, at) for key, value, at in _items(item, file, ("voice", "speed"), "a voice")}
+            if "speed" in said:
+                speed = _model(ScriptOptions, {"speed": said["speed"][0]}, {"speed": said["speed"][1]}, file).speed
+            if "voice" not in said and label is None:
+                raise InputError("a voice has no name", file=file, place=line, mend="Write voice: NAME beside it.")
+            item = said["voice"][0] if "voice" in said else None
+        voice = _string(item, "a voice", file, line) if item is not None else str(label)
+        if speed is not None:
+            header.voice_speeds[voice] = speed
+        label = label or voice
+        if label in out:
+            raise InputError(f"voice '{label}' stands twice", file=file, place=line, mend="Remove one of the two.")
+        out[label] = voice
+        header.lines[f"voices.{label}"] = line
+    return out
+
+
+def _formats(node: Any, file: str, line: int) -> list[AudioFormat]:
+    import yaml
+
+    nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    out: list[AudioFormat] = []
+    for item in nodes:
+        at = _line(item.start_mark)
+        value = _string(item, "formats", file, at).lower()
+        if value not in get_args(AudioFormat):
+            raise InputError(
+                f"unknown format '{value}'",
+                file=file,
+                place=at,
+                mend=f"The formats are {listed(get_args(AudioFormat))}.",
+            )
+        if value not in out:
+            out.append(value)  # pyright: ignore[reportArgumentType]
+    if not out:
+        raise InputError("formats is empty", file=file, place=line, mend="Name a format or remove the key.")
+    return out
+
+
+def _model(model: type[BaseModel], nodes: dict[str, Any], lines: dict[str, int], file: str) -> Any:
+    """Validate scalars with a pydantic model; an error names the line of its key."""
+    import yaml
+
+    values: dict[str, str] = {}
+    for key, node in nodes.items():
+        if not isinstance(node, yaml.ScalarNode):
+            raise InputError(
+                f"{key} must be one value",
+                file=file,
+                place=lines[key],
+                mend=f"Write it as {key}: {_EXAMPLES.get(key, 1.0)}.",
+            )
+        if not _is_null(node):
+            values[key] = node.value
+    return validated(model, values, file, lines)
+
+
+def validated(model: type[BaseModel], values: dict[str, Any], file: str, lines: dict[str, int]) -> Any:
+    """A model from values; what pydantic finds wrong becomes an InputError with the line of the field."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][-1]) if first["loc"] else ""
+        raise InputError(
+            f"{key} cannot be '{first.get('input')}': {first['msg'].lower()}",
+            file=file,
+            place=lines.get(key),
+            mend="Correct the value.",
+        ) from None

@@ -1,0 +1,128 @@
+"""Scripts: what a person writes, read into passages.
+
+Three forms, told apart by the file's extension:
+
+- `.txt`: paragraphs, parted by blank lines.
+- `.md`: Markdown with an optional YAML header; headings are chapters.
+- `.toml`: the configuration file of F5-TTS's own command line, whose `gen_text` or `gen_file` holds the text.
+
+In all of them `[voice]` switches the voice until the next tag, as in F5-TTS, and `[main]` goes back to the script's own
+voice. A tag stands at the beginning of a line or after a blank. Other words in brackets are text, unless they stand at
+the beginning of a line, where they are taken for a voice that is not there; `\\[` is a bracket in any case.
+`[voice speed=0.9]` sets the speed too, until the next tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+AudioFormat = Literal["flac", "mp3"]
+Preset = Literal["final", "fast", "rapid"]
+
+
+class Pauses(BaseModel):
+    """Silence between chunks, in seconds, by what ends there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sentence: float = Field(default=0.35, ge=0, le=10)
+    paragraph: float = Field(default=0.7, ge=0, le=20)
+    chapter: float = Field(default=1.5, ge=0, le=60)
+
+
+class CaptionStyle(BaseModel):
+    """Bounds of a caption cue; the defaults are the usual broadcast norms."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_lines: int = Field(default=2, ge=1, le=4)
+    max_chars: int = Field(default=42, ge=10, le=100, description="characters a line")
+    max_seconds: float = Field(default=7.0, gt=0.5, le=30)
+    min_seconds: float = Field(default=5 / 6, ge=0, le=5)
+
+
+class ScriptOptions(BaseModel):
+    """What may be said about a narration beside its script; each overrides the script's own header."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    voice: str | None = Field(default=None, description="voice of all text that names none itself")
+    file: str | None = Field(default=None, description="the script's file as it was given, where its name is another")
+    language: str | None = Field(default=None, description="BCP 47 language tag, for example en or pt-br")
+    engine: Literal["auto", "f5", "draft"] = "auto"
+    speed: float | None = Field(default=None, gt=0.3, lt=3.0, description="1.0 is the voice's own pace")
+    model: str | None = Field(default=None, min_length=1, max_length=64, description="model of the F5 engine")
+    preset: Preset | None = Field(default=None, description="sampler of the F5 engine: final, fast or rapid")
+    commercial: bool | None = Field(default=None, description="used commercially: models and voices must allow it")
+    priority: int = Field(
+        default=0, ge=-9, le=9, description="which of many comes first: the higher; 1 and more at once"
+    )
+
+
+class Passage(BaseModel):
+    """A run of text by one voice: one paragraph or one heading (or a part of one, where the voice changes inside)."""
+
+    text: str
+    voice: str
+    line: int = Field(description="line of the script file on which it begins, from 1")
+    kind: Literal["paragraph", "heading"] = "paragraph"
+    speed: float = 1.0
+    continues: bool = Field(
+        False, description="the next passage belongs to the same paragraph (voice changed inside it)"
+    )
+
+
+class Script(BaseModel):
+    """A parsed script."""
+
+    name: str
+    title: str
+    author: str | None = None
+    language: str = "en"
+    voices: list[str] = Field(description="every voice that speaks, in order of first appearance")
+    pauses: Pauses = Pauses()
+    captions: CaptionStyle = CaptionStyle()
+    formats: list[AudioFormat] = ["flac", "mp3"]
+    model: str | None = Field(None, description="model of the F5 engine; None: the installation's")
+    preset: Preset | None = Field(None, description="sampler of the F5 engine; None: the installation's")
+    commercial: bool = Field(False, description="used commercially: models and voices must allow it")
+    passages: list[Passage]
+
+
+def parse_script(
+    data: bytes,
+    name: str,
+    options: ScriptOptions = ScriptOptions(),  # noqa: B008 - not changed
+    *,
+    known_voices: Collection[str] | None = None,
+    gen_file: Callable[[str], bytes] | None = None,
+) -> Script:
+    """Read a script.
+
+    Args:
+        data: the file's bytes, UTF-8.
+        name: its name with extension; errors name it, and its stem is the script's name.
+        options: each overrides the script's own header.
+        known_voices: voices that there are; None takes any name that stands as a tag at the beginning of a line.
+        gen_file: reads the file that an F5-TTS configuration names as `gen_file`.
+
+    Raises:
+        InputError: with the file, the line and the mend.
+    """
+    from f5_pipeline.speech.script.parser import parse
+
+    return parse(data, name, options, known_voices, gen_file)
+
+
+def toml_voices(data: bytes, name: str) -> list[tuple[str, str, str]]:
+    """Name, `ref_audio` and `ref_text` of each voice that an F5-TTS configuration brings, "main" first.
+
+    Raises:
+        InputError: the file is not such a configuration.
+    """
+    from f5_pipeline.speech.script.sources.f5_toml import voices
+
+    return voices(data, name)

@@ -1,0 +1,195 @@
+"""Numbers in words: num2words where it knows the language, Chinese by hand, and never an exception.
+
+Every function returns None where it has no reading; the caller then leaves the digits as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, Literal
+
+from f5_pipeline.speech.text.languages import Language
+
+Form = Literal["cardinal", "ordinal", "year"]
+
+MAX_DIGITS = 15
+"""Longer whole numbers are read digit by digit: nobody follows quadrillions by ear."""
+
+# num2words has no year reading there, or one that names eras.
+_PLAIN_YEARS = frozenset({"ja", "ko", "th"})
+_ZH_DIGITS = "零一二三四五六七八九"
+
+
+@lru_cache(maxsize=16384)
+def number_words(number: int, language: str, form: Form = "cardinal", gender: str = "") -> str | None:
+    """`number` in words.
+
+    Args:
+        number: not negative.
+        language: subtag, for example "de".
+        form: cardinal, ordinal or year.
+        gender: for Russian ordinals: "m", "f" or "n".
+    """
+    if len(str(number)) > MAX_DIGITS:
+        return None
+    if language == "zh":
+        return {"year": "".join(_ZH_DIGITS[int(d)] for d in str(number)), "ordinal": "第" + chinese(number)}.get(
+            form, chinese(number)
+        )
+    if form == "year" and language in _PLAIN_YEARS:
+        form = "cardinal"
+    words = _num2words(number, language, form, gender)
+    if words is None and form == "year":
+        words = _num2words(number, language, "cardinal", "")
+    return words
+
+
+def _num2words(number: int, language: str, form: Form, gender: str) -> str | None:
+    from num2words import CONVERTER_CLASSES, num2words
+
+    if language not in CONVERTER_CLASSES:
+        return None
+    extra: dict[str, Any] = {"gender": gender} if gender and language == "ru" else {}
+    try:
+        words = num2words(number, lang=language, to=form, **extra)
+    except (NotImplementedError, ArithmeticError, ValueError, TypeError, AttributeError, LookupError):
+        return None  # each converter lacks some forms and some sizes, and each says so in its own way
+    if not isinstance(words, str):
+        return None
+    return " ".join(words.replace(",", "").split()) or None
+
+
+def chinese(number: int) -> str:
+    """A cardinal in Chinese (Mandarin, simplified): 1034 -> 一千零三十四."""
+    if number == 0:
+        return _ZH_DIGITS[0]
+    groups: list[str] = []
+    unit = 0
+    pending_zero = False
+    while number:
+        number, group = divmod(number, 10_000)
+        if group:
+            text = _chinese_group(group) + ("", "万", "亿", "万亿")[unit]
+            if pending_zero and groups:
+                text += _ZH_DIGITS[0]
+            groups.append(text)
+            pending_zero = group < 1000
+        elif groups:
+            pending_zero = True
+        unit += 1
+    words = "".join(reversed(groups))
+    return words[1:] if words.startswith("一十") else words
+
+
+def _chinese_group(group: int) -> str:
+    out = ""
+    zero = False
+    for place, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
+        digit = group // place % 10
+        if digit:
+            out += (_ZH_DIGITS[0] if zero and out else "") + _ZH_DIGITS[digit] + name
+            zero = False
+        else:
+            zero = True
+    return out
+
+
+def digits_words(digits: str, data: Language) -> str | None:
+    """Digit by digit: "007" -> "zero zero seven"."""
+    words = [number_words(int(digit), data.code) for digit in digits if digit.isdecimal()]
+    if not words or None in words:
+        return None
+    return ("" if data.code == "zh" else " ").join(word for word in words if word)
+
+
+def integer_words(digits: str, data: Language, form: Form = "cardinal", gender: str = "") -> str | None:
+    """A whole number as written: leading zeros and great lengths are read digit by digit."""
+    if form == "cardinal" and ((len(digits) > 1 and digits[0] == "0") or len(digits) > MAX_DIGITS):
+        return digits_words(digits, data)
+    return number_words(int(digits), data.code, form, gender) if len(digits) <= MAX_DIGITS else None
+
+
+class Number:
+    """A number as parsed: `whole` and `fraction` are strings of ASCII digits, `fraction` empty where there is none."""
+
+    __slots__ = ("fraction", "whole")
+
+    def __init__(self, whole: str, fraction: str = "") -> None:
+        self.whole = whole
+        self.fraction = fraction
+
+    def words(self, data: Language) -> str | None:
+        """The number in words, decimals included."""
+        whole = integer_words(self.whole or "0", data)
+        if not self.fraction or whole is None:
+            return whole
+        if not data.point:
+            return _decimal_words(f"{self.whole or 0}.{self.fraction}", data.code)
+        short = len(self.fraction) <= 2 and self.fraction[0] != "0"
+        tail = integer_words(self.fraction, data) if short and not data.digitwise else digits_words(self.fraction, data)
+        joint = "" if data.code in ("zh", "ja", "ko", "th") else " "
+        return joint.join((whole, data.point, tail)) if tail else None
+
+    @property
+    def one(self) -> bool:
+        """Whether the noun after it stands in the singular."""
+        return self.whole.lstrip("0") == "1" and not self.fraction
+
+
+@lru_cache(maxsize=4096)
+def _decimal_words(text: str, language: str) -> str | None:
+    from decimal import Decimal
+
+    from num2words import CONVERTER_CLASSES, num2words
+
+    if language not in CONVERTER_CLASSES or len(text) > MAX_DIGITS:
+        return None
+    try:
+        return " ".join(str(num2words(Decimal(text), lang=language)).replace(",", "").split()) or None
+    except (NotImplementedError, ArithmeticError, ValueError, TypeError, AttributeError, LookupError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _patterns(decimal: str, thousands: str) -> tuple[re.Pattern[str], ...]:
+    own = re.compile(rf"(\d{{1,3}}(?:[{re.escape(thousands)}]\d{{3}})+)(?:{re.escape(decimal)}(\d+))?")
+    other = re.compile(
+        r"(\d{1,3}(?:,\d{3}){2,}|\d{1,3}(?:,\d{3})+(?=\.))(?:\.(\d+))?|(\d{1,3}(?:\.\d{3}){2,})(?:,(\d+))?"
+    )
+    plain = re.compile(rf"(\d*)[{re.escape(decimal)}](\d+)|(\d+)[.,](\d+)")
+    return own, plain, other
+
+
+def parse_number(text: str, data: Language) -> Number | None:
+    """A number as its language writes it, else as another does where it can be meant in one way only."""
+    if text.isdecimal():
+        return Number(text)
+    own, plain, other = _patterns(data.decimal, data.thousands)
+    if match := own.fullmatch(text):
+        return Number(re.sub(r"\D", "", match[1]), match[2] or "")
+    if match := plain.fullmatch(text):
+        return Number(match[1] or match[3] or "", match[2] or match[4])
+    if match := other.fullmatch(text):
+        return Number(re.sub(r"\D", "", match[1] or match[3]), match[2] or match[4] or "")
+    return None
+
+
+@lru_cache(maxsize=64)
+def blank_groups(data_thousands: str, decimal: str) -> re.Pattern[str] | None:
+    """Matches a number grouped by blanks where the language writes so, with punctuation around it."""
+    if " " not in data_thousands:
+        return None
+    return re.compile(rf"[^\w\s]*\d{{1,3}}(?: \d{{3}})+(?:{re.escape(decimal)}\d+)?[^\w\s]*")
+
+
+_ROMAN = re.compile(r"(?=[IVXLC])(?:X{0,3}|XL|LX{0,3}|XC|C)(?:IX|IV|V?I{0,3})")
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+
+
+def roman(text: str) -> int | None:
+    """The value of a Roman numeral up to 100 in upper case, or None."""
+    if not _ROMAN.fullmatch(text):
+        return None
+    values = [_ROMAN_VALUES[char] for char in text]
+    return sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))

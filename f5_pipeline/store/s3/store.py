@@ -1,0 +1,301 @@
+"""A bucket as store: Backblaze B2, and whatever else speaks S3.
+
+Requests are signed with version 4; no conditional write, no deletion of many at once, no listing or heading of the
+bucket is ever asked for. Each object carries its sha256 as metadata and is held against it when it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
+from f5_pipeline.store.base import ObjectStat, Progress, check_key
+from f5_pipeline.store.calls import Calls
+from f5_pipeline.store.disk import on_disk, sha256_of
+from f5_pipeline.store.s3.access import Access
+from f5_pipeline.store.s3.bucket import SHA256, TRIES, Bucket, mark_of, pause, put_bytes, version_of
+from f5_pipeline.store.s3.downloads import download
+from f5_pipeline.store.s3.refusals import DENIED, Refused, denial
+from f5_pipeline.store.s3.stream import BUFFER, Changed, ObjectReader, Stream
+from f5_pipeline.store.s3.uploads import upload
+from f5_pipeline.system.scratch import workspace
+
+log = logging.getLogger("f5_pipeline.store")
+
+MOST_SECONDS = 604_800
+"""Signature version 4 knows no longer life of an address."""
+
+_PAGE = 1000
+_IN_MEMORY = 16 << 20
+"""Size up to which a file is sent in one piece, bytes."""
+_SEVERAL = 2
+_NO_SUCH = ("NoSuchKey", "NoSuchVersion", "404")
+_UNKNOWN = ("NotImplemented", "501", "MethodNotAllowed", "405")
+_REPLY_HEADERS = {
+    "content-type": "ResponseContentType",
+    "content-disposition": "ResponseContentDisposition",
+    "cache-control": "ResponseCacheControl",
+}
+
+
+class S3Store:
+    """A store below a prefix of a bucket.
+
+    Args:
+        url: as it is shown, without credentials: `b2://bucket/prefix`.
+        transfers: requests that may be under way at once.
+        part_bytes: size of the parts that large objects are moved in.
+        state: folder of this machine for uploads that may be cut off.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        access: Access,
+        *,
+        transfers: int = 8,
+        part_bytes: int = 16 << 20,
+        state: Path,
+    ) -> None:
+        name, _, prefix = url.partition("://")[2].partition("/")
+        self.url = url
+        self.parallel = transfers
+        self.calls = Calls()
+        self.bucket = Bucket(url, name, f"{prefix}/" if prefix else "", access, transfers, self.calls)
+        self._part_bytes = part_bytes
+        self._state = state
+
+    def __repr__(self) -> str:
+        return f"S3Store({self.url!r})"
+
+    @property
+    def client(self) -> Any:
+        """boto3's client of this process, for what speaks S3 by itself."""
+        return self.bucket.client
+
+    def put_bytes(self, key: str, data: bytes) -> ObjectStat:
+        return put_bytes(self.bucket, key, data)
+
+    def replace_bytes(self, key: str, data: bytes) -> bool:
+        try:
+            before, answer = self._read(key)
+        except NotFoundError:
+            before, answer = None, {}
+        if before == data:
+            return False
+        put_bytes(self.bucket, key, data)
+        if version := version_of(answer):
+            try:
+                self.bucket.ask("delete_object", key, expect=(*DENIED, *_NO_SUCH), VersionId=version)
+            except Refused as refused:
+                if refused.code in DENIED:
+                    _warn_of_versions(self.url)
+        return True
+
+    def put_file(
+        self, key: str, path: Path, *, sha256: str | None = None, on_progress: Progress | None = None
+    ) -> ObjectStat:
+        check_key(key)
+        with on_disk(path):
+            size = path.stat().st_size
+            if size <= min(self._part_bytes, _IN_MEMORY):
+                data = path.read_bytes()
+                if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+                    raise StoreError("its content is not what it should be", file=str(path))
+                stat = put_bytes(self.bucket, key, data)
+                if on_progress:
+                    on_progress(stat.size, stat.size)
+                return stat
+            known = sha256 or sha256_of(path)
+            return upload(self.bucket, key, path, known, self._part_bytes, self._state, on_progress)
+
+    def get_bytes(self, key: str) -> bytes:
+        return self._read(key)[0]
+
+    def _read(self, key: str) -> tuple[bytes, dict[str, Any]]:
+        """An object and the answer it came with; once more where it was replaced meanwhile or damaged on its way."""
+        for attempt in range(1, TRIES + 1):
+            stream = Stream(self.bucket, key)
+            try:
+                data = stream.read_all()
+            except Changed:
+                if attempt == TRIES:
+                    raise
+                continue
+            finally:
+                stream.close()
+            expected = (stream.answer.get("Metadata") or {}).get(SHA256)
+            if expected is None or hashlib.sha256(data).hexdigest() == expected:
+                return data, stream.answer
+            if attempt >= _SEVERAL:
+                break
+            pause(attempt)
+        raise DamagedError(
+            "its content is not what it was", file=f"{self.url}/{key}", mend="Delete it, then run again."
+        )
+
+    def open(self, key: str, start: int = 0, end: int | None = None) -> BinaryIO:
+        return cast(BinaryIO, io.BufferedReader(ObjectReader(self.bucket, key, start, end), BUFFER))
+
+    @contextmanager
+    def fetch(self, key: str) -> Iterator[Path]:
+        with workspace() as folder:
+            path = folder / key.rpartition("/")[2]
+            self.download(key, path)
+            yield path
+
+    def download(self, key: str, path: Path, *, sha256: str | None = None, on_progress: Progress | None = None) -> None:
+        download(self.bucket, key, path, sha256, self._part_bytes, on_progress)
+
+    def stat(self, key: str) -> ObjectStat:
+        return self.bucket.stat(key)
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.bucket.head(key)
+        except NotFoundError:
+            return False
+        return True
+
+    def list(self, prefix: str = "", *, after: str = "", most: int | None = None) -> Iterator[ObjectStat]:
+        if most is not None and most <= 0:
+            return
+        more = {"StartAfter": self.bucket.prefix + after} if after else {}
+        page = _PAGE if most is None else min(_PAGE, most)
+        given = 0
+        marks = {"ContinuationToken": "NextContinuationToken"}
+        for answer in self.bucket.pages("list_objects_v2", marks, prefix, MaxKeys=page, **more):
+            for found in answer.get("Contents", ()):
+                key = found["Key"][len(self.bucket.prefix) :]
+                if not key or key.endswith("/"):  # what other tools leave to show a folder
+                    continue
+                yield ObjectStat(key, found["Size"], found["LastModified"].timestamp(), mark=mark_of(found))
+                given += 1
+                if given == most:
+                    return
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        begins = len(self.bucket.prefix + prefix)
+        marks = {"ContinuationToken": "NextContinuationToken"}
+        for answer in self.bucket.pages("list_objects_v2", marks, prefix, Delimiter="/"):
+            for found in answer.get("CommonPrefixes", ()):
+                yield found["Prefix"][begins:-1]
+
+    def delete(self, key: str) -> None:
+        last = None
+        while True:
+            try:
+                version = version_of(self.bucket.head(key))
+            except NotFoundError:
+                return
+            if version is None or version == last:  # no versions are kept here, or this one cannot be got rid of
+                break
+            try:
+                # By its name alone it would only be hidden, and be paid for as long as the bucket lives.
+                self.bucket.ask("delete_object", key, expect=DENIED, VersionId=version)
+            except Refused:
+                _warn_of_versions(self.url)
+                break
+            last = version
+        self.bucket.ask("delete_object", key)
+
+    def local_path(self, key: str) -> Path | None:
+        return None
+
+    def presign(self, key: str, seconds: int, *, headers: Mapping[str, str]) -> str | None:
+        if not 1 <= seconds <= MOST_SECONDS:
+            raise StoreError(
+                f"a presigned address cannot live for {seconds} s", mend=f"Ask for 1 to {MOST_SECONDS} s (7 days)."
+            )
+        reply = {_REPLY_HEADERS[name.lower()]: value for name, value in headers.items()}
+        return self.bucket.presign("get_object", key, seconds, **reply)
+
+    def check(self) -> None:
+        """Write, read back and remove a small object.
+
+        A key that may not delete is enough to work with; it is warned of.
+
+        Raises:
+            StoreError: with the mend.
+        """
+        key = f"check-{uuid.uuid4().hex}"
+        data = uuid.uuid4().bytes
+        self.put_bytes(key, data)
+        try:
+            if self.get_bytes(key) != data:
+                raise StoreError("the store returned other bytes than were written", file=self.url)
+            next(self.list(key, most=1), None)
+        finally:
+            try:
+                self.delete(key)
+            except StoreError as error:
+                if error.passing:
+                    raise
+                log.warning("%s (%s is left behind)", error, key)
+
+    def abandoned_uploads(self, grace_s: float) -> Iterator[tuple[str, str, float]]:
+        """Multipart uploads that were never completed: key, id, and POSIX time of their begin, s.
+
+        Args:
+            grace_s: those begun in the last so many seconds are left out.
+        """
+        marks = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+        with contextlib.suppress(Refused):
+            for answer in self.bucket.pages("list_multipart_uploads", marks, "", expect=_UNKNOWN):
+                for found in answer.get("Uploads", ()):
+                    started = found["Initiated"].timestamp()
+                    if time.time() - started > grace_s:
+                        yield found["Key"][len(self.bucket.prefix) :], found["UploadId"], started
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Give an upload up and free its parts; no error where it is gone."""
+        with contextlib.suppress(Refused):
+            self.bucket.ask("abort_multipart_upload", key, expect=("NoSuchUpload", "404"), UploadId=upload_id)
+
+    def old_versions(self, prefix: str = "") -> Iterator[tuple[str, str, int, float, bool]]:
+        """What is hidden and still paid for: key, version, bytes, POSIX time, and whether it is a mark that hides.
+
+        None where the service keeps no versions.
+        """
+        marks = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+        begins = len(self.bucket.prefix)
+        with contextlib.suppress(Refused):
+            for answer in self.bucket.pages("list_object_versions", marks, prefix, expect=_UNKNOWN):
+                for found in answer.get("Versions", ()):
+                    if not found["IsLatest"]:
+                        modified = found["LastModified"].timestamp()
+                        yield found["Key"][begins:], found["VersionId"], found["Size"], modified, False
+                for found in answer.get("DeleteMarkers", ()):
+                    yield found["Key"][begins:], found["VersionId"], 0, found["LastModified"].timestamp(), True
+
+    def delete_version(self, key: str, version_id: str) -> None:
+        """Remove one version, or one mark that hides; no error where it is gone."""
+        try:
+            self.bucket.ask("delete_object", key, expect=(*_NO_SUCH, *DENIED), VersionId=version_id)
+        except Refused as refused:
+            if refused.code in DENIED:
+                raise denial(self.url, "delete_object", key, refused.said) from None
+
+
+_warned = threading.Event()
+
+
+def _warn_of_versions(url: str) -> None:
+    """Say, once in a process, that older versions are left behind."""
+    if not _warned.is_set():
+        _warned.set()
+        log.warning(
+            "%s: the key may not delete (deleteFiles), so older versions stay hidden in the bucket and are paid for; "
+            "give it that capability or the bucket a lifecycle rule that deletes hidden versions",
+            url,
+        )

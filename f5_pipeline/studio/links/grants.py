@@ -1,0 +1,144 @@
+"""Grants: the records by which links are given, extended and taken back.
+
+A token says what a link opens, and cannot be called back; the record of its grant is read for every request, and can.
+The links to the files of a revision share one grant, which ends with them. The permanent address of a narration has
+another, which covers whatever revision is the newest: the narration's `Address` says which, and until when.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
+from f5_pipeline.store.records import find_record, read_record, write_record
+from f5_pipeline.studio.records import Address, Grant, Links, now
+
+if TYPE_CHECKING:
+    from f5_pipeline.studio.links.tokens import LinkClaim, Permit
+
+NEWEST = "newest"
+"""What the grant of a permanent address covers."""
+
+
+def moment(seconds: float) -> str:
+    """Unix time as records have it: ISO 8601, UTC, to the second."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
+
+
+def give(store: Store, narration: str, revision: str, expires: float) -> Grant:
+    """A grant for the files of a revision, until `expires` (Unix time, s)."""
+    return _give(store, narration, covers=revision, expires=moment(expires))
+
+
+def extend_address(store: Store, narration: str, revision: str, expires: float) -> Address:
+    """Let the permanent address of a narration show `revision`, until `expires` (Unix time, s).
+
+    The address stays what it was, unless it was revoked: then the narration gets another one.
+    """
+    known = find_record(store, _address_key(narration), Address)
+    held = known and find_record(store, layout.grant(narration, known.grant), Grant)
+    if held is None or held.revoked:
+        held = _give(store, narration, covers=NEWEST, expires=None)
+    address = Address(narration=narration, grant=held.grant, revision=revision, expires=moment(expires))
+    write_record(store, _address_key(narration), address)
+    return address
+
+
+def check_grant(store: Store, claim: LinkClaim, at: float | None = None) -> Permit:
+    """What a signed token opens at the time `at` (Unix time, s; the clock's if None), as the records in the store are
+    now.
+
+    Raises:
+        BadLink: there is no such grant, or it is one for something else.
+        RevokedLink, ExpiredLink: there was.
+        NotFoundError, StoreError: the records cannot be read.
+    """
+    from f5_pipeline.studio.links.tokens import BadLink, ExpiredLink, Permit, RevokedLink
+
+    grant = find_record(store, layout.grant(claim.narration, claim.grant), Grant)
+    covers = NEWEST if claim.revision is None else claim.revision
+    if grant is None or (grant.grant, grant.narration, grant.covers) != (claim.grant, claim.narration, covers):
+        raise BadLink("there is no such grant", claim=claim)
+    if grant.revoked:
+        raise RevokedLink("this link was revoked", claim=claim)
+    if claim.revision is None:
+        address = read_record(store, _address_key(claim.narration), Address)
+        revision, expires = address.revision, _seconds(address.expires)
+    else:
+        revision, expires = claim.revision, _seconds(grant.expires)
+    if (time.time() if at is None else at) >= expires:
+        raise ExpiredLink("this link has expired", claim=claim)
+    return Permit(revision, expires)
+
+
+def grants_of(store: Store, narration: str) -> list[Grant]:
+    """Every grant of a narration, oldest first; that of its address with the time at which the address expires."""
+    address = find_record(store, _address_key(narration), Address)
+    keys = [one.key for one in store.list(f"grants/{narration}/")]
+    found = []
+    for one in in_parallel(store, lambda key: read_record(store, key, Grant), keys):
+        if one.expires is None and address is not None:
+            one = one.model_copy(update={"expires": address.expires})
+        found.append(one)
+    return sorted(found, key=lambda one: (one.made, one.grant))
+
+
+def state_of(grant: Grant, at: float | None = None) -> str:
+    """alive, expired or revoked; of what `grants_of` gave."""
+    if grant.revoked:
+        return "revoked"
+    return "alive" if (time.time() if at is None else at) < _seconds(grant.expires) else "expired"
+
+
+def holds(store: Store, links: Links) -> bool:
+    """Whether links that were given, the permanent address among them, still open what they name."""
+    if not links.grant or time.time() >= _seconds(links.expires):
+        return False
+    files = find_record(store, layout.grant(links.narration, links.grant), Grant)
+    address = find_record(store, _address_key(links.narration), Address)
+    page = address and find_record(store, layout.grant(links.narration, address.grant), Grant)
+    return files is not None and page is not None and not (files.revoked or page.revoked)
+
+
+def revoke(store: Store, narration: str, grant: str | None = None, *, note: str = "") -> list[Grant]:
+    """Take back a grant, or all of a narration, from now on; return those that were not over already.
+
+    Raises:
+        InputError: there is no such grant.
+    """
+    known = grants_of(store, narration)
+    if grant is not None and grant not in (one.grant for one in known):
+        raise InputError(
+            f"{narration!r} has no grant {grant!r}", mend=f"See which it has: f5-pipeline links list {narration}."
+        )
+    revoked = []
+    for one in known:
+        # An address that has expired may be extended again: it ends by being revoked alone.
+        if (grant is None or one.grant == grant) and (state_of(one) == "alive" or one.covers == NEWEST):
+            key = layout.grant(narration, one.grant)
+            held = read_record(store, key, Grant)
+            if not held.revoked:
+                revoked.append(held.model_copy(update={"revoked": now(), "note": note}))
+                write_record(store, key, revoked[-1])
+    return revoked
+
+
+def _give(store: Store, narration: str, *, covers: str, expires: str | None) -> Grant:
+    from f5_pipeline.studio.links.tokens import new_grant
+
+    made = Grant(grant=new_grant(), narration=narration, covers=covers, made=now(), expires=expires)
+    write_record(store, layout.grant(narration, made.grant), made)
+    return made
+
+
+def _address_key(narration: str) -> str:
+    return layout.narration_state(narration, "address")
+
+
+def _seconds(expires: str | None) -> float:
+    return datetime.fromisoformat(expires).timestamp() if expires else 0.0

@@ -1,0 +1,96 @@
+"""Which attempt of a chunk is used, and which is to be made next, by what the quality gate measured.
+
+A take is judged against the band of its voice. The band is the quality module's prior until a run has measured ENOUGH
+takes of the voice; then it is learnt from them, once, and kept, so that what was chosen stays chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from f5_pipeline.speech.chunks import Chunk
+from f5_pipeline.speech.quality.gate import PRIOR, Band, Measures, Verdict, band_of, judge
+from f5_pipeline.speech.takes import Take, take_key
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.records import find_record, write_record
+from f5_pipeline.studio.records import digest_of
+
+ENOUGH = 8
+"""Takes of a voice from which its band is learnt: what more would tell, the shrinkage in `band_of` makes up for."""
+
+NO_GATE = Verdict(passed=True, score=0.0, reasons=[])
+"""Of a take whose engine knows its own times and is not measured."""
+
+
+class Bands:
+    """The bands of the voices, as far as they are known in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, Band] = {}
+
+    def of(self, voice: str, sound: dict[str, Any]) -> Band:
+        """The band of a voice as it sounds under `sound` (see `Engine.sound`)."""
+        key = layout.band(voice, digest_of(sound))
+        if key not in self._known:
+            self._known[key] = find_record(self._store, key, Band) or PRIOR
+        return self._known[key]
+
+    def learn(self, voice: str, sound: dict[str, Any], measures: list[Measures]) -> None:
+        """Learn the band of a voice, where there is none yet and the takes are enough."""
+        if len(measures) < ENOUGH or self.of(voice, sound) is not PRIOR:
+            return
+        key = layout.band(voice, digest_of(sound))
+        self._known[key] = band_of(measures)
+        write_record(self._store, key, self._known[key])
+
+
+def verdict_of(take: Take, band: Band) -> Verdict:
+    """What the gate says of a take."""
+    if take.measures is None:
+        return NO_GATE
+    return judge(Measures.model_validate(take.measures), band)
+
+
+def keys_of(chunk: Chunk, sound: dict[str, Any]) -> Callable[[int], str]:
+    """The key of each attempt of a chunk."""
+
+    def key(attempt: int) -> str:
+        return take_key(text=chunk.spoken, language=chunk.language, sound=sound, speed=chunk.speed, attempt=attempt)
+
+    return key
+
+
+class Choice(NamedTuple):
+    """The take of a chunk that is used.
+
+    Attributes:
+        attempts: takes that were looked at.
+        next: the attempt that should be made, None where this take is good or all attempts are made.
+    """
+
+    take: Take
+    verdict: Verdict
+    attempts: int
+    next: int | None
+
+
+def choose(store: Store, key: Callable[[int], str], band: Band, retakes: int) -> Choice | None:
+    """The first take of a chunk that passes, else the best of all attempts; None where there is no take at all."""
+    best: tuple[Take, Verdict] | None = None
+    gap: int | None = None
+    seen = 0
+    for attempt in range(retakes + 1):
+        take = find_record(store, layout.take_record(key(attempt)), Take)
+        if take is None:
+            gap = attempt if gap is None else gap
+            continue
+        seen += 1
+        verdict = verdict_of(take, band)
+        if verdict.passed:
+            return Choice(take, verdict, seen, None)
+        if best is None or verdict.score < best[1].score:
+            best = take, verdict
+    return best and Choice(*best, seen, gap)

@@ -1,0 +1,137 @@
+"""From the takes that there are to those of a narration: of each chunk the one that is used, in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any
+
+from f5_pipeline.errors import PipelineError, StoreError
+from f5_pipeline.speech.takes import Take
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
+from f5_pipeline.store.records import put_lines, read_lines
+from f5_pipeline.studio.narrating.gate import Bands, Choice, choose, keys_of
+from f5_pipeline.studio.narrating.planning import retakes_of
+from f5_pipeline.studio.records import ChosenTake, Doubt, Plan, PlannedChunk, ShardReport, Takes, digest_of
+
+MOST_DOUBTS = 50
+"""Doubtful takes of a narration that are told one by one; the rest is counted."""
+
+
+_COMPUTED = ("f5_tts", "torch", "device", "dtype", "attention")
+
+
+MOST_REASONS = 3
+"""Reasons that are told of a doubtful take: the first ones weigh most."""
+
+
+class MissingTakes(PipelineError):
+    """Chunks of a narration have no take."""
+
+
+def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) -> Takes:
+    """The takes of a narration, in the order of its plan: of each chunk the first that passes the quality gate, else
+    the best.
+
+    Raises:
+        MissingTakes: chunks have none; says which, and why.
+    """
+    reports = list(reports)
+    bands, retakes = Bands(store), retakes_of(plan)
+    missing: list[PlannedChunk] = []
+    keys: set[bytes] = set()
+    computed: dict[str, dict[str, Any]] = {}
+    used = sha256()  # of what is heard and when: not of what the gate thinks of it
+    tally = Takes(
+        narration=plan.narration,
+        plan=plan.digest,
+        takes_key="",
+        chunks=0,
+        total=0,
+        synthesized=0,
+        reused=0,
+        speech_seconds=0.0,
+        audio_seconds_made=round(sum(report.audio_seconds for report in reports), 3),
+        wall_seconds=round(sum(report.wall_seconds for report in reports), 3),
+        digest="",
+    )
+
+    def choice_of(planned: PlannedChunk) -> tuple[PlannedChunk, Choice | None]:
+        chunk = planned.chunk
+        sound = plan.sounds[chunk.voice]
+        return planned, choose(store, keys_of(chunk, sound), bands.of(chunk.voice, sound), retakes)
+
+    def lines() -> Iterator[ChosenTake]:
+        for planned, choice in in_parallel(store, choice_of, read_lines(store, plan.chunks_key, PlannedChunk)):
+            chunk = planned.chunk
+            tally.chunks += 1
+            keys.add(bytes.fromhex(planned.key))
+            if choice is None:
+                missing.append(planned)
+                continue
+            take, verdict = choice.take, choice.verdict
+            tally.speech_seconds += take.speech_end - take.speech_start
+            tally.retaken += verdict.passed and take.key != planned.key
+            tally.measured += take.measures is not None
+            if not verdict.passed:
+                tally.doubtful += 1
+                if len(tally.doubts) < MOST_DOUBTS:
+                    tally.doubts.append(
+                        Doubt(
+                            chunk=chunk.index,
+                            line=chunk.line,
+                            voice=chunk.voice,
+                            text=chunk.written[:120],
+                            attempts=choice.attempts,
+                            score=round(verdict.score, 2),
+                            reasons=verdict.reasons[:MOST_REASONS],
+                            take=take.key,
+                        )
+                    )
+            computed.setdefault(json.dumps(how := computed_by(take), sort_keys=True), how)
+            used.update(f"{planned.key} {take.model_dump_json(exclude={'details', 'measures'})}\n".encode())
+            yield ChosenTake(key=planned.key, take=take, attempts=choice.attempts, doubts=verdict.reasons)
+
+    takes_key, _ = put_lines(store, lambda digest: layout.narration_takes(plan.narration, digest), lines())
+    if missing:
+        store.delete(takes_key)
+        raise _missing(plan, missing, reports)
+    tally.takes_key, tally.digest = takes_key, digest_of(used.hexdigest())
+    tally.computed = [how for _, how in sorted(computed.items()) if how]
+    tally.speech_seconds = round(tally.speech_seconds, 3)
+    tally.total = len(keys)
+    tally.synthesized = sum(report.made.get(plan.narration, 0) for report in reports)
+    tally.reused = max(0, tally.total - tally.synthesized)
+    return tally
+
+
+def computed_by(take: Take) -> dict[str, Any]:
+    """On what a take was computed, as far as its engine says."""
+    return {name: take.details[name] for name in _COMPUTED if name in take.details}
+
+
+def _missing(plan: Plan, missing: list[PlannedChunk], reports: list[ShardReport]) -> MissingTakes:
+    reasons = {problem.text: problem.reason for report in reports for problem in report.problems}
+    told = [
+        f"line {planned.chunk.line}, {planned.chunk.written[:60]!r}"
+        + (f": {reason}" if (reason := reasons.get(planned.chunk.spoken[:120])) else "")
+        for planned in missing[:3]
+    ]
+    more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
+    return MissingTakes(
+        f"{len(missing)} of {plan.chunks} chunks have no take: {'; '.join(told)}{more}",
+        file=plan.script.key,
+        mend="Mend these lines, then materialize the plan and the takes again; the takes made are kept.",
+    )
+
+
+def read_takes(store: Store, plan: Plan, takes: Takes) -> Iterator[tuple[PlannedChunk, ChosenTake]]:
+    """Chunks and the takes that are used for them, in order, one at a time."""
+    chunks = read_lines(store, plan.chunks_key, PlannedChunk)
+    for planned, chosen in zip(chunks, read_lines(store, takes.takes_key, ChosenTake), strict=True):
+        if planned.key != chosen.key:
+            raise StoreError("takes and plan do not belong together", file=takes.takes_key, mend="Run takes again.")
+        yield planned, chosen

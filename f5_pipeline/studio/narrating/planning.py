@@ -1,0 +1,165 @@
+"""Plans: all chunks of a narration with the keys of their takes. Nothing is synthesized here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from f5_pipeline.errors import EngineError, InputError
+from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.chunks import iter_chunks
+from f5_pipeline.speech.engine import Engine
+from f5_pipeline.speech.script.model import Script
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
+from f5_pipeline.store.records import put_lines, read_lines
+from f5_pipeline.studio.links.rights import check_rights
+from f5_pipeline.studio.narrating.engines import chosen_engine
+from f5_pipeline.studio.narrating.gate import Bands, choose, keys_of
+from f5_pipeline.studio.narrating.scripts import LoadedScript, load_script
+from f5_pipeline.studio.records import Plan, PlannedChunk, Weights, digest_of
+from f5_pipeline.studio.voices import find_reference, find_voice
+
+
+@dataclass
+class _Tally:
+    """What is counted while the chunks stream by."""
+
+    chunks: int = 0
+    words: int = 0
+    characters: int = 0
+    seconds: float = 0.0
+    takes: set[bytes] = field(default_factory=set)
+
+    def add(self, planned: PlannedChunk) -> PlannedChunk:
+        self.chunks += 1
+        self.words += len(planned.chunk.words)
+        self.characters += len(planned.chunk.spoken)
+        self.seconds += planned.chunk.expected_seconds
+        self.takes.add(bytes.fromhex(planned.key))
+        return planned
+
+
+def plan_narration(store: Store, narration: str, weights: Weights) -> Plan:
+    """Read a narration's script and plan it.
+
+    Raises:
+        InputError: the script cannot be used (names file and line), or a voice has no reference.
+        EngineError: the engine asked for cannot speak here.
+    """
+    return make_plan(store, load_script(store, narration), weights)
+
+
+def planned_chunks(script: Script, engine: Engine) -> Iterator[PlannedChunk]:
+    """The chunks of a script with the keys of their first takes, one at a time."""
+    sounds = {voice: engine.sound(voice) for voice in script.voices}
+    for chunk in iter_chunks(script):
+        yield PlannedChunk(key=keys_of(chunk, sounds[chunk.voice])(0), chunk=chunk)
+
+
+def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
+    """Plan a script and keep its chunks. Raises as `plan_narration`."""
+    script, tally = loaded.script, _Tally()
+    with chosen_engine(store, loaded) as (engine, choice):
+        spoken_with = weights.engines.get(choice.weights)
+        if spoken_with is None:
+            raise EngineError(
+                weights.problems.get(choice.weights) or f"model_weights knows nothing of {choice.weights!r}",
+                mend="Materialize model_weights again, then the plan.",
+            )
+        try:
+            engine.check_language(script.language)
+        except InputError as error:
+            raise InputError(error.message, file=loaded.source.key, mend=error.mend) from None
+        references = {voice: find_reference(store, voice).sha256 for voice in script.voices}
+        if script.commercial:
+            check_rights(
+                spoken_with,
+                [found for voice in script.voices if (found := find_voice(store, voice))],
+                loaded.source.key,
+            )
+        sounds = {voice: engine.sound(voice) for voice in script.voices}
+        chunks_key, content = put_lines(
+            store,
+            lambda digest: layout.plan_chunks(loaded.narration, digest),
+            map(tally.add, planned_chunks(script, engine)),
+        )
+    if not tally.chunks:
+        raise InputError("there is nothing to speak in it", file=loaded.source.key, mend="Write some words.")
+    header: dict[str, Any] = {
+        "title": script.title,
+        "author": script.author,
+        "language": script.language,
+        "engine": choice.engine,
+        "voices": script.voices,
+        "pauses": script.pauses.model_dump(),
+        "captions": script.captions.model_dump(),
+        "formats": script.formats,
+        "commercial": script.commercial,
+    }
+    return Plan.model_validate(
+        {
+            **header,
+            "narration": loaded.narration,
+            "engine_asked": choice.asked,
+            "engine_note": choice.note,
+            "model": choice.model,
+            "preset": choice.preset,
+            "sampler": choice.sampler,
+            "sounds": sounds,
+            "references": references,
+            "weights": spoken_with,
+            "script": loaded.source,
+            "options": loaded.options.model_dump(),
+            "chunks_key": chunks_key,
+            "chunks": tally.chunks,
+            "words": tally.words,
+            "characters": tally.characters,
+            "expected_seconds": round(tally.seconds, 3),
+            "takes": len(tally.takes),
+            "digest": digest_of({"header": header, "chunks": content}),
+            "version": loaded.version,
+        }
+    )
+
+
+def retakes_of(plan: Plan) -> int:
+    """Times that a chunk of the plan is made again at most: never by an engine that is exact."""
+    return 0 if plan.engine == "draft" else get_settings().retakes
+
+
+class MissingTake(NamedTuple):
+    """A take that a plan needs: the chunk, the attempt, and the take's key."""
+
+    planned: PlannedChunk
+    attempt: int
+    key: str
+
+
+def missing_takes(store: Store, plan: Plan) -> Iterator[MissingTake]:
+    """The takes that the plan needs and the store has not, each once: of chunks without a take the first attempt, of
+    chunks whose takes the quality gate doubts the next."""
+    bands, retakes = Bands(store), retakes_of(plan)
+
+    def chunks() -> Iterator[PlannedChunk]:
+        seen: set[bytes] = set()
+        for planned in read_lines(store, plan.chunks_key, PlannedChunk):
+            first = bytes.fromhex(planned.key)
+            if first not in seen:
+                seen.add(first)
+                yield planned
+
+    def missing(planned: PlannedChunk) -> MissingTake | None:
+        if not retakes:
+            there = store.exists(layout.take_record(planned.key))
+            return None if there else MissingTake(planned, 0, planned.key)
+        chunk = planned.chunk
+        sound = plan.sounds[chunk.voice]
+        key = keys_of(chunk, sound)
+        choice = choose(store, key, bands.of(chunk.voice, sound), retakes)
+        attempt = 0 if choice is None else choice.next
+        return None if attempt is None else MissingTake(planned, attempt, key(attempt))
+
+    yield from filter(None, in_parallel(store, missing, chunks()))

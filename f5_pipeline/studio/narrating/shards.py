@@ -1,0 +1,116 @@
+"""Shards: the takes that several plans lack, split for engines to speak side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import BinaryIO
+
+from pydantic import BaseModel
+
+from f5_pipeline.errors import StoreError
+from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.chunks import Chunk
+from f5_pipeline.speech.engine import Request
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.studio.narrating.planning import MissingTake, missing_takes
+from f5_pipeline.studio.records import Plan, Shard
+from f5_pipeline.system.scratch import workspace
+
+
+class ShardLine(BaseModel):
+    """A take to make, and the first place where it is needed."""
+
+    request: Request
+    narration: str
+    line: int
+
+
+def request_of(chunk: Chunk, key: str, attempt: int) -> Request:
+    """What an engine is asked for, to make the take of a chunk with this key."""
+    return Request(
+        key=key,
+        text=chunk.spoken,
+        language=chunk.language,
+        voice=chunk.voice,
+        speed=chunk.speed,
+        attempt=attempt,
+        expected_seconds=chunk.expected_seconds,
+    )
+
+
+def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, shards: int | None = None) -> list[Shard]:
+    """Split the takes that several plans lack into shards of about equal length; takes that plans share come once.
+
+    Args:
+        run_id: names the place of the shards in the store.
+        shards: how many at most for each engine, model and sampler; from the settings where None.
+    """
+    shards = shards or get_settings().shards
+    claimed: set[bytes] = set()
+    queues: dict[tuple[int, int], _Queue] = {}
+    kinds: list[tuple] = []
+    with workspace() as folder:
+        try:
+            for plan in plans:
+                kind = (plan.engine, plan.model, plan.sampler)
+                if kind not in kinds:
+                    kinds.append(kind)
+                number = kinds.index(kind)
+                for missing in _missing_and_readable(store, plan):
+                    key = bytes.fromhex(missing.planned.key)
+                    if key in claimed:
+                        continue
+                    claimed.add(key)
+                    mine = [queues.get((number, n)) for n in range(shards)]
+                    n = min(range(shards), key=lambda n: q.seconds if (q := mine[n]) else 0.0)
+                    queue = mine[n]
+                    if queue is None:
+                        queue = queues[number, n] = _Queue((folder / f"{number}-{n}").open("wb"))
+                    queue.add(plan.narration, missing)
+        finally:
+            for queue in queues.values():
+                queue.out.close()
+        made = []
+        for index, ((number, n), queue) in enumerate(sorted(queues.items())):
+            key = layout.run_value(run_id, "shards", f"{index:03}.jsonl")
+            store.put_file(key, folder / f"{number}-{n}")
+            engine, model, sampler = kinds[number]
+            made.append(
+                Shard(
+                    index=index,
+                    requests_key=key,
+                    requests=queue.requests,
+                    expected_seconds=round(queue.seconds, 3),
+                    engine=engine,
+                    model=model,
+                    sampler=sampler,
+                    voices=sorted(queue.voices),
+                )
+            )
+    return made
+
+
+def _missing_and_readable(store: Store, plan: Plan) -> Iterator[MissingTake]:
+    """The missing takes of a plan as far as it can be read: one that cannot fails alone, when it is gathered."""
+    with suppress(StoreError):
+        yield from missing_takes(store, plan)
+
+
+class _Queue:
+    """A shard while it is being filled."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.out = out
+        self.requests, self.seconds = 0, 0.0
+        self.voices: set[str] = set()
+
+    def add(self, narration: str, missing: MissingTake) -> None:
+        chunk = missing.planned.chunk
+        request = request_of(chunk, missing.key, missing.attempt)
+        line = ShardLine(request=request, narration=narration, line=chunk.line)
+        self.out.write(line.model_dump_json().encode() + b"\n")
+        self.requests += 1
+        self.seconds += chunk.expected_seconds
+        self.voices.add(chunk.voice)

@@ -1,0 +1,266 @@
+"""From a shard's requests to takes: spoken, timed, measured, kept, and made again where the quality gate doubts them.
+
+Every take is kept as soon as it is made, so a run that is killed loses only what its engine had in hand.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from f5_pipeline.errors import PipelineError
+from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.engine import SAMPLE_RATE, Engine, Failed, Request, Speech
+from f5_pipeline.speech.quality.gate import Measures
+from f5_pipeline.speech.takes import Take, make_take, take_key
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
+from f5_pipeline.store.records import read_lines, read_record
+from f5_pipeline.studio.narrating.engines import speaking_engine
+from f5_pipeline.studio.narrating.gate import Bands, verdict_of
+from f5_pipeline.studio.narrating.shards import ShardLine
+from f5_pipeline.studio.narrating.timing import Timer, timer_of
+from f5_pipeline.studio.records import Shard, ShardReport, TakeProblem
+
+MOST_PROBLEMS = 50
+"""Problems of a shard that are told one by one; the rest is counted."""
+
+_KEEPERS = 4
+"""Threads that time, measure and keep takes while the engine makes the next ones, at least."""
+
+
+@dataclass
+class Progress:
+    """How far a shard is."""
+
+    done: int
+    total: int
+    audio_seconds: float
+    wall_seconds: float
+
+
+def synthesize_shard(
+    store: Store,
+    shard: Shard,
+    *,
+    engine: Engine | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_report: Callable[[ShardReport], None] = lambda report: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> ShardReport:
+    """Speak the takes of a shard that are still missing and keep each as soon as it is made.
+
+    Takes of an engine that does not know its own times are timed by alignment and measured; those that the quality
+    gate doubts are made again with the next attempt's seed, in rounds. A chunk that cannot be spoken is reported and
+    disturbs no other.
+
+    Args:
+        on_report: told, however it ends, what the shard has come to.
+
+    Raises:
+        EngineError: the engine cannot go on. StoreError: a take cannot be kept. Cancelled: `cancelled()` is true.
+    """
+    started = time.monotonic()  # the device is held from here on
+    with ExitStack() as stack:
+        engine = engine or stack.enter_context(speaking_engine(store, shard, cancelled=cancelled))
+        timer = stack.enter_context(timer_of(store, shard))
+        work = _Work(store, shard, engine, timer, on_progress, cancelled, started)
+        lines: Iterable[ShardLine] = read_lines(store, shard.requests_key, ShardLine)
+        try:
+            for round_ in range(1 + (get_settings().retakes if timer else 0)):
+                doubted = work.speak(lines, first=round_ == 0)
+                if not doubted:
+                    break
+                lines = doubted
+        finally:
+            on_report(work.close())
+        return work.report
+
+
+class _Work:
+    """A shard at work."""
+
+    def __init__(
+        self,
+        store: Store,
+        shard: Shard,
+        engine: Engine,
+        timer: Timer | None,
+        on_progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+        started: float,
+    ) -> None:
+        self._store, self._shard, self._engine, self._timer = store, shard, engine, timer
+        self._on_progress, self._cancelled = on_progress, cancelled
+        self._started = started
+        self._made: Counter[str] = Counter()
+        self._problems = 0
+        self._chunks: set[str] = set()  # first keys of the chunks that have got a take
+        self._sounds: dict[str, dict[str, Any]] = {}
+        self._bands = Bands(store)
+        self._measures: dict[str, list[Measures]] = defaultdict(list)
+        self.report = ShardReport(index=shard.index, engine=shard.engine, made={})
+
+    def speak(self, lines: Iterable[ShardLine], *, first: bool) -> list[ShardLine]:
+        """One round: speak the lines, keep their takes, and return what should be made again."""
+        origin: dict[str, ShardLine] = {}
+        takes: list[tuple[ShardLine, Take]] = []
+        failed: list[tuple[ShardLine, _ChunkFailed]] = []
+
+        def requests() -> Iterator[Request]:
+            for line, found in in_parallel(self._store, self._look, self._timed(lines)):
+                if isinstance(line, tuple):
+                    failed.append(line)
+                    self._tell()
+                    continue
+                if found:
+                    self.report.found += first
+                    if self._timer:
+                        record = layout.take_record(line.request.key)
+                        takes.append((line, read_record(self._store, record, Take)))
+                    continue
+                origin[line.request.key] = line
+                yield line.request
+
+        keeping = max(_KEEPERS, self._store.parallel)
+        with ThreadPoolExecutor(keeping, thread_name_prefix="keep") as keepers:
+            kept: deque[tuple[ShardLine, Future[Take]]] = deque()
+
+            def settle(most: int) -> None:
+                while len(kept) > most:
+                    line, future = kept.popleft()
+                    try:
+                        take = future.result()
+                    except _ChunkFailed as failure:
+                        failed.append((line, failure))
+                    else:
+                        self.report.audio_seconds += take.samples / SAMPLE_RATE
+                        self._count(line)
+                        if self._timer:
+                            takes.append((line, take))
+                    self._tell()
+
+            try:
+                for result in self._engine.speak(requests(), cancelled=self._cancelled):
+                    line = origin.pop(result.key)
+                    kept.append((line, keepers.submit(self._keep, line.request, result)))
+                    settle(4 * keeping)
+            finally:
+                settle(0)  # what was spoken is kept, also where the engine stops
+        return self._again(takes, failed)
+
+    def _look(
+        self, line: ShardLine | tuple[ShardLine, _ChunkFailed]
+    ) -> tuple[ShardLine | tuple[ShardLine, _ChunkFailed], bool]:
+        """Whether the take of a line is there already: another run may have made it meanwhile."""
+        return line, not isinstance(line, tuple) and self._store.exists(layout.take_record(line.request.key))
+
+    def _timed(self, lines: Iterable[ShardLine]) -> Iterator[ShardLine | tuple[ShardLine, _ChunkFailed]]:
+        """The lines with their speech seconds, where the engine needs them; a tuple where a line cannot be spoken."""
+        if self._timer is None:
+            yield from lines
+            return
+        for line, outcome in self._timer.ahead(lines, lambda line: line.request):
+            if isinstance(outcome, str):
+                yield line, _ChunkFailed(outcome)
+            elif self._key(line.request) != line.request.key:
+                reason = f"voice {line.request.voice!r} or the model has changed since: plan the narration again"
+                yield line, _ChunkFailed(reason)
+            else:
+                yield line.model_copy(update={"request": replace(line.request, speech_seconds=outcome)})
+
+    def _key(self, request: Request, attempt: int | None = None) -> str:
+        sound = self._sounds.get(request.voice)
+        if sound is None:
+            sound = self._sounds[request.voice] = self._engine.sound(request.voice)
+        return take_key(
+            text=request.text,
+            language=request.language,
+            sound=sound,
+            speed=request.speed,
+            attempt=request.attempt if attempt is None else attempt,
+        )
+
+    def _keep(self, request: Request, result: Speech | Failed) -> Take:
+        """Keep a take, audio first: a take exists when its record does."""
+        if isinstance(result, Failed):
+            raise _ChunkFailed(result.reason, another_seed=result.another_seed)
+        try:
+            measures = self._timer.time(request, result) if self._timer and result.tokens is None else None
+            take, audio = make_take(request, result, self._engine.name, measures)
+        except (ValueError, PipelineError) as error:
+            raise _ChunkFailed(str(error), another_seed=True) from error
+        self._store.put_bytes(layout.take_audio(take.key), audio)
+        self._store.put_bytes(layout.take_record(take.key), take.model_dump_json().encode())
+        return take
+
+    def _again(
+        self, takes: list[tuple[ShardLine, Take]], failed: list[tuple[ShardLine, _ChunkFailed]]
+    ) -> list[ShardLine]:
+        """Judge a round; the next attempts of what it left doubtful, and the problems that are left at the end."""
+        again: list[ShardLine] = []
+        if self._timer:
+            for line, take in takes:
+                if take.measures is not None and line.request.attempt == 0:
+                    self._measures[line.request.voice].append(Measures.model_validate(take.measures))
+            for voice, measures in self._measures.items():
+                self._bands.learn(voice, self._sounds[voice], measures)
+            for line, take in takes:
+                voice = line.request.voice
+                if not verdict_of(take, self._bands.of(voice, self._sounds[voice])).passed:
+                    again += self._next(line)
+        for line, failure in failed:
+            retry = self._next(line) if self._timer and failure.another_seed else []
+            again += retry
+            if not retry and self._base(line) not in self._chunks:
+                self._problem(line, str(failure))
+        self.report.retakes += len(again)
+        return again
+
+    def _next(self, line: ShardLine) -> list[ShardLine]:
+        attempt = line.request.attempt + 1
+        if attempt > get_settings().retakes:
+            return []
+        request = replace(line.request, attempt=attempt, key=self._key(line.request, attempt))
+        return [line.model_copy(update={"request": request})]
+
+    def _base(self, line: ShardLine) -> str:
+        return line.request.key if line.request.attempt == 0 else self._key(line.request, 0)
+
+    def _count(self, line: ShardLine) -> None:
+        if (base := self._base(line)) not in self._chunks:
+            self._chunks.add(base)
+            self._made[line.narration] += 1
+
+    def _problem(self, line: ShardLine, reason: str) -> None:
+        self._problems += 1
+        if self._problems <= MOST_PROBLEMS:
+            self.report.problems.append(
+                TakeProblem(narration=line.narration, line=line.line, text=line.request.text[:120], reason=reason)
+            )
+
+    def _tell(self) -> None:
+        self.report.wall_seconds = time.monotonic() - self._started
+        done = min(self._shard.requests, self.report.found + self._problems + sum(self._made.values()))
+        self._on_progress(Progress(done, self._shard.requests, self.report.audio_seconds, self.report.wall_seconds))
+
+    def close(self) -> ShardReport:
+        """The report as it stands."""
+        self.report.made = dict(self._made)
+        self.report.notes = list(getattr(self._engine, "notes", ()))
+        self.report.wall_seconds = time.monotonic() - self._started
+        return self.report
+
+
+class _ChunkFailed(Exception):
+    """One chunk could not be spoken; another seed may help."""
+
+    def __init__(self, reason: str, *, another_seed: bool = False) -> None:
+        super().__init__(reason)
+        self.another_seed = another_seed

@@ -1,0 +1,161 @@
+"""How long a chunk should last, when each of its words is said, and what the quality gate measures: all against a draft
+rendering of the same text.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.alignment.forced import Alignment, AlignmentError, align, proportional
+from f5_pipeline.speech.alignment.pace import speech_seconds, voice_rate
+from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
+from f5_pipeline.speech.engine import SAMPLE_RATE, Request, Speech, Token
+from f5_pipeline.speech.quality.gate import ReferenceTail, measure
+from f5_pipeline.speech.takes import SHORTEST_WORD
+from f5_pipeline.store.base import Store
+from f5_pipeline.studio.narrating.engines import references_of
+from f5_pipeline.studio.records import Shard
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Line = TypeVar("Line")
+
+_AHEAD = 64
+"""Drafts that are rendered ahead of the engine, at most."""
+
+
+class _Voice:
+    """What is known of a voice's reference: its rate against the draft, and its last sounds."""
+
+    def __init__(self, samples: np.ndarray, rate: float) -> None:
+        self.rate = rate
+        self.tail = ReferenceTail.of(samples)
+
+
+class Timer:
+    """Durations, word times and measures of takes in some voices. Threads may share one; close it after use."""
+
+    def __init__(self, store: Store, voices: Iterable[str]) -> None:
+        """Args: voices: those that have no reference are told when they speak."""
+        workers = max(1, get_settings().draft_workers // get_settings().shards)
+        self._drafts = Drafts(workers)
+        self._workers = workers
+        self._references = references_of(store, voices)
+        self._voices: dict[str, _Voice] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Timer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._drafts.close()
+
+    def ahead(self, lines: Iterable[Line], request_of: Callable[[Line], Request]) -> Iterator[tuple[Line, float | str]]:
+        """Each line with its speech seconds, or with the reason why it cannot be spoken; a few are made ahead."""
+
+        def seconds(line: Line) -> float | str:
+            try:
+                return self.seconds(request_of(line))
+            except InputError as error:
+                return str(error)
+
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="draft") as threads:
+            waiting: deque = deque()
+            source = iter(lines)
+            try:
+                for line in source:
+                    waiting.append((line, threads.submit(seconds, line)))
+                    if len(waiting) >= _AHEAD:
+                        first, future = waiting.popleft()
+                        yield first, future.result()
+                while waiting:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            finally:
+                threads.shutdown(wait=True, cancel_futures=True)
+
+    def seconds(self, request: Request) -> float:
+        """How long a chunk should last in its voice, pauses included, s.
+
+        Raises:
+            InputError: the voice has no reference.
+        """
+        voice = self._voice(request.voice)
+        try:
+            return speech_seconds(request.text, request.language, voice.rate, self._drafts, request.speed)
+        except NoDraft:  # espeak does not speak the language: by syllables, which know no voice
+            return request.expected_seconds * voice.rate
+
+    def time(self, request: Request, speech: Speech) -> dict[str, Any] | None:
+        """Time the words of a take, in place, and return what the quality gate measures of it.
+
+        None where espeak does not speak the language: then nothing can be measured, and times are a last resort.
+
+        Raises:
+            InputError: there is no sound in it.
+        """
+        alignment: Alignment | AlignmentError
+        measures = None
+        try:
+            template = self._drafts.template(request.text, request.language)
+        except NoDraft as error:
+            alignment = AlignmentError(str(error))
+        else:
+            try:
+                alignment = align(speech.samples, template)
+            except AlignmentError as error:
+                alignment = error
+            expected = request.speech_seconds or request.expected_seconds
+            tail = self._voice(request.voice).tail
+            found = measure(speech.samples, template, alignment, expected_seconds=expected, reference=tail)
+            measures = found.model_dump(exclude_none=True)
+        if isinstance(alignment, AlignmentError):
+            alignment = proportional(request.text, speech.samples, request.language)
+        speech.tokens, speech.confidences = _in_order(alignment, len(speech.samples) / SAMPLE_RATE)
+        speech.method = alignment.method
+        return measures
+
+    def _voice(self, name: str) -> _Voice:
+        with self._lock:
+            if name not in self._voices:
+                reference = self._references.get(name)
+                if reference is None:
+                    raise InputError(
+                        f"voice {name!r} has no reference", mend=f"Run: f5-pipeline voices prepare {name}."
+                    )
+                samples = reference.load()
+                try:
+                    rate = voice_rate(samples, reference.text, reference.language, self._drafts)
+                except NoDraft:
+                    rate = 1.0
+                self._voices[name] = _Voice(samples, rate)
+            return self._voices[name]
+
+
+def timer_of(store: Store, shard: Shard) -> AbstractContextManager[Timer | None]:
+    """The timer of a shard, None where its engine knows its own times."""
+    return nullcontext() if shard.model is None else Timer(store, shard.voices)
+
+
+def _in_order(alignment: Alignment, seconds: float) -> tuple[list[Token], list[float]]:
+    """Tokens at least SHORTEST_WORD long, within the audio; those for which there is no room are left out."""
+    tokens, confidences, last = [], [], 0.0
+    for token, confidence in zip(alignment.tokens, alignment.confidence, strict=True):
+        start = max(token.start, last)
+        end = max(min(token.end, seconds), start + SHORTEST_WORD)
+        if end <= seconds:
+            tokens.append(Token(token.start_char, token.end_char, start, end))
+            confidences.append(confidence)
+            last = end
+    return tokens, confidences

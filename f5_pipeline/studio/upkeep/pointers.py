@@ -1,0 +1,299 @@
+"""What each record of the store refers to.
+
+A record that refers to others is small and is replaced as a whole; what it refers to is written before it. Of lists
+(the chunks of a plan, the takes of a narration) each line refers to takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, Field
+
+from f5_pipeline.errors import StoreError
+from f5_pipeline.speech.quality.gate import Band
+from f5_pipeline.speech.script.model import ScriptOptions
+from f5_pipeline.speech.takes import take_key
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.records import parse_record, read_lines
+from f5_pipeline.studio.narrating.batches import BatchReport
+from f5_pipeline.studio.records import (
+    Address,
+    Audio,
+    Grant,
+    Links,
+    Manifest,
+    Plan,
+    ReferenceClip,
+    Takes,
+    Timings,
+    Voice,
+    Weights,
+    digest_of,
+)
+from f5_pipeline.weights.records import ModelRecord
+
+MOST_RETAKES = 10
+"""The largest F5_RETAKES: a take that any worker may choose is referred to, whatever is set here."""
+
+TAKES, BANDS, MODELS = "takes", "bands", "models"
+
+
+class Target(NamedTuple):
+    """An object that must be there.
+
+    Attributes:
+        by: key of the record that refers to it.
+        mend: what brings it back.
+        size: bytes; sha256: hex; each None where the record does not say.
+        text: what is said in reference audio: its sha256 is of samples and text.
+    """
+
+    key: str
+    by: str
+    mend: str
+    size: int | None = None
+    sha256: str | None = None
+    text: str | None = None
+
+
+class Lines(NamedTuple):
+    """A list whose lines refer to takes.
+
+    Attributes:
+        sounds: of a plan, by voice: from them come the keys of later attempts. None: of these lines the keys alone.
+        retakes: later attempts that may be chosen.
+        chosen: whether its takes must be there; those of a plan may not be made yet.
+    """
+
+    key: str
+    sounds: dict[str, dict[str, Any]] | None = None
+    retakes: int = 0
+    chosen: bool = False
+
+
+@dataclass
+class References:
+    """What a record refers to.
+
+    Attributes:
+        targets: objects that must be there.
+        kept: keys that are in use where they are there.
+        lists: whose lines refer to takes.
+        revision: of which narration the record names which revision as a newest state.
+        manifest: of which revision it is the manifest, and when that was made, ISO 8601.
+        grant: it itself.
+    """
+
+    targets: list[Target] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    lists: list[Lines] = field(default_factory=list)
+    revision: tuple[str, str] | None = None
+    manifest: tuple[str, str, str] | None = None
+    grant: Grant | None = None
+
+
+class Kind(NamedTuple):
+    """A kind of record: where it stands, and what may be referred to by one that cannot be read."""
+
+    keys: re.Pattern[str]
+    model: type[BaseModel]
+    scopes: tuple[str, ...]
+    refers: Callable[[Any, str], References]
+
+
+def kind_of(key: str) -> Kind | None:
+    """The kind of record that stands under a key; None where none does that is read here."""
+    return next((kind for kind in _KINDS if kind.keys.fullmatch(key)), None)
+
+
+def scopes_of(key: str) -> list[str]:
+    """What the record under this key could refer to: `takes`, `bands`, `models`, or a folder."""
+    kind = kind_of(key)
+    return [scope.format(name=key.split("/")[1]) for scope in kind.scopes] if kind else []
+
+
+def read_references(store: Store, key: str) -> References:
+    """Read a record and tell what it refers to. Raises StoreError."""
+    kind = kind_of(key)
+    if kind is None:
+        return References()
+    return kind.refers(parse_record(store.get_bytes(key), key, kind.model), key)
+
+
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Spoken(BaseModel):
+    voice: str
+    language: str
+    speed: float = 1.0
+    spoken: str
+
+
+class _PlannedLine(BaseModel):
+    """Of a PlannedChunk what decides the keys of its takes: the rest of a line is not built."""
+
+    key: _Digest
+    chunk: _Spoken
+
+
+class _Chosen(BaseModel):
+    key: _Digest
+
+
+class _ChosenLine(BaseModel):
+    """Of a ChosenTake what names its take."""
+
+    take: _Chosen
+
+
+def takes_of(store: Store, lines: Lines) -> Iterator[str]:
+    """Keys of all takes that a list refers to, those of later attempts among them, whether they are there or not.
+
+    Raises:
+        StoreError: it is not there or cannot be read.
+    """
+    if lines.chosen:
+        for chosen in read_lines(store, lines.key, _ChosenLine):
+            yield chosen.take.key
+        return
+    for planned in read_lines(store, lines.key, _PlannedLine):
+        yield planned.key
+        if lines.sounds is None:
+            continue
+        chunk = planned.chunk
+        sound = lines.sounds.get(chunk.voice)
+        if sound is None:
+            raise StoreError(f"its plan knows no voice {chunk.voice!r}", file=lines.key, mend="Plan it again.")
+        for attempt in range(1, lines.retakes + 1):
+            yield take_key(text=chunk.spoken, language=chunk.language, sound=sound, speed=chunk.speed, attempt=attempt)
+
+
+def _narrate(narration: str) -> str:
+    return f"Run: f5-pipeline narrate {narration}."
+
+
+def _bands(plan: Plan) -> list[str]:
+    return [layout.band(voice, digest_of(sound)) for voice, sound in plan.sounds.items()]
+
+
+def _of_plan(plan: Plan, key: str) -> References:
+    retakes = 0 if plan.engine == "draft" else MOST_RETAKES
+    return References(
+        targets=[Target(plan.chunks_key, key, _narrate(plan.narration))],
+        kept=_bands(plan),
+        lists=[Lines(plan.chunks_key, plan.sounds, retakes)],
+    )
+
+
+def _of_takes(takes: Takes, key: str) -> References:
+    return References(
+        targets=[Target(takes.takes_key, key, _narrate(takes.narration))], lists=[Lines(takes.takes_key, chosen=True)]
+    )
+
+
+def _of_audio(audio: Audio, key: str, mend: str | None = None) -> References:
+    narration, revision, plan = audio.narration, audio.revision, audio.plan
+    mend = mend or _narrate(narration)
+    targets = [Target(file.key, key, mend, file.size, file.sha256) for file in audio.files]
+    others = [audio.timeline_key, layout.delivered(narration, revision, "audio.json"), plan.chunks_key]
+    if audio.takes_key:
+        others.append(audio.takes_key)
+    targets += [Target(other, key, mend) for other in others]
+    return References(
+        targets=targets,
+        kept=_bands(plan),
+        lists=[Lines(audio.takes_key, chosen=True)] if audio.takes_key else [],
+        revision=(narration, revision),
+    )
+
+
+def _of_timings(timings: Timings, key: str) -> References:
+    mend = _narrate(timings.narration)
+    targets = [Target(file.key, key, mend, file.size, file.sha256) for file in timings.files]
+    targets.append(Target(timings.manifest_key, key, mend))
+    return References(targets=targets, revision=(timings.narration, timings.revision))
+
+
+def _of_manifest(manifest: Manifest, key: str) -> References:
+    mend = (
+        f"Run: f5-pipeline narrate {manifest.narration}. If it is an older revision it is not made again: "
+        "f5-pipeline store gc --old-revisions removes what is left of it."
+    )
+    references = _of_audio(manifest.audio, key, mend)
+    references.targets += [Target(file.key, key, mend, file.size, file.sha256) for file in manifest.timings]
+    references.revision = None
+    references.manifest = (manifest.narration, manifest.revision, manifest.created)
+    return references
+
+
+def _fresh(narration: str) -> str:
+    return f"Run: f5-pipeline links show {narration} --fresh."
+
+
+def _of_links(links: Links, key: str) -> References:
+    kept = [layout.grant(links.narration, links.grant)] if links.grant else []
+    return References(kept=kept, revision=(links.narration, links.revision))
+
+
+def _of_address(address: Address, key: str) -> References:
+    grant = layout.grant(address.narration, address.grant)
+    return References(
+        targets=[Target(grant, key, _fresh(address.narration))], revision=(address.narration, address.revision)
+    )
+
+
+def _of_voice(voice: Voice, key: str) -> References:
+    mend = f"Add the voice again: f5-pipeline voices add {voice.name} RECORDING."
+    given = [source for source in (voice.recording, voice.transcript) if source is not None]
+    return References(targets=[Target(one.key, key, mend, one.size, one.sha256) for one in given])
+
+
+def _of_reference(clip: ReferenceClip, key: str) -> References:
+    mend = f"Run: f5-pipeline voices prepare {clip.voice}."
+    return References(targets=[Target(clip.audio, key, mend, sha256=clip.sha256, text=clip.text)])
+
+
+def _of_model(record: ModelRecord, key: str) -> References:
+    mend = f"Run: f5-pipeline weights pull {record.name}."
+    return References(targets=[Target(blob.key, key, mend, blob.size, blob.sha256) for blob in record.files.values()])
+
+
+def _of_grant(grant: Grant, key: str) -> References:
+    return References(grant=grant)
+
+
+def _nothing(record: Any, key: str) -> References:
+    return References()
+
+
+_NARRATION = "narrations/{name}"
+_GRANTS = "grants/{name}"
+
+
+def _kind(keys: str, model: type[BaseModel], refers: Callable[[Any, str], References], *scopes: str) -> Kind:
+    return Kind(re.compile(keys), model, scopes, refers)
+
+
+_KINDS = (
+    _kind(r"narrations/[^/]+/plan\.json", Plan, _of_plan, TAKES, BANDS, _NARRATION),
+    _kind(r"narrations/[^/]+/takes\.json", Takes, _of_takes, TAKES, _NARRATION),
+    _kind(r"narrations/[^/]+/audio\.json", Audio, _of_audio, TAKES, BANDS, _NARRATION),
+    _kind(r"narrations/[^/]+/timings\.json", Timings, _of_timings, _NARRATION),
+    _kind(r"narrations/[^/]+/links\.json", Links, _of_links, _NARRATION, _GRANTS),
+    _kind(r"narrations/[^/]+/address\.json", Address, _of_address, _NARRATION, _GRANTS),
+    _kind(r"narrations/[^/]+/[0-9a-f]{16}/manifest\.json", Manifest, _of_manifest, TAKES, BANDS, _NARRATION),
+    _kind(r"grants/[^/]+/[^/]+\.json", Grant, _of_grant, _NARRATION, _GRANTS),
+    _kind(r"voices/[^/]+/voice\.json", Voice, _of_voice, "voices/{name}"),
+    _kind(r"voices/[^/]+/reference\.json", ReferenceClip, _of_reference, "voices/{name}"),
+    _kind(r"voices/[^/]+/bands/[^/]+\.json", Band, _nothing),
+    _kind(r"models/weights\.json", Weights, _nothing),
+    _kind(r"models/(?!blobs/)[^/]+/[^/]+\.json", ModelRecord, _of_model, MODELS),
+    _kind(r"scripts/[^/]+\.options\.json", ScriptOptions, _nothing),
+    _kind(r"batches/[^/]+\.json", BatchReport, _nothing),
+)

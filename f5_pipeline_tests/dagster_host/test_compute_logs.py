@@ -1,0 +1,147 @@
+"""Where the output of steps goes, by a run on an instance as dagster.yaml makes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.storage.compute_log_manager import ComputeIOType
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.orchestration.resources import StoreResource, bucket_resources
+from f5_pipeline.settings import get_settings
+from f5_pipeline.store.connect import connect
+from f5_pipeline.store.s3.store import S3Store
+from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
+
+INSTANCE = """
+telemetry:
+  enabled: false
+compute_logs:
+  module: f5_pipeline.dagster_host.compute_logs
+  class: StoreComputeLogs
+"""
+
+
+@dg.op
+def speak() -> None:
+    print("said by a step")  # noqa: T201
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def speaking() -> None:
+    speak()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name in list(os.environ):
+        if name.startswith(("F5_", "AWS_", "B2_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text(INSTANCE)
+    monkeypatch.setenv("DAGSTER_HOME", str(folder))
+    monkeypatch.setenv("F5_CACHE", str(tmp_path / "cache"))
+    get_settings.cache_clear()
+    yield folder
+    get_settings.cache_clear()
+
+
+@pytest.fixture(params=["moto_server", "swift_server"])
+def store(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    """A bucket that the settings of this process name, for its logs as well."""
+    server = request.getfixturevalue(request.param)
+    values = {
+        "F5_STORE": f"b2://{server.make_bucket(f'logs-{uuid.uuid4().hex}')}/studio",
+        "F5_STORE_KEY_ID": server.key_id,
+        "F5_STORE_KEY": server.key,
+        "F5_STORE_ENDPOINT": server.endpoint,
+        "F5_STORE_REGION": server.region,
+        "F5_COMPUTE_LOGS": "store",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    opened = connect(values["F5_STORE"])
+    assert isinstance(opened, S3Store)
+    return opened
+
+
+def log_key(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    (event,) = instance.all_logs(run_id, of_type=dg.DagsterEventType.LOGS_CAPTURED)
+    assert event.dagster_event
+    return [run_id, "compute_logs", event.dagster_event.logs_captured_data.file_key]
+
+
+def test_the_output_of_a_step_is_in_the_bucket(store, home):
+    with dg.DagsterInstance.get() as instance:
+        ended = speaking.execute_in_process(instance=instance)
+        key = log_key(instance, ended.run_id)
+        (out,) = [found.key for found in store.list("logs/") if found.key.endswith(".out")]
+        assert store.get_bytes(out) == b"said by a step\n"
+        assert ended.run_id in out
+        manager = instance.compute_log_manager
+        # As the web server of another machine reads it.
+        assert not list((home / "storage").rglob("*.out"))
+        data, _ = manager.get_log_data_for_type(key, ComputeIOType.STDOUT, 0, None)
+        assert data == b"said by a step\n"
+        url = manager.get_log_metadata(key).stdout_download_url
+        assert url and "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
+        assert manager.get_log_keys_for_log_key_prefix(key[:-1], ComputeIOType.STDOUT) == [key]
+        manager.delete_logs(prefix=[ended.run_id])
+        assert list(store.list("logs/")) == []
+
+
+def test_the_log_of_a_running_step_is_followed(store, home):
+    with dg.DagsterInstance.get() as instance:
+        manager = instance.compute_log_manager
+        key = ["run", "compute_logs", "step"]
+        with manager.capture_logs(key):
+            print("first", flush=True)  # noqa: T201
+            manager.on_progress(key)  # type: ignore[attr-defined]
+            (partial,) = [found.key for found in store.list("logs/") if ".out" in found.key]
+            assert partial.endswith(".partial") and store.get_bytes(partial) == b"first\n"
+            print("second", flush=True)  # noqa: T201
+        (whole,) = [found.key for found in store.list("logs/") if ".out" in found.key]
+        assert store.get_bytes(whole) == b"first\nsecond\n"
+
+
+def test_the_resource_is_the_client_of_the_store(store, home):
+    resource = bucket_resources(store.url)["s3"]
+    opened = StoreResource(url=store.url).open()
+    assert resource.get_client() is opened.client is store.client  # type: ignore[attr-defined]
+    assert store.bucket.access.key not in repr(resource) + str(resource._resolved_config_dict)
+
+
+def test_by_default_the_output_stays_on_this_machine(home):
+    with dg.DagsterInstance.get() as instance:
+        ended = speaking.execute_in_process(instance=instance)
+        assert type(instance.compute_log_manager) is LocalComputeLogManager
+        (out,) = (home / "storage" / ended.run_id).rglob("*.out")
+        assert out.read_text() == "said by a step\n"
+
+
+def test_logs_cannot_be_kept_in_a_folder_that_is_the_store(home, monkeypatch):
+    monkeypatch.setenv("F5_COMPUTE_LOGS", "store")
+    get_settings.cache_clear()
+    with dg.DagsterInstance.get() as instance, pytest.raises(InputError) as refused:
+        _ = instance.compute_log_manager
+    assert refused.value.file == "F5_COMPUTE_LOGS"
+
+
+def test_local_logs_import_no_boto():
+    program = (
+        "import sys, f5_pipeline.dagster_host.compute_logs, f5_pipeline.orchestration.resources as r\n"
+        "assert r.bucket_resources('file:x') == {}\n"
+        "print([name for name in ('boto3', 'dagster_aws') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"

@@ -1,0 +1,137 @@
+"""Batches of the F5 engine under a real daemon: how many GPU steps work at once, who gives way, and the night.
+
+The engine is the real one on a tiny checkpoint and on the processor. Its steps are in the pool of GPUs all the same,
+and F5_GPUS says how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import combinations
+
+import dagster as dg
+import pytest
+
+from f5_pipeline.orchestration.ledger import claimed
+from f5_pipeline.orchestration.tags import BATCH, BATCH_TAG, GPU_POOL, GPU_TAG, PRIORITY_TAG, batch_run_tags
+from f5_pipeline_tests.support.batches import Batches, Span
+from f5_pipeline_tests.support.installation import running_services, wait_for
+from f5_pipeline_tests.support.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
+
+SPEAK = "synthesize_shard"
+
+SCHEDULE = """
+mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }
+"""
+NIGHTLY = """
+query { scheduleOrError(scheduleSelector: {
+  repositoryLocationName: "f5_pipeline", repositoryName: "__repository__", scheduleName: "nightly"
+}) { ... on Schedule { scheduleState { id status } } } }
+"""
+
+
+@pytest.fixture(scope="module")
+def batches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batches]:
+    """Two GPUs, and a night each minute."""
+    when = {"F5_INBOX": "night", "F5_INBOX_SECONDS": "2", "F5_NIGHTLY": "* * * * *"}
+    # Small batches, as a step gives way between two of them.
+    gpus = {"F5_DEVICE": "cpu", "F5_GPUS": "0,1", "F5_GPU_HOUR_COST": "2.5", "F5_BATCH_FRAMES": "1500"}
+    with ExitStack() as stack:
+        hub = stack.enter_context(tiny_hub(tmp_path_factory.mktemp("tiny")))
+        engine = {**tiny_settings(hub), "F5_RETAKES": "0", **gpus}
+        # One thread each: steps that speak at once would slow each other down by far more than half.
+        env = {**engine, **when, "OMP_NUM_THREADS": "1"}
+        services = stack.enter_context(running_services(tmp_path_factory.mktemp("gpus"), **env))
+        add_tiny_model(services.installation)
+        home = services.installation.env["DAGSTER_HOME"]
+        yield Batches(services, stack.enter_context(dg.DagsterInstance.from_config(home)))
+
+
+def test_the_night_takes_what_waits_in_as_many_runs_as_gpus_are_worth(batches):
+    """Two long narrations are worth both GPUs, and the short ones go with them. Drafts: the night is about runs."""
+    long = [f"long-{number}" for number in range(2)]
+    for name in long:
+        text = "\n\n".join(f"Night {number} of {name} was as dark as all the other nights." for number in range(160))
+        batches.drop(name, f"---\nformats: [flac]\n---\n\n{text}", ".md", voice="ada", engine="draft")
+    batches.drop("urgent", "This one comes first.", voice="ben", engine="draft", priority=5)
+    batches.drop("never", "[nobody] This voice is unknown.", voice="ada")
+    names = [*long, "urgent"]
+    batches.settle([*names, "never"])
+    batches.wait_until_done(names)
+
+    schedule = batches.services.graphql(NIGHTLY)["scheduleOrError"]["scheduleState"]
+    assert schedule["status"] == "RUNNING"
+    batches.services.graphql(SCHEDULE, id=schedule["id"])
+    batches.wait_until_idle()
+    first = [run for run in batches.runs() if set(long) & set(claimed(run))]
+    assert len(first) == 2 and sorted(name for run in first for name in claimed(run) if name in names) == sorted(names)
+    for run in first:
+        assert (run.tags[BATCH_TAG], run.tags[PRIORITY_TAG], run.tags[GPU_TAG]) == ("nightly", str(BATCH), "1")
+        assert run.tags["dagster/schedule_name"] == "nightly"
+    assert all(batches.materialized("narration_audio")[name] == 1 for name in names)
+    batches.check_delivered(names)
+
+    tried = batches.ledger.outcomes(["never"])["never"]
+    assert tried.state == "failed" and tried.attempts == sum("never" in claimed(run) for run in batches.runs()) <= 3
+    reports = {report["run"]: report for report in batches.reports()}
+    assert set(reports) == {run.run_id for run in batches.runs()}
+    assert batches.materialized("batch_report")[""] == len(reports)
+    assert sum(reports[run.run_id]["audio_seconds"] for run in first) > 300
+
+
+def story(batches: Batches, name: str, sentences: int) -> str:
+    batches.drop(name, "\n\n".join(f"Part {n} of {name} tells one more thing of the sea." for n in range(sentences)),
+                 voice="ada")  # fmt: skip
+    return name
+
+
+def registered(batches: Batches, *names: str) -> None:
+    wait_for("the partitions", lambda: set(names) <= set(batches.ledger.narrations()))
+
+
+def overlap(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def test_two_gpus_speak_for_two_batches_at_once(batches):
+    names = [story(batches, f"beside-{number}", 10) for number in range(2)]
+    registered(batches, *names)
+    runs = [batches.launch_batch([name], **batch_run_tags("a test")) for name in names]
+    assert [batches.ended(run, 300) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 2
+    one, other = (span for run in runs for span in batches.spans(run, SPEAK))
+    assert overlap(one, other)
+
+
+def test_one_gpu_speaks_for_one_run_at_a_time_and_first_for_whom_somebody_waits(batches):
+    """Two batches and, while the first of them is at work, a narration that somebody has launched in the UI."""
+    batches.instance.event_log_storage.set_concurrency_slots(GPU_POOL, 1)
+    names = [story(batches, "night-one", 100), story(batches, "night-two", 5), story(batches, "waited-for", 3)]
+    registered(batches, *names)
+    batches.new_takes()
+    long = batches.launch_batch([names[0]], **batch_run_tags("a test"))
+    wait_for("its first step", lambda: batches.step_process(long, SPEAK))
+    short = batches.launch_batch([names[1]], **batch_run_tags("a test"))
+    urgent = batches.launch_narration(names[2])
+    for run in (urgent, long, short):
+        wait_for(
+            "the end of the run", lambda run=run: batches.new_takes() is not None and batches.run(run).is_finished, 300
+        )
+        assert batches.run(run).status == dg.DagsterRunStatus.SUCCESS
+
+    spans = {run: batches.spans(run, SPEAK) for run in (urgent, long, short)}
+    ordered = sorted((span for found in spans.values() for span in found), key=lambda span: span.start)
+    assert not any(overlap(one, other) for one, other in combinations(ordered, 2))
+    assert len(spans[long]) >= 2, "it has given way"
+    assert len(spans[urgent]) == len(spans[short]) == 1
+    at_work = [span.run for span in ordered]
+    assert at_work.index(urgent) < at_work.index(short), "who waits comes before what was there first"
+    first, rest = spans[long][0], spans[long][1:]
+    assert first.end <= spans[urgent][0].start and all(span.start >= spans[urgent][0].end for span in rest)
+    assert batches.instance.get_run_record_by_id(urgent).end_time < batches.instance.get_run_record_by_id(long).end_time
+
+    (report,) = [report for report in batches.reports() if report["run"] == long]
+    assert report["takes_made"] == len(batches.planned_takes([names[0]])), "each once, before and after it gave way"
+    assert 0 < report["gpu_seconds"] <= sum(span.end - span.start for span in spans[long])
+    assert report["cost"] == pytest.approx(report["gpu_seconds"] / 3600 * 2.5, abs=1e-3)
+    batches.check_delivered(names)

@@ -1,0 +1,115 @@
+"""What a person sees: the lineage, a launch for a partition, its waveform and its links, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from f5_pipeline_tests.support.installation import Services, wait_for
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one to test in a browser")
+ASSETS = ("script", "narration_plan", "takes", "narration_audio", "timing_files", "download_links")
+
+
+@pytest.fixture(scope="module")
+def page(services) -> Iterator:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1500, "height": 1000})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def keep(page, name: str) -> None:
+    """Keep a picture where F5_TEST_SCREENSHOTS names a folder."""
+    if folder := os.environ.get("F5_TEST_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def visible(page, text: str):
+    """The last visible element with a text: the UI keeps hidden ones to measure."""
+    return page.locator(f"text={text} >> visible=true").last
+
+
+def test_the_lineage_is_seen(services: Services, page):
+    page.goto(f"{services.ui}/locations/f5_pipeline/asset-groups/narration/lineage")
+    for name in ASSETS:
+        visible(page, name).wait_for()
+    page.wait_for_timeout(1000)
+    keep(page, "lineage")
+
+
+def test_a_narration_is_launched_and_its_waveform_and_links_are_seen(services: Services, page):
+    script = services.installation.write(
+        "browser.md", "# A page\n\nThis narration is launched in a browser. It is short.\n"
+    )
+    services.installation.run("scripts", "add", script, "--voice", "ada")
+
+    page.goto(f"{services.ui}/locations/f5_pipeline/jobs/narrate")
+    visible(page, "Materialize all").click()
+    visible(page, "Select a partition or create one").click()
+    visible(page, "browser").click()
+    page.keyboard.press("Escape")
+    keep(page, "launch")
+    page.locator("button:has-text('Launch') >> visible=true").last.click()
+    links = services.installation.store
+    wait_for("links", lambda: links.exists("narrations/browser/links.json"), 180)
+
+    page.goto(f"{services.ui}/assets/narration_audio?view=partitions&partition=browser")
+    picture = page.locator("img[src^='data:image/png'] >> visible=true").first
+    picture.wait_for()
+    assert picture.evaluate("image => image.complete && image.naturalWidth") > 200
+    page.wait_for_timeout(500)
+    keep(page, "narration_audio")
+
+    page.goto(f"{services.ui}/assets/download_links?view=partitions&partition=browser")
+    listen = page.locator(f"a[href^='{services.links}/n/'] >> visible=true").first
+    listen.wait_for()
+    keep(page, "download_links")
+    address = listen.get_attribute("href")
+    for suffix in (".flac", ".mp3", ".srt", ".vtt", ".words.csv", ".words.json"):
+        assert page.locator(f"a[href$='/browser{suffix}'] >> visible=true").count() >= 1
+
+    page.goto(address)
+    # The page's policy allows no code of others, so the test asks again and again itself.
+    wait_for("audio", lambda: page.evaluate("document.querySelector('audio').readyState >= 1"))
+    length = page.evaluate("document.querySelector('audio').duration")
+    assert 2 < length < 20
+    page.evaluate("document.querySelector('audio').play()")
+    wait_for("sound", lambda: page.evaluate("document.querySelector('audio').currentTime > 1"))
+    assert "launched in a browser" in page.content()
+    keep(page, "listening_page")
+
+
+@pytest.mark.parametrize("asset", ["reference_audio", "narration_plan", "takes", "timing_files"])
+def test_partition_pages_tell_what_was_made(services: Services, page, asset):
+    partition = "ada" if asset == "reference_audio" else "browser"
+    page.goto(f"{services.ui}/assets/{asset}?view=partitions&partition={partition}")
+    expected = {
+        "reference_audio": "transcript",
+        "narration_plan": "takes_needed",
+        "takes": "takes_reused",
+        "timing_files": "first_captions",
+    }
+    visible(page, expected[asset]).wait_for()
+    page.wait_for_timeout(500)
+    keep(page, asset)

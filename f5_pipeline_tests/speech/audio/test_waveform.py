@@ -1,0 +1,38 @@
+"""Thumbnails: small enough for Dagster's UI to show them in their place."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png
+
+NOISE = np.random.default_rng(1).normal(scale=0.2, size=240_000).astype(np.float32)
+
+
+@pytest.mark.parametrize("samples", [NOISE, NOISE[:7], np.zeros(24_000, np.float32), np.sin(np.arange(99_999) / 50)])
+def test_a_thumbnail_fits_into_markdown_that_is_shown_in_its_place(samples):
+    markdown = f"![waveform](data:image/png;base64,{base64.b64encode(thumbnail_png(samples)).decode()})"
+    assert len(markdown) < 1000
+
+
+def test_a_thumbnail_is_as_high_as_it_is_loud():
+    samples = np.concatenate([np.full(24_000, level, np.float32) for level in (0.1, 1.0, 0.5)])
+    picture = np.asarray(Image.open(io.BytesIO(thumbnail_png(samples))).convert("RGBA"))[:, :, 3] > 0
+    heights = picture.sum(axis=0)
+    third = picture.shape[1] // 3
+    assert [int(heights[n * third + 4 : (n + 1) * third - 4].max()) for n in range(3)] == [4, 48, 24]
+
+
+def test_from_the_envelope_it_is_the_same():
+    assert thumbnail_png(peaks_of(NOISE, 900)) == thumbnail_png(NOISE)
+
+
+def test_no_audio_is_no_picture():
+    with pytest.raises(InputError, match="no audio"):
+        thumbnail_png(np.zeros(0, np.float32))

@@ -1,0 +1,272 @@
+"""Transcripts of every format that people have at hand, and every way in which they are broken."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.speech.transcripts.reader import read_transcript
+
+SRT = """1
+00:00:00,500 --> 00:00:02,000
+<i>Hello</i> there, {\\an8}friend.
+
+2
+00:00:02,400 --> 00:00:04,750
+- How are you
+today?
+"""
+
+VTT = """WEBVTT - a title
+Kind: captions
+
+NOTE
+what the author noted --> not
+
+STYLE
+::cue { color: red }
+
+intro
+00:00.500 --> 00:02.000 align:start position:0%
+<v Anna>Hello <00:00:01.000><c>there</c>, friend &amp; foe.</v>
+
+00:00:02.400 --> 00:00:04.750
+How are you
+today?
+"""
+
+
+def read(text: str | bytes, name: str):
+    return read_transcript(text if isinstance(text, bytes) else text.encode(), name)
+
+
+def spans(transcript) -> list[tuple[float, float, str]]:
+    return [(s.start, s.end, s.text) for s in transcript.segments]
+
+
+def test_srt_without_tags_and_speaker_hyphens():
+    transcript = read(SRT, "a.srt")
+    assert spans(transcript) == [(0.5, 2.0, "Hello there, friend."), (2.4, 4.75, "How are you today?")]
+    assert transcript.timed
+    assert transcript.text == "Hello there, friend. How are you today?"
+
+
+def test_vtt_with_notes_styles_voices_and_karaoke_stamps():
+    assert spans(read(VTT, "a.vtt")) == [(0.5, 2.0, "Hello there, friend & foe."), (2.4, 4.75, "How are you today?")]
+
+
+def test_content_decides_over_the_extension():
+    assert read(SRT, "a.txt").timed
+    assert read(VTT, "noextension").timed
+    assert spans(read("0.5\t2\tHello.\n2.5\t3\tYou.\n", "labels.txt")) == [(0.5, 2, "Hello."), (2.5, 3, "You.")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "Grüße, 世界!\r\nNoch eine Zeile.\r\n".encode(),
+        b"\xef\xbb\xbf" + "Grüße, 世界!\rNoch eine Zeile.".encode(),
+        "Grüße, 世界!\nNoch eine Zeile.".encode("utf-16"),
+        b"\xfe\xff" + "Grüße, 世界!\nNoch eine Zeile.".encode("utf-16-be"),
+        "Grüße, 世界!\nNoch eine Zeile.".encode("utf-32"),
+        "Gru\u0308\u00adße, \u200b世界!\u0007\n\nNoch eine\u00a0Zeile.".encode(),
+    ],
+)
+def test_encodings_and_invisible_characters(data):
+    transcript = read(data, "a.txt")
+    assert transcript.text == "Grüße, 世界! Noch eine Zeile."
+    assert not transcript.timed
+
+
+def test_lines_of_chinese_join_without_a_blank():
+    assert read("今天天气\n很好。", "a.txt").text == "今天天气很好。"
+
+
+def test_hyphens_of_numbers_stay():
+    assert read("-5 degrees\n- Cold!\n–Yes.", "a.txt").text == "-5 degrees Cold! Yes."
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'Start (s),End (s),Segment\n0.5,2,"Hello, you."\n2.5,3.25,"He said ""go""."\n',
+        'Begin;Stop;Transcript\n0,5;2;Hello, you.\n2,5;3,25;"He said ""go""."\n',
+        'start_time\tend_time\tcaption\n0:00.5\t00:02\tHello, you.\n00:00:02,500\t00:00:03.25\t"He said ""go""."\n',
+        'id,speaker,start_ms,end_ms,text\n1,A,500,2000,"Hello, you."\n2,B,2500,3250,"He said ""go""."\n',
+        'startTime,duration,Text\n0.5 s,1.5 s,"Hello, you."\n2.5 s,750 ms,"He said ""go""."\n',
+        '0.5,2,"Hello, you."\n2.5,3.25,"He said ""go""."\n',
+        '0,5;2;Hello, you.\n\n2,5;3,25;"He said ""go""."\n',
+        'Segment,Start,End,Text\n1,0.5,2,"Hello, you."\n2,2.5,3.25,"He said ""go""."\n',
+        'start\tend\ttext\n500\t2000\tHello, you.\n2500\t3250\t"He said ""go""."\n',
+        'start,end,text\n0.5,2,Hello, you.\n2.5,3.25,He said "go".\n',
+    ],
+)
+def test_tables_of_every_custom(table):
+    assert spans(read(table, "a.csv")) == [(0.5, 2.0, "Hello, you."), (2.5, 3.25, 'He said "go".')]
+
+
+def test_whole_seconds_are_not_taken_for_milliseconds():
+    assert spans(read("start,end,text\n0,2,Hello there.\n2,4,And again.\n", "a.csv"))[1][:2] == (2, 4)
+
+
+def test_a_table_of_text_alone_is_untimed():
+    transcript = read("text\nHello.\nYou.\n", "a.csv")
+    assert not transcript.timed
+    assert transcript.text == "Hello. You."
+
+
+def whisper(**extra):
+    words = [(" Hello", 0.5, 0.9), (" there,", 0.9, 1.2), (" friend.", 1.3, 2.0)]
+    timed = [{"word": word, "start": start, "end": end, "probability": 0.9} for word, start, end in words]
+    return {"id": 0, "seek": 0, "start": 0.5, "end": 2.0, "text": " Hello there, friend.", "words": timed, **extra}
+
+
+EXPECTED_WORDS = [("Hello", 0.5, 0.9, " "), ("there,", 0.9, 1.2, " "), ("friend.", 1.3, 2.0, "")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"text": "…", "language": "en", "segments": [whisper()]},
+        [whisper()],
+        {"segments": [whisper(), {"start": 2.0, "end": 2.0, "text": "", "words": []}]},
+        # OpenAI's verbose_json: words stand apart and have no punctuation.
+        {
+            "duration": 2.1,
+            "segments": [whisper(words=None)],
+            "words": [
+                {"word": "Hello", "start": 0.5, "end": 0.9},
+                {"word": "there", "start": 0.9, "end": 1.2},
+                {"word": "friend", "start": 1.3, "end": 2.0},
+            ],
+        },
+        {"segments": [whisper(words=None)], "word_segments": whisper()["words"]},
+        {"text": "Hello there, friend.", "words": whisper()["words"]},
+        whisper()["words"],
+    ],
+)
+def test_whisper_words_keep_the_segments_spelling(data):
+    transcript = read(json.dumps(data), "a.json")
+    assert [(w.text, w.start, w.end, w.space) for s in transcript.segments for w in s.words] == EXPECTED_WORDS
+    assert spans(transcript) == [(0.5, 2.0, "Hello there, friend.")]
+
+
+def test_segments_without_words_of_other_tools():
+    expected = [(0.5, 2.0, "Hello."), (2.0, 3.0, "You.")]
+    plain = [{"start": 0.5, "end": 2.0, "text": " Hello."}, {"start": "2.0", "end": 3, "text": "You."}]
+    pipeline = {"chunks": [{"timestamp": [0.5, 2.0], "text": " Hello."}, {"timestamp": [2.0, 3.0], "text": " You."}]}
+    cpp = {"transcription": [{"offsets": {"from": 500, "to": 2000}, "text": " Hello."}]}
+    cpp["transcription"].append({"offsets": {"from": 2000, "to": 3000}, "text": " You."})
+    for data in (plain, {"segments": plain}, pipeline, cpp):
+        assert spans(read(json.dumps(data), "a.json")) == expected
+    assert not read('{"text": "Hello."}', "a.json").timed
+
+
+def test_words_without_times_join_the_one_before_until_the_next_known_time():
+    words = [{"word": "In", "start": 0.0, "end": 0.2}, {"word": "2014,"}, {"word": "“we"}]
+    words += [{"word": "left.”", "start": 2.0, "end": 2.4}]
+    data = {"segments": [{"start": 0.0, "end": 2.5, "text": "In 2014, “we left.”", "words": words}]}
+    got = read(json.dumps(data), "a.json").segments[0].words
+    assert [(w.text, w.start, w.end) for w in got] == [("In 2014, “we", 0.0, 2.0), ("left.”", 2.0, 2.4)]
+
+
+def test_words_of_chinese_and_of_letters_that_fold_to_two():
+    words = [{"word": "今天", "start": 0, "end": 0.4}, {"word": "很好", "start": 0.5, "end": 1}]
+    got = read(json.dumps([{"start": 0, "end": 1, "text": "今天，很好。", "words": words}]), "a.json").segments[0].words
+    assert [(w.text, w.space) for w in got] == [("今天，", ""), ("很好。", "")]
+    words = [{"word": "Straße", "start": 0, "end": 0.4}, {"word": "10%", "start": 0.5, "end": 1}]
+    got = (
+        read(json.dumps([{"start": 0, "end": 1, "text": "Straße «10%»!", "words": words}]), "a.json").segments[0].words
+    )
+    assert [w.text for w in got] == ["Straße", "«10%»!"]
+
+
+def test_overlap_by_rounding_is_closed():
+    text = SRT.replace("00:00:02,400", "00:00:01,980")
+    assert [s[:2] for s in spans(read(text, "a.srt"))] == [(0.5, 1.98), (1.98, 4.75)]
+
+
+BROKEN = {
+    "empty": (b"", "a.txt", None, "is empty"),
+    "blank": (b" \n\t\n", "a.srt", None, "is empty"),
+    "only a mark": (b"\xef\xbb\xbf", "a.txt", None, "is empty"),
+    "latin-1": ("One.\nGrüße.".encode("latin-1"), "a.txt", 2, "byte 8 (0xfc) is not UTF-8"),
+    "utf-16 without mark": ("Hello".encode("utf-16-le"), "a.txt", 1, "NUL"),
+    "odd utf-16": ("Hello\nyou".encode("utf-16") + b"\x00", "a.txt", 2, "is not UTF-16"),
+    "no words": (b"... --- !!", "a.txt", 1, "no text"),
+    "unknown extension": (b"Hello", "a.xyz", None, "extension .xyz"),
+    "other subtitles": (b"[Script Info]\nTitle: x", "a.ass", None, ".ass is not read"),
+    "not srt": (b"Hello there", "a.srt", 1, "no time line"),
+    "end before start": (SRT.replace("04,750", "02,100"), "a.srt", 6, "before it starts"),
+    "no length": (SRT.replace("04,750", "02,400"), "a.srt", 6, "when it starts"),
+    "overlap": (SRT.replace("02,400", "01,500"), "a.srt", 6, "before the one at 2 ends"),
+    "out of order": (SRT.replace("02,400", "00,100"), "a.srt", 6, "before the one at 2 ends"),
+    "negative": (SRT.replace("00:00:00,500", "-00:00:00,500"), "a.srt", 2, "negative"),
+    "bad minutes": (SRT.replace("00:00:02,400", "00:61:02,400"), "a.srt", 6, "cannot be read"),
+    "bad arrow": (SRT.replace("00:00:02,400 -->", "00:00:02,400 ->"), "a.srt", 5, "belongs to no cue"),
+    "no text in a cue": (SRT.replace("- How are you\ntoday?", "<i></i> ..."), "a.srt", 6, "no text"),
+    "blank line inside": (SRT.replace("you\n", "you\n\n"), "a.srt", 9, "belongs to no cue"),
+    "no blank line between": (SRT.replace("friend.\n\n2\n", "friend.\n"), "a.srt", 4, "inside a cue's text"),
+    "header alone": ("WEBVTT\n\nNOTE nothing\n", "a.vtt", None, "no cue"),
+    "not a time": ("start,end,text\n0,1,Hello\n1,two,You\n", "a.csv", 3, "'two' is not a time"),
+    "multi-line cell": ('start,end,text\n0,1,"Hel\nlo"\n5,4,You\n', "a.csv", 4, "before it starts"),
+    "no text column": ("start,end,speaker\n0,1,A\n", "a.csv", 1, "no column holds the text"),
+    "no end column": ("start,text\n0,Hello\n", "a.csv", 1, "no column gives an end"),
+    "unknown column": ("start,end,text,mood\n0,1,Hello,glad\n", "a.csv", 1, "'mood' is not known"),
+    "two starts": ("start,begin,end,text\n0,0,1,Hello\n", "a.csv", 1, "both give the start"),
+    "short row": ("start,end,text\n0,1\n", "a.csv", 2, "2 cells instead of 3"),
+    "decimal commas": ("0,5,2,0,Hello\n2,5,3,0,You\n", "a.csv", 1, "decimal commas"),
+    "no rows": ("start,end,text\n", "a.csv", 1, "no rows"),
+    "empty cell": ("start,end,text\n0,1,Hello\n1,2,\n", "a.csv", 3, "no text"),
+    "open quote": ('start,end,text\n0,1,"Hello\n', "a.csv", 2, "cannot be read"),
+    "negative row": ("start,end,text\n-1,1,Hello\n", "a.csv", 2, "negative"),
+    "endless number": (SRT.replace("00:00:02,400", "9" * 400 + ":00:02,400"), "a.srt", 6, "cannot be read"),
+    "delimiters alone": (b";\n;;\n", "a.csv", 1, "no rows"),
+    "negative word": (
+        '[{"text": "a", "words": [{"word": "a", "start": 0, "end": -1}]}]',
+        "a.json",
+        "segment 1",
+        "negative",
+    ),
+    "not json": ('{"segments": [\n{"start": 0,}]}', "a.json", 2, "not valid JSON"),
+    "deep json": ("[" * 100_000, "a.json", None, "nested too deeply"),
+    "json of something else": ('{"name": "x"}', "a.json", None, "holds no segments"),
+    "json number": ("[1, 2]", "a.json", "segment 1", "a int stands where"),
+    "json without text": ('[{"start": 0, "end": 1}]', "a.json", "segment 1", 'no "text"'),
+    "json without end": ('[{"start": 0, "end": null, "text": "a"}]', "a.json", "segment 1", "no end"),
+    "json nan": ('[{"start": NaN, "end": 1, "text": "a"}]', "a.json", "segment 1", "not a time"),
+    "json bool": ('[{"start": true, "end": 1, "text": "a"}]', "a.json", "segment 1", "not a time"),
+    "json partly timed": ('[{"start": 0, "end": 1, "text": "a"}, {"text": "b"}]', "a.json", "segment 2", "no times"),
+    "json reversed": ('[{"start": 2, "end": 1, "text": "a"}]', "a.json", "segment 1", "before it starts"),
+    "json other words": (json.dumps([whisper(text="Something else.")]), "a.json", "segment 1", "do not spell"),
+    "json words elsewhere": (json.dumps([whisper(start=7, end=9)]), "a.json", "segment 1", "outside its own times"),
+    "rolling": (
+        "WEBVTT\n\n"
+        + "\n\n".join(f"00:0{i}.000 --> 00:0{i + 1}.000\nthe same words again" + " and on" * i for i in range(5)),
+        "a.vtt",
+        None,
+        "rolling captions",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_files_are_refused_with_place_and_mend(case):
+    data, name, place, message = BROKEN[case]
+    with pytest.raises(InputError) as caught:
+        read(data, name)
+    assert message in caught.value.message
+    assert caught.value.file == name
+    assert caught.value.place == place
+    assert caught.value.mend and caught.value.mend.endswith(".")
+
+
+def test_a_long_transcript_is_read_whole():
+    cues = "\n".join(
+        f"{n}\n{n // 60:02}:{n % 60:02}:00,000 --> {n // 60:02}:{n % 60:02}:05,000\nCue {n}.\n" for n in range(5000)
+    )
+    transcript = read(cues, "a.srt")
+    assert len(transcript.segments) == 5000
+    assert transcript.segments[-1].start == 4999 * 60

@@ -1,0 +1,187 @@
+"""From takes to what is delivered, and whether its timings hold."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+
+import pytest
+
+from f5_pipeline.errors import StoreError
+from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.timeline import TimedWord
+from f5_pipeline.store import layout
+from f5_pipeline.store.records import put_lines, read_lines
+from f5_pipeline.studio.links.making import Deliveries, read_manifest
+from f5_pipeline.studio.narrating.production import assembly_settings, make_audio, make_timings, revision_of
+from f5_pipeline.studio.narrating.timing_check import check_timings
+from f5_pipeline.studio.records import PlannedChunk
+
+TEXT = "# One\n\nThe first sentence is here. A second one follows.\n\n# Two\n\nThe end.\n"
+
+
+def story(**header) -> str:
+    return f"---\n{json.dumps({'title': 'Story', **header})}\n---\n{TEXT}"
+
+
+def content(studio) -> dict[str, tuple[int, float]]:
+    """Everything that is delivered, and when it was written."""
+    return {one.key: (one.size, one.modified) for one in studio.store.list("narrations/")}
+
+
+def test_made_again_nothing_changes(studio):
+    plan = studio.plan(story(), "story.md")
+    takes, audio, timings = studio.produce(plan)
+    before = content(studio)
+    assert make_audio(studio.store, plan, takes) == audio
+    assert make_timings(studio.store, audio) == timings
+    assert content(studio) == before
+
+
+def test_two_fresh_stores_deliver_the_same_bytes(studio, make_studio):
+    other = make_studio()
+    (_, first, timed), (_, second, also) = (one.produce(one.plan(story(), "story.md")) for one in (studio, other))
+    assert first.revision == second.revision
+    assert [(file.name, file.sha256) for file in (*first.files, *timed.files)] == [
+        (file.name, file.sha256) for file in (*second.files, *also.files)
+    ]
+    assert studio.store.get_bytes(first.timeline_key) == other.store.get_bytes(second.timeline_key)
+
+
+def test_the_manifest_names_every_input_and_every_file_by_hash(studio):
+    plan = studio.plan(story(), "story.md")
+    takes, audio, timings = studio.produce(plan)
+    manifest = read_manifest(studio.store, "story", audio.revision)
+    assert manifest.audio.plan == plan and manifest.audio.takes == takes.digest
+    script = studio.store.get_bytes(plan.script.key)
+    assert manifest.audio.plan.script.sha256 == sha256(script).hexdigest()
+    assert manifest.audio.plan.references["ada"] and manifest.audio.plan.weights.sha256
+    assert [file.name for file in manifest.files] == [file.name for file in (*audio.files, *timings.files)]
+    for file in manifest.files:
+        data = studio.store.get_bytes(file.key)
+        assert (len(data), sha256(data).hexdigest()) == (file.size, file.sha256)
+    assert {file.name for file in Deliveries(studio.store).files_of("story", audio.revision)} == {
+        file.name for file in manifest.files
+    }
+    facts = Deliveries(studio.store).page_facts("story", audio.revision)
+    assert facts.title == "Story" and [chapter.title for chapter in facts.chapters] == ["One", "Two"]
+
+
+def test_a_lost_file_is_made_again_with_the_same_content(studio):
+    plan = studio.plan(story(), "story.md")
+    takes, audio, timings = studio.produce(plan)
+    whole = studio.store.get_bytes(audio.files[0].key)
+    studio.store.delete(audio.files[0].key)
+    studio.store.delete(timings.files[0].key)
+    assert make_audio(studio.store, plan, takes) == audio
+    assert studio.store.get_bytes(audio.files[0].key) == whole
+    assert make_timings(studio.store, audio) == timings
+    assert studio.store.exists(timings.files[0].key)
+
+
+def test_a_lost_or_damaged_take_is_told_with_its_mend(studio):
+    plan = studio.plan(story(), "story.md")
+    takes = studio.takes(plan)
+    key = next(read_lines(studio.store, plan.chunks_key, PlannedChunk)).key
+    whole = studio.store.get_bytes(layout.take_audio(key))
+    for damaged in (whole[:-100], whole[:-10] + bytes(10), b"", None):
+        if damaged is None:
+            studio.store.delete(layout.take_audio(key))
+        else:
+            studio.store.put_bytes(layout.take_audio(key), damaged)
+        with pytest.raises(StoreError) as told:
+            make_audio(studio.store, plan, takes)
+        assert layout.take_audio(key) in str(told.value) and told.value.mend
+        revision = revision_of(plan, takes, assembly_settings(plan))
+        assert not list(studio.store.list(f"narrations/story/{revision}/")), "nothing is delivered of it"
+    studio.store.put_bytes(layout.take_audio(key), whole)
+    make_audio(studio.store, plan, takes)
+
+
+def test_a_revision_changes_with_what_is_delivered_and_with_nothing_else(studio, monkeypatch):
+    def revision(**header) -> str:
+        plan = studio.plan(story(**header), "story.md")
+        return revision_of(plan, studio.takes(plan), assembly_settings(plan))
+
+    plain = revision()
+    assert revision() == plain
+    others = [
+        revision(pauses={"sentence": 1.0}),
+        revision(captions={"max_chars": 30}),
+        revision(title="Another"),
+        revision(author="Somebody"),
+        revision(formats=["flac"]),
+        revision(speed=0.9),
+    ]
+    for name, value in (("F5_LOUDNESS", "-16"), ("F5_PEAK", "-2")):
+        monkeypatch.setenv(name, value)
+        get_settings.cache_clear()
+        others.append(revision())
+    assert len({plain, *others}) == 1 + len(others)
+    for name, value in (("F5_WORKERS", "1"), ("F5_SHARDS", "2"), ("F5_PORT", "4000"), ("F5_LINK_SECONDS", "60")):
+        monkeypatch.delenv("F5_LOUDNESS", raising=False)
+        monkeypatch.delenv("F5_PEAK", raising=False)
+        monkeypatch.setenv(name, value)
+        get_settings.cache_clear()
+        assert revision() == plain, f"{name} changes nothing that is heard"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("he", 'הבית היה שקט בבוקר. אמא אמרה: "בוקר טוב", וחייכה.\n\nבשנת 2024 קנה דוד 3 ספרים.'),
+        ("hi", "सुबह घर शांत था। माँ ने कहा, “नमस्ते”।"),
+        ("ja", "朝、家は静かでした。母は「おはよう」と言いました。"),
+        ("ru", "Утром в доме было тихо. В 2024 году Анна купила 3 книги за 5,20 евро."),
+    ],
+)
+def test_timings_hold_in_other_writings(studio, language, text):
+    plan = studio.plan(text, language=language)
+    _, audio, timings = studio.produce(plan)
+    check = check_timings(studio.store, plan, audio)
+    assert check.fault is None
+    assert check.words == plan.words == timings.words > 5
+    assert check.methods == {"engine": check.words}
+
+
+def tampered(studio, audio, change):
+    words = list(read_lines(studio.store, audio.timeline_key, TimedWord))
+    change(words)
+    key, _ = put_lines(studio.store, lambda digest: f"narrations/story/tampered/{digest}.jsonl", words)
+    return audio.model_copy(update={"timeline_key": key})
+
+
+def swap(words):
+    words[2].text, words[3].text = words[3].text, words[2].text
+
+
+def overlap(words):
+    words[2].start = words[1].end - 0.1
+
+
+def backwards(words):
+    words[2].end = words[2].start
+
+
+def beyond(words):
+    words[-1].end += 60
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (swap, "word 3 is 'sentence' in the script and 'is' in the timings"),
+        (overlap, "word 3, 'sentence', is heard from"),
+        (backwards, "word 3, 'sentence', is heard from"),
+        (beyond, "is heard from"),
+        (lambda words: words.pop(2), "word 3 is 'sentence' in the script and 'is' in the timings"),
+        (lambda words: words.pop(), "and None in the timings"),
+        (lambda words: words.append(words[-1]), "is None in the script"),
+    ],
+)
+def test_a_fault_in_the_timings_is_found(studio, change, told):
+    plan = studio.plan("The first sentence is here. A second one follows.")
+    _, audio, _ = studio.produce(plan)
+    assert check_timings(studio.store, plan, audio).fault is None
+    fault = check_timings(studio.store, plan, tampered(studio, audio, change)).fault
+    assert fault is not None and told in fault

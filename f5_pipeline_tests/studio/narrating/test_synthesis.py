@@ -1,0 +1,138 @@
+"""From plans to takes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from f5_pipeline.errors import StoreError
+from f5_pipeline.speech.engine import Cancelled
+from f5_pipeline.store import layout
+from f5_pipeline.store.records import read_lines
+from f5_pipeline.studio.narrating.gathering import MissingTakes, gather_takes, read_takes
+from f5_pipeline.studio.narrating.shards import ShardLine, plan_shards
+from f5_pipeline.studio.narrating.synthesis import Progress, synthesize_shard
+from f5_pipeline.studio.records import PlannedChunk
+
+JAVANESE = "ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ"
+"""A script that espeak-ng has no sound for."""
+
+
+def sentences(count: int, about: str) -> str:
+    return "\n\n".join(f"Sentence {n} of this text tells a thing about {about}." for n in range(count))
+
+
+def test_shards_are_even_and_hold_every_take_once(studio):
+    plans = [
+        studio.plan(sentences(20, "birds"), "first.txt"),
+        studio.plan(sentences(20, "birds") + "\n\nAnd one line more.", "second.txt"),
+    ]
+    shards = plan_shards(studio.store, plans, "run", shards=3)
+    assert [shard.index for shard in shards] == [0, 1, 2]
+    assert sum(shard.requests for shard in shards) == 21, "what both need comes once"
+    lengths = [shard.expected_seconds for shard in shards]
+    assert max(lengths) - min(lengths) < 4
+    lines = [line for shard in shards for line in read_lines(studio.store, shard.requests_key, ShardLine)]
+    assert len({line.request.key for line in lines}) == 21
+    assert [line.line for line in lines if line.narration == "second"] == [41]
+
+
+def test_what_is_there_needs_no_shard(studio):
+    plan = studio.plan(sentences(3, "bees"))
+    assert [report.made for report in studio.synthesize(plan)] == [{"story": 3}]
+    assert plan_shards(studio.store, [plan], "again") == []
+    takes = gather_takes(studio.store, plan, [])
+    assert (takes.chunks, takes.total, takes.synthesized, takes.reused) == (3, 3, 0, 3)
+
+
+def test_more_shards_than_takes_are_not_made(studio):
+    plan = studio.plan("Only one sentence is here.")
+    assert [shard.requests for shard in plan_shards(studio.store, [plan], "run", shards=8)] == [1]
+
+
+def test_a_plan_that_cannot_be_read_disturbs_no_other(studio):
+    good, gone, bad = (studio.plan(f"The {name} one has this.", f"{name}.txt") for name in ("good", "gone", "bad"))
+    studio.store.delete(gone.chunks_key)
+    studio.store.put_bytes(bad.chunks_key, b"{}\n")
+    (shard,) = plan_shards(studio.store, [gone, bad, good], "run")
+    assert shard.requests == 1
+    reports = [synthesize_shard(studio.store, shard)]
+    assert gather_takes(studio.store, good, reports).total == 1
+    for plan in (gone, bad):
+        with pytest.raises(StoreError, match=plan.chunks_key):
+            gather_takes(studio.store, plan, reports)
+
+
+def test_one_chunk_without_sound_leaves_the_rest(studio):
+    plan = studio.plan(f"This is in order.\n\n{JAVANESE}.\n\nThis is in order too.\n")
+    (report,) = studio.synthesize(plan)
+    assert report.made == {"story": 2}
+    (problem,) = report.problems
+    assert (problem.narration, problem.line) == ("story", 3)
+    assert "no sound" in problem.reason
+    with pytest.raises(MissingTakes, match=r"1 of 3 chunks have no take: line 3, .*no sound") as told:
+        gather_takes(studio.store, plan, [report])
+    assert told.value.file == "scripts/story.txt" and told.value.mend
+    assert list(studio.store.list("narrations/story/takes/")) == []
+    (again,) = studio.synthesize(plan, run="again")
+    assert again.made == {} and len(again.problems) == 1
+
+
+def test_many_chunks_without_a_take_are_counted(studio):
+    plan = studio.plan(sentences(10, "nothing"))
+    with pytest.raises(MissingTakes, match=r"10 of 10 chunks .*\(and 7 more\)"):
+        gather_takes(studio.store, plan, [])
+
+
+def test_a_take_that_another_run_made_meanwhile_is_found(studio):
+    plan = studio.plan(sentences(4, "two runs"))
+    first, second = (plan_shards(studio.store, [plan], run) for run in ("one", "two"))
+    assert synthesize_shard(studio.store, first[0]).made == {"story": 4}
+    report = synthesize_shard(studio.store, second[0])
+    assert (report.made, report.found) == ({}, 4)
+
+
+def test_progress_is_told_and_a_cancelled_shard_keeps_what_it_made(studio):
+    plan = studio.plan(sentences(200, "an interruption"))
+    (shard,) = plan_shards(studio.store, [plan], "run")
+    told: list[Progress] = []
+    with pytest.raises(Cancelled):
+        synthesize_shard(studio.store, shard, on_progress=told.append, cancelled=lambda: len(told) >= 5)
+    assert [one.done for one in told] == list(range(1, len(told) + 1))
+    assert told[-1].total == 200 and told[-1].audio_seconds > 0
+    kept = [one.key for one in studio.store.list("takes/") if one.key.endswith(".json")]
+    assert 5 <= len(kept) < 200
+    report = synthesize_shard(studio.store, shard)
+    assert (report.found, report.made) == (len(kept), {"story": 200 - len(kept)})
+
+
+def test_takes_are_the_same_bytes_in_every_store(studio, make_studio):
+    plan = studio.plan(sentences(3, "the same"))
+    takes = studio.takes(plan)
+    other = make_studio()
+    again = other.takes(other.plan(sentences(3, "the same")))
+    assert again.digest == takes.digest
+    for planned, chosen in read_takes(studio.store, plan, takes):
+        take = chosen.take
+        assert planned.key == take.key and take.text == planned.chunk.spoken
+        key = layout.take_audio(take.key)
+        assert studio.store.get_bytes(key) == other.store.get_bytes(key)
+
+
+def test_takes_of_another_plan_are_refused(studio):
+    plan, other = studio.plan(sentences(2, "cats")), studio.plan(sentences(2, "dogs"), "other.txt")
+    takes = studio.takes(plan)
+    with pytest.raises(StoreError, match="do not belong together"):
+        list(read_takes(studio.store, other, takes))
+
+
+def test_a_damaged_record_is_told_with_its_key(studio):
+    plan = studio.plan(sentences(2, "damage"))
+    studio.takes(plan)
+    key = next(read_lines(studio.store, plan.chunks_key, PlannedChunk)).key
+    record = json.loads(studio.store.get_bytes(layout.take_record(key)))
+    studio.store.put_bytes(layout.take_record(key), json.dumps({**record, "samples": "many"}).encode())
+    with pytest.raises(StoreError, match="not a Take record of this version") as told:
+        gather_takes(studio.store, plan, [])
+    assert (told.value.file, told.value.place) == (layout.take_record(key), "samples")

@@ -1,0 +1,76 @@
+"""A delivered revision in a real folder, and the service over it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from f5_pipeline.errors import NotFoundError
+from f5_pipeline.gateway.app import create_app
+from f5_pipeline.gateway.delivery import DeliveredFile, media_type_of
+from f5_pipeline.gateway.page import PageFacts
+from f5_pipeline.store.local import LocalStore
+from f5_pipeline.studio.links.tokens import LinkClaim, LinkSigner, Permit
+
+NOW = 1_800_000_000.0
+KEY = "a secret of the tests that is long enough"
+
+VTT = """WEBVTT
+
+00:00.400 --> 00:02.200
+<v Ada>The Analytical Engine weaves
+algebraical patterns,
+
+00:02.200 --> 00:04.000
+<v Ada>just as the Jacquard loom weaves flowers &amp; leaves.
+
+00:04.600 --> 00:06.900
+<v Charles>I wish to God these calculations had been executed by steam.
+"""
+
+
+@dataclass
+class Studio:
+    """A store with one revision of one narration, which tests change as they like."""
+
+    store: LocalStore
+    narration: str = "engine"
+    revision: str = "5e1f00d5ca1ab1e0"
+    files: dict[str, DeliveredFile] = field(default_factory=dict)
+    facts: PageFacts = field(
+        default_factory=lambda: PageFacts(title="Notes", voices=["ada"], seconds=8.0, engine="draft")
+    )
+    signer: LinkSigner = field(default_factory=lambda: LinkSigner([KEY]))
+
+    def add(self, name: str, content: bytes, media_type: str | None = None) -> DeliveredFile:
+        key = f"narrations/{self.narration}/{self.revision}/{len(self.files)}.bin"
+        self.store.put_bytes(key, content)
+        digest = hashlib.sha256(content).hexdigest()
+        kind = media_type or media_type_of(name)
+        self.files[name] = DeliveredFile(name, key, len(content), digest, kind, NOW - 1000.5)
+        return self.files[name]
+
+    def path(self, name: str) -> Path:
+        return self.store.root / self.files[name].key
+
+    def token(self, file: str = "*", **options) -> str:
+        return self.signer.sign(self.narration, self.revision, file, **{"now": NOW, **options})
+
+    def permit(self, claim: LinkClaim) -> Permit:
+        """Whatever is signed holds: grants have tests of their own."""
+        return Permit(claim.revision or self.revision, claim.expires or NOW + 1000)
+
+    def files_of(self, narration: str, revision: str) -> list[DeliveredFile]:
+        if (narration, revision) != (self.narration, self.revision):
+            raise NotFoundError("no such revision", file=narration)
+        return list(self.files.values())
+
+    def page_facts(self, narration: str, revision: str) -> PageFacts:
+        self.files_of(narration, revision)
+        return self.facts
+
+    def app(self, **options):
+        parts = {"store": self.store, "signer": self.signer, "permit": self.permit, "files_of": self.files_of}
+        parts["page_facts"] = self.page_facts
+        return create_app(**{"now": lambda: NOW, **parts, **options})

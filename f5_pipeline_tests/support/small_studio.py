@@ -1,0 +1,50 @@
+"""A store with a prepared voice, and every step from a script to its timings, without Dagster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from f5_pipeline.speech.script.model import ScriptOptions
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.local import LocalStore
+from f5_pipeline.store.records import write_record
+from f5_pipeline.studio.narrating.gathering import gather_takes
+from f5_pipeline.studio.narrating.planning import make_plan
+from f5_pipeline.studio.narrating.production import make_audio, make_timings
+from f5_pipeline.studio.narrating.scripts import add_script
+from f5_pipeline.studio.narrating.shards import plan_shards
+from f5_pipeline.studio.narrating.synthesis import synthesize_shard
+from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes, Timings, Weights
+from f5_pipeline.studio.voices import add_voice, make_reference
+
+
+def prepare_voice(store: Store, name: str, recording: Path) -> None:
+    add_voice(store, name, recording)
+    write_record(store, layout.reference(name), make_reference(store, name)[0])
+
+
+@dataclass
+class Studio:
+    """A store and what the assets do with it."""
+
+    store: LocalStore
+    weights: Weights
+
+    def plan(self, text: str, name: str = "story.txt", **options) -> Plan:
+        path = self.store.root.parent / name
+        path.write_text(text, encoding="utf-8")
+        loaded = add_script(self.store, path, options=ScriptOptions(**{"voice": "ada", **options}))
+        return make_plan(self.store, loaded, self.weights)
+
+    def synthesize(self, *plans: Plan, run: str = "run") -> list[ShardReport]:
+        return [synthesize_shard(self.store, shard) for shard in plan_shards(self.store, plans, run)]
+
+    def takes(self, plan: Plan, run: str = "run") -> Takes:
+        return gather_takes(self.store, plan, self.synthesize(plan, run=run))
+
+    def produce(self, plan: Plan) -> tuple[Takes, Audio, Timings]:
+        takes = self.takes(plan)
+        audio = make_audio(self.store, plan, takes)
+        return takes, audio, make_timings(self.store, audio)
