@@ -38,7 +38,7 @@ from f5_pipeline.speech.quality.measures import Measures, ReferenceTail, measure
 
 LINES = 16
 SHARE_FAULTY = 0.1
-MOST_FALSE_ALARMS = 0.02
+MAX_FALSE_ALARMS = 0.02
 SHORT = 2
 """Words up to which a take counts as short in the tables."""
 
@@ -291,8 +291,8 @@ def main() -> int:
     print(f"\n{seconds} s of takes aligned and measured at {pace} x real time")
     write_results(options.output, results)
     alarms = results["draft"]["faults"]["good"]["made_again"]
-    if alarms > MOST_FALSE_ALARMS:
-        print(f"{100 * alarms:.1f} % of the good takes are made again; {100 * MOST_FALSE_ALARMS:.0f} % are the limit")
+    if alarms > MAX_FALSE_ALARMS:
+        print(f"{100 * alarms:.1f} % of the good takes are made again; {100 * MAX_FALSE_ALARMS:.0f} % are the limit")
         return 1
     return 0
 

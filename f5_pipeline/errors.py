@@ -1,4 +1,4 @@
-"""Errors that a person can act on: each names the file, the place in it, what is wrong and the mend."""
+"""Errors that a person can act on: each names the file, the place in it, what is wrong, and a hint."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ class PipelineError(Exception):
         message: what is wrong, without a full stop at its end.
         file: the file, voice or narration it is about.
         place: where in it, for example a line number, a row or a time.
-        mend: what the user can do about it, as an imperative sentence.
-        passing: whether it may be gone if the same is tried again.
+        hint: what the user can do about it, as an imperative sentence.
+        retryable: whether it may be gone if the same is tried again.
     """
 
-    passing = False
+    retryable = False
 
     def __init__(
         self,
@@ -22,26 +22,26 @@ class PipelineError(Exception):
         *,
         file: str | None = None,
         place: str | int | None = None,
-        mend: str | None = None,
+        hint: str | None = None,
     ) -> None:
         self.message = message
         self.file = file
         self.place = place
-        self.mend = mend
+        self.hint = hint
         super().__init__(message)
 
     def __str__(self) -> str:
         where = ":".join(str(part) for part in (self.file, self.place) if part is not None)
         text = f"{where}: {self.message}" if where else self.message
-        return f"{text}. {self.mend}" if self.mend else text
+        return f"{text}. {self.hint}" if self.hint else text
 
     # Steps of a run live in other processes: keyword-only fields must survive the way back.
     def __reduce__(self):
-        return (_rebuild, (type(self), self.message, self.file, self.place, self.mend))
+        return (_rebuild, (type(self), self.message, self.file, self.place, self.hint))
 
 
-def _rebuild(cls, message, file, place, mend):
-    return cls(message, file=file, place=place, mend=mend)
+def _rebuild(cls, message, file, place, hint):
+    return cls(message, file=file, place=place, hint=hint)
 
 
 class InputError(PipelineError):
@@ -60,13 +60,13 @@ class DamagedError(StoreError):
     """What came from the store is not what was written."""
 
 
-class PassingStoreError(StoreError):
+class RetryableStoreError(StoreError):
     """The store could not be read or written this time."""
 
-    passing = True
+    retryable = True
 
 
 class EngineError(PipelineError):
     """The speech engine cannot be started or has died."""
 
-    passing = True
+    retryable = True

@@ -162,5 +162,5 @@ def get_settings() -> Settings:
         raise InputError(
             f"{variable} is not valid: {first['msg'].lower()} (it is {first['input']!r})",
             file="environment",
-            mend=f"Set {variable} to a valid value or unset it.",
+            hint=f"Set {variable} to a valid value or unset it.",
         ) from None

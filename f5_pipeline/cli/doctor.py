@@ -33,7 +33,7 @@ class Finding(NamedTuple):
     what: str
     state: str
     found: str
-    mend: str = ""
+    hint: str = ""
 
 
 @cli.command()
@@ -45,7 +45,7 @@ def doctor(as_json: bool) -> None:
         for finding in findings:
             print_json(finding._asdict())
     else:
-        print_table(("", "", "found", "mend"), findings)
+        print_table(("", "", "found", "hint"), findings)
     if any(finding.state == "error" for finding in findings):
         raise click.exceptions.Exit(1)
 
@@ -74,7 +74,7 @@ def _look(what: str, look: Callable[[], tuple[str, ...]]) -> Finding:
         return Finding(what, *look())
     except PipelineError as error:
         place = f"{error.file}: " if error.file else ""
-        return Finding(what, "error", f"{place}{error.message}", error.mend or "")
+        return Finding(what, "error", f"{place}{error.message}", error.hint or "")
 
 
 def _python() -> Finding:

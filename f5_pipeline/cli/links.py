@@ -48,7 +48,7 @@ def show(narration: str, fresh: bool, as_json: bool) -> None:
         timings = find_record(session.store, layout.narration_state(narration, "timings"), Timings)
         if timings is None:
             raise InputError(
-                f"nothing of {narration!r} is delivered yet", mend=f"Run: f5-pipeline narrate {narration}."
+                f"nothing of {narration!r} is delivered yet", hint=f"Run: f5-pipeline narrate {narration}."
             )
         key, known = layout.narration_state(narration, "links"), None
         with suppress(StoreError):  # a damaged record is written anew

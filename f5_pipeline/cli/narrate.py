@@ -94,7 +94,7 @@ def _read_all(
         if narration in seen:
             raise InputError(
                 f"{seen[narration][0]} and {script} are both the narration {narration!r}",
-                mend="Narrate them one by one, each with a --name of its own.",
+                hint="Narrate them one by one, each with a --name of its own.",
             )
         seen[narration] = script, loaded
     return [loaded for _, loaded in seen.values()]

@@ -36,10 +36,10 @@ STOP_SECONDS = 30
 SETTLED = 10.0
 """Seconds after which a service that listens nowhere is called up."""
 
-MOST_DEATHS = 3
+MAX_DEATHS = 3
 """Starts of a service that has never been up, before it is given up."""
 
-LONGEST_DELAY = 30.0
+MAX_DELAY = 30.0
 """Seconds between two starts of a service at most."""
 
 PR_SET_PDEATHSIG = 1
@@ -154,7 +154,7 @@ def configured(settings: Settings) -> Iterator[None]:
         raise InputError(
             f"Dagster cannot use it: {error}",
             file=str(settings.home_folder / "dagster.yaml"),
-            mend="Mend it, or remove it: the one that comes with f5-pipeline takes its place.",
+            hint="Mend it, or remove it: the one that comes with f5-pipeline takes its place.",
         ) from error
 
 
@@ -195,7 +195,7 @@ def check_alone(lock: Path, settings: Settings) -> None:
         raise InputError(
             f"f5-pipeline up runs there already, as process {lock.read_text().strip()}",
             file=str(settings.home_folder),
-            mend="Stop it first, or set DAGSTER_HOME to another folder.",
+            hint="Stop it first, or set DAGSTER_HOME to another folder.",
         )
 
 
@@ -238,7 +238,7 @@ def check_free(host: str, port: int, variable: str) -> None:
     except OSError as error:
         raise InputError(
             f"{host} port {port} cannot be listened on ({error.strerror})",
-            mend=f"Stop what uses it, or set {variable} to another port.",
+            hint=f"Stop what uses it, or set {variable} to another port.",
         ) from None
 
 
@@ -304,7 +304,7 @@ def supervise(services: list[Service], *, before_stop: Callable[[], object] = la
     """Keep services alive until a signal comes, then stop them all. Return the exit code.
 
     A service that dies is started again, at once and then after growing delays. One that has never been up and died
-    `MOST_DEATHS` times ends them all.
+    `MAX_DEATHS` times ends them all.
 
     Args:
         services: the first is stopped last.
@@ -349,10 +349,10 @@ def _keep(service: Service) -> int:
     service.process = None
     service.groups = [group for group in service.groups if _has_members(group)]
     service.deaths += 1
-    if not service.ever_up and service.deaths >= MOST_DEATHS:
+    if not service.ever_up and service.deaths >= MAX_DEATHS:
         complain(f"the {service.name} does not come up: it ended with code {ended}, {service.deaths} times; see above")
         return 1
-    delay = 0.0 if service.up else min(LONGEST_DELAY, 2.0 ** (service.deaths - 1))
+    delay = 0.0 if service.up else min(MAX_DELAY, 2.0 ** (service.deaths - 1))
     when = f"in {delay:g} s" if delay else "now"
     warn(f"the {service.name} ended with code {ended}; starting it again {when}")
     service.up, service.next_start = False, now + delay

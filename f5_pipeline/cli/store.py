@@ -51,7 +51,7 @@ def store() -> None:
 @_grace
 @click.option("--json", "as_json", is_flag=True, help="Print all as one JSON object, and no progress.")
 def check(deep: bool, grace: float, as_json: bool) -> None:
-    """Tell what is missing, damaged or cannot be read, with the mend, and what nothing refers to any more.
+    """Tell what is missing, damaged or cannot be read, with the hint, and what nothing refers to any more.
 
     Takes that are planned and not made yet are not missing. Exits with 1 where something is wrong.
 
@@ -80,7 +80,7 @@ def check(deep: bool, grace: float, as_json: bool) -> None:
     else:
         for one in findings:
             by = f" (of {one.by})" if one.by else ""
-            click.echo(f"{one.state}\t{one.key}{by}: {one.problem}. {one.mend}")
+            click.echo(f"{one.state}\t{one.key}{by}: {one.problem}. {one.hint}")
         print_table(("in the store", "objects", "size"), _rows(inventory.there, objects=True))
         _tell_unused(inventory, unused, "to remove them: f5-pipeline store gc --delete")
         if (originals := inventory.replaced_originals()).count:

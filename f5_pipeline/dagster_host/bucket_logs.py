@@ -1,4 +1,4 @@
-"""The bucket as dagster-aws knows it: a resource, and the keeper of compute logs. Imported only where there is one."""
+"""Compute logs in the store's bucket. Imported only where there is one."""
 
 from __future__ import annotations
 
@@ -6,49 +6,21 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from dagster._core.storage.compute_log_manager import ComputeIOType
 from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION
 from dagster._serdes import ConfigurableClassData
-from dagster_aws.s3 import S3Resource
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
-from pydantic import Field
 
 from f5_pipeline.errors import StoreError
 from f5_pipeline.store import layout
-from f5_pipeline.store.connect import connect
 from f5_pipeline.store.s3.store import S3Store
 
 log = logging.getLogger("f5_pipeline.dagster_host.compute_logs")
 
 UPLOAD_SECONDS = 30
 """How often the logs of a step that is running are brought to the bucket."""
-
-
-class BucketResource(S3Resource):
-    """boto3's S3 client for the store's bucket, the one that the store itself speaks through.
-
-    Key, endpoint and region come from the environment where the client is asked for; none of them is in the config.
-
-    Example:
-        >>> BucketResource(url="b2://bucket/prefix").get_client().head_object(Bucket="bucket", Key="prefix/…")
-    """
-
-    url: str = Field(description="address of the store, b2://bucket/prefix or s3://bucket/prefix")
-
-    @classmethod
-    def _is_dagster_maintained(cls) -> bool:
-        return False
-
-    def open(self) -> S3Store:
-        """The store in the bucket."""
-        store = connect(self.url)
-        assert isinstance(store, S3Store)
-        return store
-
-    def get_client(self) -> Any:
-        return self.open().client
 
 
 class BucketComputeLogs(S3ComputeLogManager):

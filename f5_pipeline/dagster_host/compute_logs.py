@@ -40,7 +40,8 @@ class StoreComputeLogs(LocalComputeLogManager):
         if settings.compute_logs == "local":
             return LocalComputeLogManager(str(folder), inst_data=inst_data)
         check_place(settings)
-        from f5_pipeline.dagster_host.bucket_logs import BucketComputeLogs, BucketResource
+        from f5_pipeline.dagster_host.bucket_logs import BucketComputeLogs
+        from f5_pipeline.orchestration.bucket_resource import BucketResource
 
         return BucketComputeLogs(BucketResource(url=settings.store_url).open(), folder, inst_data)
 
@@ -51,5 +52,5 @@ def check_place(settings: Settings) -> None:
         raise InputError(
             "compute logs can be kept in the store only where that is a bucket",
             file="F5_COMPUTE_LOGS",
-            mend="Set F5_COMPUTE_LOGS=local, or F5_STORE to b2://bucket/prefix.",
+            hint="Set F5_COMPUTE_LOGS=local, or F5_STORE to b2://bucket/prefix.",
         )

@@ -18,10 +18,8 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import ConfigurableClass, deserialize_value
 
+from f5_pipeline.orchestration.tags import WORKER_TAG
 from f5_pipeline.system.processes import is_living, process_name
-
-WORKER_TAG = "f5/worker"
-"""Tag of a run that works in a process of the command line: host, process id and the process' start."""
 
 _PATIENCE = 10
 """Seconds that a code server may take to answer."""

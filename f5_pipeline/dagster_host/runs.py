@@ -33,9 +33,9 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from sqlalchemy.exc import DBAPIError
 
 from f5_pipeline import errors
-from f5_pipeline.dagster_host.run_launcher import WORKER_TAG, process_of
+from f5_pipeline.dagster_host.run_launcher import process_of
 from f5_pipeline.errors import StoreError
-from f5_pipeline.orchestration.tags import COMMAND_LINE
+from f5_pipeline.orchestration.tags import COMMAND_LINE, WORKER_TAG
 from f5_pipeline.settings import Settings
 from f5_pipeline.system.processes import process_name
 
@@ -74,7 +74,7 @@ def _unusable(home: Path, why: str) -> StoreError:
     return StoreError(
         f"Dagster's instance cannot be kept there ({why})",
         file=str(home),
-        mend="Free space there, make it writable for this user, or set DAGSTER_HOME to another folder; takes are kept.",
+        hint="Free space there, make it writable for this user, or set DAGSTER_HOME to another folder; takes are kept.",
     )
 
 

@@ -308,7 +308,7 @@ def _answer(request: Request, status: int, code: str, title: str, text: str) -> 
         root = "../" * max(0, path.count(b"/") - 1)
         response: Response = HTMLResponse(render_notice(status, title, text, root), status)
     elif "json" in wanted:
-        response = JSONResponse({"status": status, "code": code, "message": title, "mend": text}, status)
+        response = JSONResponse({"status": status, "code": code, "message": title, "hint": text}, status)
     else:
         response = PlainTextResponse(f"{title}. {text}\n", status)
     response.headers["vary"] = "accept"

@@ -74,7 +74,7 @@ def serve(
 
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
-        raise InputError(f"{port} is not a port", mend="Choose one from 1 to 65535, or 0 for any free one.")
+        raise InputError(f"{port} is not a port", hint="Choose one from 1 to 65535, or 0 for any free one.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -90,7 +90,7 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
             f"the download service cannot listen on {host} port {port} ({reason})",
-            mend="Choose another host or port, or stop what uses this one.",
+            hint="Choose another host or port, or stop what uses this one.",
         ) from None
     listener.setblocking(False)
     return listener

@@ -15,10 +15,10 @@ from typing import Any, Literal, TypeVar
 
 import dagster as dg
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, PARTITION_NAME_TAG, WILL_RETRY_TAG
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
-from f5_pipeline.dagster_host.run_launcher import WORKER_TAG
 from f5_pipeline.orchestration.partitions import NARRATIONS
+from f5_pipeline.orchestration.tags import WORKER_TAG
 from f5_pipeline.system.processes import is_living
 
 BATCH_JOB = "narrate_batch"
@@ -67,7 +67,12 @@ class Outcome(BaseModel):
     run: str = Field(description="id of the run, or the command line's process (`process_name`)")
     at: float
     reason: str | None = None
-    passing: bool = Field(default=False, description="whether trying again may help by itself")
+    # Named `passing` until version 0.2.
+    retryable: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("retryable", "passing"),
+        description="whether trying again may help by itself",
+    )
 
 
 class Pending(BaseModel):
@@ -135,7 +140,7 @@ class Ledger:
         )
 
     def finish(
-        self, narration: str, version: str, run_id: str, reason: str | None = None, passing: bool = False
+        self, narration: str, version: str, run_id: str, reason: str | None = None, retryable: bool = False
     ) -> Outcome:
         """A narration is done, or has failed for a reason; return what is known of it now."""
         before = self.outcomes([narration]).get(narration)
@@ -151,7 +156,7 @@ class Ledger:
             run=run_id,
             at=time.time(),
             reason=reason,
-            passing=passing,
+            retryable=retryable,
         )
         self._write("f5/outcome/", {narration: made})
         return made
@@ -181,7 +186,7 @@ class Ledger:
             if canceled.get(name, 0.0) > max(seen.since, outcome.at if outcome and tried else 0.0):
                 continue
             if outcome and tried:
-                again = failed or (died(outcome.run) if started else outcome.passing)
+                again = failed or (died(outcome.run) if started else outcome.retryable)
                 rested = time.time() - outcome.at >= wait * 4 ** (tried - 1)
                 if outcome.state == "done" or tried >= attempts or not again or not rested:
                     continue

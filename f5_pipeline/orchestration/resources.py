@@ -52,6 +52,6 @@ def bucket_resources(url: str) -> dict[str, dg.ConfigurableResource]:
     """`s3`, dagster-aws's resource on the store's own client, where the store at `url` is a bucket; else nothing."""
     if url.startswith("file:"):
         return {}
-    from f5_pipeline.dagster_host.bucket_logs import BucketResource
+    from f5_pipeline.orchestration.bucket_resource import BucketResource
 
     return {"s3": BucketResource(url=url)}

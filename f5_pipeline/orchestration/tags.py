@@ -28,6 +28,9 @@ GPU_TAG = "f5/gpu"
 BATCH_TAG = "f5/batch"
 """Tag of runs that nobody waits for, with what launched them: dagster.yaml keeps room beside them for other runs."""
 
+WORKER_TAG = "f5/worker"
+"""Tag of a run that works in a process of the command line: host, process id and the process' start."""
+
 COMMAND_LINE, INTERACTIVE, BATCH = 10, 0, -10
 """Priorities of runs, and so of their steps in the pool: somebody waits at the terminal; launched in the UI, where runs
 have no tag; at night, or from the in-box."""

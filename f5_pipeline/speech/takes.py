@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the key's recipe: a change makes every take anew."""
 
-SHORTEST_WORD = 0.001
+MIN_WORD = 0.001
 """Seconds that a word lasts at least (less only where a take has more words than fit)."""
 
 _FRAME, _HOP = 0.010, 0.005  # s, of the level meter
 _THRESHOLD = -40.0  # dB below the loudest frame: what counts as sound
-_LEAST_THRESHOLD = -30.0  # dB: as far as a noisy recording may raise it
+_MIN_THRESHOLD = -30.0  # dB: as far as a noisy recording may raise it
 _MARGIN_BEFORE, _MARGIN_AFTER = 0.015, 0.025  # s: soft onsets, dying away
 _FULL_SCALE = 0.999
-_MOST_CLIPPED = 0.01  # share of samples
+_MAX_CLIPPED = 0.01  # share of samples
 
 
 class Take(BaseModel):
@@ -156,7 +156,7 @@ def read_take_audio(source: bytes | str | Path) -> np.ndarray:
         )
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(
-            f"The audio of a take cannot be read ({error})", file=file, mend="Delete the take; it is made again."
+            f"The audio of a take cannot be read ({error})", file=file, hint="Delete the take; it is made again."
         ) from error
     if rate != SAMPLE_RATE or samples.ndim != 1 or not samples.size:
         raise InputError(
@@ -179,7 +179,7 @@ def _check_audio(samples: np.ndarray) -> None:
     if peak > 1.0:
         raise InputError(f"The engine gave samples out of range (peak {peak:.3g})")
     share = float(np.mean(np.abs(samples) >= _FULL_SCALE))
-    if share > _MOST_CLIPPED:
+    if share > _MAX_CLIPPED:
         raise InputError(f"The audio is clipped: {share:.0%} of its samples are at full scale")
 
 
@@ -218,7 +218,7 @@ def _speech_bounds(samples: np.ndarray) -> tuple[float, float]:
     level = 10 * np.log10(np.maximum((energy[ends] - energy[starts]) / (ends - starts), 1e-12))
     loudest = float(level.max())
     noise = float(np.percentile(level, 10)) + 6
-    loud = np.flatnonzero(level >= min(max(loudest + _THRESHOLD, noise), loudest + _LEAST_THRESHOLD))
+    loud = np.flatnonzero(level >= min(max(loudest + _THRESHOLD, noise), loudest + _MIN_THRESHOLD))
     first, last = int(starts[loud[0]]), int(ends[loud[-1]])
     return (
         max(0.0, first / SAMPLE_RATE - _MARGIN_BEFORE),
@@ -312,7 +312,7 @@ def _fill(words: list[Word], known: list[tuple[float, float] | None], take: Take
         after = times[last] if last < len(words) else None
         low = before[1] if before else take.speech_start
         high = after[0] if after else take.speech_end
-        if high - low < SHORTEST_WORD * (last - first):
+        if high - low < MIN_WORD * (last - first):
             # No room between them: a part of the word before, else of the word after, else the whole take.
             if before:
                 first, low, high = first - 1, before[0], before[1]
@@ -332,8 +332,8 @@ def _fill(words: list[Word], known: list[tuple[float, float] | None], take: Take
 
 
 def _in_order(times: list[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
-    """Each word at least SHORTEST_WORD long, none before the end of the one before it, the last within the take."""
-    least = min(SHORTEST_WORD, seconds / (4 * len(times)))
+    """Each word at least MIN_WORD long, none before the end of the one before it, the last within the take."""
+    least = min(MIN_WORD, seconds / (4 * len(times)))
     forward: list[tuple[float, float]] = []
     earliest = 0.0
     for start, end in times:

@@ -13,7 +13,7 @@ from f5_pipeline.store.s3.access import Access, complete
 __all__ = ["Access", "connect"]
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
-_MEND = "Use file:<folder>, b2://<bucket>/<prefix> or s3://<bucket>/<prefix>."
+_HINT = "Use file:<folder>, b2://<bucket>/<prefix> or s3://<bucket>/<prefix>."
 
 
 def connect(
@@ -42,13 +42,13 @@ def connect(
     if scheme not in ("b2", "s3") or not rest.startswith("//") or not _BUCKET.fullmatch(name):
         # What stands before an @ may be a key.
         shown = url if "@" not in url else f"{scheme}:…"
-        raise InputError(f"{shown!r} is not the address of a store", file="F5_STORE", mend=_MEND)
+        raise InputError(f"{shown!r} is not the address of a store", file="F5_STORE", hint=_HINT)
     prefix = prefix.strip("/")
     try:
         if prefix:
             check_key(prefix)
     except StoreError:
-        raise InputError(f"{prefix!r} cannot begin the keys of a store", file="F5_STORE", mend=_MEND) from None
+        raise InputError(f"{prefix!r} cannot begin the keys of a store", file="F5_STORE", hint=_HINT) from None
 
     from f5_pipeline.settings import get_settings
     from f5_pipeline.store.s3.store import S3Store

@@ -27,7 +27,7 @@ def on_disk(path: Path) -> Iterator[None]:
         raise StoreError(
             "the disk is full" if full else f"the file cannot be read or written ({error.strerror or error})",
             file=str(error.filename or path),
-            mend="Free space there, then run again: what is finished is kept." if full else None,
+            hint="Free space there, then run again: what is finished is kept." if full else None,
         ) from error
 
 

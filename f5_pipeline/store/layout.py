@@ -39,7 +39,7 @@ def check_name(name: str, what: str) -> str:
         better = slug(name)
         raise InputError(
             f"{name!r} cannot name a {what}: lower-case letters, digits, '-' and '_' only, 64 at most",
-            mend=f"Call it {better!r}." if better else "Choose another name.",
+            hint=f"Call it {better!r}." if better else "Choose another name.",
         )
     return name
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from f5_pipeline.errors import DamagedError, NotFoundError, PassingStoreError, StoreError
+from f5_pipeline.errors import DamagedError, NotFoundError, RetryableStoreError, StoreError
 from f5_pipeline.store.base import ObjectStat, Progress, check_key
 from f5_pipeline.store.calls import Calls
 from f5_pipeline.store.disk import on_disk, sync_folder
@@ -109,7 +109,7 @@ class LocalStore:
                 out.write(block)
             if sha256 and hasher.hexdigest() != sha256:
                 raise DamagedError(
-                    "its content is not what it was", file=f"{self.root}/{key}", mend="Delete it, then run again."
+                    "its content is not what it was", file=f"{self.root}/{key}", hint="Delete it, then run again."
                 )
         if on_progress:
             on_progress(size, size)
@@ -235,7 +235,7 @@ def _stat(key: str, found: os.stat_result) -> ObjectStat:
 def no_folder(root: str) -> StoreError:
     """The error for a store whose place is taken by a file."""
     return StoreError(
-        "the store is no folder but a file", file=root, mend="Set F5_STORE to a folder, or move the file away."
+        "the store is no folder but a file", file=root, hint="Set F5_STORE to a folder, or move the file away."
     )
 
 
@@ -249,16 +249,16 @@ def explain(error: OSError, verb: str, root: str, key: str) -> StoreError:
         return StoreError(
             f"the disk is full, could not {verb} {key}",
             file=root,
-            mend="Free space there or set F5_STORE to another place, then run again: finished takes are kept.",
+            hint="Free space there or set F5_STORE to another place, then run again: finished takes are kept.",
         )
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return StoreError(
             f"no permission to {verb} {key} ({error.strerror})",
             file=root,
-            mend="Make the folder writable for this user or set F5_STORE to another place.",
+            hint="Make the folder writable for this user or set F5_STORE to another place.",
         )
-    return PassingStoreError(
+    return RetryableStoreError(
         f"could not {verb} {key} ({error.strerror or error})",
         file=root,
-        mend="Set F5_STORE to a folder that this user can read and write.",
+        hint="Set F5_STORE to a folder that this user can read and write.",
     )

@@ -44,7 +44,7 @@ def parse_record(data: bytes | str, key: str, kind: type[Record]) -> Record:
             f"not a {kind.__name__} record of this version ({first['msg']})",
             file=key,
             place=place or None,
-            mend="Delete it, then run the step again that writes it.",
+            hint="Delete it, then run the step again that writes it.",
         ) from None
 
 

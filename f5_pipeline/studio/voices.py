@@ -61,10 +61,10 @@ def add_voice(
     """
     layout.check_name(name, "voice")
     if not recording.is_file():
-        raise InputError("there is no such recording", file=str(recording), mend="Give the path of an audio file.")
+        raise InputError("there is no such recording", file=str(recording), hint="Give the path of an audio file.")
     transcript = transcript or _transcript_beside(recording)
     if transcript is not None and not transcript.is_file():
-        raise InputError("there is no such transcript", file=str(transcript), mend="Give the path of a text.")
+        raise InputError("there is no such transcript", file=str(transcript), hint="Give the path of a text.")
     known = find_voice(store, name)
     language = language_tag(language, "--language", None) if language else (known.language if known else "en")
     said = transcript.read_bytes() if transcript else None
@@ -97,7 +97,7 @@ def _transcript_beside(recording: Path) -> Path | None:
         raise InputError(
             f"several transcripts stand beside the recording: {', '.join(path.name for path in found)}",
             file=str(recording),
-            mend="Name one with --transcript.",
+            hint="Name one with --transcript.",
         )
     return found[0] if found else None
 
@@ -203,7 +203,7 @@ def find_reference(store: Store, name: str) -> ReferenceClip:
     if clip is None or not is_current(clip, voice):
         raise InputError(
             f"voice {name!r} has no reference" + (" of its present recording" if clip else ""),
-            mend=f"Materialize reference_audio for the partition {name!r}, or run: f5-pipeline voices prepare {name}.",
+            hint=f"Materialize reference_audio for the partition {name!r}, or run: f5-pipeline voices prepare {name}.",
         )
     return clip
 
@@ -228,4 +228,4 @@ def unknown_voice(store: Store, name: str) -> InputError:
     names = [voice.name for voice in list_voices(store)]
     near = get_close_matches(name, names, n=3)
     known = f"Did you mean {' or '.join(near)}? " if near else f"Known voices: {', '.join(names) or 'none'}. "
-    return InputError(f"there is no voice {name!r}", mend=f"{known}Add one: f5-pipeline voices add {name} RECORDING.")
+    return InputError(f"there is no voice {name!r}", hint=f"{known}Add one: f5-pipeline voices add {name} RECORDING.")

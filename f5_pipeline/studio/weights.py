@@ -67,7 +67,7 @@ def gather_weights(
         if f5_key(record.name) not in {*found, *problems}:
             found[f5_key(record.name)] = of_model(record)
     if not found:
-        raise EngineError("no engine is installed", mend="Install the package again: pip install f5-pipeline.")
+        raise EngineError("no engine is installed", hint="Install the package again: pip install f5-pipeline.")
     digest = digest_of({name: one.sha256 for name, one in found.items()})
     return Weights(engines=dict(sorted(found.items())), digest=digest, problems=problems)
 

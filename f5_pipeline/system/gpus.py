@@ -70,7 +70,7 @@ def usable_gpus(settings: Settings) -> list[Gpu]:
         raise InputError(
             f"F5_GPUS names GPU {min(missing)}, and there is none of this number for this process",
             file="environment",
-            mend="Set F5_GPUS to numbers that nvidia-smi shows and CUDA_VISIBLE_DEVICES does not hide, or to auto.",
+            hint="Set F5_GPUS to numbers that nvidia-smi shows and CUDA_VISIBLE_DEVICES does not hide, or to auto.",
         )
     return [gpu for gpu in visible if gpu.index in wanted]
 
@@ -238,10 +238,10 @@ def machine_folder() -> Path:
         found = folder.lstat()
     except OSError as error:
         raise StoreError(
-            f"it cannot be made ({error.strerror})", file=str(folder), mend="Set TMPDIR to a folder of yours."
+            f"it cannot be made ({error.strerror})", file=str(folder), hint="Set TMPDIR to a folder of yours."
         ) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise StoreError("it is somebody else's", file=str(folder), mend="Remove it, or set TMPDIR to another folder.")
+        raise StoreError("it is somebody else's", file=str(folder), hint="Remove it, or set TMPDIR to another folder.")
     return folder
 
 

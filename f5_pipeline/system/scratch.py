@@ -42,7 +42,7 @@ def workspace() -> Iterator[Path]:
         raise StoreError(
             "the disk for temporary files is full",
             file=tempfile.gettempdir(),
-            mend="Free space there or set TMPDIR to another place, then run again: finished takes are kept.",
+            hint="Free space there or set TMPDIR to another place, then run again: finished takes are kept.",
         ) from error
 
 

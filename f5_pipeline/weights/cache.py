@@ -179,7 +179,7 @@ class Cache:
                 if not begun:
                     raise Mismatch(
                         f"what came as {blob.name} is not what is locked (sha256 {blob.sha256[:16]}…)",
-                        mend="Pull again; if it stays so, whoever serves it has changed or damaged it.",
+                        hint="Pull again; if it stays so, whoever serves it has changed or damaged it.",
                     )
                 log.warning("what was left of %s does not fit; it is fetched from its beginning", blob.name)
             part.chmod(0o444)
@@ -279,7 +279,7 @@ class Cache:
                 f"no room for {what}: it needs {_mb(need + MARGIN)} and {_mb(free)} are free, "
                 f"so {_mb(missing())} are missing",
                 file=str(self.folder),
-                mend="Free space there, run `f5-pipeline weights evict --all`, or set F5_CACHE to another disk.",
+                hint="Free space there, run `f5-pipeline weights evict --all`, or set F5_CACHE to another disk.",
             )
 
     def _oldest_first(self) -> list[Path]:
@@ -332,18 +332,18 @@ class Cache:
             return WeightsError(
                 f"the disk became full while {what} was fetched",
                 file=str(self.folder),
-                mend="Free space there or set F5_CACHE to another disk, then go on: what has come is kept.",
+                hint="Free space there or set F5_CACHE to another disk, then go on: what has come is kept.",
             )
         if error.errno in _READ_ONLY:
             return WeightsError(
                 f"{what} is not in the cache, and the cache cannot be written ({error.strerror})",
                 file=str(self.folder),
-                mend="Make the folder writable for this user or set F5_CACHE to another one.",
+                hint="Make the folder writable for this user or set F5_CACHE to another one.",
             )
         return PassingWeightsError(
             f"the cache failed while {what} was fetched ({error.strerror or error})",
             file=str(self.folder),
-            mend="Set F5_CACHE to a folder that this user can read and write.",
+            hint="Set F5_CACHE to a folder that this user can read and write.",
         )
 
 

@@ -18,7 +18,7 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engines.f5.architecture import ARCHITECTURES, HOP, MEL_BANDS, Architecture
 from f5_pipeline.speech.engines.f5.checkpoint import sizes_of
 
-_LONGEST_HEADER = 100 << 20
+_MAX_HEADER = 100 << 20
 """Bytes; the format's own limit."""
 
 
@@ -36,7 +36,7 @@ def read_architecture(given: str | Path | Architecture) -> Architecture:
     if not path.is_file():
         raise InputError(
             f"{str(given)!r} is neither the name of an architecture nor a file",
-            mend=f"Use one of {', '.join(ARCHITECTURES)}, or the YAML file that the model was trained with.",
+            hint=f"Use one of {', '.join(ARCHITECTURES)}, or the YAML file that the model was trained with.",
         )
     import yaml
     from pydantic import ValidationError
@@ -44,12 +44,12 @@ def read_architecture(given: str | Path | Architecture) -> Architecture:
     try:
         told = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError("it is not YAML", file=str(path), mend="Give the file the model was trained with.") from error
+        raise InputError("it is not YAML", file=str(path), hint="Give the file the model was trained with.") from error
     model = told.get("model", told) if isinstance(told, dict) else None
     sizes = model.get("arch", model) if isinstance(model, dict) else None
     if not isinstance(model, dict) or not isinstance(sizes, dict):
         raise InputError(
-            "there is no architecture in it", file=str(path), mend="It holds the sizes under model: arch:, as f5-tts's."
+            "there is no architecture in it", file=str(path), hint="It holds the sizes under model: arch:, as f5-tts's."
         )
     if model.get("backbone", "DiT") != "DiT":
         raise InputError(f"the backbone is {model['backbone']}; only DiT (F5-TTS) can speak", file=str(path))
@@ -78,7 +78,7 @@ def package_vocabulary() -> Path:
             return path
     raise InputError(
         "the vocabulary of f5-tts is not here: the package is not installed",
-        mend="Give the model's own with --vocabulary, or install the extra: pip install 'f5-pipeline[f5]'.",
+        hint="Give the model's own with --vocabulary, or install the extra: pip install 'f5-pipeline[f5]'.",
     )
 
 
@@ -111,7 +111,7 @@ def read_shapes(path: Path) -> dict[str, Shape]:
         size = path.stat().st_size
         with path.open("rb") as source:
             (length,) = struct.unpack("<Q", source.read(8))
-            if length > min(_LONGEST_HEADER, size):
+            if length > min(_MAX_HEADER, size):
                 raise ValueError
             header = json.loads(source.read(length))
         header.pop("__metadata__", None)
@@ -120,7 +120,7 @@ def read_shapes(path: Path) -> dict[str, Shape]:
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         raise InputError("it is no safetensors file", file=str(path)) from error
     if size != whole:
-        raise InputError(f"it has {size} bytes of {whole}: it is not whole", file=str(path), mend="Fetch it again.")
+        raise InputError(f"it has {size} bytes of {whole}: it is not whole", file=str(path), hint="Fetch it again.")
     return shapes
 
 
@@ -135,20 +135,20 @@ def check_fit(path: Path, shapes: dict[str, Shape], architecture: Architecture, 
         raise InputError(
             "it is no checkpoint of F5-TTS's DiT",
             file=str(path),
-            mend="Give a checkpoint of F5-TTS; E2-TTS and others are not spoken with.",
+            hint="Give a checkpoint of F5-TTS; E2-TTS and others are not spoken with.",
         )
     if wrong := [f"{name} {value} instead of {wanted[name]}" for name, value in found.items() if value != wanted[name]]:
         raise InputError(
             f"the checkpoint is of another architecture: it has {', '.join(wrong)}",
             file=str(path),
-            mend="Name its own with --architecture: one of the known ones, or the YAML file it was trained with.",
+            hint="Name its own with --architecture: one of the known ones, or the YAML file it was trained with.",
         )
     rows = shapes.get("text_embed.text_embed.weight")
     if rows is not None and vocabulary is not None and rows.shape[0] != vocabulary + 1:
         raise InputError(
             f"the checkpoint was trained with a vocabulary of {rows.shape[0] - 1} entries, this one has {vocabulary}",
             file=str(path),
-            mend="Give the vocabulary that belongs to it with --vocabulary.",
+            hint="Give the vocabulary that belongs to it with --vocabulary.",
         )
 
 
@@ -166,7 +166,7 @@ def convert(source: Path, target: Path) -> None:
         raise InputError(
             "a .pt file is read by torch, which is not installed",
             file=str(source),
-            mend="Install the extra, pip install 'f5-pipeline[f5]', or give a .safetensors file.",
+            hint="Install the extra, pip install 'f5-pipeline[f5]', or give a .safetensors file.",
         )
     import torch
     from safetensors.torch import save_file
@@ -179,11 +179,11 @@ def convert(source: Path, target: Path) -> None:
         raise InputError(
             "it is not a checkpoint that holds weights alone, and nothing else is opened",
             file=str(source),
-            mend="Give a .safetensors file, or a .pt file as f5-tts writes it; do not open this one elsewhere.",
+            hint="Give a .safetensors file, or a .pt file as f5-tts writes it; do not open this one elsewhere.",
         ) from error
     tensors = _tensors(told)
     if not tensors:
-        raise InputError("there are no weights in it", file=str(source), mend="Give a .pt file as f5-tts writes it.")
+        raise InputError("there are no weights in it", file=str(source), hint="Give a .pt file as f5-tts writes it.")
     kept = {name: value.contiguous() for name, value in tensors.items() if name not in ("initted", "update", "step")}
     # Tensors that share memory cannot be written as they are.
     seen: set[int] = set()

@@ -12,4 +12,4 @@ class WeightsError(PipelineError):
 class PassingWeightsError(WeightsError):
     """The hub, the network or the disk did not serve this time."""
 
-    passing = True
+    retryable = True

@@ -22,7 +22,7 @@ TRIES = 6
 """Tries without a new byte after which a transfer gives up; it then goes on from there when it is asked again."""
 
 _TIMEOUT = httpx.Timeout(30, connect=15)
-_LONGEST_WAIT = 60.0
+_MAX_WAIT = 60.0
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -95,12 +95,12 @@ class Hub:
             except httpx.HTTPError as error:
                 problem, after = _kind(error), None
             except HFValidationError:
-                raise WeightsError(f"{repo!r} is no name of a repository", mend="Write it as owner/name.") from None
+                raise WeightsError(f"{repo!r} is no name of a repository", hint="Write it as owner/name.") from None
             except (ValueError, KeyError, TypeError):
                 raise WeightsError(
                     f"what answers for {repo} is no hub that speaks Hugging Face's protocol",
                     file=self.endpoint,
-                    mend="Check F5_HUB, and whether a proxy or a login page answers in its place.",
+                    hint="Check F5_HUB, and whether a proxy or a login page answers in its place.",
                 ) from None
             failed += 1
             self._wait(failed, after, repo, problem)
@@ -111,7 +111,7 @@ class Hub:
             if size is not None:
                 files[one.rfilename] = RemoteFile(one.rfilename, size, lfs.sha256 if lfs else None, one.blob_id)
         if not found.sha:
-            raise WeightsError(f"the hub tells no commit of {repo}", file=self.endpoint, mend="Check F5_HUB.")
+            raise WeightsError(f"the hub tells no commit of {repo}", file=self.endpoint, hint="Check F5_HUB.")
         return Listing(repo, found.sha, files)
 
     def download(
@@ -166,7 +166,7 @@ class Hub:
                                         raise WeightsError(
                                             f"the hub sends more of {what} than the {size} bytes it has",
                                             file=self.endpoint,
-                                            mend="Check F5_HUB, or pull again later.",
+                                            hint="Check F5_HUB, or pull again later.",
                                         )
                                     on_bytes(at)
                         elif status in _PASSING:
@@ -192,22 +192,22 @@ class Hub:
             raise PassingWeightsError(
                 f"{what} could not be had from the hub: {problem}",
                 file=self.endpoint,
-                mend="Look at the network and F5_HUB and try again: what has come is kept.",
+                hint="Look at the network and F5_HUB and try again: what has come is kept.",
             )
         asked = float(after) if after and after.isdigit() else 0.0
-        time.sleep(min(max(asked, self._pause * 2 ** (failed - 1)), _LONGEST_WAIT))
+        time.sleep(min(max(asked, self._pause * 2 ** (failed - 1)), _MAX_WAIT))
 
     def _refused(self, status: int, what: str) -> WeightsError:
         if status in (401, 403):
             return WeightsError(
                 f"the hub refuses {what} ({status}): it is gated or private, or not there",
                 file=self.endpoint,
-                mend="The token in F5_HUB_TOKEN has no access."
+                hint="The token in F5_HUB_TOKEN has no access."
                 if self._token
                 else "Accept its terms on the hub and set F5_HUB_TOKEN to a token that may read it.",
             )
         if status == 404:
-            return WeightsError(f"the hub has no {what}", file=self.endpoint, mend="Check the name, or F5_HUB.")
+            return WeightsError(f"the hub has no {what}", file=self.endpoint, hint="Check the name, or F5_HUB.")
         return WeightsError(f"the hub answered {status} when asked for {what}", file=self.endpoint)
 
     def _check_online(self, what: str) -> None:
@@ -218,7 +218,7 @@ class Hub:
         host = urlsplit(self.endpoint).netloc
         return WeightsError(
             f"{what} is neither in the cache nor in the store, and the hub ({host}) may not be asked",
-            mend="Unset F5_OFFLINE and HF_HUB_OFFLINE for one `f5-pipeline weights pull`, or set F5_STORE or F5_CACHE "
+            hint="Unset F5_OFFLINE and HF_HUB_OFFLINE for one `f5-pipeline weights pull`, or set F5_STORE or F5_CACHE "
             "to one that has it.",
         )
 

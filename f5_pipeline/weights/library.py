@@ -151,7 +151,7 @@ class Library:
             raise StoreError(
                 f"not a lock of a model of this version ({error.errors()[0]['msg']})",
                 file=key,
-                mend=f"Delete it, then run `f5-pipeline weights pull {name}`.",
+                hint=f"Delete it, then run `f5-pipeline weights pull {name}`.",
             ) from None
 
     def lock(self, name: str, on_progress: OnProgress = lambda _: None) -> ModelRecord:
@@ -334,10 +334,10 @@ class Library:
         if not NAME.fullmatch(name):
             raise InputError(
                 f"{name!r} cannot name a model: letters, digits, '.', '-' and '_' only, 64 at most",
-                mend="Choose another name.",
+                hint="Choose another name.",
             )
         if name in self._models or name == "blobs":
-            raise InputError(f"the name {name!r} is taken by the registry", mend="Choose another name.")
+            raise InputError(f"the name {name!r} is taken by the registry", hint="Choose another name.")
         sizes = read_architecture(architecture)
         vocabulary_blob = self._add_file(name, vocabulary or package_vocabulary(), on_progress)
         checkpoint_blob = self._add_checkpoint(name, checkpoint, sizes, vocabulary_blob, on_progress)
@@ -410,7 +410,7 @@ class Library:
         if not all((folder / file).is_file() for file in files):
             raise InputError(
                 f"{str(given)!r} is no known vocoder and no folder with {' and '.join(files)}",
-                mend=f"Use {', '.join(self._vocoders)}, or the folder of a Vocos.",
+                hint=f"Use {', '.join(self._vocoders)}, or the folder of a Vocos.",
             )
         config, weights = (self._add_file(name, folder / file, on_progress) for file in files)
         return config, weights
@@ -419,7 +419,7 @@ class Library:
         """A local file into the store, or a file of the hub locked."""
         if found := _HUB_FILE.fullmatch(str(given)):
             if not found["path"]:
-                raise InputError(f"{given} names no file", mend="Write hf://owner/name/path/of/the/file.")
+                raise InputError(f"{given} names no file", hint="Write hf://owner/name/path/of/the/file.")
             listing = self.hub.listing(found["repo"], found["revision"])
             wanted = SpecFile(path=found["path"])
             blob = self._transfer.describe(name, found["repo"], listing.revision, wanted, listing, on_progress)
@@ -464,7 +464,7 @@ class Library:
         near = difflib.get_close_matches(name, known, 3, 0.5)
         return InputError(
             f"there is no model {name!r}",
-            mend=f"Did you mean {' or '.join(near)}?" if near else "See: f5-pipeline weights list.",
+            hint=f"Did you mean {' or '.join(near)}?" if near else "See: f5-pipeline weights list.",
         )
 
 

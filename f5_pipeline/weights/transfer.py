@@ -128,7 +128,7 @@ class Transfer:
                 f"{blob.name} of the model {name} is neither in the cache nor, undamaged, in the store",
                 file=self.store.url,
                 place=blob.key,
-                mend=f"Bring it again: f5-pipeline weights add {name} CHECKPOINT …",
+                hint=f"Bring it again: f5-pipeline weights add {name} CHECKPOINT …",
             )
 
         def tell(done: int) -> None:
@@ -150,7 +150,7 @@ class Transfer:
             raise StoreError(
                 f"no room for {blob.name}: it needs {blob.size / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free",
                 file=self.store.url,
-                mend="Free space there or set F5_STORE to another place; what has come is kept in the cache.",
+                hint="Free space there or set F5_STORE to another place; what has come is kept in the cache.",
             )
 
     def stored_size(self, blob: Blob) -> int | None:
@@ -200,7 +200,7 @@ class Transfer:
         remote = listing.files.get(wanted.path)
         if remote is None:
             raise WeightsError(
-                f"the hub has no {origin}", file=self.hub.endpoint, mend="Check the path and the commit."
+                f"the hub has no {origin}", file=self.hub.endpoint, hint="Check the path and the commit."
             )
         sha256 = remote.sha256
         if sha256 is None:
@@ -210,7 +210,7 @@ class Transfer:
                 f"the hub has other bytes for {origin} than this version of f5_pipeline is pinned to "
                 f"(sha256 {sha256[:16]}… and {remote.size} bytes)",
                 file=self.hub.endpoint,
-                mend="Check F5_HUB: a mirror may have changed them. They are not used.",
+                hint="Check F5_HUB: a mirror may have changed them. They are not used.",
             )
         return Blob(name=file_name, sha256=sha256, size=remote.size, origin=origin)
 

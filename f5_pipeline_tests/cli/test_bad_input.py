@@ -1,4 +1,4 @@
-"""What people give that cannot be used, by the real command line: a clear error with the mend, nothing half-written."""
+"""What people give that cannot be used, by the real command line: a clear error with the hint, nothing half-written."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def recordings(studio) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("recording", "wrong", "mend"),
+    ("recording", "wrong", "hint"),
     [
         ("corrupt.flac", "not audio that can be read", "Convert it"),
         ("cut-off.flac", "damaged or cut off", "Copy, record or export it again"),
@@ -117,9 +117,9 @@ def recordings(studio) -> Path:
         ("nowhere.flac", "no such recording", ""),
     ],
 )
-def test_a_recording_that_cannot_be_used_is_refused(studio, recordings, recording, wrong, mend):
+def test_a_recording_that_cannot_be_used_is_refused(studio, recordings, recording, wrong, hint):
     ended = refused(studio, "voices", "add", "new", recordings / recording)
-    assert Path(recording).stem in ended.err and wrong in ended.err and mend in ended.err
+    assert Path(recording).stem in ended.err and wrong in ended.err and hint in ended.err
     assert not list(studio.store.list("voices/new/"))
 
 

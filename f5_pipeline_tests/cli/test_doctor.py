@@ -23,7 +23,7 @@ def findings(made: Installation, code: int, **env: str) -> dict[str, dict]:
 def test_an_installation_in_order(tmp_path):
     made = Installation(tmp_path, {"F5_PORT": str(free_port()), "F5_UI_PORT": str(free_port())})
     found = findings(made, 0)
-    assert all(set(one) == {"what", "state", "found", "mend"} for one in found.values())
+    assert all(set(one) == {"what", "state", "found", "hint"} for one in found.values())
     assert not [one for one in found.values() if one["state"] == "error"]
     assert "espeak-ng 1." in found["draft engine"]["found"]
     assert found["f5-tts"]["found"] == "1.1.22" and found["torch"]["found"].startswith("2.11.0")
@@ -39,19 +39,19 @@ def test_what_is_wrong_is_told_with_its_mend(tmp_path):
     made = Installation(tmp_path)
     file = made.write("a-file", "x")
     found = findings(made, 1, F5_STORE=f"file:{file}/below")
-    assert found["store"]["state"] == "error" and found["store"]["mend"]
+    assert found["store"]["state"] == "error" and found["store"]["hint"]
     found = findings(made, 1, F5_STORE="nonsense")
-    assert (found["store"]["state"], found["store"]["mend"]) == (
+    assert (found["store"]["state"], found["store"]["hint"]) == (
         "error",
         "Use file:<folder>, b2://<bucket>/<prefix> or s3://<bucket>/<prefix>.",
     )
     found = findings(made, 1, DAGSTER_HOME=str(file))
-    assert found["Dagster"]["state"] == found["links"]["state"] == "error" and found["Dagster"]["mend"]
+    assert found["Dagster"]["state"] == found["links"]["state"] == "error" and found["Dagster"]["hint"]
     found = findings(made, 1, F5_LINK_SECRET="short")
     assert "5 characters, fewer than 32" in found["links"]["found"]
     (tmp_path / "dagster" / "dagster.yaml").write_text("storage: {nonsense: true}\n")
     found = findings(made, 1)
-    assert found["Dagster"]["state"] == "error" and "dagster.yaml" in found["Dagster"]["mend"]
+    assert found["Dagster"]["state"] == "error" and "dagster.yaml" in found["Dagster"]["hint"]
     assert [what for what, one in found.items() if one["state"] == "error"] == ["Dagster"]
 
 
@@ -76,4 +76,4 @@ def test_no_secret_is_shown(tmp_path):
 def test_a_hub_that_does_not_answer_is_a_warning(tmp_path):
     port = free_port()
     found = findings(Installation(tmp_path), 0, F5_HUB=f"http://127.0.0.1:{port}", F5_OFFLINE="0")
-    assert found["hub"]["state"] == "warning" and str(port) in found["hub"]["found"] and found["hub"]["mend"]
+    assert found["hub"]["state"] == "warning" and str(port) in found["hub"]["found"] and found["hub"]["hint"]

@@ -12,7 +12,6 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, PARTITION_NAME_TAG, WILL_RETRY_TAG
 
-from f5_pipeline.dagster_host.run_launcher import WORKER_TAG
 from f5_pipeline.orchestration.launching.requests import batch_requests, minutes_of, slots
 from f5_pipeline.orchestration.ledger import (
     BATCH_JOB,
@@ -26,6 +25,7 @@ from f5_pipeline.orchestration.ledger import (
 )
 from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.orchestration.reporting.observations import register_all
+from f5_pipeline.orchestration.tags import WORKER_TAG
 from f5_pipeline.studio.narrating.batches import CHARACTERS_PER_MINUTE
 from f5_pipeline.system.processes import is_living, process_name
 from f5_pipeline_tests.support.ticks import batch_run, end, instance  # noqa: F401
@@ -159,7 +159,7 @@ def test_what_may_have_passed_is_tried_again_later_and_later(ledger, monkeypatch
     see(ledger, "a")
     for attempt, wait in ((1, 60.0), (2, 240.0)):
         ledger.start({"a": "1"}, f"run-{attempt}")
-        ledger.finish("a", "1", f"run-{attempt}", "the bucket does not answer", passing=True)
+        ledger.finish("a", "1", f"run-{attempt}", "the bucket does not answer", retryable=True)
         assert waiting(ledger, wait=60.0) == []
         with monkeypatch.context() as later:
             at = ledger.outcomes(["a"])["a"].at
@@ -168,7 +168,7 @@ def test_what_may_have_passed_is_tried_again_later_and_later(ledger, monkeypatch
             later.setattr("f5_pipeline.orchestration.ledger.time.time", lambda at=at, wait=wait: at + wait + 1)
             assert waiting(ledger, wait=60.0) == ["a"]
     ledger.start({"a": "1"}, "run-3")
-    ledger.finish("a", "1", "run-3", "the bucket does not answer", passing=True)
+    ledger.finish("a", "1", "run-3", "the bucket does not answer", retryable=True)
     assert waiting(ledger, failed=True) == [], "three times is enough"
 
 

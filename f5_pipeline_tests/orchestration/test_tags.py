@@ -22,10 +22,10 @@ from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.tags import GRPC_INFO_TAG, USER_EDITABLE_SYSTEM_TAGS
 
-from f5_pipeline.dagster_host.run_launcher import WORKER_TAG, LocalRunLauncher, process_of
+from f5_pipeline.dagster_host.run_launcher import LocalRunLauncher, process_of
 from f5_pipeline.dagster_host.runs import end_dead_runs
 from f5_pipeline.orchestration import tags as scheduling
-from f5_pipeline.orchestration.tags import COMMAND_LINE, GPU_POOL, INTERACTIVE, someone_waits
+from f5_pipeline.orchestration.tags import COMMAND_LINE, GPU_POOL, INTERACTIVE, WORKER_TAG, someone_waits
 from f5_pipeline.system.bundled import bundled
 from f5_pipeline.system.processes import process_name
 

@@ -100,7 +100,7 @@ def test_a_download_of_other_bytes_leaves_nothing(store, tmp_path, size):
     target.parent.mkdir()
     with pytest.raises(StoreError, match="not what it was") as told:
         store.download("models/blobs/x", target, sha256="0" * 64)
-    assert told.value.mend
+    assert told.value.hint
     assert list(target.parent.iterdir()) == []
     store.download("models/blobs/x", target, sha256=sha256)
     assert target.read_bytes() == source.read_bytes()

@@ -66,7 +66,7 @@ def test_a_full_disk_is_told_with_its_mend_and_leaves_nothing(small_disk):
     store.put_bytes("a/kept", b"x" * 1000)
     with pytest.raises(StoreError, match="the disk is full") as told:
         store.put_bytes("a/large", bytes(2 << 20))
-    assert told.value.mend and "F5_STORE" in told.value.mend
+    assert told.value.hint and "F5_STORE" in told.value.hint
     assert not store.exists("a/large")
     assert store.get_bytes("a/kept") == b"x" * 1000
     assert list((small_disk / "studio" / ".tmp").iterdir()) == []
@@ -78,7 +78,7 @@ def test_a_read_only_store_is_told_with_its_mend(small_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(StoreError, match="no permission to write") as told:
         store.put_bytes("a/new", b"x")
-    assert told.value.mend and "writable" in told.value.mend
+    assert told.value.hint and "writable" in told.value.hint
     assert store.get_bytes("a/kept") == b"x"
 
 

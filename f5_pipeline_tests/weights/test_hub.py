@@ -93,7 +93,7 @@ def test_a_refusal_is_final(place: Place, hub: Hub, tmp_path, status: int, words
         place.hub.faults.statuses = [status]
         with pytest.raises(WeightsError, match=words) as caught:
             ask()
-        assert not caught.value.passing
+        assert not caught.value.retryable
         assert place.hub.faults.statuses == []
     assert not (tmp_path / "part").exists()
 

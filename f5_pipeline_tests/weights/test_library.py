@@ -209,7 +209,7 @@ def test_offline_with_everything_here_it_works(place: Place):
 def test_offline_without_it_says_what_is_missing_and_how_to_bring_it(place: Place):
     with pytest.raises(WeightsError, match=r"a/model is neither in the cache nor in the store.*F5_OFFLINE") as caught:
         place.library(offline=True).acquire("one")
-    assert not caught.value.passing
+    assert not caught.value.retryable
     library = place.library()
     record = library.lock("one")
     with pytest.raises(WeightsError, match=r"a/model/sub/model 1.safetensors is neither.*weights pull"):
@@ -275,7 +275,7 @@ def test_wrong_bytes_of_the_right_size_get_no_name(place: Place):
     library = place.library(remote=True)
     with pytest.raises(Mismatch, match=r"what came as model 1.safetensors is not what is locked") as caught:
         library.acquire("one")
-    assert not caught.value.passing
+    assert not caught.value.retryable
     small = {len(place.files["vocab.txt"]), len(place.vocoder["config.yaml"])}
     assert {len(data) for data in contents(place.root / "cache" / "blobs").values()} <= small
     assert contents(place.root / "cache" / "partial") == {}

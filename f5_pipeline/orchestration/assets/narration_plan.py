@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from f5_pipeline.orchestration.partitions import NARRATIONS
-from f5_pipeline.orchestration.reporting.metadata import MOST_ROWS, failures, seconds, table
+from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, failures, seconds, table
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.store.base import Store
@@ -58,7 +58,7 @@ def plan_metadata(store: Store, plan: Plan) -> dict[str, Any]:
             "pause": planned.chunk.pause,
             "key": planned.key[:12],
         }
-        for planned in islice(read_lines(store, plan.chunks_key, PlannedChunk), MOST_ROWS)
+        for planned in islice(read_lines(store, plan.chunks_key, PlannedChunk), MAX_ROWS)
     ]
     return {
         "title": plan.title,

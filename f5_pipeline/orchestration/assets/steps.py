@@ -24,7 +24,7 @@ SHARD_OUTS = {
 ASK_EVERY = 5.0
 """Seconds between two questions whether somebody more urgent waits for a GPU: each is a query to the instance."""
 
-MOST_YIELDS = 1000
+MAX_YIELDS = 1000
 
 
 def shard_outputs(shards: list[Shard]) -> Iterator[dg.DynamicOutput[Shard]]:
@@ -84,7 +84,7 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
             raise
         context.log.info("a more urgent run waits for the GPU: giving it up, to go on with what is missing afterwards")
         write_record(store, _part(context, shard, context.retry_number), told[0])
-        raise dg.RetryRequested(max_retries=MOST_YIELDS, seconds_to_wait=1) from None
+        raise dg.RetryRequested(max_retries=MAX_YIELDS, seconds_to_wait=1) from None
     for number in range(context.retry_number):
         if before := find_record(store, _part(context, shard, number), ShardReport):
             report = report.after(before)

@@ -63,7 +63,7 @@ def gather_takes_op(
             if narration not in narration_plan:
                 raise PipelineError(
                     f"narration {narration!r} has no plan, or none that can be read",
-                    mend=f"Materialize narration_plan for the partition {narration!r} first.",
+                    hint=f"Materialize narration_plan for the partition {narration!r} first.",
                 )
             takes = gather_takes(opened, narration_plan[narration], [*reports, *drafts])
         except PipelineError as error:

@@ -16,7 +16,7 @@ from f5_pipeline.studio.records import Audio, Plan, Timings
 
 CODE_VERSION = "1"
 
-MOST_UNSURE = 0.02
+MAX_UNSURE = 0.02
 """Share of a narration's words whose times may be unsure."""
 
 
@@ -87,7 +87,7 @@ def timings_checks(check: TimingCheck) -> Iterator[dg.AssetCheckResult]:
     yield dg.AssetCheckResult(
         check_name="word_times",
         asset_key="timing_files",
-        passed=check.unsure <= check.words * MOST_UNSURE and not last_resort,
+        passed=check.unsure <= check.words * MAX_UNSURE and not last_resort,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{check.words} words, mean confidence {check.confidence:.2f}; {check.unsure} unsure"
         + (f", {last_resort} of them not measured but spread over their chunk" if last_resort else ""),

@@ -27,7 +27,7 @@ from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, draft_shard_op, s
 from f5_pipeline.orchestration.io_manager import read_asset
 from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Ledger, active_batches, claimed
 from f5_pipeline.orchestration.reporting.materializing import materialize
-from f5_pipeline.orchestration.reporting.metadata import Teller, failures, may_pass, seconds, table
+from f5_pipeline.orchestration.reporting.metadata import Teller, failures, is_retryable, seconds, table
 from f5_pipeline.orchestration.reporting.observations import tell_voice
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES, gpu_run_tags
@@ -60,7 +60,7 @@ from f5_pipeline.studio.records import Plan, ShardReport
 from f5_pipeline.studio.voices import find_voice, make_reference, needs_reference
 from f5_pipeline.studio.weights import gather_weights, open_library
 
-MOST_TOLD = 25
+MAX_TOLD = 25
 """Failed narrations that a failed run tells one by one; the report has all."""
 
 batch_report = dg.AssetSpec(
@@ -295,7 +295,7 @@ def _deliver(
     plan: Plan = read_asset(store, "narration_plan", narration)
     if plan.version != version:
         raise PipelineError(
-            "another run has planned it from a newer script meanwhile", file=narration, mend="That one narrates it."
+            "another run has planned it from a newer script meanwhile", file=narration, hint="That one narrates it."
         )
     chosen = gather_takes(store, plan, reports)
     materialize(
@@ -382,7 +382,7 @@ def report_op(
             # All else is done and kept; a run with failures must not look like one without.
             raise dg.Failure(
                 f"{len(report.failed)} of {len(report.narrations)} narrations failed, the others are done",
-                metadata={one.narration: str(one.reason) for one in report.failed[:MOST_TOLD]},
+                metadata={one.narration: str(one.reason) for one in report.failed[:MAX_TOLD]},
                 allow_retries=False,
             )
 
@@ -454,10 +454,10 @@ def _failed(
     ours = isinstance(error, PipelineError)
     reason = str(error) if ours else f"{type(error).__name__}: {error}"
     context.log.error(f"{narration}: {reason}", exc_info=None if ours else error)
-    known = ledger.finish(narration, version, context.run_id, reason, may_pass(error))
+    known = ledger.finish(narration, version, context.run_id, reason, is_retryable(error))
     # A batch cannot fail a partition: its page would say nothing.
     told = {"state": "failed", "reason": reason, "attempts": known.attempts}
     context.log_event(dg.AssetObservation("download_links", partition=narration, metadata=told, description=reason))
     return NarrationOutcome(
-        narration=narration, version=version, reason=reason, passing=may_pass(error), attempts=known.attempts
+        narration=narration, version=version, reason=reason, retryable=is_retryable(error), attempts=known.attempts
     )

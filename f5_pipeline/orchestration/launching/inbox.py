@@ -43,7 +43,7 @@ PAGE = 1000
 SETTLED = 2.0
 """Age in s from which an object is taken for complete: a file that is being copied into a folder changes."""
 
-MOST_NEWS = 250
+MAX_NEWS = 250
 """Scripts that a tick reads: it must end within the time that Dagster gives it."""
 
 RECORDING_EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
@@ -134,9 +134,9 @@ def look_at_scripts(store: Store, ledger: Ledger, page: Page, now: float) -> Loo
 
     # In the order of their keys, in which "a-b" comes before "a".
     news = [name for name in found if _settled(store, found[name], now) and is_news(name)]
-    if len(news) > MOST_NEWS:
-        looked.unread = news[MOST_NEWS]
-    for name, seen in in_parallel(store, read, news[:MOST_NEWS]):
+    if len(news) > MAX_NEWS:
+        looked.unread = news[MAX_NEWS]
+    for name, seen in in_parallel(store, read, news[:MAX_NEWS]):
         if isinstance(seen, PipelineError):
             looked.problems.append(f"{name}: {seen}")
         else:

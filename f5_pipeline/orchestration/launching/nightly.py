@@ -26,7 +26,7 @@ def _cron() -> str:
         raise InputError(
             f"F5_NIGHTLY is no cron schedule ({_settings.nightly!r})",
             file="environment",
-            mend="Write five fields, for example '0 1 * * *', or off.",
+            hint="Write five fields, for example '0 1 * * *', or off.",
         )
     return _settings.nightly
 
@@ -38,7 +38,7 @@ def _timezone() -> str:
         raise InputError(
             f"F5_TIMEZONE is no time zone ({_settings.timezone!r})",
             file="environment",
-            mend="Use a name as Europe/Berlin, or UTC.",
+            hint="Use a name as Europe/Berlin, or UTC.",
         ) from None
     return _settings.timezone
 

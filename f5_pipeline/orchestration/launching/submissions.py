@@ -53,13 +53,13 @@ def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreRe
         for field in ("title", "text"):
             if not getattr(config, field).strip():
                 raise InputError(
-                    f"there is no {field}", file="configuration", mend=f"Write a {field} and launch again."
+                    f"there is no {field}", file="configuration", hint=f"Write a {field} and launch again."
                 )
         name = layout.check_name(config.name or layout.slug(config.title), "narration")
         if not config.replace and any(name == known for known, _ in list_scripts(opened)):
             raise InputError(
                 f"there is a narration {name!r} already",
-                mend="Give this one another title or name, or set `replace: true` to give that one this text.",
+                hint="Give this one another title or name, or set `replace: true` to give that one this text.",
             )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.md"
@@ -78,7 +78,7 @@ def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreRe
 
 def _options(config: Submission) -> ScriptOptions:
     if not -9 <= config.priority <= 9:
-        raise InputError(f"priority {config.priority} is out of bounds", mend="Use -9 to 9.")
+        raise InputError(f"priority {config.priority} is out of bounds", hint="Use -9 to 9.")
     said = {
         "voice": config.voice,
         "language": config.language,

@@ -1,4 +1,4 @@
-"""How assets tell people what happened: failures with a mend, metadata that is worth a look."""
+"""How assets tell people what happened: failures with a hint, metadata that is worth a look."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.speech.engine import Cancelled
 
-MOST_ROWS = 25
+MAX_ROWS = 25
 """Rows of a table in metadata: it lives in the event database and is read at a glance."""
 
 
@@ -34,24 +34,24 @@ def failures() -> Iterator[None]:
     except (dg.Failure, dg.RetryRequested, Cancelled):
         raise
     except Exception as error:
-        if may_pass(error):
+        if is_retryable(error):
             raise
         raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
-def may_pass(error: Exception) -> bool:
+def is_retryable(error: Exception) -> bool:
     """Whether an error may be gone if the same is tried again."""
     if isinstance(error, PipelineError):
-        return error.passing
+        return error.retryable
     return isinstance(error, (DagsterError, OSError, MemoryError, DBAPIError))
 
 
 def failure(error: PipelineError) -> dg.Failure:
-    metadata = {"error": error.message, "file": error.file, "place": error.place, "mend": error.mend}
+    metadata = {"error": error.message, "file": error.file, "place": error.place, "hint": error.hint}
     return dg.Failure(
         str(error),
         metadata={name: str(value) for name, value in metadata.items() if value is not None},
-        allow_retries=error.passing,
+        allow_retries=error.retryable,
     )
 
 
@@ -100,7 +100,7 @@ def picture(png: bytes, name: str) -> dg.MarkdownMetadataValue:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     """A table of the first rows; every row has the same columns."""
-    shown = rows[:MOST_ROWS]
+    shown = rows[:MAX_ROWS]
     kinds = {bool: "bool", int: "int", float: "float"}
     schema = dg.TableSchema(
         columns=[

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _COARSE = 8  # frames of the fine pass in one of the coarse
-_LONGEST_PART = 240  # characters that are drafted at once
+_MAX_PART = 240  # characters that are drafted at once
 _WINDOW = 50.0  # s of the recording that are aligned at once
 _UNSURE = 12.0  # s at the end of a window that are aligned again in the next
 _LONG_PAUSE = 3.0  # s: the coarse pass is sure where it is
@@ -34,7 +34,7 @@ _BLOCK = 60  # s of which features are held at once
 
 # Words in a row, and the natural logarithm of their seconds against the draft's (pace of the whole taken off), beyond
 # which text and recording do not say the same.
-_MOST_STRETCH = (6, 0.8), (15, 0.55)
+_MAX_STRETCH = (6, 0.8), (15, 0.55)
 
 
 def align_long(samples: np.ndarray, text: str, language: str, drafts: Drafts) -> list[Token]:
@@ -107,9 +107,9 @@ def _parts(text: str, language: str) -> Iterator[tuple[int, int]]:
         for number, (_, end) in enumerate(units):
             # Rather after a mark than in the midst of a clause, once half of it is full.
             length = end - units[first][0]
-            closes = length > _LONGEST_PART / 2 and not sentence[end - 1].isalnum()
+            closes = length > _MAX_PART / 2 and not sentence[end - 1].isalnum()
             following = units[number + 1][1] - units[first][0] if number + 1 < len(units) else None
-            if following is None or closes or following > _LONGEST_PART:
+            if following is None or closes or following > _MAX_PART:
                 yield begin + units[first][0], begin + end
                 first = number + 1
 
@@ -205,7 +205,7 @@ def _check(pieces: Sequence[Alignment], draft: _Draft, text: str) -> None:
     if len(strange) == len(pieces):
         raise AlignmentError(
             "the recording says something else than the text",
-            mend="Give the text of this recording, in its language: all of it and nothing else.",
+            hint="Give the text of this recording, in its language: all of it and nothing else.",
         )
     if strange:
         first = strange[0].tokens[0]
@@ -213,7 +213,7 @@ def _check(pieces: Sequence[Alignment], draft: _Draft, text: str) -> None:
     # Words together, for a word alone may well last thrice as long as in the draft.
     said, drafted = (np.array([token.end - token.start for token in some]) for some in (tokens, draft.tokens))
     rate = float(np.log(said.sum() / drafted.sum()))
-    for words, most in _MOST_STRETCH:
+    for words, most in _MAX_STRETCH:
         window = np.ones(min(words, len(tokens)))
         sums = [np.convolve(seconds, window, "valid") + 0.1 for seconds in (said, drafted)]
         ratio = np.log(sums[0] / sums[1]) - rate
@@ -231,7 +231,7 @@ def _place(seconds: float, token: Token, text: str) -> dict[str, str]:
     tenths = round(10 * seconds)
     words = text[token.start_char : token.start_char + 80].split()[:6]
     place = f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
-    return {"place": place, "mend": f"Look at “{' '.join(words)} …”."}
+    return {"place": place, "hint": f"Look at “{' '.join(words)} …”."}
 
 
 def _coarse_of(samples: np.ndarray) -> np.ndarray:

@@ -82,13 +82,13 @@ class Drafts:
         try:
             espeak_voice(language)
         except InputError as error:
-            raise NoDraft(error.message, mend=error.mend) from error
+            raise NoDraft(error.message, hint=error.hint) from error
 
     def template(self, text: str, language: str) -> Template:
         """The draft of a text.
 
         Args:
-            text: normalised text, up to `draft.LONGEST_TEXT` characters.
+            text: normalised text, up to `draft.MAX_TEXT` characters.
             language: BCP 47 tag.
 
         Raises:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FADE = round(0.003 * SAMPLE_RATE)
 """Samples of the fade where audio borders on silence, so that no cut clicks."""
 
-SHORTEST_WORD = 0.001
+MIN_WORD = 0.001
 """Seconds left to a word whose sound lies wholly in what is cut off a take's edge."""
 
 
@@ -120,7 +120,7 @@ def assemble(
                 if progress is not None:
                     progress(log.chunks)
             if log.chunks == 0:
-                raise PipelineError("there is nothing to assemble", mend="Write some text into the script.")
+                raise PipelineError("there is nothing to assemble", hint="Write some text into the script.")
             samples = mix.close()
         if log.last_end > samples / SAMPLE_RATE:
             raise PipelineError(f"the last word ends at {log.last_end:.3f} s, after the audio")
@@ -351,7 +351,7 @@ class _Log:
     def add(self, part: Part, place: _Place, words: _Scratch, chunks: _Scratch) -> None:
         chunk, take = part.chunk, part.take
         if chunk.index <= self.last_chunk:
-            raise PipelineError(f"chunk {chunk.index} comes after chunk {self.last_chunk}", mend="Plan it again.")
+            raise PipelineError(f"chunk {chunk.index} comes after chunk {self.last_chunk}", hint="Plan it again.")
         self.last_chunk = chunk.index
         self.chunks += 1
         lines = []
@@ -425,7 +425,7 @@ def _unfit(part: Part, reason: str) -> PipelineError:
     return PipelineError(
         f"the take {part.take.key} cannot be used for chunk {part.chunk.index}: {reason}",
         place=part.chunk.line,
-        mend="Remove this take and run the narration again.",
+        hint="Remove this take and run the narration again.",
     )
 
 
@@ -436,7 +436,7 @@ def _samples(seconds: float) -> int:
 def _within(times: list[tuple[float, float]], begin: float, stop: float) -> list[tuple[float, float]]:
     """Word times moved into [begin, stop], what is kept of a take. Only words at the edges move."""
     count = len(times)
-    least = min(SHORTEST_WORD, (stop - begin) / max(1, count))
+    least = min(MIN_WORD, (stop - begin) / max(1, count))
     fitted = []
     for index, (start, end) in enumerate(times):
         low, high = begin + index * least, stop - (count - index) * least

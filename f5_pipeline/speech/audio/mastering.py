@@ -254,7 +254,7 @@ def encode(
     clean = {name: text for name, text in clean.items() if text}
     size = source.stat().st_size
     if size % 4:
-        raise PipelineError("the assembled audio is cut off inside a sample", file=str(source), mend="Run it again.")
+        raise PipelineError("the assembled audio is cut off inside a sample", file=str(source), hint="Run it again.")
     writers: list[_Writer] = []
     try:
         for name, path in outputs.items():
@@ -271,7 +271,7 @@ def encode(
                 raise PipelineError(
                     f"the file reads back with {writer.frames()} samples of {size // 4}",
                     file=str(writer.path),
-                    mend="Check the disk and run it again.",
+                    hint="Check the disk and run it again.",
                 )
     except BaseException:
         for writer in writers:
@@ -284,10 +284,10 @@ def disk_error(error: OSError, path: Path) -> PipelineError:
     """An error of the operating system while `path` was written, in words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return PipelineError(
-            "no space is left for this file", file=str(path), mend="Free space on this disk and run it again."
+            "no space is left for this file", file=str(path), hint="Free space on this disk and run it again."
         )
     reason = error.strerror or str(error)
-    return PipelineError(f"cannot be written ({reason})", file=str(path), mend="Check the disk and run it again.")
+    return PipelineError(f"cannot be written ({reason})", file=str(path), hint="Check the disk and run it again.")
 
 
 class _Sink(io.RawIOBase):

@@ -101,19 +101,19 @@ def probe(path: Path | str) -> AudioInfo:
         raise InputError(
             "the recording holds no audio: it is empty or was cut off",
             file=path.name,
-            mend="Record or export it again.",
+            hint="Record or export it again.",
         )
     if info.sample_rate < MIN_RATE:
         raise InputError(
             f"the sample rate is {info.sample_rate} Hz; below {MIN_RATE} Hz a voice cannot be cloned",
             file=path.name,
-            mend="Give a recording with 16,000 Hz or more.",
+            hint="Give a recording with 16,000 Hz or more.",
         )
     if info.seconds > MAX_SECONDS:
         raise InputError(
             f"the recording lasts {info.seconds / 3600:.1f} h, more than {MAX_SECONDS / 3600:.0f} h",
             file=path.name,
-            mend="Give a minute or less of clear speech; 6 to 10 s are enough.",
+            hint="Give a minute or less of clear speech; 6 to 10 s are enough.",
         )
     return info
 
@@ -194,7 +194,7 @@ def _native_blocks(
                     "the recording holds samples that are not numbers (NaN or infinity)",
                     file=path.name,
                     place=f"{position / file.samplerate:.2f} s",
-                    mend="Export it again as 16 or 24 bit.",
+                    hint="Export it again as 16 or 24 bit.",
                 )
             yield block
             position += len(block)
@@ -203,14 +203,14 @@ def _native_blocks(
             f"the recording is damaged or cut off: {_libsndfile(error)}",
             file=path.name,
             place=f"{position / file.samplerate:.2f} s",
-            mend="Copy, record or export it again.",
+            hint="Copy, record or export it again.",
         ) from error
     if known and position < stop:
         raise InputError(
             f"the recording is cut off: it has {position} of {file.frames} samples",
             file=path.name,
             place=f"{position / file.samplerate:.2f} s",
-            mend="Copy, record or export it again.",
+            hint="Copy, record or export it again.",
         )
 
 
@@ -224,24 +224,24 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
             head = raw.read(12)
     except OSError as error:
         raise InputError(
-            f"the recording cannot be opened: {error.strerror or error}", file=path.name, mend="Check its path."
+            f"the recording cannot be opened: {error.strerror or error}", file=path.name, hint="Check its path."
         ) from error
     if size == 0:
-        raise InputError("the recording is an empty file", file=path.name, mend="Record or export it again.")
+        raise InputError("the recording is an empty file", file=path.name, hint="Record or export it again.")
     try:
         file = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError) as error:
         # TypeError: soundfile's answer to the extension .raw, which has no header to read.
         video = head[4:8] == b"ftyp"
         what = "an MPEG-4 file (m4a, mp4), which is not read" if video else "not audio that can be read"
-        raise InputError(f"the recording is {what}: {_libsndfile(error)}", file=path.name, mend=_CONVERT) from error
+        raise InputError(f"the recording is {what}: {_libsndfile(error)}", file=path.name, hint=_CONVERT) from error
     with file:
         missing = _missing_bytes(path, head, size)
         if missing:
             raise InputError(
                 f"the recording is cut off: at least {missing} bytes of its audio are missing",
                 file=path.name,
-                mend="Copy, record or export it again.",
+                hint="Copy, record or export it again.",
             )
         yield file
 

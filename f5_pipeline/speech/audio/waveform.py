@@ -65,12 +65,12 @@ def peaks_of(source: Path | str | np.ndarray, columns: int, rate: int = SAMPLE_R
             raise InputError(
                 "no waveform can be drawn: the audio cannot be read",
                 file=Path(source).name,
-                mend="Check that the file is whole and in a format such as WAV or FLAC.",
+                hint="Check that the file is whole and in a format such as WAV or FLAC.",
             ) from error
-        raise InputError("no waveform can be drawn: there is no audio", file=Path(source).name, mend="Check the file.")
+        raise InputError("no waveform can be drawn: there is no audio", file=Path(source).name, hint="Check the file.")
     samples = np.asarray(source, dtype=np.float32)
     if not len(samples):
-        raise InputError("no waveform can be drawn: there is no audio", mend="Give at least one sample.")
+        raise InputError("no waveform can be drawn: there is no audio", hint="Give at least one sample.")
     return _gather([samples], len(samples), rate, columns)
 
 
@@ -130,7 +130,7 @@ def waveform_png(
     from PIL import Image, ImageDraw, ImageFont
 
     if width < 80 or height < 40:
-        raise InputError(f"a waveform of {width} x {height} pixels is too small", mend="Ask for at least 80 x 40.")
+        raise InputError(f"a waveform of {width} x {height} pixels is too small", hint="Ask for at least 80 x 40.")
     peaks = source if isinstance(source, Peaks) else peaks_of(source, width, rate)
     room = height - _AXIS
     largest = float(max(np.abs(peaks.low).max(), np.abs(peaks.high).max()))

@@ -40,8 +40,8 @@ def resolve(asked: str, device: str = "auto") -> tuple[str, str]:
         return "draft", f"draft voice (espeak-ng), not the cloned voices: {reason}"
     reason = missing(asked)
     if reason is not None:
-        mend = "Install it: pip install 'f5-pipeline[f5]'. Or use --engine draft." if asked == "f5" else "Install it."
-        raise EngineError(f"the engine {asked!r} cannot be used: {reason}", mend=mend)
+        hint = "Install it: pip install 'f5-pipeline[f5]'. Or use --engine draft." if asked == "f5" else "Install it."
+        raise EngineError(f"the engine {asked!r} cannot be used: {reason}", hint=hint)
     return asked, _CLONED if asked == "f5" else "draft voice (espeak-ng), as asked for"
 
 

@@ -28,11 +28,11 @@ TOGETHER = 5.0
 """Root of the sum of squares, in spreads, at which all together do."""
 
 # What is wrong in any voice.
-LONGEST_SILENCE = 1.5  # s
-MOST_CLIPPED = 0.01  # share of samples
+MAX_SILENCE = 1.5  # s
+MAX_CLIPPED = 0.01  # share of samples
 HIGHEST_FLOOR = -8.0  # dB; good takes stay below -13
 HIGHEST_FLATNESS = -10.0  # dB; good takes stay below -20
-LEAST_MARGIN = 0.05  # good takes have 0.09 and more, another text -0.1 to 0.13
+MIN_MARGIN = 0.05  # good takes have 0.09 and more, another text -0.1 to 0.13
 _SHORT = 2  # words up to which margin and pace tell little
 _HARD = 100.0  # what a hard limit adds to the score
 _PRIOR_TAKES = 10.0  # takes that the prior's spread counts as
@@ -224,14 +224,14 @@ def _beyond_any_voice(measures: Measures) -> list[str]:
     if measures.failure:
         return [f"The take cannot be aligned with its text: {measures.failure}."]
     found = []
-    if measures.clipped > MOST_CLIPPED:
+    if measures.clipped > MAX_CLIPPED:
         found.append(f"{100 * measures.clipped:.1f} % of the samples are clipped.")
     for value, where in ((measures.pause, "inside"), (measures.head, "before"), (measures.tail, "after")):
-        if value > LONGEST_SILENCE:
+        if value > MAX_SILENCE:
             found.append(f"There are {value:.1f} s of silence {where} the speech.")
     if measures.floor > HIGHEST_FLOOR or measures.flatness > HIGHEST_FLATNESS:
         found.append(f"It is noise: {measures.floor:.0f} dB from the speech, flatness {measures.flatness:.0f} dB.")
-    if measures.margin is not None and measures.margin < LEAST_MARGIN and measures.words > _SHORT:
+    if measures.margin is not None and measures.margin < MIN_MARGIN and measures.words > _SHORT:
         found.append(f"It is not this text: the sound fits it {100 * measures.margin:.0f} % better than any other.")
     if measures.pace is not None and abs(measures.pace) > math.log(4 if measures.words <= _SHORT else 2):
         found.append(f"The speech lasts {math.exp(measures.pace):.2f} times as long as expected.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from f5_pipeline.speech.alignment.forced import Alignment, AlignmentError
     from f5_pipeline.speech.alignment.renderings import Template
 
-LONGEST_WINDOW = 4
+MAX_WINDOW = 4
 """Words in a row that may be too long or too short together."""
 
 DOUBTED = 3
@@ -51,10 +51,10 @@ class Measures(BaseModel):
         None, description="RMS over the words of ln(length by the draft's), the take's median taken off"
     )
     extra: float | None = Field(
-        None, description=f"most sound, s, that up to {LONGEST_WINDOW} words in a row have beyond the draft's"
+        None, description=f"most sound, s, that up to {MAX_WINDOW} words in a row have beyond the draft's"
     )
     missing: float | None = Field(
-        None, description=f"most sound, s, that up to {LONGEST_WINDOW} words in a row lack against the draft's"
+        None, description=f"most sound, s, that up to {MAX_WINDOW} words in a row lack against the draft's"
     )
     pace: float | None = Field(
         None, description="natural logarithm of the sound's seconds, pauses left out, by the expected ones"
@@ -209,7 +209,7 @@ def _along(
     row = np.ones(min(DOUBTED, len(weights)))
     sure = np.convolve(confidence * weights, row, "valid") / np.convolve(weights, row, "valid")
     sums = np.concatenate([[0.0], np.cumsum(excess)])
-    windows = [sums[n:] - sums[:-n] for n in range(1, min(LONGEST_WINDOW, len(excess)) + 1)]
+    windows = [sums[n:] - sums[:-n] for n in range(1, min(MAX_WINDOW, len(excess)) + 1)]
     return {
         "cost": float(alignment.cost),
         "margin": float(alignment.margin),

@@ -163,10 +163,10 @@ def _expected_rate(language: str) -> float:
 
 
 def _outcome(
-    name: str, value: float, bounds: tuple[float | None, float | None], found: str, mend: str, *, error: bool
+    name: str, value: float, bounds: tuple[float | None, float | None], found: str, hint: str, *, error: bool
 ) -> CheckOutcome:
     low, high = bounds
     passed = (low is None or value >= low) and (high is None or value <= high)
     details: dict[str, Any] = {"name": name, "value": value, "bounds": bounds, "passed": passed}
     severity = "error" if error and not passed else "warn"
-    return CheckOutcome(severity=severity, description=found if passed else f"{found} {mend}", **details)
+    return CheckOutcome(severity=severity, description=found if passed else f"{found} {hint}", **details)

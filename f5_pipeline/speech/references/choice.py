@@ -8,7 +8,7 @@ from pathlib import Path
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
-from f5_pipeline.speech.references.cut import LONGEST_RUN, Run, covers, runs_of
+from f5_pipeline.speech.references.cut import MAX_RUN, Run, covers, runs_of
 from f5_pipeline.speech.references.fit import Fit, Fitting, fitting_run
 from f5_pipeline.speech.references.pauses import Activity
 from f5_pipeline.speech.references.record import Method
@@ -59,7 +59,7 @@ def choose(
             f"the recording has {speech[1] - speech[0]:.1f} s of speech, more than {WHOLE_SECONDS:.0f} s, and its "
             "transcript has no times to cut it by",
             file=file,
-            mend=TIMES,
+            hint=TIMES,
         )
     doubted: Choice | None = None
     refusal: InputError | None = None
@@ -89,7 +89,7 @@ def choose(
 
 def _tried(runs: list[Run], method: Method, fitting: Fitting) -> tuple[Choice, bool]:
     """The best of the runs that say their text, or the one that comes nearest, and whether it is the former."""
-    run, fit, exact = fitting_run(runs, fitting, LONGEST_RUN)
+    run, fit, exact = fitting_run(runs, fitting, MAX_RUN)
     return Choice(run, method if run in runs else "aligned", fit), exact
 
 
@@ -108,5 +108,5 @@ def _misfit(run: Run, transcript: Transcript, file: str) -> InputError:
         f"the transcript does not say what is heard in {file}; there should be {said!r}",
         file=transcript.name or file,
         place=f"{run.start:.1f} s",
-        mend=f"Give the transcript of this very recording, word by word. {TIMES}",
+        hint=f"Give the transcript of this very recording, word by word. {TIMES}",
     )

@@ -15,10 +15,10 @@ from f5_pipeline.speech.transcripts.reader import Transcript, join_texts
 CUT_SECONDS = 8.0
 """Longest reference cut from a longer recording, s, edges included."""
 
-LONGEST_RUN = CUT_SECONDS - LEAD - TAIL
+MAX_RUN = CUT_SECONDS - LEAD - TAIL
 """Longest stretch of speech to cut, s."""
 
-SHORTEST_CUT = 3.0
+MIN_CUT = 3.0
 """Shortest stretch of speech to cut, s."""
 
 # How far from a boundary of the transcript its pause may lie, s. Word times are good to about a tenth of a second; cues
@@ -26,7 +26,7 @@ SHORTEST_CUT = 3.0
 _WORD_REACH, _CUE_REACH = 0.15, 0.4
 _UNHEARD_SPEECH = 0.5  # s of sound between two entries of a transcript: something is said there that it leaves out
 _AROUND = 5  # units whose text is kept beside a run's
-_MOST_RUNS = 2000  # that are kept of a long recording
+_MAX_RUNS = 2000  # that are kept of a long recording
 _PAST_END = 1.0  # s that a transcript's last time may lie past the recording's end (Whisper rounds up)
 
 
@@ -66,7 +66,7 @@ def check_times(transcript: Transcript, seconds: float, file: str) -> None:
         raise InputError(
             f"the transcript runs to {last.end:.2f} s, the recording only to {seconds:.2f} s",
             file=file,
-            mend="Give the transcript that belongs to this recording.",
+            hint="Give the transcript that belongs to this recording.",
         )
 
 
@@ -135,19 +135,19 @@ def runs_of(transcript: Transcript, activity: Activity, speech: tuple[float, flo
             after = ends[last]
             if after is not None:
                 seconds = after.start - before.end
-                if seconds > LONGEST_RUN:
+                if seconds > MAX_RUN:
                     break
-                if seconds >= SHORTEST_CUT:
+                if seconds >= MIN_CUT:
                     score = seconds + 1.5 * fresh + 2.5 * units[last].ends_sentence
                     score += min(after.end - after.start, 0.5) - activity.long_pauses(before.end, after.start)
                     found.append((-round(score, 6), first, last))
-            elif units[last].start - unit.start > 2 * LONGEST_RUN:
+            elif units[last].start - unit.start > 2 * MAX_RUN:
                 break
             if breaks[last]:
                 break
     if not found:
         raise _no_run(units, begins, ends, file)
-    return [_run(units, first, last, begins[first], ends[last]) for _, first, last in sorted(found)[:_MOST_RUNS]]
+    return [_run(units, first, last, begins[first], ends[last]) for _, first, last in sorted(found)[:_MAX_RUNS]]
 
 
 def _run(units: list[Unit], first: int, last: int, before: Pause | None, after: Pause | None) -> Run:
@@ -169,27 +169,27 @@ def _text_of(units: list[Unit]) -> str:
 def _no_run(units: list[Unit], begins: list[Pause | None], ends: list[Pause | None], file: str) -> InputError:
     """The reason why no run could be cut."""
     what = "word" if all(unit.word for unit in units) else "cue"
-    span = f"{SHORTEST_CUT:.0f} to {LONGEST_RUN:.1f} s"
-    mend = (
+    span = f"{MIN_CUT:.0f} to {MAX_RUN:.1f} s"
+    hint = (
         "Split long cues, give word times (Whisper JSON), or cut the recording to 10 s of speech with its transcript."
     )
     longest = max(units, key=lambda unit: unit.end - unit.start)
-    if all(unit.end - unit.start > LONGEST_RUN for unit in units):
+    if all(unit.end - unit.start > MAX_RUN for unit in units):
         return InputError(
             f"no {what} of the transcript is short enough: {span} are needed, and the shortest, "
             f"{min(unit.end - unit.start for unit in units):.1f} s, cannot be cut inside",
             file=file,
             place=f"{longest.start:.2f} s",
-            mend=mend,
+            hint=hint,
         )
     lost = sum(begin is None for begin in begins) + sum(end is None for end in ends)
     if lost:
         return InputError(
             f"no part of {span} lies between pauses: {lost} of {2 * len(units)} {what} edges are not at a pause",
             file=file,
-            mend=f"Check the transcript's times. {mend}",
+            hint=f"Check the transcript's times. {hint}",
         )
-    return InputError(f"no run of {what}s lasts {span}", file=file, mend=mend)
+    return InputError(f"no run of {what}s lasts {span}", file=file, hint=hint)
 
 
 def _pause_near(

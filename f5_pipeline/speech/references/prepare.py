@@ -78,19 +78,19 @@ def prepare_reference(
         raise InputError(
             "the recording has no transcript; what is said in it is not guessed",
             file=file,
-            mend="Put a transcript (TXT, SRT, VTT, CSV or Whisper JSON) beside it.",
+            hint="Put a transcript (TXT, SRT, VTT, CSV or Whisper JSON) beside it.",
         )
     levels = audio.levels_of(recording)
     activity = Activity(levels)
     bounds = audio.loud_bounds(levels.dbfs)
     if bounds is None:
-        raise InputError("the recording is silent", file=file, mend="Record it again, closer to the microphone.")
+        raise InputError("the recording is silent", file=file, hint="Record it again, closer to the microphone.")
     speech = (bounds[0] * levels.hop, min(bounds[1] * levels.hop, info.seconds))
     if activity.loud_seconds(*speech) < MIN_SECONDS:
         raise InputError(
             f"only {activity.loud_seconds(*speech):.2f} s of speech are in the recording",
             file=file,
-            mend="Record 6 to 10 s of clear speech.",
+            hint="Record 6 to 10 s of clear speech.",
         )
     if transcript.timed:
         check_times(transcript, info.seconds, file)

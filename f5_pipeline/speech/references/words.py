@@ -58,14 +58,14 @@ def time_words(
         raise InputError(
             f"its words cannot be timed in this language: {error.message}",
             file=transcript.name or recording.name,
-            mend=f"{error.mend or ''} {TIMES}".strip(),
+            hint=f"{error.hint or ''} {TIMES}".strip(),
         ) from error
     except AlignmentError as error:
         raise InputError(
             f"the transcript cannot be aligned with the recording: {error.message}",
             file=transcript.name or recording.name,
             place=error.place,
-            mend=f"Check that it says what is heard there. {TIMES}",
+            hint=f"Check that it says what is heard there. {TIMES}",
         ) from error
     words: list[TimedText] = []
     begins = [0, *(token.start_char for token in tokens[1:]), len(text)]

@@ -37,14 +37,14 @@ def decode(data: bytes, file: str) -> str:
         InputError: the file is not UTF-8 text; names the byte and the line.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError("the file is UTF-16, not UTF-8", file=file, place=1, mend="Save it as UTF-8.")
+        raise InputError("the file is UTF-16, not UTF-8", file=file, place=1, hint="Save it as UTF-8.")
     zero = data.find(b"\0")
     if zero >= 0:
         raise InputError(
             f"byte {zero} is zero: this is no UTF-8 text",
             file=file,
             place=data.count(b"\n", 0, zero) + 1,
-            mend="Save the script as plain text in UTF-8.",
+            hint="Save the script as plain text in UTF-8.",
         )
     try:
         text = data.decode("utf-8")
@@ -53,7 +53,7 @@ def decode(data: bytes, file: str) -> str:
             f"byte {error.start} (0x{data[error.start]:02x}) is not UTF-8",
             file=file,
             place=data.count(b"\n", 0, error.start) + 1,
-            mend="Save the script in the encoding UTF-8.",
+            hint="Save the script in the encoding UTF-8.",
         ) from None
     return safe(text.replace("\r\n", "\n").replace("\r", "\n"))
 
@@ -85,6 +85,6 @@ def language_tag(tag: str, file: str, line: int | None) -> str:
     clean = tag.strip().replace("_", "-").lower()
     if not _LANGUAGE.fullmatch(clean):
         raise InputError(
-            f"'{tag}' is no language tag", file=file, place=line, mend="Write a tag such as en, de or pt-br."
+            f"'{tag}' is no language tag", file=file, place=line, hint="Write a tag such as en, de or pt-br."
         )
     return clean

@@ -58,7 +58,7 @@ def split(text: str, file: str) -> tuple[str, str]:
         if _FENCE.fullmatch(lines[index]):
             return "\n".join(lines[1:index]), "\n" * (index + 1) + "\n".join(lines[index + 1 :])
     if len(lines) > 1 and _KEY_LINE.match(lines[1]):
-        raise InputError("the header is not closed", file=file, place=1, mend="Write a line --- below the last key.")
+        raise InputError("the header is not closed", file=file, place=1, hint="Write a line --- below the last key.")
     return "", text
 
 
@@ -102,7 +102,7 @@ def _compose(text: str, file: str) -> Any:
     import yaml
 
     if len(text) > _LARGEST:
-        raise InputError("the header is larger than 64 KiB", file=file, place=1, mend="Keep the text below the header.")
+        raise InputError("the header is larger than 64 KiB", file=file, place=1, hint="Keep the text below the header.")
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -112,12 +112,12 @@ def _compose(text: str, file: str) -> Any:
             f"the header is not YAML: {problem}",
             file=file,
             place=_line(mark) if mark else 1,
-            mend="Put values with special characters in quotes.",
+            hint="Put values with special characters in quotes.",
         ) from None
     except yaml.YAMLError as error:
-        raise InputError(f"the header is not YAML: {error}", file=file, place=1, mend="Mend the header.") from None
+        raise InputError(f"the header is not YAML: {error}", file=file, place=1, hint="Mend the header.") from None
     except RecursionError:
-        raise InputError("the header is nested too deeply", file=file, place=1, mend="Mend the header.") from None
+        raise InputError("the header is nested too deeply", file=file, place=1, hint="Mend the header.") from None
 
 
 def _line(mark: Any) -> int:
@@ -130,7 +130,7 @@ def _items(node: Any, file: str, allowed: tuple[str, ...] | None, owner: str) ->
 
     if not isinstance(node, yaml.MappingNode):
         what = ", ".join(f"{key}: …" for key in (allowed or ("label",))[:3])
-        raise InputError(f"{owner} is no mapping", file=file, place=_line(node.start_mark), mend=f"Write it as {what}.")
+        raise InputError(f"{owner} is no mapping", file=file, place=_line(node.start_mark), hint=f"Write it as {what}.")
     out: list[tuple[str, Any, int]] = []
     seen: set[str] = set()
     for key_node, value in node.value:
@@ -138,10 +138,10 @@ def _items(node: Any, file: str, allowed: tuple[str, ...] | None, owner: str) ->
         key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
         if not isinstance(key, str) or (allowed is not None and key not in allowed):
             shown = key if isinstance(key, str) else "?"
-            mend = near(shown, allowed or ()) or f"The keys are {listed(allowed or ())}."
-            raise InputError(f"unknown key '{shown}' in {owner}", file=file, place=line, mend=mend)
+            hint = near(shown, allowed or ()) or f"The keys are {listed(allowed or ())}."
+            raise InputError(f"unknown key '{shown}' in {owner}", file=file, place=line, hint=hint)
         if key in seen:
-            raise InputError(f"key '{key}' stands twice", file=file, place=line, mend="Remove one of the two.")
+            raise InputError(f"key '{key}' stands twice", file=file, place=line, hint="Remove one of the two.")
         seen.add(key)
         out.append((key, value, line))
     return out
@@ -156,10 +156,10 @@ def _string(node: Any, key: str, file: str, line: int) -> str:
     import yaml
 
     if not isinstance(node, yaml.ScalarNode):
-        raise InputError(f"{key} must be a text", file=file, place=line, mend=f"Write it as {key}: text.")
+        raise InputError(f"{key} must be a text", file=file, place=line, hint=f"Write it as {key}: text.")
     text = " ".join(safe(node.value).split())
     if not text:
-        raise InputError(f"{key} is empty", file=file, place=line, mend="Give a value or remove the key.")
+        raise InputError(f"{key} is empty", file=file, place=line, hint="Give a value or remove the key.")
     return text
 
 
@@ -180,7 +180,7 @@ def _voices(node: Any, file: str, header: Header) -> dict[str, str]:
             "voices must be a list or a mapping",
             file=file,
             place=_line(node.start_mark),
-            mend="Write voices: [ada, ben], or voices: {narrator: ada, hero: ben}.",
+            hint="Write voices: [ada, ben], or voices: {narrator: ada, hero: ben}.",
         )
     for label, item, line in pairs:
         speed = None
@@ -189,14 +189,14 @@ def _voices(node: Any, file: str, header: Header) -> dict[str, str]:
             if "speed" in said:
                 speed = _model(ScriptOptions, {"speed": said["speed"][0]}, {"speed": said["speed"][1]}, file).speed
             if "voice" not in said and label is None:
-                raise InputError("a voice has no name", file=file, place=line, mend="Write voice: NAME beside it.")
+                raise InputError("a voice has no name", file=file, place=line, hint="Write voice: NAME beside it.")
             item = said["voice"][0] if "voice" in said else None
         voice = _string(item, "a voice", file, line) if item is not None else str(label)
         if speed is not None:
             header.voice_speeds[voice] = speed
         label = label or voice
         if label in out:
-            raise InputError(f"voice '{label}' stands twice", file=file, place=line, mend="Remove one of the two.")
+            raise InputError(f"voice '{label}' stands twice", file=file, place=line, hint="Remove one of the two.")
         out[label] = voice
         header.lines[f"voices.{label}"] = line
     return out
@@ -215,12 +215,12 @@ def _formats(node: Any, file: str, line: int) -> list[AudioFormat]:
                 f"unknown format '{value}'",
                 file=file,
                 place=at,
-                mend=f"The formats are {listed(get_args(AudioFormat))}.",
+                hint=f"The formats are {listed(get_args(AudioFormat))}.",
             )
         if value not in out:
             out.append(value)  # pyright: ignore[reportArgumentType]
     if not out:
-        raise InputError("formats is empty", file=file, place=line, mend="Name a format or remove the key.")
+        raise InputError("formats is empty", file=file, place=line, hint="Name a format or remove the key.")
     return out
 
 
@@ -235,7 +235,7 @@ def _model(model: type[BaseModel], nodes: dict[str, Any], lines: dict[str, int],
                 f"{key} must be one value",
                 file=file,
                 place=lines[key],
-                mend=f"Write it as {key}: {_EXAMPLES.get(key, 1.0)}.",
+                hint=f"Write it as {key}: {_EXAMPLES.get(key, 1.0)}.",
             )
         if not _is_null(node):
             values[key] = node.value
@@ -253,5 +253,5 @@ def validated(model: type[BaseModel], values: dict[str, Any], file: str, lines: 
             f"{key} cannot be '{first.get('input')}': {first['msg'].lower()}",
             file=file,
             place=lines.get(key),
-            mend="Correct the value.",
+            hint="Correct the value.",
         ) from None

@@ -42,7 +42,7 @@ def parse(
         blocks = _paragraphs(text, offset)
     else:
         raise InputError(
-            f"'{extension or path.name}' is no form of script", file=name, mend="Name it .txt, .md or .toml."
+            f"'{extension or path.name}' is no form of script", file=name, hint="Name it .txt, .md or .toml."
         )
     language = options.language or header.language or "en"
     language = language_tag(language, name, None)
@@ -50,7 +50,7 @@ def parse(
     cast.file = text_file
     found = list(passages(blocks, cast, lone_symbols(language)))
     if not found:
-        raise InputError("the script has nothing to speak", file=text_file, mend="Write some text into it.")
+        raise InputError("the script has nothing to speak", file=text_file, hint="Write some text into it.")
     return Script(
         name=path.stem,
         title=header.title or title or path.stem,

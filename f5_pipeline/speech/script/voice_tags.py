@@ -55,10 +55,10 @@ class Cast:
             return next(iter(self.known))
         names = listed(sorted(self.known)) if self.known else ""
         if self.known is not None and not names:
-            mend = "Add a voice with: f5-pipeline voices add NAME RECORDING."
+            hint = "Add a voice with: f5-pipeline voices add NAME RECORDING."
         else:
-            mend = "Write a voice into the header, or give --voice." + (f" The voices are {names}." if names else "")
-        raise InputError("no voice is named for this text", file=self.file, place=line, mend=mend)
+            hint = "Write a voice into the header, or give --voice." + (f" The voices are {names}." if names else "")
+        raise InputError("no voice is named for this text", file=self.file, place=line, hint=hint)
 
     def find(self, label: str, line: int) -> str | None:
         """The voice that a label means, or None."""
@@ -86,12 +86,12 @@ class Cast:
     def unknown(self, label: str, line: int | None) -> InputError:
         known = self.known or ()
         names = sorted({*known, *(name for name, voice in self.labels.items() if voice in known)} - {label})
-        mend = near(label, names) or (f"The voices are {listed(names)}." if names else "There is no voice yet.")
+        hint = near(label, names) or (f"The voices are {listed(names)}." if names else "There is no voice yet.")
         return InputError(
             f"unknown voice '{label}'",
             file=self.file,
             place=line,
-            mend=f"{mend} Add one with: f5-pipeline voices add {label} RECORDING.",
+            hint=f"{hint} Add one with: f5-pipeline voices add {label} RECORDING.",
         )
 
 

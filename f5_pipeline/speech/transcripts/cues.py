@@ -21,7 +21,7 @@ def _cue_times(line: str, name: str, number: int) -> tuple[float, float]:
             f"the time line {line.strip()[:80]!r} cannot be read",
             file=name,
             place=number,
-            mend="Write it as 00:00:01,000 --> 00:00:02,500.",
+            hint="Write it as 00:00:01,000 --> 00:00:02,500.",
         )
     return times[0], times[1]
 
@@ -61,7 +61,7 @@ def _cues(lines: list[str], index: int, name: str, blocks: tuple[str, ...] = ())
                     f"{lines[index].strip()[:60]!r} belongs to no cue",
                     file=name,
                     place=index + 1,
-                    mend="Give it a time line, or remove the blank line above it if it belongs to the cue before.",
+                    hint="Give it a time line, or remove the blank line above it if it belongs to the cue before.",
                 )
         place = index + 1
         start, end = _cue_times(lines[index], name, place)
@@ -73,7 +73,7 @@ def _cues(lines: list[str], index: int, name: str, blocks: tuple[str, ...] = ())
                     "a time line stands inside a cue's text",
                     file=name,
                     place=index + 1,
-                    mend="Put a blank line before each cue.",
+                    hint="Put a blank line before each cue.",
                 )
             body.append(lines[index])
             index += 1
@@ -81,7 +81,7 @@ def _cues(lines: list[str], index: int, name: str, blocks: tuple[str, ...] = ())
         timeline.add(segment, place, "cue")
         segments.append(segment)
     if not segments:
-        raise InputError("no cue is in the file", file=name, mend="Give at least one cue with its times and text.")
+        raise InputError("no cue is in the file", file=name, hint="Give at least one cue with its times and text.")
     _refuse_rolling(segments, name)
     return segments
 
@@ -94,5 +94,5 @@ def _refuse_rolling(segments: list[TranscriptSegment], name: str) -> None:
         raise InputError(
             f"{rolling} of {len(segments)} cues repeat the text of the cue before (rolling captions)",
             file=name,
-            mend="Give captions in which each word stands once.",
+            hint="Give captions in which each word stands once.",
         )

@@ -46,7 +46,7 @@ class Timeline:
                 f"the {what} ends at {end:.3f} s, {'before' if end < start else 'when'} it starts ({start:.3f} s)",
                 file=self.name,
                 place=place,
-                mend="Give it an end that is later than its start.",
+                hint="Give it an end that is later than its start.",
             )
         last = self.last
         if last is not None and last.end is not None and last.start is not None and start < last.end:
@@ -55,7 +55,7 @@ class Timeline:
                     f"the {what} starts at {start:.3f} s, before the one at {self.last_place} ends ({last.end:.3f} s)",
                     file=self.name,
                     place=place,
-                    mend="Put the entries in order of time, without overlap.",
+                    hint="Put the entries in order of time, without overlap.",
                 )
             last.end = start
         self.last, self.last_place = span, place
@@ -67,6 +67,6 @@ def timed_segment(text: str, start: float, end: float, name: str, place: int | s
             f"the time {min(start, end):.3f} s is negative",
             file=name,
             place=place,
-            mend="Count times from the recording's start.",
+            hint="Count times from the recording's start.",
         )
     return TranscriptSegment(text=text, start=start, end=end)

@@ -19,13 +19,13 @@ def read_json(text: str, name: str) -> list[TranscriptSegment]:
             f"not valid JSON: {error.msg} at column {error.colno}",
             file=name,
             place=error.lineno,
-            mend="Give the JSON file as Whisper wrote it.",
+            hint="Give the JSON file as Whisper wrote it.",
         ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(
             "the JSON cannot be read: nested too deeply or with numbers too large",
             file=name,
-            mend="Give the JSON file as Whisper wrote it.",
+            hint="Give the JSON file as Whisper wrote it.",
         ) from error
     entries, loose_words = _json_entries(data, name)
     segments: list[TranscriptSegment] = []
@@ -38,12 +38,12 @@ def read_json(text: str, name: str) -> list[TranscriptSegment]:
                 f"a {type(entry).__name__} stands where an object with text, start and end is expected",
                 file=name,
                 place=place,
-                mend="Give the JSON file as Whisper wrote it.",
+                hint="Give the JSON file as Whisper wrote it.",
             )
         words = entry.get("words") or []
         if not isinstance(words, list):
             raise InputError(
-                "its words are not a list", file=name, place=place, mend="Give them as Whisper wrote them."
+                "its words are not a list", file=name, place=place, hint="Give them as Whisper wrote them."
             )
         raw = entry.get("text")
         if raw is None and words:
@@ -51,7 +51,7 @@ def read_json(text: str, name: str) -> list[TranscriptSegment]:
             if not any(character.isspace() for character in raw.strip()):
                 raw = join_texts(word_text(word) for word in words)
         if not isinstance(raw, str):
-            raise InputError('it has no "text"', file=name, place=place, mend='Give each segment a "text".')
+            raise InputError('it has no "text"', file=name, place=place, hint='Give each segment a "text".')
         cleaned = clean(raw)
         if not cleaned and not words:
             # openai-whisper empties segments in which nothing is said and leaves them in its list.
@@ -66,7 +66,7 @@ def read_json(text: str, name: str) -> list[TranscriptSegment]:
             segment.words = fit_words(segment, words, name, place)
         segments.append(segment)
     if not segments:
-        raise InputError("no segment has text", file=name, mend="Give the JSON file as Whisper wrote it.")
+        raise InputError("no segment has text", file=name, hint="Give the JSON file as Whisper wrote it.")
     if loose_words and not any(segment.words for segment in segments):
         hand_out(segments, loose_words, name)
     if len({segment.start is None for segment in segments}) > 1:
@@ -75,7 +75,7 @@ def read_json(text: str, name: str) -> list[TranscriptSegment]:
             "it has no times, while other segments have",
             file=name,
             place=f"segment {number}",
-            mend="Give times to all segments or to none.",
+            hint="Give times to all segments or to none.",
         )
     return segments
 
@@ -99,5 +99,5 @@ def _json_entries(data: Any, name: str) -> tuple[list, list]:
     raise InputError(
         "the JSON holds no segments",
         file=name,
-        mend='Give an object with "segments", or a list of objects with text, start and end.',
+        hint='Give an object with "segments", or a list of objects with text, start and end.',
     )

@@ -90,7 +90,7 @@ def _recognise(text: str, name: str) -> str:
         raise InputError(
             f"the transcript format {suffix or 'of this file'} is not read",
             file=name,
-            mend="Convert it to SRT, VTT, CSV, Whisper JSON or plain text.",
+            hint="Convert it to SRT, VTT, CSV, Whisper JSON or plain text.",
         )
     if suffix in (".csv", ".tsv") or all(_LABELS.match(line) for line in text.splitlines() if line.strip()):
         return "csv"
@@ -100,12 +100,12 @@ def _recognise(text: str, name: str) -> str:
             f"{',' if suffix == '.srt' else '.'}500 is in this {suffix[1:].upper()} file",
             file=name,
             place=1,
-            mend="Name the file .txt if it is plain text.",
+            hint="Name the file .txt if it is plain text.",
         )
     if suffix not in ("", ".txt", ".text", ".md", ".lab"):
         raise InputError(
             f"a transcript with the extension {suffix} is not known",
             file=name,
-            mend="Give it as .txt, .srt, .vtt, .csv or .json.",
+            hint="Give it as .txt, .srt, .vtt, .csv or .json.",
         )
     return "txt"

@@ -26,7 +26,7 @@ def read_table(text: str, name: str) -> list[TranscriptSegment]:
     """CSV or TSV with start, end (or duration) and text, or text alone; with or without a header."""
     rows, delimiter = _table_rows(text, name)
     if not rows:
-        raise InputError("the table has no rows", file=name, place=1, mend="Add a row for each phrase.")
+        raise InputError("the table has no rows", file=name, place=1, hint="Add a row for each phrase.")
     header_line, header = rows[0]
     if parse_time(header[0]) is None and not (len(header) == 1 and header[0].strip().lower() not in _TEXT_NAMES):
         columns, scale = _columns(header, name, header_line)
@@ -39,10 +39,10 @@ def read_table(text: str, name: str) -> list[TranscriptSegment]:
             f"the first row has {len(header)} column(s) and no header; start, end and text are needed",
             file=name,
             place=header_line,
-            mend='Begin the file with a row "start,end,text".',
+            hint='Begin the file with a row "start,end,text".',
         )
     if not rows:
-        raise InputError("the table has a header and no rows", file=name, place=1, mend="Add a row for each phrase.")
+        raise InputError("the table has a header and no rows", file=name, place=1, hint="Add a row for each phrase.")
     text_is_last = columns["text"] == expected - 1
     entries: list[tuple[int, str, float | None, float | None]] = []
     for line, cells in rows:
@@ -54,7 +54,7 @@ def read_table(text: str, name: str) -> list[TranscriptSegment]:
                     f"the row has {len(cells)} cells instead of {expected}; its times seem to have decimal commas",
                     file=name,
                     place=line,
-                    mend="Separate columns with semicolons, or write times with decimal points.",
+                    hint="Separate columns with semicolons, or write times with decimal points.",
                 )
             cells = [*cells[: expected - 1], rest]
         if not max(columns.values()) < len(cells) <= expected:
@@ -62,7 +62,7 @@ def read_table(text: str, name: str) -> list[TranscriptSegment]:
                 f"the row has {len(cells)} cells instead of {expected}",
                 file=name,
                 place=line,
-                mend=f"Quote cells that contain {'a tab' if delimiter == chr(9) else repr(delimiter)}.",
+                hint=f"Quote cells that contain {'a tab' if delimiter == chr(9) else repr(delimiter)}.",
             )
         times: dict[str, float] = {}
         for key in ("start", "end", "length"):
@@ -73,7 +73,7 @@ def read_table(text: str, name: str) -> list[TranscriptSegment]:
                         f"{cells[columns[key]].strip()[:40]!r} is not a time",
                         file=name,
                         place=line,
-                        mend="Write times as seconds (12.5) or as 00:00:12.500.",
+                        hint="Write times as seconds (12.5) or as 00:00:12.500.",
                     )
                 times[key] = value * scale.get(key, 1.0)
         start = times.get("start")
@@ -111,7 +111,7 @@ def _table_rows(text: str, name: str) -> tuple[list[tuple[int, list[str]]], str]
             f"the table cannot be read: {error}",
             file=name,
             place=line,
-            mend='Put cells with quotes or delimiters into double quotes, and double each quote inside ("").',
+            hint='Put cells with quotes or delimiters into double quotes, and double each quote inside ("").',
         ) from error
     return rows, delimiter
 
@@ -144,29 +144,29 @@ def _columns(header: list[str], name: str, line: int) -> tuple[dict[str, int], d
                 f"the columns {header[columns[key]].strip()!r} and {cell.strip()!r} both give the {key}",
                 file=name,
                 place=line,
-                mend="Keep one of them.",
+                hint="Keep one of them.",
             )
         columns[key] = position
         if unit:
             scale[key] = 0.001 if unit[1].startswith("m") and ":" not in unit[1] else 1.0
     if texts:
         columns["text"] = min(texts)[1]
-    mend = 'Name the columns "start", "end" and "text" (times in s).'
+    hint = 'Name the columns "start", "end" and "text" (times in s).'
     if unknown:
         names = ", ".join(repr(label) for label in unknown)
         raise InputError(
             f"the column {names} is not known" if len(unknown) == 1 else f"the columns {names} are not known",
             file=name,
             place=line,
-            mend=mend,
+            hint=hint,
         )
     if "text" not in columns:
-        raise InputError("no column holds the text", file=name, place=line, mend=mend)
+        raise InputError("no column holds the text", file=name, place=line, hint=hint)
     if "end" in columns:
         columns.pop("length", None)
     if ("start" in columns) != ("end" in columns or "length" in columns):
         missing = "an end" if "start" in columns else "a start"
-        raise InputError(f"no column gives {missing}", file=name, place=line, mend=mend)
+        raise InputError(f"no column gives {missing}", file=name, place=line, hint=hint)
     return columns, scale
 
 

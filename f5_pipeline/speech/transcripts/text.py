@@ -20,12 +20,12 @@ def decode_text(data: bytes, name: str) -> str:
         InputError: empty, too large, binary, or in another encoding.
     """
     if not data.strip():
-        raise InputError("the transcript is empty", file=name, mend="Write into it what is said in the recording.")
+        raise InputError("the transcript is empty", file=name, hint="Write into it what is said in the recording.")
     if len(data) > MAX_BYTES:
         raise InputError(
             f"the transcript has {len(data) / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f} MB",
             file=name,
-            mend="Give the transcript of this recording alone, as text, SRT, VTT, CSV or Whisper JSON.",
+            hint="Give the transcript of this recording alone, as text, SRT, VTT, CSV or Whisper JSON.",
         )
     # UTF-32's mark begins with UTF-16's: it must be asked for first.
     marks = ((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"))
@@ -39,17 +39,17 @@ def decode_text(data: bytes, name: str) -> str:
             f"byte {error.start + 1} (0x{data[error.start]:02x}) is not {encoding.upper().replace('-SIG', '')}",
             file=name,
             place=_count_lines(before),
-            mend="Save the file as UTF-8.",
+            hint="Save the file as UTF-8.",
         ) from error
     if "\0" in text:
         raise InputError(
             "holds NUL characters: it is a binary file, or UTF-16 without a byte order mark",
             file=name,
             place=_count_lines(text[: text.index("\0")]),
-            mend="Save it as plain text in UTF-8.",
+            hint="Save it as plain text in UTF-8.",
         )
     if not text.strip("\ufeff \t\r\n"):
-        raise InputError("the transcript is empty", file=name, mend="Write into it what is said in the recording.")
+        raise InputError("the transcript is empty", file=name, hint="Write into it what is said in the recording.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -107,7 +107,7 @@ def clean_cue(text: str) -> str:
 def need_text(text: str, name: str, place: int | str) -> str:
     if not any(character.isalnum() for character in text):
         raise InputError(
-            "no text is there", file=name, place=place, mend="Write what is said there, or remove the entry."
+            "no text is there", file=name, place=place, hint="Write what is said there, or remove the entry."
         )
     return text
 

@@ -33,7 +33,7 @@ def json_times(entry: dict, name: str, place: str) -> tuple[float | None, float 
             "it has a start and no end" if end is None else "it has an end and no start",
             file=name,
             place=place,
-            mend="Give both times.",
+            hint="Give both times.",
         )
     return start, end
 
@@ -48,7 +48,7 @@ def _json_time(value: Any, name: str, place: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{value!r} is not a time", file=name, place=place, mend="Write times as seconds (12.5).")
+        raise InputError(f"{value!r} is not a time", file=name, place=place, hint="Write times as seconds (12.5).")
     return number
 
 
@@ -71,7 +71,7 @@ def fit_words(segment: TranscriptSegment, words: list, name: str, place: str) ->
         start, end = json_times({**word, "words": None}, name, place) if isinstance(word, dict) else (None, None)
         if start is not None and end is not None and min(start, end) < 0:
             raise InputError(
-                f"the time {min(start, end):.3f} s is negative", file=name, place=place, mend="Count times from 0."
+                f"the time {min(start, end):.3f} s is negative", file=name, place=place, hint="Count times from 0."
             )
         spelled.append((core, start, end))
     letters = [index for index, character in enumerate(segment.text) if character.isalnum()]
@@ -83,7 +83,7 @@ def fit_words(segment: TranscriptSegment, words: list, name: str, place: str) ->
             f"its words do not spell its text {segment.text[:60]!r}",
             file=name,
             place=place,
-            mend="Correct the words too, or remove them from the file.",
+            hint="Correct the words too, or remove them from the file.",
         )
     timed: list[TimedText] = []
     timeline = Timeline(name, instants=True)
@@ -127,7 +127,7 @@ def fit_words(segment: TranscriptSegment, words: list, name: str, place: str) ->
                 f"({segment.start:.3f} to {segment.end:.3f} s)",
                 file=name,
                 place=place,
-                mend="Give the JSON file as Whisper wrote it.",
+                hint="Give the JSON file as Whisper wrote it.",
             )
     return timed
 

@@ -45,11 +45,11 @@ def complete(scheme: str, access: Access) -> Access:
             (access.key, "F5_STORE_KEY", "the application key itself"),
         ):
             if not value:
-                raise InputError(f"a b2:// store needs {what}", file=variable, mend=f"Set {variable}.")
+                raise InputError(f"a b2:// store needs {what}", file=variable, hint=f"Set {variable}.")
     elif bool(access.key_id) != bool(access.key):
         given, missing = ("F5_STORE_KEY_ID", "F5_STORE_KEY") if access.key_id else ("F5_STORE_KEY", "F5_STORE_KEY_ID")
         raise InputError(
-            f"{given} is set and {missing} is not", file=missing, mend="Set both, or neither for an instance's role."
+            f"{given} is set and {missing} is not", file=missing, hint="Set both, or neither for an instance's role."
         )
     endpoint = access.endpoint.rstrip("/") if access.endpoint else None
     region = access.region
@@ -58,7 +58,7 @@ def complete(scheme: str, access: Access) -> Access:
             raise InputError(
                 "a b2:// store needs its region, or its endpoint",
                 file="F5_STORE_REGION",
-                mend="Set F5_STORE_REGION to what the bucket's page shows in its endpoint, for example eu-central-003.",
+                hint="Set F5_STORE_REGION to what the bucket's page shows in its endpoint, for example eu-central-003.",
             )
         endpoint = f"https://s3.{region}.backblazeb2.com"
     # What B2's address says is what it wants signed, whatever AWS_REGION is set to on this machine.
@@ -68,6 +68,6 @@ def complete(scheme: str, access: Access) -> Access:
         raise InputError(
             "the store needs the region that requests are signed for",
             file="F5_STORE_REGION",
-            mend="Set F5_STORE_REGION, for example us-east-1; Cloudflare R2 has auto.",
+            hint="Set F5_STORE_REGION, for example us-east-1; Cloudflare R2 has auto.",
         )
     return replace(access, endpoint=endpoint, region=region)

@@ -99,7 +99,7 @@ def _make(access: Access, transfers: int) -> Any:
         raise InputError(
             f"{access.endpoint!r} is not the address of an S3 service",
             file="F5_STORE_ENDPOINT",
-            mend="Set F5_STORE_ENDPOINT to https://<host>.",
+            hint="Set F5_STORE_ENDPOINT to https://<host>.",
         ) from error
     made.meta.events.register("before-send.s3", _count)
     made.meta.events.register("before-parameter-build.s3", _stay)

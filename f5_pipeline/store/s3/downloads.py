@@ -64,7 +64,7 @@ def _bring(
         if resumed and again:  # the parts of an earlier call may not have reached the disk when power failed
             return False
         raise DamagedError(
-            "its content is not what it was", file=f"{bucket.url}/{key}", mend="Delete it, then run again."
+            "its content is not what it was", file=f"{bucket.url}/{key}", hint="Delete it, then run again."
         )
     draft.replace(path)
     sync_folder(path.parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from f5_pipeline.errors import NotFoundError, PassingStoreError, StoreError
+from f5_pipeline.errors import NotFoundError, RetryableStoreError, StoreError
 from f5_pipeline.store.s3.access import Access
 
 MISSING = ("NoSuchKey", "404", "NotFound", "NoSuchVersion")
@@ -88,53 +88,53 @@ def explain(error: Exception, access: Access, url: str, operation: str, key: str
         return StoreError(
             f"there is no such bucket at {service}",
             file=url,
-            mend="Make the bucket there, or correct F5_STORE and F5_STORE_ENDPOINT.",
+            hint="Make the bucket there, or correct F5_STORE and F5_STORE_ENDPOINT.",
         )
     if code in _WRONG_KEY:
         return StoreError(
             f"the key for the bucket is wrong: {service} refuses it ({code})",
             file=url,
-            mend="Set F5_STORE_KEY_ID and F5_STORE_KEY to an application key for this bucket, and check "
+            hint="Set F5_STORE_KEY_ID and F5_STORE_KEY to an application key for this bucket, and check "
             "F5_STORE_ENDPOINT and F5_STORE_REGION: a key is known in its own region only.",
         )
     if code in _WRONG_REGION:
         return StoreError(
             f"{service} has not this bucket in the region {access.region} ({said})",
             file=url,
-            mend="Set F5_STORE_REGION, and F5_STORE_ENDPOINT where it names a region, to the bucket's own.",
+            hint="Set F5_STORE_REGION, and F5_STORE_ENDPOINT where it names a region, to the bucket's own.",
         )
     if code == "RequestTimeTooSkewed":
         return StoreError(
-            f"the clock of this machine is wrong: {service} refuses its requests", file=url, mend="Set the clock."
+            f"the clock of this machine is wrong: {service} refuses its requests", file=url, hint="Set the clock."
         )
     if code in DENIED:
         return denial(url, operation, key, said)
     if code in DAMAGED:
-        return PassingStoreError(
-            f"{service} received other bytes than were sent ({code}), tried {tried}", file=where, mend="Run again."
+        return RetryableStoreError(
+            f"{service} received other bytes than were sent ({code}), tried {tried}", file=where, hint="Run again."
         )
     if (status >= 500 and status != 501) or status == 429 or code in _BUSY:
-        return PassingStoreError(
+        return RetryableStoreError(
             f"{service} is overloaded or out of order ({code} {status}), tried {tried}".replace("  ", " "),
             file=where,
-            mend="Run again later: what is finished is kept. Lower F5_TRANSFERS if it stays so.",
+            hint="Run again later: what is finished is kept. Lower F5_TRANSFERS if it stays so.",
         )
     if isinstance(error, exceptions.ClientError):
         return StoreError(f"{service} refuses {operation}: {code} {said}", file=where)
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
-        return StoreError("there is no key for the bucket", file=url, mend="Set F5_STORE_KEY_ID and F5_STORE_KEY.")
+        return StoreError("there is no key for the bucket", file=url, hint="Set F5_STORE_KEY_ID and F5_STORE_KEY.")
     text = access.hide(str(error))
     if isinstance(error, exceptions.SSLError) and "CERTIFICATE" in text:
-        return StoreError(f"the certificate of {service} is not valid here", file=url, mend="Check F5_STORE_ENDPOINT.")
+        return StoreError(f"the certificate of {service} is not valid here", file=url, hint="Check F5_STORE_ENDPOINT.")
     if isinstance(error, (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError)):
-        return PassingStoreError(
-            f"{service} does not answer in time, tried {tried}", file=where, mend="Check the network, then run again."
+        return RetryableStoreError(
+            f"{service} does not answer in time, tried {tried}", file=where, hint="Check the network, then run again."
         )
     if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError)):
-        return PassingStoreError(
+        return RetryableStoreError(
             f"{service} cannot be reached ({type(error).__name__}), tried {tried}",
             file=where,
-            mend="Check F5_STORE_ENDPOINT and the network, then run again: what is finished is kept.",
+            hint="Check F5_STORE_ENDPOINT and the network, then run again: what is finished is kept.",
         )
     return StoreError(f"could not ask {service} for {operation} ({type(error).__name__}: {text})", file=where)
 
@@ -146,6 +146,6 @@ def denial(url: str, operation: str, key: str | None, said: str) -> StoreError:
     return StoreError(
         f"the key for the bucket does not allow {operation} here ({said})",
         file=f"{url}/{key}" if key else url,
-        mend=f"Use a key that has {needed} for this bucket and prefix, "
+        hint=f"Use a key that has {needed} for this bucket and prefix, "
         "and check that no cap of the account is reached.",
     )

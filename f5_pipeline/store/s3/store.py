@@ -32,7 +32,7 @@ from f5_pipeline.system.scratch import workspace
 
 log = logging.getLogger("f5_pipeline.store")
 
-MOST_SECONDS = 604_800
+MAX_SECONDS = 604_800
 """Signature version 4 knows no longer life of an address."""
 
 _PAGE = 1000
@@ -141,7 +141,7 @@ class S3Store:
                 break
             pause(attempt)
         raise DamagedError(
-            "its content is not what it was", file=f"{self.url}/{key}", mend="Delete it, then run again."
+            "its content is not what it was", file=f"{self.url}/{key}", hint="Delete it, then run again."
         )
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> BinaryIO:
@@ -213,9 +213,9 @@ class S3Store:
         return None
 
     def presign(self, key: str, seconds: int, *, headers: Mapping[str, str]) -> str | None:
-        if not 1 <= seconds <= MOST_SECONDS:
+        if not 1 <= seconds <= MAX_SECONDS:
             raise StoreError(
-                f"a presigned address cannot live for {seconds} s", mend=f"Ask for 1 to {MOST_SECONDS} s (7 days)."
+                f"a presigned address cannot live for {seconds} s", hint=f"Ask for 1 to {MAX_SECONDS} s (7 days)."
             )
         reply = {_REPLY_HEADERS[name.lower()]: value for name, value in headers.items()}
         return self.bucket.presign("get_object", key, seconds, **reply)
@@ -239,7 +239,7 @@ class S3Store:
             try:
                 self.delete(key)
             except StoreError as error:
-                if error.passing:
+                if error.retryable:
                     raise
                 log.warning("%s (%s is left behind)", error, key)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from f5_pipeline.errors import PassingStoreError, StoreError
+from f5_pipeline.errors import RetryableStoreError, StoreError
 from f5_pipeline.store.s3.bucket import TRIES, Bucket, mark_of, pause
 from f5_pipeline.store.s3.refusals import CHANGED, Refused
 
@@ -48,7 +48,7 @@ class Stream:
             answer = self._bucket.get(self._key, self.position, self._end, self._mark, expect=CHANGED)
         except Refused:
             raise Changed(
-                "the object was changed while it was read", file=f"{self._bucket.url}/{self._key}", mend="Run again."
+                "the object was changed while it was read", file=f"{self._bucket.url}/{self._key}", hint="Run again."
             ) from None
         self._body = answer["Body"]
         return answer
@@ -72,10 +72,10 @@ class Stream:
             self.close()
             failures += 1
             if failures >= TRIES:
-                raise PassingStoreError(
+                raise RetryableStoreError(
                     f"the object was cut off at byte {self.position} of {self.size} ({reason}), tried {failures} times",
                     file=f"{self._bucket.url}/{self._key}",
-                    mend="Check the network, then run again: what is finished is kept.",
+                    hint="Check the network, then run again: what is finished is kept.",
                 )
             pause(failures)
         return b""

@@ -18,7 +18,7 @@ from f5_pipeline.store.s3.bucket import SHA256, Bucket, mark_of
 from f5_pipeline.store.s3.parts import Part, Stopped, cut, in_threads
 from f5_pipeline.store.s3.refusals import Refused
 
-MOST_PARTS = 10_000
+MAX_PARTS = 10_000
 _BLOCK = 1 << 20
 _GONE = ("NoSuchUpload", "404", "InvalidPart", "InvalidPartOrder")
 
@@ -65,7 +65,7 @@ def upload(
     with path.open("rb") as file:
         before = os.fstat(file.fileno())
         size = before.st_size
-        while size > part_bytes * MOST_PARTS:
+        while size > part_bytes * MAX_PARTS:
             part_bytes *= 2
         what = [bucket.access.endpoint, bucket.name, bucket.prefix + key, size, sha256, part_bytes]
         name = hashlib.sha256(repr(what).encode()).hexdigest()[:32]
@@ -83,7 +83,7 @@ def upload(
                     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                         abort(bucket, key, held)
                         raise StoreError(
-                            "the file was changed while it was uploaded", file=str(path), mend="Run again."
+                            "the file was changed while it was uploaded", file=str(path), hint="Run again."
                         )
                     bucket.ask(
                         "complete_multipart_upload",
@@ -99,7 +99,7 @@ def upload(
                         raise StoreError(
                             f"the service has lost the upload ({refused.code})",
                             file=f"{bucket.url}/{key}",
-                            mend="Run again.",
+                            hint="Run again.",
                         ) from None
                     if found is None:
                         abort(bucket, key, held)
@@ -108,7 +108,7 @@ def upload(
                 if found is None:
                     held.end()
                     raise StoreError(
-                        "the store has not kept what was written", file=f"{bucket.url}/{key}", mend="Run again."
+                        "the store has not kept what was written", file=f"{bucket.url}/{key}", hint="Run again."
                     )
             held.end()
     if on_progress:

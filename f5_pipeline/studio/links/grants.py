@@ -114,7 +114,7 @@ def revoke(store: Store, narration: str, grant: str | None = None, *, note: str 
     known = grants_of(store, narration)
     if grant is not None and grant not in (one.grant for one in known):
         raise InputError(
-            f"{narration!r} has no grant {grant!r}", mend=f"See which it has: f5-pipeline links list {narration}."
+            f"{narration!r} has no grant {grant!r}", hint=f"See which it has: f5-pipeline links list {narration}."
         )
     revoked = []
     for one in known:

@@ -27,13 +27,13 @@ def check_rights(weights: EngineWeights, voices: Iterable[Voice], file: str) -> 
     Raises:
         InputError: the model's licence or a voice does not allow it, or it is not known whether it does.
     """
-    mend = "Take another, or remove 'commercial' from the script."
+    hint = "Take another, or remove 'commercial' from the script."
     if weights.commercial_use != "yes":
         state = "is disputed" if weights.commercial_use == "disputed" else "is not allowed"
         raise InputError(
             f"the narration is marked commercial, but commercial use of {weights.name} ({weights.licence}) {state}",
             file=file,
-            mend=f"{mend} See: f5-pipeline weights list.",
+            hint=f"{hint} See: f5-pipeline weights list.",
         )
     for voice in voices:
         if voice.commercial_use != "yes":
@@ -41,5 +41,5 @@ def check_rights(weights: EngineWeights, voices: Iterable[Voice], file: str) -> 
             raise InputError(
                 f"the narration is marked commercial, but voice {voice.name!r} {state}",
                 file=file,
-                mend=f"{mend} Where its owner agrees: f5-pipeline voices add {voice.name} … --commercial-use yes.",
+                hint=f"{hint} Where its owner agrees: f5-pipeline voices add {voice.name} … --commercial-use yes.",
             )

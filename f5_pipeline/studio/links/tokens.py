@@ -173,12 +173,12 @@ class LinkSigner:
         if not timedelta(0) < max_lifetime <= LONGEST:
             raise InputError(
                 f"the longest lifetime of a link must be above 0 and at most {LONGEST.days} days, not {max_lifetime}",
-                mend="Choose a shorter one.",
+                hint="Choose a shorter one.",
             )
         if not timedelta(0) < lifetime <= max_lifetime:
             raise InputError(
                 f"the lifetime of a link must be more than 0 and at most {max_lifetime}, not {lifetime}",
-                mend="Choose a lifetime within the bound, or raise the bound.",
+                hint="Choose a lifetime within the bound, or raise the bound.",
             )
         self.lifetime = lifetime
         self.max_lifetime = max_lifetime
@@ -225,7 +225,7 @@ class LinkSigner:
         if not timedelta(0) < lifetime <= self.max_lifetime:
             raise InputError(
                 f"a link of {narration} cannot live for {lifetime}: up to {self.max_lifetime} is allowed",
-                mend="Choose a lifetime within the bound.",
+                hint="Choose a lifetime within the bound.",
             )
         expires = math.ceil((time.time() if now is None else now) + lifetime.total_seconds())
         return self._token(new_grant() if grant is None else grant, narration, revision, file, expires)
@@ -245,7 +245,7 @@ class LinkSigner:
             if not name or name in (".", "..") or any(c in "/\\" or ord(c) < 32 or ord(c) == 127 for c in name):
                 raise InputError(
                     f"{name!r} cannot be the {what} of a link",
-                    mend="Use a name without slashes and control characters.",
+                    hint="Use a name without slashes and control characters.",
                 )
         try:
             claim = LinkClaim(grant=grant, narration=narration, revision=revision, file=file, expires=expires)
@@ -254,12 +254,12 @@ class LinkSigner:
             raise InputError(
                 f"no link can be made, its {what} is not valid",
                 file=ascii(narration),
-                mend="Take a grant id from new_grant." if what == "grant" else "Use a name of plain Unicode text.",
+                hint="Take a grant id from new_grant." if what == "grant" else "Use a name of plain Unicode text.",
             ) from None
         payload = json.dumps(list(claim.model_dump().values()), ensure_ascii=False, separators=(",", ":"))
         token = self._signer.sign(base64_encode(payload)).decode()
         if len(token) > MAX_TOKEN:
-            raise InputError(f"the names of {narration[:60]!r} are too long for a link", mend="Use shorter names.")
+            raise InputError(f"the names of {narration[:60]!r} are too long for a link", hint="Use shorter names.")
         return token
 
     def verify(self, token: str, now: float | None = None) -> LinkClaim:
@@ -319,7 +319,7 @@ def load_secret(path: Path, env_value: str | None, *, env_name: str = "F5_LINK_S
         raise InputError(
             "the file of the link secret is empty",
             file=str(path),
-            mend="Delete it, and a new secret is drawn (links given away until now end).",
+            hint="Delete it, and a new secret is drawn (links given away until now end).",
         )
     return _check_secrets(lines, source=str(path))
 
@@ -327,13 +327,13 @@ def load_secret(path: Path, env_value: str | None, *, env_name: str = "F5_LINK_S
 def _check_secrets(keys: Sequence[str], source: str) -> list[str]:
     draw = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
     if not keys:
-        raise InputError("no secret to sign links with", file=source, mend=f"Draw one with {draw}.")
+        raise InputError("no secret to sign links with", file=source, hint=f"Draw one with {draw}.")
     for number, key in enumerate(keys, 1):
         if len(key) < MIN_SECRET:
             raise InputError(
                 f"secret {number} of {len(keys)} to sign links with has {len(key)} characters, fewer than {MIN_SECRET}",
                 file=source,
-                mend=f"Draw one with {draw}.",
+                hint=f"Draw one with {draw}.",
             )
     return list(keys)
 
@@ -347,7 +347,7 @@ def _read_private(path: Path) -> str:
                 raise InputError(
                     f"the file of the link secret is open to other users (mode {mode:04o})",
                     file=str(path),
-                    mend=f"Run: chmod 600 {path}. If others could have read it, delete it to draw a new secret.",
+                    hint=f"Run: chmod 600 {path}. If others could have read it, delete it to draw a new secret.",
                 )
             return file.read()
     except FileNotFoundError:
@@ -357,7 +357,7 @@ def _read_private(path: Path) -> str:
         raise InputError(
             f"the link secret cannot be read ({reason})",
             file=str(path),
-            mend="Make it a text file that the user who runs this can read, and no other.",
+            hint="Make it a text file that the user who runs this can read, and no other.",
         ) from None
 
 
@@ -380,5 +380,5 @@ def _create_private(path: Path, text: str, env_name: str) -> None:
         raise InputError(
             f"the link secret cannot be stored ({error.strerror})",
             file=str(path),
-            mend=f"Make the folder writable, or set {env_name} to a secret of at least {MIN_SECRET} characters.",
+            hint=f"Make the folder writable, or set {env_name} to a secret of at least {MIN_SECRET} characters.",
         ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes
 
@@ -19,7 +19,12 @@ class NarrationOutcome(BaseModel):
     narration: str
     version: str = Field(description="of its script")
     reason: str | None = Field(default=None, description="why it failed; None: it is done")
-    passing: bool = Field(default=False, description="whether trying again may help by itself")
+    # Named `passing` until version 0.2.
+    retryable: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("retryable", "passing"),
+        description="whether trying again may help by itself",
+    )
     attempts: int = 1
     engine: str = ""
     revision: str = ""

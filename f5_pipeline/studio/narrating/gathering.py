@@ -17,14 +17,14 @@ from f5_pipeline.studio.narrating.gate import Bands, Choice, choose, keys_of
 from f5_pipeline.studio.narrating.planning import retakes_of
 from f5_pipeline.studio.records import ChosenTake, Doubt, Plan, PlannedChunk, ShardReport, Takes, digest_of
 
-MOST_DOUBTS = 50
+MAX_DOUBTS = 50
 """Doubtful takes of a narration that are told one by one; the rest is counted."""
 
 
 _COMPUTED = ("f5_tts", "torch", "device", "dtype", "attention")
 
 
-MOST_REASONS = 3
+MAX_REASONS = 3
 """Reasons that are told of a doubtful take: the first ones weigh most."""
 
 
@@ -78,7 +78,7 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
             tally.measured += take.measures is not None
             if not verdict.passed:
                 tally.doubtful += 1
-                if len(tally.doubts) < MOST_DOUBTS:
+                if len(tally.doubts) < MAX_DOUBTS:
                     tally.doubts.append(
                         Doubt(
                             chunk=chunk.index,
@@ -87,7 +87,7 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
                             text=chunk.written[:120],
                             attempts=choice.attempts,
                             score=round(verdict.score, 2),
-                            reasons=verdict.reasons[:MOST_REASONS],
+                            reasons=verdict.reasons[:MAX_REASONS],
                             take=take.key,
                         )
                     )
@@ -124,7 +124,7 @@ def _missing(plan: Plan, missing: list[PlannedChunk], reports: list[ShardReport]
     return MissingTakes(
         f"{len(missing)} of {plan.chunks} chunks have no take: {'; '.join(told)}{more}",
         file=plan.script.key,
-        mend="Mend these lines, then materialize the plan and the takes again; the takes made are kept.",
+        hint="Mend these lines, then materialize the plan and the takes again; the takes made are kept.",
     )
 
 
@@ -133,5 +133,5 @@ def read_takes(store: Store, plan: Plan, takes: Takes) -> Iterator[tuple[Planned
     chunks = read_lines(store, plan.chunks_key, PlannedChunk)
     for planned, chosen in zip(chunks, read_lines(store, takes.takes_key, ChosenTake), strict=True):
         if planned.key != chosen.key:
-            raise StoreError("takes and plan do not belong together", file=takes.takes_key, mend="Run takes again.")
+            raise StoreError("takes and plan do not belong together", file=takes.takes_key, hint="Run takes again.")
         yield planned, chosen

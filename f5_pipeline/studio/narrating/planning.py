@@ -67,12 +67,12 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
         if spoken_with is None:
             raise EngineError(
                 weights.problems.get(choice.weights) or f"model_weights knows nothing of {choice.weights!r}",
-                mend="Materialize model_weights again, then the plan.",
+                hint="Materialize model_weights again, then the plan.",
             )
         try:
             engine.check_language(script.language)
         except InputError as error:
-            raise InputError(error.message, file=loaded.source.key, mend=error.mend) from None
+            raise InputError(error.message, file=loaded.source.key, hint=error.hint) from None
         references = {voice: find_reference(store, voice).sha256 for voice in script.voices}
         if script.commercial:
             check_rights(
@@ -87,7 +87,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
             map(tally.add, planned_chunks(script, engine)),
         )
     if not tally.chunks:
-        raise InputError("there is nothing to speak in it", file=loaded.source.key, mend="Write some words.")
+        raise InputError("there is nothing to speak in it", file=loaded.source.key, hint="Write some words.")
     header: dict[str, Any] = {
         "title": script.title,
         "author": script.author,

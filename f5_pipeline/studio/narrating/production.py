@@ -112,13 +112,13 @@ def _part(store: Store, planned: PlannedChunk, chosen: ChosenTake) -> Part:
     """A chunk with its take; the audio is read here and decoded where it is placed."""
     take = chosen.take
     key = layout.take_audio(take.key)
-    mend = f"Delete {layout.take_record(take.key)} and run again: this take alone is made anew."
+    hint = f"Delete {layout.take_record(take.key)} and run again: this take alone is made anew."
     try:
         data = store.get_bytes(key)
     except NotFoundError:
-        raise StoreError("the audio of a take is gone", file=key, mend=mend) from None
+        raise StoreError("the audio of a take is gone", file=key, hint=hint) from None
     if sha256(data).hexdigest() != take.sha256:
-        raise StoreError("the audio of a take is not what was stored", file=key, mend=mend)
+        raise StoreError("the audio of a take is not what was stored", file=key, hint=hint)
 
     def decoded() -> Any:
         from f5_pipeline.speech.takes import read_take_audio

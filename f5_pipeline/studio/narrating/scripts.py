@@ -60,7 +60,7 @@ def read_script(
         raise InputError(
             f"{path.suffix or 'a file without an ending'} is not a kind of script",
             file=str(path),
-            mend=f"Use one of {', '.join(layout.SCRIPT_EXTENSIONS)}.",
+            hint=f"Use one of {', '.join(layout.SCRIPT_EXTENSIONS)}.",
         )
     narration = layout.check_name(name if name is not None else layout.slug(path.stem), "narration")
     data = _read(path, str(path))
@@ -113,7 +113,7 @@ def keep_script(store: Store, loaded: LoadedScript) -> None:
             raise InputError(
                 f"a narration {loaded.narration!r} exists already, from another kind of script ({other})",
                 file=loaded.file,
-                mend="Give this one another name with --name.",
+                hint="Give this one another name with --name.",
             )
     # The script last: it is complete as soon as it is there.
     if loaded.text is not None:
@@ -128,12 +128,12 @@ def _read(path: Path, named_by: str) -> bytes:
             raise InputError(
                 f"{path.name} has {path.stat().st_size >> 20} MiB, more than {MAX_SCRIPT_BYTES >> 20}",
                 file=named_by,
-                mend="Split it into several narrations.",
+                hint="Split it into several narrations.",
             )
         return path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{path.name} cannot be read ({error.strerror})", file=named_by, mend="Give a file that you can read."
+            f"{path.name} cannot be read ({error.strerror})", file=named_by, hint="Give a file that you can read."
         ) from None
 
 
@@ -198,7 +198,7 @@ def find_script(store: Store, narration: str) -> str:
     near = get_close_matches(narration, [name for name, _ in list_scripts(store)], n=3)
     raise InputError(
         f"there is no script for the narration {narration!r}",
-        mend=f"Did you mean {' or '.join(near)}?" if near else "Add one: f5-pipeline scripts add FILE.",
+        hint=f"Did you mean {' or '.join(near)}?" if near else "Add one: f5-pipeline scripts add FILE.",
     )
 
 

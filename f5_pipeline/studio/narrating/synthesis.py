@@ -28,7 +28,7 @@ from f5_pipeline.studio.narrating.shards import ShardLine
 from f5_pipeline.studio.narrating.timing import Timer, timer_of
 from f5_pipeline.studio.records import Shard, ShardReport, TakeProblem
 
-MOST_PROBLEMS = 50
+MAX_PROBLEMS = 50
 """Problems of a shard that are told one by one; the rest is counted."""
 
 _KEEPERS = 4
@@ -240,7 +240,7 @@ class _Work:
 
     def _problem(self, line: ShardLine, reason: str) -> None:
         self._problems += 1
-        if self._problems <= MOST_PROBLEMS:
+        if self._problems <= MAX_PROBLEMS:
             self.report.problems.append(
                 TakeProblem(narration=line.narration, line=line.line, text=line.request.text[:120], reason=reason)
             )

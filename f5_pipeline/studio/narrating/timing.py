@@ -18,7 +18,7 @@ from f5_pipeline.speech.alignment.pace import speech_seconds, voice_rate
 from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
 from f5_pipeline.speech.engine import SAMPLE_RATE, Request, Speech, Token
 from f5_pipeline.speech.quality.gate import ReferenceTail, measure
-from f5_pipeline.speech.takes import SHORTEST_WORD
+from f5_pipeline.speech.takes import MIN_WORD
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.engines import references_of
 from f5_pipeline.studio.records import Shard
@@ -132,7 +132,7 @@ class Timer:
                 reference = self._references.get(name)
                 if reference is None:
                     raise InputError(
-                        f"voice {name!r} has no reference", mend=f"Run: f5-pipeline voices prepare {name}."
+                        f"voice {name!r} has no reference", hint=f"Run: f5-pipeline voices prepare {name}."
                     )
                 samples = reference.load()
                 try:
@@ -149,11 +149,11 @@ def timer_of(store: Store, shard: Shard) -> AbstractContextManager[Timer | None]
 
 
 def _in_order(alignment: Alignment, seconds: float) -> tuple[list[Token], list[float]]:
-    """Tokens at least SHORTEST_WORD long, within the audio; those for which there is no room are left out."""
+    """Tokens at least MIN_WORD long, within the audio; those for which there is no room are left out."""
     tokens, confidences, last = [], [], 0.0
     for token, confidence in zip(alignment.tokens, alignment.confidence, strict=True):
         start = max(token.start, last)
-        end = max(min(token.end, seconds), start + SHORTEST_WORD)
+        end = max(min(token.end, seconds), start + MIN_WORD)
         if end <= seconds:
             tokens.append(Token(token.start_char, token.end_char, start, end))
             confidences.append(confidence)

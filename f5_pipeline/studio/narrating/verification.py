@@ -63,7 +63,7 @@ def verify_narration(
     takes = read_record(store, layout.narration_state(narration, "takes"), Takes)
     if takes.plan != plan.digest:
         raise NotFoundError(
-            f"the takes of {narration!r} belong to an older plan", mend=f"Run: f5-pipeline narrate {narration}."
+            f"the takes of {narration!r} belong to an older plan", hint=f"Run: f5-pipeline narrate {narration}."
         )
     chosen = _sample(read_takes(store, plan, takes), sample, seed=takes.digest)
     shard = Shard(
@@ -85,7 +85,7 @@ def verify_narration(
             if keys_of(planned.chunk, engine.sound(request.voice))(request.attempt) != request.key:
                 raise EngineError(
                     f"voice {request.voice!r}, the model or the engine is not what spoke {narration!r}",
-                    mend="Bring back what the manifest names, or narrate again.",
+                    hint="Bring back what the manifest names, or narrate again.",
                 )
             if timer is not None:
                 request = replace(request, speech_seconds=timer.seconds(request))

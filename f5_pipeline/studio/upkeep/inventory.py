@@ -74,7 +74,7 @@ class Finding(NamedTuple):
     key: str
     by: str
     problem: str
-    mend: str
+    hint: str
 
 
 class Unused(NamedTuple):
@@ -308,8 +308,8 @@ class Inventory:
                 self._cannot_read(lines.key, error, [TAKES])
 
     def _cannot_read(self, key: str, error: StoreError, scopes: list[str]) -> None:
-        mend = error.mend or ("Try again." if error.passing else "Delete it, then run the step again that writes it.")
-        self._unreadable[key] = Finding("unreadable", key, "", error.message, mend)
+        hint = error.hint or ("Try again." if error.retryable else "Delete it, then run the step again that writes it.")
+        self._unreadable[key] = Finding("unreadable", key, "", error.message, hint)
         for scope in scopes:
             self._blocked.setdefault(scope, key)
 
@@ -338,7 +338,7 @@ class Inventory:
         wanted = (target for target in self._targets.values() if target.key not in self._objects)
         for target, there in in_parallel(self.store, lambda one: (one, self.store.exists(one.key)), wanted):
             if not there:
-                yield Finding("missing", target.key, target.by, "it is referred to and not there", target.mend)
+                yield Finding("missing", target.key, target.by, "it is referred to and not there", target.hint)
         for target in self._targets.values():
             seen = self._objects.get(target.key)
             if seen is not None and target.size not in (None, seen.size):
@@ -349,19 +349,19 @@ class Inventory:
         def exists(one: tuple[str, str, str, str]) -> tuple[bool, tuple[str, str, str, str]]:
             return self.store.exists(one[0]), one
 
-        for there, (key, by, problem, mend) in in_parallel(self.store, exists, self._suspects()):
+        for there, (key, by, problem, hint) in in_parallel(self.store, exists, self._suspects()):
             if not there:
-                yield Finding("missing", key, by, problem, mend)
+                yield Finding("missing", key, by, problem, hint)
 
     def _suspects(self) -> Iterator[tuple[str, str, str, str]]:
         for key, by in self._lost.items():
-            mend = f"Run: f5-pipeline narrate {by.split('/')[1]}. This take alone is made."
-            yield layout.take_record(key), by, "a take of the narration is not there", mend
+            hint = f"Run: f5-pipeline narrate {by.split('/')[1]}. This take alone is made."
+            yield layout.take_record(key), by, "a take of the narration is not there", hint
         for take in self._takes:
             if take.parts == RECORD and not self._is_unused(take):
                 record = layout.take_record(take.key)
-                mend = f"Delete {record} and narrate again: this take alone is made anew."
-                yield layout.take_audio(take.key), record, "the audio of a take is gone", mend
+                hint = f"Delete {record} and narrate again: this take alone is made anew."
+                yield layout.take_audio(take.key), record, "the audio of a take is gone", hint
 
     def damage(self) -> Iterator[Finding]:
         """Read every delivered file, recording, transcript, reference and model that a record has a hash of, whole,
@@ -380,7 +380,7 @@ class Inventory:
         except DamagedError as error:
             return _damaged(target, error.message)
         except StoreError as error:
-            return Finding("unreadable", target.key, target.by, error.message, error.mend or "Try again.")
+            return Finding("unreadable", target.key, target.by, error.message, error.hint or "Try again.")
         return None if found == target.sha256 else _damaged(target, "its sha256 is not what its record says")
 
     def _hash(self, target: Target) -> str | None:
@@ -478,7 +478,7 @@ class Inventory:
 
 
 def _damaged(target: Target, problem: str) -> Finding:
-    return Finding("damaged", target.key, target.by, problem, f"Delete it. {target.mend}")
+    return Finding("damaged", target.key, target.by, problem, f"Delete it. {target.hint}")
 
 
 def _seconds(expires: str | None) -> float | None:

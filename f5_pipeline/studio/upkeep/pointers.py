@@ -37,7 +37,7 @@ from f5_pipeline.studio.records import (
 )
 from f5_pipeline.weights.records import ModelRecord
 
-MOST_RETAKES = 10
+MAX_RETAKES = 10
 """The largest F5_RETAKES: a take that any worker may choose is referred to, whatever is set here."""
 
 TAKES, BANDS, MODELS = "takes", "bands", "models"
@@ -55,7 +55,7 @@ class Target(NamedTuple):
 
     key: str
     by: str
-    mend: str
+    hint: str
     size: int | None = None
     sha256: str | None = None
     text: str | None = None
@@ -169,7 +169,7 @@ def takes_of(store: Store, lines: Lines) -> Iterator[str]:
         chunk = planned.chunk
         sound = lines.sounds.get(chunk.voice)
         if sound is None:
-            raise StoreError(f"its plan knows no voice {chunk.voice!r}", file=lines.key, mend="Plan it again.")
+            raise StoreError(f"its plan knows no voice {chunk.voice!r}", file=lines.key, hint="Plan it again.")
         for attempt in range(1, lines.retakes + 1):
             yield take_key(text=chunk.spoken, language=chunk.language, sound=sound, speed=chunk.speed, attempt=attempt)
 
@@ -183,7 +183,7 @@ def _bands(plan: Plan) -> list[str]:
 
 
 def _of_plan(plan: Plan, key: str) -> References:
-    retakes = 0 if plan.engine == "draft" else MOST_RETAKES
+    retakes = 0 if plan.engine == "draft" else MAX_RETAKES
     return References(
         targets=[Target(plan.chunks_key, key, _narrate(plan.narration))],
         kept=_bands(plan),
@@ -197,14 +197,14 @@ def _of_takes(takes: Takes, key: str) -> References:
     )
 
 
-def _of_audio(audio: Audio, key: str, mend: str | None = None) -> References:
+def _of_audio(audio: Audio, key: str, hint: str | None = None) -> References:
     narration, revision, plan = audio.narration, audio.revision, audio.plan
-    mend = mend or _narrate(narration)
-    targets = [Target(file.key, key, mend, file.size, file.sha256) for file in audio.files]
+    hint = hint or _narrate(narration)
+    targets = [Target(file.key, key, hint, file.size, file.sha256) for file in audio.files]
     others = [audio.timeline_key, layout.delivered(narration, revision, "audio.json"), plan.chunks_key]
     if audio.takes_key:
         others.append(audio.takes_key)
-    targets += [Target(other, key, mend) for other in others]
+    targets += [Target(other, key, hint) for other in others]
     return References(
         targets=targets,
         kept=_bands(plan),
@@ -214,19 +214,19 @@ def _of_audio(audio: Audio, key: str, mend: str | None = None) -> References:
 
 
 def _of_timings(timings: Timings, key: str) -> References:
-    mend = _narrate(timings.narration)
-    targets = [Target(file.key, key, mend, file.size, file.sha256) for file in timings.files]
-    targets.append(Target(timings.manifest_key, key, mend))
+    hint = _narrate(timings.narration)
+    targets = [Target(file.key, key, hint, file.size, file.sha256) for file in timings.files]
+    targets.append(Target(timings.manifest_key, key, hint))
     return References(targets=targets, revision=(timings.narration, timings.revision))
 
 
 def _of_manifest(manifest: Manifest, key: str) -> References:
-    mend = (
+    hint = (
         f"Run: f5-pipeline narrate {manifest.narration}. If it is an older revision it is not made again: "
         "f5-pipeline store gc --old-revisions removes what is left of it."
     )
-    references = _of_audio(manifest.audio, key, mend)
-    references.targets += [Target(file.key, key, mend, file.size, file.sha256) for file in manifest.timings]
+    references = _of_audio(manifest.audio, key, hint)
+    references.targets += [Target(file.key, key, hint, file.size, file.sha256) for file in manifest.timings]
     references.revision = None
     references.manifest = (manifest.narration, manifest.revision, manifest.created)
     return references
@@ -249,19 +249,19 @@ def _of_address(address: Address, key: str) -> References:
 
 
 def _of_voice(voice: Voice, key: str) -> References:
-    mend = f"Add the voice again: f5-pipeline voices add {voice.name} RECORDING."
+    hint = f"Add the voice again: f5-pipeline voices add {voice.name} RECORDING."
     given = [source for source in (voice.recording, voice.transcript) if source is not None]
-    return References(targets=[Target(one.key, key, mend, one.size, one.sha256) for one in given])
+    return References(targets=[Target(one.key, key, hint, one.size, one.sha256) for one in given])
 
 
 def _of_reference(clip: ReferenceClip, key: str) -> References:
-    mend = f"Run: f5-pipeline voices prepare {clip.voice}."
-    return References(targets=[Target(clip.audio, key, mend, sha256=clip.sha256, text=clip.text)])
+    hint = f"Run: f5-pipeline voices prepare {clip.voice}."
+    return References(targets=[Target(clip.audio, key, hint, sha256=clip.sha256, text=clip.text)])
 
 
 def _of_model(record: ModelRecord, key: str) -> References:
-    mend = f"Run: f5-pipeline weights pull {record.name}."
-    return References(targets=[Target(blob.key, key, mend, blob.size, blob.sha256) for blob in record.files.values()])
+    hint = f"Run: f5-pipeline weights pull {record.name}."
+    return References(targets=[Target(blob.key, key, hint, blob.size, blob.sha256) for blob in record.files.values()])
 
 
 def _of_grant(grant: Grant, key: str) -> References:

@@ -23,9 +23,9 @@ from dagster._core.execution.api import create_execution_plan
 from sqlalchemy.exc import OperationalError
 
 from f5_pipeline.dagster_host.runs import MODULE, _origin, open_instance
-from f5_pipeline.errors import InputError, PassingStoreError
+from f5_pipeline.errors import InputError, RetryableStoreError
 from f5_pipeline.orchestration.ledger import BATCH_JOB, Outcome
-from f5_pipeline.orchestration.reporting.metadata import failures, may_pass
+from f5_pipeline.orchestration.reporting.metadata import failures, is_retryable
 from f5_pipeline.orchestration.reporting.provenance import data_version_tags
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store import layout
@@ -168,7 +168,7 @@ SHARED = "This sentence is in every story."
 @dataclass
 class Story:
     """Two batches of the same narrations, and what there was after each: good ones, bad ones, and between the two an
-    edit, a mend, and nothing else."""
+    edit, a hint, and nothing else."""
 
     box: Inbox
     asked: list[str]
@@ -283,7 +283,7 @@ def test_bad_ones_fail_alone_with_their_reasons(story):
     assert "no script" in told["gone"]
     for name in BAD:
         known = story.outcomes_of_first[name]
-        assert (known.state, known.passing, known.attempts) == ("failed", False, 1)
+        assert (known.state, known.retryable, known.attempts) == ("failed", False, 1)
     for name in ("bad-text", "bad-voice"):
         assert not story.box.store.exists(layout.narration_state(name, "links"))
     failed = [
@@ -417,7 +417,7 @@ def test_a_store_that_fails_for_a_while_is_tried_again_after_a_rest(studio, monk
     assert run.status == dg.DagsterRunStatus.FAILURE
     assert outcome(studio, "b").state == "done"
     told = outcome(studio, "a")
-    assert (told.state, told.passing, told.attempts) == ("failed", True, 1)
+    assert (told.state, told.retryable, told.attempts) == ("failed", True, 1)
     assert batches(studio) == [], "not at once"
     folder.unlink()
     monkeypatch.setenv("F5_ATTEMPT_SECONDS", "0")
@@ -437,22 +437,24 @@ def raised(error: Exception) -> Exception:
 def test_what_cannot_pass_is_not_tried_again():
     ours = raised(TypeError("of ours"))
     assert isinstance(ours, dg.Failure) and not ours.allow_retries and "TypeError: of ours" in str(ours.description)
-    bad = raised(InputError("no such voice", file="a.txt", place=3, mend="Add one."))
+    bad = raised(InputError("no such voice", file="a.txt", place=3, hint="Add one."))
     assert isinstance(bad, dg.Failure) and not bad.allow_retries
     assert {name: value.value for name, value in bad.metadata.items()} == {
         "error": "no such voice",
         "file": "a.txt",
         "place": "3",
-        "mend": "Add one.",
+        "hint": "Add one.",
     }
 
 
 def test_what_may_pass_is_tried_again():
-    passing = raised(PassingStoreError("the bucket does not answer"))
-    assert isinstance(passing, dg.Failure) and passing.allow_retries
+    retryable = raised(RetryableStoreError("the bucket does not answer"))
+    assert isinstance(retryable, dg.Failure) and retryable.allow_retries
     for error in (OSError(5, "I/O error"), MemoryError(), OperationalError("SELECT 1", {}, Exception("locked"))):
         assert raised(error) is error, "Dagster's retry policy tries again whatever is no Failure"
-        assert may_pass(error)
+        assert is_retryable(error)
     asked = dg.RetryRequested(max_retries=1)
     assert raised(asked) is asked
-    assert not may_pass(ValueError()) and not may_pass(InputError("x")) and may_pass(PassingStoreError("x"))
+    assert (
+        not is_retryable(ValueError()) and not is_retryable(InputError("x")) and is_retryable(RetryableStoreError("x"))
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from f5_pipeline.errors import PassingStoreError, StoreError
+from f5_pipeline.errors import RetryableStoreError, StoreError
 from f5_pipeline.orchestration.launching import inbox as inbox_module
 from f5_pipeline.orchestration.ledger import BATCH_JOB, claimed
 from f5_pipeline.settings import get_settings
@@ -220,7 +220,7 @@ def test_pages_are_looked_at_one_a_tick_and_come_round(box, monkeypatch, page):
 
 
 def test_more_news_than_a_tick_has_time_for_wait_for_the_next(box, monkeypatch):
-    monkeypatch.setattr(inbox_module, "MOST_NEWS", 4)
+    monkeypatch.setattr(inbox_module, "MAX_NEWS", 4)
     names = [f"n{number}" for number in range(10)]
     for name in names:
         box.put(f"{name}.txt", name)
@@ -261,7 +261,7 @@ def test_a_store_that_is_down_fails_the_tick_and_retires_nothing(box, monkeypatc
     cursor = box.cursor
 
     def down(*_, **__):
-        raise PassingStoreError("the bucket does not answer")
+        raise RetryableStoreError("the bucket does not answer")
         yield
 
     with monkeypatch.context() as patched:

@@ -128,7 +128,7 @@ def test_broken_recordings_are_refused_with_the_mend(tmp_path):
                 pytest.fail(f"{name} was read")
             assert message in caught.value.message, name
             assert caught.value.file == path.name
-            assert caught.value.mend and caught.value.mend.endswith("."), name
+            assert caught.value.hint and caught.value.hint.endswith("."), name
 
 
 def test_headers_of_streams_are_accepted(tmp_path):

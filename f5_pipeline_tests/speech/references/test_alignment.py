@@ -189,7 +189,7 @@ def test_a_language_that_cannot_be_aligned_still_has_its_times(tmp_path, complai
     assert checks["transcript_fit"].passed and "Not checked" in checks["transcript_fit"].description
     with pytest.raises(InputError, match="cannot be timed in this language") as told:
         prepare(tmp_path, complaint, complaint.text(), "t.txt", drafts=drafts, language="xx")
-    assert told.value.file == "t.txt" and "with times" in (told.value.mend or "")
+    assert told.value.file == "t.txt" and "with times" in (told.value.hint or "")
 
 
 # --- transcripts of something else ------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_a_transcript_of_something_else_is_refused(tmp_path, complaint, drafts, 
     with pytest.raises(InputError) as told:
         prepare(tmp_path, complaint, wrong.encode(), "other.txt", drafts=drafts)
     assert told.value.file == "other.txt"
-    assert told.value.mend and "what is heard" in told.value.mend and "with times" in told.value.mend
+    assert told.value.hint and "what is heard" in told.value.hint and "with times" in told.value.hint
 
 
 @pytest.mark.parametrize("case", ["text says more", "recording says more"])

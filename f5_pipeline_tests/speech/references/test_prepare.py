@@ -170,7 +170,7 @@ def test_chinese_is_cut_by_its_characters(tmp_path):
 def refused(tmp_path, spoken, transcript, name="t.srt", **options) -> InputError:
     with pytest.raises(InputError) as caught:
         prepare(tmp_path, spoken, transcript, name, **options)
-    assert caught.value.mend and caught.value.mend.endswith(".")
+    assert caught.value.hint and caught.value.hint.endswith(".")
     assert caught.value.file == "keeper/recording.flac"
     return caught.value
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_cut_truthfully_is_refused(tmp_path, long):
     assert "no transcript" in refused(tmp_path, long, None).message
     untimed = refused(tmp_path, long, " ".join(SENTENCES).encode(), "t.txt")
     assert "no times" in untimed.message
-    assert "times" in (untimed.mend or "")
+    assert "times" in (untimed.hint or "")
     end = len(long.samples) / SAMPLE_RATE
     whole = Transcript(segments=[TranscriptSegment(text=" ".join(SENTENCES), start=0.5, end=end)])
     assert "short enough" in refused(tmp_path, long, whole).message

@@ -25,7 +25,7 @@ def spoken(script: Script) -> list[tuple[int, str, str]]:
 def refused(text: str | bytes, name: str = "story.md", **kwargs) -> InputError:
     with pytest.raises(InputError) as caught:
         parse(text, name, **kwargs)
-    assert caught.value.mend is None or caught.value.mend.endswith((".", "?"))
+    assert caught.value.hint is None or caught.value.hint.endswith((".", "?"))
     assert not caught.value.message.endswith(".")
     return caught.value
 

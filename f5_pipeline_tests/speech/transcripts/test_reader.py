@@ -260,7 +260,7 @@ def test_broken_files_are_refused_with_place_and_mend(case):
     assert message in caught.value.message
     assert caught.value.file == name
     assert caught.value.place == place
-    assert caught.value.mend and caught.value.mend.endswith(".")
+    assert caught.value.hint and caught.value.hint.endswith(".")
 
 
 def test_a_long_transcript_is_read_whole():

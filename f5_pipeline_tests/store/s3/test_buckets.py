@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from f5_pipeline.errors import InputError, NotFoundError, PassingStoreError, StoreError
+from f5_pipeline.errors import InputError, NotFoundError, RetryableStoreError, StoreError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.connect import Access, connect
 from f5_pipeline.store.parallel import in_parallel
@@ -429,8 +429,8 @@ def test_a_wrong_key_is_told(swift_store, swift_server, tmp_path):
         for work in calls:
             error = told(work)
             assert "the key for the bucket is wrong" in error.message
-            assert error.mend and "F5_STORE_KEY_ID and F5_STORE_KEY" in error.mend
-            assert "wrong-secret" not in str(error) and not error.passing
+            assert error.hint and "F5_STORE_KEY_ID and F5_STORE_KEY" in error.hint
+            assert "wrong-secret" not in str(error) and not error.retryable
             assert not isinstance(error, NotFoundError)
 
 
@@ -438,7 +438,7 @@ def test_a_missing_bucket_is_told(swift_store, swift_server, tmp_path):
     store = again(swift_server, "b2://no-such-bucket/x", tmp_path)
     for work in (lambda: store.put_bytes("a", b"1"), lambda: store.get_bytes("a"), lambda: list(store.list())):
         error = told(work)
-        assert "no such bucket" in error.message and "F5_STORE" in (error.mend or "")
+        assert "no such bucket" in error.message and "F5_STORE" in (error.hint or "")
 
 
 @pytest.fixture
@@ -474,7 +474,7 @@ def test_what_a_key_may_not_do_is_named(proxy, behind, operation, capability, tm
         "CreateMultipartUpload": lambda: behind.put_file("a/z", source),
     }[operation]
     error = told(work)
-    assert capability in (error.mend or "") and not error.passing
+    assert capability in (error.hint or "") and not error.retryable
     assert behind.get_bytes("a/x") == b"1"
 
 
@@ -483,7 +483,7 @@ def test_a_key_without_reading(proxy, behind):
     proxy.add(denies("GetObject", "HeadObject"))
     for work in (lambda: behind.get_bytes("a/x"), lambda: behind.exists("a/x")):
         error = told(work)
-        assert "readFiles" in (error.mend or "") and not isinstance(error, NotFoundError)
+        assert "readFiles" in (error.hint or "") and not isinstance(error, NotFoundError)
 
 
 def test_a_service_that_answers_403_for_what_is_missing(proxy, behind, moto_store):
@@ -547,14 +547,14 @@ def test_a_key_for_the_prefix_only(proxy, behind, tmp_path):
 
 def test_what_passes_is_told_as_passing_with_how_often_it_was_tried(quick, proxy, behind):
     proxy.add(Fault(times=None, answer=(503, "SlowDown")))
-    error = told(lambda: behind.put_bytes("a", b"1"), PassingStoreError)
-    assert "SlowDown" in error.message and "tried 2 times" in error.message and error.passing
+    error = told(lambda: behind.put_bytes("a", b"1"), RetryableStoreError)
+    assert "SlowDown" in error.message and "tried 2 times" in error.message and error.retryable
     assert behind.calls.by_operation == {"PutObject": 2}
     proxy.clear()
     proxy.add(Fault(times=None, drop=True))
-    assert "tried 2 times" in told(lambda: behind.exists("a"), PassingStoreError).message
+    assert "tried 2 times" in told(lambda: behind.exists("a"), RetryableStoreError).message
     proxy.stop()
-    error = told(behind.check, PassingStoreError)
+    error = told(behind.check, RetryableStoreError)
     assert "cannot be reached" in error.message and proxy.server.endpoint in error.message
 
 
@@ -633,7 +633,7 @@ def test_what_is_not_set_is_named(settings, url, values, variable):
     settings(**values)
     with pytest.raises(InputError) as refused:
         connect(url)
-    assert refused.value.file == variable and refused.value.mend and variable in f"{refused.value.mend}F5_STORE_KEY_ID"
+    assert refused.value.file == variable and refused.value.hint and variable in f"{refused.value.hint}F5_STORE_KEY_ID"
     assert "secret" not in str(refused.value)
 
 
@@ -690,5 +690,5 @@ def test_a_wrong_region_is_told_and_no_bucket_is_headed(swift_store, swift_serve
     wire = watch(store)
     for work in (lambda: store.get_bytes("a/x"), lambda: store.stat("a/x"), lambda: store.put_bytes("a/x", b"2")):
         error = told(work)
-        assert "F5_STORE_REGION" in (error.mend or "") and "us-west-004" in error.message
+        assert "F5_STORE_REGION" in (error.hint or "") and "us-west-004" in error.message
     assert "HeadBucket" not in {name for name, _ in wire.sent}

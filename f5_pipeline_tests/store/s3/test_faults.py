@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from f5_pipeline.errors import PassingStoreError, StoreError
+from f5_pipeline.errors import RetryableStoreError, StoreError
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import Access, connect
 from f5_pipeline.store.parallel import in_parallel
@@ -130,12 +130,12 @@ def sha256(data: bytes) -> str:
 
 
 def told(place: Place, work: Callable[[], object], kind: type[StoreError] = StoreError) -> str:
-    """The error of the work: of this kind exactly, with a mend, without a secret."""
+    """The error of the work: of this kind exactly, with a hint, without a secret."""
     with pytest.raises(StoreError) as raised:
         work()
     error = raised.value
     assert type(error) is kind, error
-    assert error.mend
+    assert error.hint
     chain: BaseException | None = error
     while chain is not None:
         text = f"{chain} {chain!r}"
@@ -197,7 +197,7 @@ def test_network_that_stays_broken(place: Place, large: Path, tmp_path: Path, fe
     store.put_file("there.bin", large)
     # Beyond the third part nothing passes: the error is told, what is finished is kept, and the next call goes on.
     place.proxy.add(Fault(("UploadPart",), skip=3, times=None, cut_request=1000))
-    assert "tried 2 times" in told(place, lambda: store.put_file("big.bin", large), PassingStoreError)
+    assert "tried 2 times" in told(place, lambda: store.put_file("big.bin", large), RetryableStoreError)
     assert place.keys() == ["there.bin"]
     place.proxy.clear()
     store.put_file("big.bin", large)
@@ -207,7 +207,7 @@ def test_network_that_stays_broken(place: Place, large: Path, tmp_path: Path, fe
     place.proxy.clear()
     place.proxy.add(Fault(("GetObject",), skip=3, times=None, cut_response=0))
     target = tmp_path / "big.bin"
-    told(place, lambda: store.download("big.bin", target), PassingStoreError)
+    told(place, lambda: store.download("big.bin", target), RetryableStoreError)
     assert not target.exists()
     place.proxy.clear()
     store.download("big.bin", target)
@@ -245,7 +245,7 @@ def test_service_that_does_not_listen(place: Place, tmp_path: Path, few_tries: N
             store.check,
         )
         for work in works:
-            assert "cannot be reached" in told(place, work, PassingStoreError)
+            assert "cannot be reached" in told(place, work, RetryableStoreError)
     finally:
         place.proxy.start()
     assert store.get_bytes("x") == b"1"
@@ -301,7 +301,7 @@ def test_storm_without_an_end(place: Place, large: Path, few_tries: None) -> Non
         lambda: list(store.list("")),
         store.check,
     ):
-        message = told(place, work, PassingStoreError)
+        message = told(place, work, RetryableStoreError)
         assert "SlowDown" in message and "F5_TRANSFERS" in message
     place.proxy.clear()
     assert place.keys() == ["before"]
@@ -319,7 +319,7 @@ def test_slow_service(place: Place, impatient: None) -> None:
 def test_service_that_stays_slow(place: Place, impatient: None, few_tries: None) -> None:
     store = place.connect()
     place.proxy.add(Fault(times=None, pause=30))
-    assert "in time" in told(place, lambda: store.put_bytes("x", b"1"), PassingStoreError)
+    assert "in time" in told(place, lambda: store.put_bytes("x", b"1"), RetryableStoreError)
     place.proxy.clear()
     assert place.keys() == []
 

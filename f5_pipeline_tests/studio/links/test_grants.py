@@ -223,7 +223,7 @@ def test_a_commercial_narration_is_withheld_once_its_voice_has_withdrawn(store, 
     say_of_voice(store, "no")
     assert statuses(client, sold) == all_are(403)
     told = client.get(sold.page, headers={"accept": "application/json"}).json()
-    assert told["code"] == "withheld" and "commercially" in told["mend"]
+    assert told["code"] == "withheld" and "commercially" in told["hint"]
     assert client.get(free.files["story.mp3"]).status_code == 200, "of a revision that is not marked"
     say_of_voice(store, "yes")
     assert statuses(client, sold) == all_are(200)

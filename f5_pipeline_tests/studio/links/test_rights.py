@@ -33,7 +33,7 @@ def test_a_model_that_does_not_allow_it_is_refused(studio, use, said):
     voice = allow(studio, "yes")
     with pytest.raises(InputError, match=f"commercial use of some model .some licence. {said}") as told:
         check_rights(model(use), [voice], "scripts/story.md")
-    assert told.value.file == "scripts/story.md" and "weights list" in str(told.value.mend)
+    assert told.value.file == "scripts/story.md" and "weights list" in str(told.value.hint)
     check_rights(model("yes"), [voice], "scripts/story.md")
 
 

@@ -91,7 +91,7 @@ def test_a_lost_or_damaged_take_is_told_with_its_mend(studio):
             studio.store.put_bytes(layout.take_audio(key), damaged)
         with pytest.raises(StoreError) as told:
             make_audio(studio.store, plan, takes)
-        assert layout.take_audio(key) in str(told.value) and told.value.mend
+        assert layout.take_audio(key) in str(told.value) and told.value.hint
         revision = revision_of(plan, takes, assembly_settings(plan))
         assert not list(studio.store.list(f"narrations/story/{revision}/")), "nothing is delivered of it"
     studio.store.put_bytes(layout.take_audio(key), whole)

@@ -73,7 +73,7 @@ def test_one_chunk_without_sound_leaves_the_rest(studio):
     assert "no sound" in problem.reason
     with pytest.raises(MissingTakes, match=r"1 of 3 chunks have no take: line 3, .*no sound") as told:
         gather_takes(studio.store, plan, [report])
-    assert told.value.file == "scripts/story.txt" and told.value.mend
+    assert told.value.file == "scripts/story.txt" and told.value.hint
     assert list(studio.store.list("narrations/story/takes/")) == []
     (again,) = studio.synthesize(plan, run="again")
     assert again.made == {} and len(again.problems) == 1

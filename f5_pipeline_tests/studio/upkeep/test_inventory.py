@@ -32,7 +32,7 @@ from f5_pipeline.studio.records import Address, Audio, Grant, Plan, PlannedChunk
 from f5_pipeline.studio.upkeep import inventory as inventory_module
 from f5_pipeline.studio.upkeep.collection import collect
 from f5_pipeline.studio.upkeep.inventory import GRACE, Finding, Inventory
-from f5_pipeline.studio.upkeep.pointers import MOST_RETAKES, Lines, takes_of
+from f5_pipeline.studio.upkeep.pointers import MAX_RETAKES, Lines, takes_of
 from f5_pipeline.studio.upkeep.take_index import AUDIO, RECORD, TakeIndex
 from f5_pipeline.weights.records import Blob, ModelRecord
 from f5_pipeline_tests.support.small_studio import Studio
@@ -188,13 +188,13 @@ OBJECTS = {
 
 @pytest.mark.parametrize("what", OBJECTS)
 def test_what_is_missing_is_told_with_its_mend(kept, what):
-    find, mend = OBJECTS[what]
+    find, hint = OBJECTS[what]
     key = find(kept)
     kept.store.delete(key)
     (finding,) = look(kept.store).findings()
     assert (finding.state, finding.key) == ("missing", key)
     assert kept.store.exists(finding.by)
-    assert mend in finding.mend
+    assert hint in finding.hint
 
 
 def test_a_take_of_which_nothing_is_left_is_one_finding(kept):
@@ -202,13 +202,13 @@ def test_a_take_of_which_nothing_is_left_is_one_finding(kept):
     kept.store.delete(layout.take_audio(take))
     kept.store.delete(layout.take_record(take))
     (finding,) = look(kept.store).findings()
-    assert (finding.key, "narrate story" in finding.mend) == (layout.take_record(take), True)
+    assert (finding.key, "narrate story" in finding.hint) == (layout.take_record(take), True)
 
 
 def test_the_mend_of_a_lost_audio_makes_this_take_alone(kept):
     kept.store.delete(layout.take_audio(first_take(kept)))
     (finding,) = look(kept.store).findings()
-    assert finding.mend.startswith(f"Delete {finding.by} and narrate again")
+    assert finding.hint.startswith(f"Delete {finding.by} and narrate again")
     kept.store.delete(finding.by)
     (report,) = kept.synthesize(plan_of(kept))
     assert report.made == {"story": 1}
@@ -258,7 +258,7 @@ def test_what_cannot_be_read_is_told_and_holds_back_what_it_could_refer_to(kept,
             assert [(one.state, one.key) for one in inventory.findings() if one.state != "missing"] == [
                 ("unreadable", key)
             ]
-            assert all(one.mend for one in inventory.findings())
+            assert all(one.hint for one in inventory.findings())
         assert collect(inventory, delete=True) == {}
         assert keys(kept.store) == before
     kept.store.put_bytes(key, whole)
@@ -289,7 +289,7 @@ def test_other_sizes_are_found_by_listing_and_other_content_by_reading(kept):
         store.put_bytes(key, whole[:-1])
     found = list(look(store).findings())
     assert {(one.state, one.key) for one in found} == {("damaged", key) for key in cut}
-    assert all(f"{len(wholes[one.key])}" in one.problem and one.mend.startswith("Delete it.") for one in found)
+    assert all(f"{len(wholes[one.key])}" in one.problem and one.hint.startswith("Delete it.") for one in found)
     for key, whole in wholes.items():
         store.put_bytes(key, whole)
     assert damage_of(store) == []
@@ -481,7 +481,7 @@ def test_every_attempt_that_a_plan_may_choose_is_kept(kept):
 
 def test_no_worker_may_make_more_attempts_than_are_kept():
     bounds = [one.le for one in Settings.model_fields["retakes"].metadata if hasattr(one, "le")]
-    assert bounds == [MOST_RETAKES]
+    assert bounds == [MAX_RETAKES]
 
 
 def test_runs_at_work_are_kept_however_old(kept):
@@ -668,7 +668,7 @@ def test_a_key_that_may_only_read_counts_and_removes_nothing(kept, bucket, monke
     before = keys(store)
 
     def refused(key: str) -> None:
-        raise StoreError("the key may not delete", file=key, mend="Give it deleteFiles.")
+        raise StoreError("the key may not delete", file=key, hint="Give it deleteFiles.")
 
     monkeypatch.setattr(store, "delete", refused)
     assert unused(store) == {"takes": 1}

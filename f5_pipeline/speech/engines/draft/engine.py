@@ -33,7 +33,7 @@ from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Failed, Request, S
 from f5_pipeline.speech.engines.draft import worker as draft_worker
 from f5_pipeline.speech.engines.draft.times import has_speech, speakable, tokens_of
 
-LONGEST_TEXT = 10_000
+MAX_TEXT = 10_000
 """Characters that one request may have."""
 
 _GRACE = 5.0  # s that a worker has beyond the time it gives its child
@@ -72,13 +72,13 @@ def _library() -> tuple[str, str]:
     try:
         import espeakng_loader
     except ImportError as error:
-        raise EngineError("The draft engine needs espeak-ng, which is not installed", mend=_INSTALL) from error
+        raise EngineError("The draft engine needs espeak-ng, which is not installed", hint=_INSTALL) from error
     try:
         library, data = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
     except RuntimeError as error:
-        raise EngineError(f"espeak-ng is incomplete: {error}", mend=_INSTALL) from error
+        raise EngineError(f"espeak-ng is incomplete: {error}", hint=_INSTALL) from error
     if not Path(library).is_file():
-        raise EngineError(f"espeak-ng is incomplete: there is no {library}", mend=_INSTALL)
+        raise EngineError(f"espeak-ng is incomplete: there is no {library}", hint=_INSTALL)
     return library, data
 
 
@@ -92,7 +92,7 @@ class Worker:
     def __init__(self) -> None:
         library, data = _library()
         if not hasattr(os, "fork"):
-            raise EngineError("The draft engine needs Linux or macOS", mend="Run it there, in WSL or in the image.")
+            raise EngineError("The draft engine needs Linux or macOS", hint="Run it there, in WSL or in the image.")
         self._ending = threading.Lock()
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         # By file and isolated: nothing of this environment but the standard library is imported there. In a session of
@@ -115,7 +115,7 @@ class Worker:
             raise
         if not greeting["ok"]:
             self.end()
-            raise EngineError(f"espeak-ng could not be loaded: {greeting['error']}", mend=_INSTALL)
+            raise EngineError(f"espeak-ng could not be loaded: {greeting['error']}", hint=_INSTALL)
 
     @property
     def pid(self) -> int:
@@ -269,7 +269,7 @@ class DraftEngine:
             manner: variant, pitch and rate of a voice, by its name; `variant_of` by default.
         """
         if workers is not None and workers < 1:
-            raise InputError(f"{workers} draft workers", mend="Give at least one.")
+            raise InputError(f"{workers} draft workers", hint="Give at least one.")
         self._count = workers or os.cpu_count() or 1
         self._manner = manner or variant_of
         self._workers = _Workers()
@@ -321,8 +321,8 @@ class DraftEngine:
         self._workers.end_idle()
 
     def _one(self, call: _Call, request: Request) -> Speech | Failed:
-        if len(request.text) > LONGEST_TEXT:
-            return Failed(request.key, f"The text has {len(request.text)} characters; {LONGEST_TEXT} are the most.")
+        if len(request.text) > MAX_TEXT:
+            return Failed(request.key, f"The text has {len(request.text)} characters; {MAX_TEXT} are the most.")
         text, places = speakable(request.text)
         if not has_speech(text):
             return Failed(request.key, f"There is nothing to speak in {request.text[:40]!r}.")
@@ -441,7 +441,7 @@ def espeak_voice(language: str) -> str:
     near += [key for key in difflib.get_close_matches(tag, voices, n=5, cutoff=0.6) if key not in near]
     raise InputError(
         f"Unknown language {language!r}",
-        mend=f"Did you mean {' or '.join(near)}?" if near else "Give a BCP 47 tag such as en, de or pt-br.",
+        hint=f"Did you mean {' or '.join(near)}?" if near else "Give a BCP 47 tag such as en, de or pt-br.",
     )
 
 

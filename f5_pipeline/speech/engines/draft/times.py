@@ -18,7 +18,7 @@ _JOINERS = "\u200c\u200d"
 _CLINGING = frozenset(".,;:!?…،؛؟。，！？；：、")
 _SPOKEN_SYMBOLS = frozenset("&%@#§°‰№")
 _FIRST_PICTOGRAM = 0x2190
-_LONGEST_CLAUSE = 300  # by `_load`; espeak's lists hold 800 bytes, 300 words, 1000 phonemes
+_MAX_CLAUSE = 300  # by `_load`; espeak's lists hold 800 bytes, 300 words, 1000 phonemes
 
 # Scripts written without blanks between words: each character is timed on its own.
 _UNSPACED = (
@@ -81,7 +81,7 @@ def _with_breaks(characters: list[tuple[str, int]]) -> list[tuple[str, int]]:
     for (character, place), after in zip(characters, following, strict=False):
         if character in _CLINGING and (after.isspace() or character > "\u3000"):
             load = 0
-        elif load > _LONGEST_CLAUSE and (character.isspace() or _is_unspaced(character)):
+        elif load > _MAX_CLAUSE and (character.isspace() or _is_unspaced(character)):
             broken.append(("," if character.isspace() else "，", place))
             load = 0
         load += _load(character)

@@ -39,7 +39,7 @@ _TEXT = "text_embed.text_embed.weight"
 class ModelError(EngineError):
     """A model's files cannot be used: trying again does not mend it."""
 
-    passing = False
+    retryable = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def import_f5_tts() -> F5TTS:
     try:
         version = metadata.version("f5-tts")
     except metadata.PackageNotFoundError:
-        raise ModelError("the package f5-tts is not installed", mend=_INSTALL) from None
+        raise ModelError("the package f5-tts is not installed", hint=_INSTALL) from None
     if version != F5_TTS:
         log.warning("f5-tts %s is installed; this engine is tested with %s", version, F5_TTS)
     try:
@@ -81,7 +81,7 @@ def import_f5_tts() -> F5TTS:
             from f5_tts.model.modules import MelSpec
             from f5_tts.model.utils import convert_char_to_pinyin, get_tokenizer
     except Exception as error:  # of torch, torchaudio and whatever f5-tts imports: OSError, RuntimeError…
-        raise ModelError(f"f5-tts {version} does not import: {_first_line(error)}", mend=_INSTALL) from error
+        raise ModelError(f"f5-tts {version} does not import: {_first_line(error)}", hint=_INSTALL) from error
     return F5TTS(DiT, MelSpec, get_tokenizer, convert_char_to_pinyin, version)
 
 
@@ -103,7 +103,7 @@ def load_dit(files: ModelFiles) -> tuple[nn.Module, Vocabulary]:
         dit.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelError(
-            f"the checkpoint does not fit the architecture: {_differences(error)}", file=_name(files), mend=_ANOTHER
+            f"the checkpoint does not fit the architecture: {_differences(error)}", file=_name(files), hint=_ANOTHER
         ) from None
     return dit.eval(), vocabulary
 
@@ -118,13 +118,13 @@ def load_vocabulary(path: Path) -> Vocabulary:
     try:
         indices, size = f5_tts.get_tokenizer(str(path), "custom")
     except FileNotFoundError:
-        raise ModelError("the model's vocabulary is missing", file=str(path), mend=_FETCH) from None
+        raise ModelError("the model's vocabulary is missing", file=str(path), hint=_FETCH) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
-            f"the model's vocabulary cannot be read: {_first_line(error)}", file=str(path), mend=_FETCH
+            f"the model's vocabulary cannot be read: {_first_line(error)}", file=str(path), hint=_FETCH
         ) from None
     if not size:
-        raise ModelError("the model's vocabulary is empty", file=str(path), mend=_FETCH)
+        raise ModelError("the model's vocabulary is empty", file=str(path), hint=_FETCH)
     # A line that occurs twice makes the size, and with it the embedding, smaller than the last index: those tokens have
     # no embedding.
     known = {token: index for token, index in indices.items() if index < size}
@@ -146,27 +146,27 @@ def load_vocoder(files: ModelFiles) -> Vocos:
         import yaml
         from vocos import Vocos
     except Exception as error:
-        raise ModelError(f"the vocoder does not import: {_first_line(error)}", mend=_INSTALL) from error
+        raise ModelError(f"the vocoder does not import: {_first_line(error)}", hint=_INSTALL) from error
     config, weights = files.vocoder_config, files.vocoder_weights
     try:
         described = yaml.safe_load(config.read_text("utf-8"))
         parts = [described[part]["class_path"] for part in ("feature_extractor", "backbone", "head")]
     except FileNotFoundError:
-        raise ModelError("the vocoder's configuration is missing", file=str(config), mend=_FETCH) from None
+        raise ModelError("the vocoder's configuration is missing", file=str(config), hint=_FETCH) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
         raise ModelError(
-            f"it is no configuration of a Vocos: {_first_line(error)}", file=str(config), mend=_FETCH
+            f"it is no configuration of a Vocos: {_first_line(error)}", file=str(config), hint=_FETCH
         ) from None
     # Vocos imports whatever class the file names.
     if strange := [part for part in parts if not str(part).startswith("vocos.")]:
-        raise ModelError(f"the vocoder asks for {strange[0]}, which is no part of Vocos", file=str(config), mend=_FETCH)
+        raise ModelError(f"the vocoder asks for {strange[0]}, which is no part of Vocos", file=str(config), hint=_FETCH)
     state = _unpickled(weights)
     try:
         vocoder = Vocos.from_hparams(str(config))
         vocoder.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError, ImportError, ValueError) as error:
         raise ModelError(
-            f"the vocoder's weights do not fit its configuration: {_differences(error)}", file=str(weights), mend=_FETCH
+            f"the vocoder's weights do not fit its configuration: {_differences(error)}", file=str(weights), hint=_FETCH
         ) from None
     vocoder.eval()
     frames, samples, reason = 8, 0, ""
@@ -180,7 +180,7 @@ def load_vocoder(files: ModelFiles) -> Vocos:
         raise ModelError(
             f"the vocoder does not speak {MEL_BANDS} mel bands at {HOP} samples a frame ({reason})",
             file=str(config),
-            mend="Use a Vocos that was trained for 24 kHz, such as charactr/vocos-mel-24khz.",
+            hint="Use a Vocos that was trained for 24 kHz, such as charactr/vocos-mel-24khz.",
         )
     return vocoder
 
@@ -198,10 +198,10 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         try:
             stored: Mapping[str, Any] = load_file(path, device="cpu")
         except FileNotFoundError:
-            raise ModelError("the checkpoint is missing", file=str(path), mend=_FETCH) from None
+            raise ModelError("the checkpoint is missing", file=str(path), hint=_FETCH) from None
         except (SafetensorError, OSError) as error:
             raise ModelError(
-                f"it is no safetensors file, or cut: {_first_line(error)}", file=str(path), mend=_FETCH
+                f"it is no safetensors file, or cut: {_first_line(error)}", file=str(path), hint=_FETCH
             ) from None
     else:
         stored = _unpickled(path)
@@ -213,7 +213,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         if not _DROPPED.fullmatch(short):
             weights[short.removeprefix("transformer.")] = value
     if not any(hasattr(value, "shape") for value in weights.values()):
-        raise ModelError("it holds no weights", file=str(path), mend=_ANOTHER)
+        raise ModelError("it holds no weights", file=str(path), hint=_ANOTHER)
     return weights
 
 
@@ -224,7 +224,7 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise ModelError("the file is missing", file=str(path), mend=_FETCH) from None
+        raise ModelError("the file is missing", file=str(path), hint=_FETCH) from None
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)|class(?:es)? '?([\w.]+)|global ([\w.]+)", str(error))
         what = next((name for name in found.groups() if name), None) if found else None
@@ -232,14 +232,14 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
             f"it is not a file of weights: {f'it asks for {what}' if what else 'it holds something else'}; "
             "nothing in it was run",
             file=str(path),
-            mend="Use a checkpoint of weights alone, best as .safetensors, from a source that you trust.",
+            hint="Use a checkpoint of weights alone, best as .safetensors, from a source that you trust.",
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise ModelError(
-            f"it is no file of weights, or cut: {_first_line(error)}", file=str(path), mend=_FETCH
+            f"it is no file of weights, or cut: {_first_line(error)}", file=str(path), hint=_FETCH
         ) from None
     if not isinstance(stored, Mapping):
-        raise ModelError(f"it holds a {type(stored).__name__}, no weights", file=str(path), mend=_ANOTHER)
+        raise ModelError(f"it holds a {type(stored).__name__}, no weights", file=str(path), hint=_ANOTHER)
     return stored
 
 
@@ -250,7 +250,7 @@ def _check_architecture(weights: Mapping[str, Any], files: ModelFiles, tokens: i
         raise ModelError(
             "it is no checkpoint of F5-TTS's DiT: it has no transformer blocks of that kind",
             file=_name(files),
-            mend="Use a checkpoint of F5-TTS; E2-TTS and others are not spoken with.",
+            hint="Use a checkpoint of F5-TTS; E2-TTS and others are not spoken with.",
         )
     expected = _sizes(files.architecture)
     wrong = {name: there for name, there in found.items() if name in expected and there != expected[name]}
@@ -262,14 +262,14 @@ def _check_architecture(weights: Mapping[str, Any], files: ModelFiles, tokens: i
         raise ModelError(
             f"the checkpoint is of another architecture ({there} there; {wanted} expected){like}",
             file=_name(files),
-            mend=_ANOTHER,
+            hint=_ANOTHER,
         )
     there = int(weights[_TEXT].shape[0]) - 1 if _TEXT in weights else tokens
     if there != tokens:
         raise ModelError(
             f"the vocabulary {files.vocabulary.name} has {tokens} tokens, the checkpoint was trained with {there}",
             file=_name(files),
-            mend="Give the vocab.txt that belongs to this checkpoint.",
+            hint="Give the vocab.txt that belongs to this checkpoint.",
         )
 
 

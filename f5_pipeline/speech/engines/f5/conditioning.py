@@ -71,15 +71,15 @@ def condition(voice: ReferenceVoice, vocabulary: Vocabulary) -> Conditioning:
     try:
         text = reference_text(voice.text, voice.language, vocabulary)
     except InputError as error:
-        raise InputError(error.message, file=voice.name, mend=error.mend) from None
+        raise InputError(error.message, file=voice.name, hint=error.hint) from None
     samples = np.ascontiguousarray(voice.load(), dtype=np.float32)
     again = "Add the voice again."
     if samples.ndim != 1 or samples.size < WINDOW:
-        raise InputError("the reference is not a recording of a voice", file=voice.name, mend=again)
+        raise InputError("the reference is not a recording of a voice", file=voice.name, hint=again)
     audio = torch.from_numpy(samples)[None]
     rms = float(audio.square().mean().sqrt())
     if not math.isfinite(rms) or rms == 0.0:
-        raise InputError("the reference is silent or damaged", file=voice.name, mend=again)
+        raise InputError("the reference is silent or damaged", file=voice.name, hint=again)
     gain = min(1.0, rms / TARGET_RMS)
     if gain < 1.0:
         audio = audio * TARGET_RMS / rms

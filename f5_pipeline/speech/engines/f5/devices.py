@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-LEAST_MEMORY = 4 << 30
+MIN_MEMORY = 4 << 30
 """Free bytes of a device under which batches get small: the model takes 1.4 GB in fp32, 0.7 GB in half precision."""
 
 _INSTALL = "Install what the engine needs: pip install 'f5-pipeline[f5]'."
@@ -23,7 +23,7 @@ class Fact(NamedTuple):
     what: str
     state: str
     found: str
-    mend: str = ""
+    hint: str = ""
 
 
 def has_accelerator(root: Path = Path("/")) -> bool:
@@ -99,11 +99,11 @@ def _devices() -> list[Fact]:
     if has_accelerator():
         built = torch.version.cuda
         if built is None:
-            mend = "Install a torch for CUDA; the plain `pip install torch==2.11.0` has it on Linux."
-            return [Fact("device", "error", "there is an NVIDIA GPU, but this torch is CPU only", mend)]
-        mend = f"Update the NVIDIA driver to one for CUDA {built}; in a container, hand the GPU in (--gpus all)."
+            hint = "Install a torch for CUDA; the plain `pip install torch==2.11.0` has it on Linux."
+            return [Fact("device", "error", "there is an NVIDIA GPU, but this torch is CPU only", hint)]
+        hint = f"Update the NVIDIA driver to one for CUDA {built}; in a container, hand the GPU in (--gpus all)."
         driver = _driver().found
-        return [Fact("device", "error", f"there is an NVIDIA GPU, but torch cannot use it (driver {driver})", mend)]
+        return [Fact("device", "error", f"there is an NVIDIA GPU, but torch cannot use it (driver {driver})", hint)]
     return [Fact("device", "warning", f"cpu: {os.cpu_count()} cores, no accelerator", _SLOW)]
 
 
@@ -134,9 +134,9 @@ def _cuda_device(index: int) -> Fact:
     )
     supported = torch.cuda.get_arch_list()
     if supported and not _is_built_for(major, minor, supported):
-        mend = "Install a torch that is built for this GPU, or choose another device with F5_DEVICE."
-        return Fact(what, "error", f"{found}; this torch is built for {', '.join(supported)}", mend)
-    if free < LEAST_MEMORY:
+        hint = "Install a torch that is built for this GPU, or choose another device with F5_DEVICE."
+        return Fact(what, "error", f"{found}; this torch is built for {', '.join(supported)}", hint)
+    if free < MIN_MEMORY:
         return Fact(what, "warning", found, "End other programs on it; batches are small otherwise.")
     return Fact(what, "ok", found)
 

@@ -53,7 +53,7 @@ COMFORTABLE = 30.0
 LONGEST = 60.0
 """What is still tried, s, reference included."""
 
-MOST_UNKNOWN = 0.05
+MAX_UNKNOWN = 0.05
 """Share of a chunk's letters that the vocabulary may lack; a single letter is always forgiven among others."""
 
 
@@ -163,7 +163,7 @@ class F5Engine:
         if known and base(language) not in known:
             raise InputError(
                 f"the model does not speak {language}: it speaks {', '.join(self._languages)}",
-                mend=f"Choose a model that speaks {language} (`f5-pipeline weights list` tells the languages of each).",
+                hint=f"Choose a model that speaks {language} (`f5-pipeline weights list` tells the languages of each).",
             )
 
     def speak(
@@ -205,7 +205,7 @@ class F5Engine:
             return self._references[voice]
         except KeyError:
             raise InputError(
-                f"there is no reference for the voice {voice!r}", mend="Add the voice and make its reference."
+                f"there is no reference for the voice {voice!r}", hint="Add the voice and make its reference."
             ) from None
 
     def _job(self, request: Request) -> _Job | Failed:
@@ -224,7 +224,7 @@ class F5Engine:
             try:
                 found = condition(self._reference(voice), model.vocabulary)
             except PipelineError as error:
-                if error.passing:
+                if error.retryable:
                     raise
                 found = str(error)
             self._conditioned[voice] = found
@@ -245,7 +245,7 @@ class F5Engine:
             raise InputError("nothing of it can be spoken")
         if unknown:
             names = sorted(set(unknown))
-            if len(unknown) == letters or (len(unknown) > 1 and len(unknown) > MOST_UNKNOWN * letters):
+            if len(unknown) == letters or (len(unknown) > 1 and len(unknown) > MAX_UNKNOWN * letters):
                 raise InputError(self._cannot_read(names, len(unknown), letters))
             details["unknown"] = names
         tokens = model.vocabulary.encode(reference.text + text)
@@ -260,7 +260,7 @@ class F5Engine:
         if in_all > LONGEST:
             raise InputError(
                 f"it would last {in_all:.0f} s with its reference, and F5 speaks at most {LONGEST:.0f} s",
-                mend="Cut the sentence, or the reference.",
+                hint="Cut the sentence, or the reference.",
             )
         if in_all > COMFORTABLE:
             details["beyond_30_s"] = round(in_all, 1)
@@ -347,7 +347,7 @@ class F5Engine:
                     f"the model's files are not those that the takes were planned with ({files.sha256[:12]} here, "
                     f"{self._model_sha256[:12]} planned)",
                     file=files.name,
-                    mend="Plan the narration again.",
+                    hint="Plan the narration again.",
                 )
             self._model = self._load(files)
             self.notes = list(self._model.network.notes)
@@ -370,7 +370,7 @@ class F5Engine:
         except torch.OutOfMemoryError as error:
             raise ModelError(
                 f"the model {files.name} does not fit into the device's memory: {_short(error)}",
-                mend="Free the device of other programs, or choose another with F5_DEVICE.",
+                hint="Free the device of other programs, or choose another with F5_DEVICE.",
             ) from None
         software = {"torch": str(torch.__version__), "f5_tts": import_f5_tts().version}
         return _Model(files.name, software, vocabulary, network, vocoder)
@@ -404,7 +404,7 @@ def _trouble(error: Exception, batch: Sequence[_Job], device: torch.device) -> _
     # After such an error every further call fails in the same way.
     if isinstance(error, getattr(torch, "AcceleratorError", ())) or "CUDA error" in text:
         raise EngineError(
-            f"the device {device} failed: {_short(error)}", mend="Run again; if it stays so, look at the driver."
+            f"the device {device} failed: {_short(error)}", hint="Run again; if it stays so, look at the driver."
         ) from None
     return _Trouble(False, f"F5 could not speak it: {type(error).__name__}: {_short(error)}")
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 NO_GUIDANCE = 1e-5
 """Below this strength of guidance the network runs without, as in F5-TTS."""
 
-MOST_FRAMES = {"cuda": 32_768, "mps": 8_192, "cpu": 2_048}
+MAX_FRAMES = {"cuda": 32_768, "mps": 8_192, "cpu": 2_048}
 """Frames in a batch beyond which a device gains nothing, and a cancelled run only waits longer."""
 
 MEMORY_SHARE = 0.7
@@ -46,7 +46,7 @@ MEMORY_SHARE = 0.7
 COMPILED_MULTIPLE = 128
 """Frames of a compiled batch are a multiple of this: aligned for the matrix units."""
 
-LEAST_DIM_TRIED = 256
+MIN_DIM_TRIED = 256
 """Narrower networks (of tests) take so little time that chance would decide on their precision."""
 
 _TRIAL_FRAMES = 768
@@ -110,7 +110,7 @@ class Network:
             raise ValueError("the network is made from parameters in fp32 on the CPU")
         self._dit = dit.eval()
         self.device = choose_device(device)
-        trial = self._seconds if dit.dim >= LEAST_DIM_TRIED else None
+        trial = self._seconds if dit.dim >= MIN_DIM_TRIED else None
         self.dtype, self.notes = choose_dtype(self.device, dtype, trial)
         self.layout = "packed" if layout == "auto" else layout
         with self._on_device(), torch.no_grad():
@@ -144,7 +144,7 @@ class Network:
         forward = size * (2 * t.dim + 2 * wide)
         a_row = max(rotation, forward) + size * 2 * t.dim + 4 * t.dim + 16 * t.bands + 8 * t.head_dim
         a_frame = 2 * a_row + 32 * t.bands
-        return max(1, min(MOST_FRAMES[self.device.type], int(MEMORY_SHARE * self._free_bytes() / a_frame)))
+        return max(1, min(MAX_FRAMES[self.device.type], int(MEMORY_SHARE * self._free_bytes() / a_frame)))
 
     @torch.no_grad()
     def sample(

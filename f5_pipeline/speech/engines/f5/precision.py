@@ -28,13 +28,13 @@ def choose_device(asked: str) -> torch.device:
     try:
         device = torch.device(asked)
     except RuntimeError:
-        raise InputError(f"{asked!r} is no device", mend="Use auto, cpu, cuda, cuda:1, … or mps.") from None
+        raise InputError(f"{asked!r} is no device", hint="Use auto, cpu, cuda, cuda:1, … or mps.") from None
     there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
     if device.type not in there:
-        raise InputError(f"device {asked!r} is not supported", mend="Use auto, cpu, cuda, cuda:1, … or mps.")
+        raise InputError(f"device {asked!r} is not supported", hint="Use auto, cpu, cuda, cuda:1, … or mps.")
     if (device.index or 0) >= there[device.type]:
-        mend = "Use device auto, or install a torch that knows this device and its driver."
-        raise InputError(f"torch finds no device {asked!r} on this machine", mend=mend)
+        hint = "Use device auto, or install a torch that knows this device and its driver."
+        raise InputError(f"torch finds no device {asked!r} on this machine", hint=hint)
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
     return device
@@ -56,9 +56,9 @@ def choose_dtype(
     """
     if asked != "auto":
         if asked not in DTYPES:
-            raise InputError(f"{asked!r} is no precision", mend=f"Use auto, {', '.join(DTYPES)}.")
+            raise InputError(f"{asked!r} is no precision", hint=f"Use auto, {', '.join(DTYPES)}.")
         if asked == "bf16" and device.type == "cuda" and not _has_bf16(device):
-            raise InputError(f"device {device} has no bf16", mend="Use dtype auto, fp16 or fp32.")
+            raise InputError(f"device {device} has no bf16", hint="Use dtype auto, fp16 or fp32.")
         return asked, []
     if device.type == "cuda":
         capable = torch.cuda.get_device_capability(device) >= (7, 0)

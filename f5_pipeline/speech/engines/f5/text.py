@@ -115,7 +115,7 @@ def reference_text(text: str, language: str, vocabulary: Container[str]) -> str:
     spoken = "".join(chunk.spoken + chunk.words[-1].space for chunk in iter_chunks(script))
     readable = f5_text(spoken, language, vocabulary)
     if not any(char.isalnum() for char in readable):
-        raise InputError("the reference's transcript says nothing", mend="Add the voice again with its transcript.")
+        raise InputError("the reference's transcript says nothing", hint="Add the voice again with its transcript.")
     return end_text(readable)
 
 

@@ -39,13 +39,13 @@ def _load(data: bytes, file: str) -> tuple[dict[str, Any], str]:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else text.count("\n") + 1
         problem = re.sub(r"\s*\(at .*\)$", "", str(error))
-        raise InputError(f"not TOML: {problem}", file=file, place=line, mend="Mend the line.") from None
+        raise InputError(f"not TOML: {problem}", file=file, place=line, hint="Mend the line.") from None
     except RecursionError:
-        raise InputError("nested too deeply", file=file, place=1, mend="Mend the file.") from None
+        raise InputError("nested too deeply", file=file, place=1, hint="Mend the file.") from None
     for key in table:
         # F5-TTS ignores what it does not know, and newer ones know more: only a slip of the pen is an error.
-        if key not in _KEYS and (mend := near(key, _KEYS)):
-            raise InputError(f"unknown key '{key}'", file=file, place=_line(text, key), mend=mend)
+        if key not in _KEYS and (hint := near(key, _KEYS)):
+            raise InputError(f"unknown key '{key}'", file=file, place=_line(text, key), hint=hint)
     return table, text
 
 
@@ -63,7 +63,7 @@ def _line(text: str, key: str, table: str = "") -> int | None:
 def _string(table: dict[str, Any], key: str, file: str, line: int | None) -> str:
     value = table.get(key, "")
     if not isinstance(value, str):
-        raise InputError(f"{key} must be a text", file=file, place=line, mend=f'Write it as {key} = "…".')
+        raise InputError(f"{key} must be a text", file=file, place=line, hint=f'Write it as {key} = "…".')
     return value
 
 
@@ -71,13 +71,13 @@ def _voice_tables(table: dict[str, Any], text: str, file: str) -> dict[str, dict
     found = table.get("voices", {})
     if not isinstance(found, dict) or not all(isinstance(value, dict) for value in found.values()):
         raise InputError(
-            "voices must be tables", file=file, place=_line(text, "voices"), mend="Write each as [voices.NAME]."
+            "voices must be tables", file=file, place=_line(text, "voices"), hint="Write each as [voices.NAME]."
         )
     for name, voice in found.items():
         for key in voice:
-            if key not in _VOICE_KEYS and (mend := near(key, _VOICE_KEYS)):
+            if key not in _VOICE_KEYS and (hint := near(key, _VOICE_KEYS)):
                 line = _line(text, key, f"voices.{name}")
-                raise InputError(f"unknown key '{key}' in voice '{name}'", file=file, place=line, mend=mend)
+                raise InputError(f"unknown key '{key}' in voice '{name}'", file=file, place=line, hint=hint)
     return found
 
 
@@ -115,21 +115,21 @@ def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> tup
 
 def _speed(value: Any, file: str, line: int | None) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError("speed must be a number", file=file, place=line, mend="Write it as speed = 1.0.")
+        raise InputError("speed must be a number", file=file, place=line, hint="Write it as speed = 1.0.")
     return validated(ScriptOptions, {"speed": value}, file, {"speed": line} if line else {}).speed
 
 
 def _gen_file(path: str, file: str, line: int | None, load: Callable[[str], bytes] | None) -> str:
     if load is None:
         raise InputError(
-            f"gen_file '{path}' cannot be read from here", file=file, place=line, mend="Put the text into gen_text."
+            f"gen_file '{path}' cannot be read from here", file=file, place=line, hint="Put the text into gen_text."
         )
     try:
         data = load(path)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InputError(
-            f"gen_file '{path}' cannot be read: {reason}", file=file, place=line, mend="Correct the path."
+            f"gen_file '{path}' cannot be read: {reason}", file=file, place=line, hint="Correct the path."
         ) from error
     return decode(data, path)
 

@@ -97,7 +97,7 @@ def _check_references(env: dict, file: str) -> None:
                 f"'[{label.lower()}]:' is the target of a link in Markdown, and is not spoken",
                 file=file,
                 place=place[0] + 1,
-                mend="Write the voice without the colon.",
+                hint="Write the voice without the colon.",
             )
 
 
@@ -146,7 +146,7 @@ def _html(token: Token, file: str) -> list[Block]:
                 "the comment is not closed",
                 file=file,
                 place=number + content.count("\n", 0, start),
-                mend="Write --> where it ends.",
+                hint="Write --> where it ends.",
             )
         kept += (content[position:start], "\n" * content.count("\n", start, end))
         position = end + 3

@@ -164,7 +164,7 @@ def test_language_tags(tag, voice):
 def test_unknown_language_names_near_ones(tag, near):
     with pytest.raises(InputError, match="Unknown language") as caught:
         espeak_voice(tag)
-    assert near in str(caught.value.mend).replace("?", "").replace(",", "").split()
+    assert near in str(caught.value.hint).replace("?", "").replace(",", "").split()
 
 
 def test_every_language_speaks(engine):

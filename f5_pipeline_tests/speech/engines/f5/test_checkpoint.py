@@ -101,10 +101,10 @@ def refused(files: ModelFiles, load: Callable[[ModelFiles], Any] = load_dit) -> 
     with pytest.raises(ModelError) as caught:
         load(files)
     error = caught.value
-    assert isinstance(error, EngineError) and not error.passing
-    assert error.file and error.mend, str(error)
+    assert isinstance(error, EngineError) and not error.retryable
+    assert error.file and error.hint, str(error)
     again = pickle.loads(pickle.dumps(error))  # steps live in other processes
-    assert str(again) == str(error) and not again.passing
+    assert str(again) == str(error) and not again.retryable
     return error
 
 

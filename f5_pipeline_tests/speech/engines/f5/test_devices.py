@@ -68,7 +68,7 @@ def test_facts_of_this_machine():
     assert found["f5-tts"].state == found["torch"].state == "ok"
     assert any(what == "device" or what.startswith("cuda:") for what in found)
     assert all(fact.state in ("ok", "warning", "error") for fact in found.values())
-    assert all(fact.mend for fact in found.values() if fact.state != "ok")
+    assert all(fact.hint for fact in found.values() if fact.state != "ok")
 
 
 def test_a_card_that_torch_cannot_use_is_told(monkeypatch: pytest.MonkeyPatch):
@@ -80,7 +80,7 @@ def test_a_card_that_torch_cannot_use_is_told(monkeypatch: pytest.MonkeyPatch):
     for built, told in ((None, "CPU only"), ("13.0", "torch cannot use it")):
         monkeypatch.setattr(torch.version, "cuda", built)
         (fact,) = devices._devices()
-        assert fact.state == "error" and told in fact.found and fact.mend
+        assert fact.state == "error" and told in fact.found and fact.hint
 
 
 def test_packages_that_do_not_fit_are_told(monkeypatch: pytest.MonkeyPatch):

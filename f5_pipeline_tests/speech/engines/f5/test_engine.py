@@ -278,7 +278,7 @@ def test_languages_of_the_model(make_engine: MakeEngine, shared_engine: F5Engine
 
 
 def unreadable() -> np.ndarray:
-    raise InputError("the recording is damaged", file="cy.flac", mend="Add it again.")
+    raise InputError("the recording is damaged", file="cy.flac", hint="Add it again.")
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_a_reference_is_read_once(make_engine: MakeEngine):
 
 def test_a_reference_that_cannot_be_read_this_time_ends_the_run(make_engine: MakeEngine):
     class Passing(StoreError):
-        passing = True
+        retryable = True
 
     def load() -> np.ndarray:
         raise Passing("the store does not answer")
@@ -462,7 +462,7 @@ def test_a_lost_device_ends_the_run(make_engine: MakeEngine, monkeypatch: pytest
     sizes = on_sample(engine, monkeypatch, lost)
     with pytest.raises(EngineError, match="device-side assert") as caught:
         list(engine.speak([request("One."), request("Two.")]))
-    assert caught.value.passing and sizes == [2]
+    assert caught.value.retryable and sizes == [2]
 
 
 def test_cancelled_between_batches_and_within_one(make_engine: MakeEngine):
@@ -543,7 +543,7 @@ def test_a_broken_model_ends_the_run_without_another_try(tiny: ModelFiles, make_
     engine = make_engine(files=lambda: files)
     with pytest.raises(EngineError, match="vocabulary is missing") as caught:
         list(engine.speak([request()]))
-    assert not caught.value.passing
+    assert not caught.value.retryable
 
 
 def test_all_that_decides_the_sound_is_in_the_key(tiny: ModelFiles, make_engine: MakeEngine):

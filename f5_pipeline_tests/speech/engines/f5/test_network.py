@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from f5_pipeline.speech.engine import Cancelled
-from f5_pipeline.speech.engines.f5.network import MOST_FRAMES, Item, Network
+from f5_pipeline.speech.engines.f5.network import MAX_FRAMES, Item, Network
 from f5_pipeline.speech.engines.f5.sampling import PRESETS, Sampler
 from f5_pipeline_tests.support.tiny_f5 import TINY, VOCABULARY_SIZE, tiny_dit
 
@@ -207,8 +207,8 @@ def test_what_cannot_be_synthesized_is_told(dit: Any, wrong: Item, said: str) ->
 def test_the_budget_follows_the_free_memory(dit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     net = network(dit)
     monkeypatch.setattr(net, "_free_bytes", lambda: 1 << 50)
-    assert net.frame_budget() == MOST_FRAMES["cpu"]
+    assert net.frame_budget() == MAX_FRAMES["cpu"]
     monkeypatch.setattr(net, "_free_bytes", lambda: 10_000_000)
-    assert 1 < net.frame_budget() < MOST_FRAMES["cpu"]
+    assert 1 < net.frame_budget() < MAX_FRAMES["cpu"]
     monkeypatch.setattr(net, "_free_bytes", lambda: 0)
     assert net.frame_budget() == 1

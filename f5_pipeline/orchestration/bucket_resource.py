@@ -1,0 +1,36 @@
+"""The store's bucket as a resource of dagster-aws. Imported only where there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster_aws.s3 import S3Resource
+from pydantic import Field
+
+from f5_pipeline.store.connect import connect
+from f5_pipeline.store.s3.store import S3Store
+
+
+class BucketResource(S3Resource):
+    """boto3's S3 client for the store's bucket, the one that the store itself speaks through.
+
+    Key, endpoint and region come from the environment where the client is asked for; none of them is in the config.
+
+    Example:
+        >>> BucketResource(url="b2://bucket/prefix").get_client().head_object(Bucket="bucket", Key="prefix/…")
+    """
+
+    url: str = Field(description="address of the store, b2://bucket/prefix or s3://bucket/prefix")
+
+    @classmethod
+    def _is_dagster_maintained(cls) -> bool:
+        return False
+
+    def open(self) -> S3Store:
+        """The store in the bucket."""
+        store = connect(self.url)
+        assert isinstance(store, S3Store)
+        return store
+
+    def get_client(self) -> Any:
+        return self.open().client
