@@ -45,7 +45,7 @@ def resolve(asked: str, device: str = "auto") -> tuple[str, str]:
     return asked, _CLONED if asked == "f5" else "draft voice (espeak-ng), as asked for"
 
 
-def draft(workers: int) -> Engine:
+def draft_engine(workers: int) -> Engine:
     """The draft engine on so many processes."""
     from f5_pipeline.speech.engines.draft.engine import DraftEngine
 

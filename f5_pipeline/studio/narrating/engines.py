@@ -96,7 +96,7 @@ def chosen_engine(store: Store, loaded: LoadedScript) -> Iterator[tuple[Engine, 
     """
     choice = choose_engine(loaded)
     if choice.model is None:
-        engine = engines.draft(get_settings().draft_workers)
+        engine = engines.draft_engine(get_settings().draft_workers)
     else:
         engine = _f5(store, choice.model, choice.sampler or {}, loaded.script.voices, get_settings().device)
     try:
@@ -117,7 +117,7 @@ def speaking_engine(
     settings = get_settings()
     with ExitStack() as stack:
         if shard.model is None:
-            engine = engines.draft(max(1, settings.draft_workers // settings.shards))
+            engine = engines.draft_engine(max(1, settings.draft_workers // settings.shards))
         else:
             device = stack.enter_context(lease_device(settings, cancelled=cancelled, on_wait=on_wait))
             engine = _f5(store, shard.model, shard.sampler or {}, shard.voices, device)
