@@ -105,7 +105,7 @@ def _end_fork_server() -> None:
 
 def by_parts(names: Sequence[str]) -> dict[str, Any]:
     """The work of a batch in its order, in this process."""
-    from f5_pipeline.orchestration.assets.narration_audio import audio_metadata
+    from f5_pipeline.orchestration.assets.narration_audio import product
     from f5_pipeline.settings import get_settings
     from f5_pipeline.store.connect import connect
     from f5_pipeline.studio.links.making import make_links, open_signer, read_manifest
@@ -124,8 +124,9 @@ def by_parts(names: Sequence[str]) -> dict[str, Any]:
     plans = [make_plan(store, load_script(store, name), weights) for name in names]
     reports = [synthesize_shard(store, shard) for shard in plan_shards(store, plans, "parts")]
     for plan in plans:
-        audio = make_audio(store, plan, gather_takes(store, plan, reports))
-        audio_metadata(store, audio)  # with its pictures
+        gathered = gather_takes(store, plan, reports)
+        audio = make_audio(store, plan, gathered)
+        product(store, audio, gathered)  # with its pictures
         make_timings(store, audio)
         if fault := check_timings(store, plan, audio).fault:
             raise SystemExit(fault)
