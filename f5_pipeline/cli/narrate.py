@@ -17,6 +17,7 @@ from f5_pipeline.cli.output import complain, print_json, say, warn
 from f5_pipeline.cli.session import Session, open_session
 
 if TYPE_CHECKING:
+    from f5_pipeline.dagster_host.runs import Outcome
     from f5_pipeline.speech.script.model import ScriptOptions
     from f5_pipeline.studio.narrating.scripts import LoadedScript
     from f5_pipeline.studio.records import NarrateResult
@@ -59,15 +60,15 @@ def claim(session: Session, scripts: list[LoadedScript]) -> Iterator[None]:
     from f5_pipeline.orchestration.ledger import Ledger
     from f5_pipeline.system.processes import process_name
 
-    ledger, here = Ledger(session.instance), process_name(os.getpid())
-    versions = {one.narration: one.version for one in scripts}
-    ledger.start(versions, here)
+    ledger, this_process = Ledger(session.instance), process_name(os.getpid())
+    versions = {loaded.narration: loaded.version for loaded in scripts}
+    ledger.start(versions, this_process)
     try:
         yield
     finally:
         for narration, outcome in ledger.outcomes(versions).items():
-            if outcome.run == here and outcome.state == "started":  # what was delivered has told so itself
-                ledger.finish(narration, versions[narration], here, "it failed or was interrupted at the command line")
+            if outcome.run == this_process and outcome.state == "started":
+                ledger.finish(narration, versions[narration], this_process, "It was interrupted at the command line.")
 
 
 def _read_all(
@@ -101,76 +102,63 @@ def _read_all(
 
 
 def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, NarrateResult | str]:
-    """Narrate scripts; by narration its result, or why it failed.
+    """Narrate scripts that were claimed; by narration its result, or why it failed.
 
-    One script is one run. Several are planned one by one, synthesized together (an engine loads once, what they share
-    is made once), and delivered one by one, so that one that fails harms no other.
+    One script is a run of the job `narrate`, several are one run of `narrate_batch`.
     """
-    from f5_pipeline.dagster_host.runs import contiguous
-    from f5_pipeline.orchestration.partitions import NARRATIONS
+    from f5_pipeline.orchestration.launching.requests import batch_config
+    from f5_pipeline.orchestration.ledger import BATCH_JOB, SINGLE_JOB, Ledger
     from f5_pipeline.studio.narrating.engines import choose_engine
 
-    started = time.monotonic()
+    started, ledger = time.monotonic(), Ledger(session.instance)
     for loaded in scripts:
         choice = choose_engine(loaded)
         if not session.quiet:
             (warn if choice.engine == "draft" else say)(f"{loaded.narration}: {choice.note}")
-    failed: dict[str, str] = {}
-    for loaded in scripts:
-        session.tell_script(loaded)
-        if (error := _prepare_voices(session, loaded)) is not None:
-            failed[loaded.narration] = error
-    names = [loaded.narration for loaded in scripts if loaded.narration not in failed]
-
-    def run_each(job: str) -> None:
-        for name in [name for name in names if name not in failed]:
-            outcome = session.run(name, job, partition=name)
-            if not outcome.success:
-                failed[name] = "\n".join(outcome.errors)
-
-    if len(names) == 1:
-        run_each("narrate")
-    elif names:
-        run_each("plan")
-        keys = session.instance.get_dynamic_partitions(str(NARRATIONS.name))
-        for span in contiguous(keys, [name for name in names if name not in failed]):
-            outcome = session.run(f"{span[0]} to {span[1]}", "synthesize", partitions=span)
-            within = keys[keys.index(span[0]) : keys.index(span[1]) + 1]
-            for name in set(within) - outcome.materialized.get("takes", set()):
-                failed[name] = outcome.reasons.get(name) or "; ".join(outcome.errors) or "its takes were not made"
-        run_each("deliver")
+        session.report_script(loaded)
+    names = [loaded.narration for loaded in scripts]
+    if len(scripts) == 1:
+        outcome = _prepare_voices(session, scripts[0]) or session.run(names[0], SINGLE_JOB, partition=names[0])
+        if not outcome.success:
+            ledger.finish(names[0], scripts[0].version, outcome.run_id, "\n".join(outcome.errors))
+    else:
+        config = batch_config(names, "the command line")
+        outcome = session.run(f"{len(names)} narrations", BATCH_JOB, config=config)
     wall = time.monotonic() - started
-    return {
-        loaded.narration: failed.get(loaded.narration) or result_of(session, loaded.narration, wall)
-        for loaded in scripts
-    }
+    results: dict[str, NarrateResult | str] = {}
+    for name, known in ledger.outcomes(names).items():
+        if known.state == "done":
+            results[name] = result_of(session, name, wall)
+        else:
+            results[name] = known.reason or "\n".join(outcome.errors) or "Another run works on it: f5-pipeline status"
+    return {name: results[name] for name in names}
 
 
-def _prepare_voices(session: Session, loaded: LoadedScript) -> str | None:
+def _prepare_voices(session: Session, loaded: LoadedScript) -> Outcome | None:
+    """Prepare the references that are missing; the run that failed, if one did."""
     from f5_pipeline.orchestration.partitions import VOICES
     from f5_pipeline.studio.voices import find_voice, needs_reference
 
     for name in loaded.script.voices:
         voice = find_voice(session.store, name)
         if voice is None:
-            continue  # the plan says so, with the line
+            continue  # the plan reports it, with the line
         known = session.instance.has_dynamic_partition(str(VOICES.name), name)
         if needs_reference(session.store, name) or not known:
             outcome = session.prepare_voice(voice)
             if not outcome.success:
-                return "\n".join(outcome.errors)
+                return outcome
     return None
 
 
 def result_of(session: Session, narration: str, wall_seconds: float) -> NarrateResult:
-    """What a finished narration has come to."""
-    from f5_pipeline.store import layout
-    from f5_pipeline.store.records import read_record
+    """Files, links and counts of a finished narration."""
     from f5_pipeline.studio.links.making import read_manifest
     from f5_pipeline.studio.records import Links, NarrateResult, Takes, TakesCount
+    from f5_pipeline.studio.state import read_state
 
-    links = read_record(session.store, layout.narration_state(narration, "links"), Links)
-    takes = read_record(session.store, layout.narration_state(narration, "takes"), Takes)
+    links = read_state(session.store, Links, narration)
+    takes = read_state(session.store, Takes, narration)
     manifest = read_manifest(session.store, narration, links.revision)
     return NarrateResult(
         narration=narration,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -57,20 +58,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         click.echo(line.rstrip())
 
 
-STAGES = {
-    "model_weights": "weights",
-    "reference_audio": "reference",
-    "narration_plan": "planning",
-    "takes.plan_shards": "finding missing takes",
-    "takes.synthesize_shard": "synthesizing",
-    "takes.draft_shard": "synthesizing drafts",
-    "takes.gather_takes": "gathering takes",
-    "narration_audio": "assembling",
-    "timing_files": "timing files",
-    "download_links": "links",
-}
-
-
 @contextmanager
 def progress(label: str, *, quiet: bool) -> Iterator[Progress]:
     """A progress bar on standard error for as long as the context; lines where it is no terminal; nothing if quiet."""
@@ -88,34 +75,45 @@ def progress(label: str, *, quiet: bool) -> Iterator[Progress]:
         """Since the beginning; the library's own column stands still at the end of each stage."""
 
         def render(self, task: Task) -> Text:
-            return Text(str(timedelta(seconds=int(task.elapsed or 0))))
+            return Text(f"{timedelta(seconds=int(task.elapsed or 0))} elapsed")
 
-    columns = (TextColumn("{task.fields[label]}"), BarColumn(), TextColumn("{task.description}"), Elapsed())
+    columns = (TextColumn("{task.fields[label]}"), BarColumn(30), TextColumn("{task.description}"), Elapsed())
     with Bar(*columns, console=console, transient=True) as bar:
         yield Progress(bar, label, quiet)
 
 
 class Progress:
-    """Shows the steps of runs as they come."""
+    """Shows the steps of runs as they come, with the time that the present one will still take."""
 
     def __init__(self, bar: Any, label: str, quiet: bool) -> None:
         self._bar, self._label, self._quiet = bar, label, quiet
         self._task = bar.add_task("starting", label=label, total=None) if bar else None
         self._parts: dict[str, dict[str, tuple[int, int]]] = {}
+        self._first: dict[str, tuple[float, int]] = {}
         self._shown = ""
 
     def __call__(self, step: Step) -> None:
+        from f5_pipeline.orchestration.lineage import stage_of
+
         if step.kind == "progress" and "total" in step.numbers:
             what = str(step.numbers["what"])
             parts = self._parts.setdefault(what, {})
             parts[step.name] = (step.numbers["done"], step.numbers["total"])
             done, total = (sum(numbers) for numbers in zip(*parts.values(), strict=True))
             rate = f", {step.numbers['x_real_time']:.0f} x real time" if "x_real_time" in step.numbers else ""
-            self._show(f"{done} of {total} {what}{rate}", done, total)
+            self._show(f"{done} of {total} {what}{rate}{self._left(what, done, total)}", done, total)
         elif step.kind in ("start", "retry"):
-            stage = next((text for name, text in STAGES.items() if step.name.startswith(name)), None)
+            stage = stage_of(step.name)
             if stage:
                 self._show(stage + (" (again)" if step.kind == "retry" else ""), None, None)
+
+    def _left(self, what: str, done: int, total: int) -> str:
+        """The time that what is not done yet takes at the pace so far; nothing before a pace is known."""
+        began, before = self._first.setdefault(what, (time.monotonic(), done))
+        if done >= total or done <= before:
+            return ""
+        seconds = (time.monotonic() - began) / (done - before) * (total - done)
+        return f", about {timedelta(seconds=max(1, round(seconds)))} left"
 
     def _show(self, text: str, done: int | None, total: int | None) -> None:
         if self._bar is not None:

@@ -33,7 +33,7 @@ def add(files: tuple[Path, ...], name: str | None, **said) -> None:
     with open_session() as session:
         for file in files:
             loaded = add_script(session.store, file, name, options_of(said))
-            session.tell_script(loaded)
+            session.report_script(loaded)
             say(f"{loaded.narration}: {loaded.script.title}, {len(loaded.script.passages)} passages")
 
 

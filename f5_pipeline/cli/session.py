@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.settings import Settings, get_settings
 from f5_pipeline.store.base import Store
@@ -45,20 +45,18 @@ class Session:
         job: str,
         *,
         partition: str | None = None,
-        partitions: tuple[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> Outcome:
         """Run a job with a progress bar."""
         from f5_pipeline.cli.output import progress
         from f5_pipeline.dagster_host.runs import run_job
 
         with progress(label, quiet=self.quiet) as show:
-            return run_job(
-                self.instance, job, partition=partition, partitions=partitions, on_step=show, verbose=self.verbose
-            )
+            return run_job(self.instance, job, partition=partition, config=config, on_step=show, verbose=self.verbose)
 
-    def tell_script(self, loaded: LoadedScript) -> None:
+    def report_script(self, loaded: LoadedScript) -> None:
         """Let Dagster know of a narration and of the present state of its script."""
-        from f5_pipeline.orchestration.reporting.observations import tell_script
+        from f5_pipeline.orchestration.reporting.observations import report_script
 
         metadata = {
             "title": loaded.script.title,
@@ -66,13 +64,13 @@ class Session:
             "bytes": loaded.source.size,
             "voices": ", ".join(loaded.script.voices),
         }
-        tell_script(self.instance, loaded.narration, loaded.version, metadata)
+        report_script(self.instance, loaded.narration, loaded.version, metadata)
 
     def prepare_voice(self, voice: Voice) -> Outcome:
         """Materialize the reference of a voice."""
-        from f5_pipeline.orchestration.reporting.observations import tell_voice
+        from f5_pipeline.orchestration.reporting.observations import report_voice
 
-        tell_voice(self.instance, voice)
+        report_voice(self.instance, voice)
         return self.run(f"voice {voice.name}", "prepare_voice", partition=voice.name)
 
 

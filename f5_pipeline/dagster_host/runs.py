@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,6 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
     PRIORITY_TAG,
 )
@@ -87,16 +85,12 @@ class Outcome:
         success: whether all its steps succeeded.
         canceled: whether it was interrupted.
         errors: a sentence a failed step.
-        reasons: what a failed step said of single partitions, by partition.
-        materialized: partitions that each asset was materialized for ("" for an asset without partitions).
     """
 
     run_id: str
     success: bool = False
     canceled: bool = False
     errors: list[str] = field(default_factory=list)
-    reasons: dict[str, str] = field(default_factory=dict)
-    materialized: dict[str, set[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,8 +107,7 @@ def run_job(
     job: str,
     *,
     partition: str | None = None,
-    partitions: tuple[str, str] | None = None,
-    tags: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
     on_step: Callable[[Step], None] = lambda step: None,
     verbose: bool = False,
 ) -> Outcome:
@@ -122,8 +115,7 @@ def run_job(
 
     Args:
         partition: the one partition of the run.
-        partitions: first and last of a range of partitions, in the order in which they were added, for a job whose
-            assets take many in one run.
+        config: of the run, beside that of its loggers.
         on_step: told of steps and their progress, from another thread.
         verbose: show Dagster's own log.
 
@@ -135,12 +127,10 @@ def run_job(
     definition = reconstructable.get_definition()
     # Somebody waits at the terminal.
     own = {PRIORITY_TAG: str(COMMAND_LINE), WORKER_TAG: process_name(os.getpid())}
-    all_tags = {**definition.run_tags, **own, **(tags or {})}
+    all_tags = {**definition.run_tags, **own}
     if partition is not None:
         all_tags[PARTITION_NAME_TAG] = partition
-    if partitions is not None:
-        all_tags[ASSET_PARTITION_RANGE_START_TAG], all_tags[ASSET_PARTITION_RANGE_END_TAG] = partitions
-    config = {"loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}}}
+    config = {**(config or {}), "loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}}}
     run = instance.create_run_for_job(
         job_def=definition,
         execution_plan=create_execution_plan(reconstructable, run_config=config, tags=all_tags, instance_ref=None),
@@ -157,8 +147,6 @@ def run_job(
         for event in execute_run_iterator(reconstructable, run, instance):
             if event.event_type == dg.DagsterEventType.STEP_FAILURE:
                 outcome.errors.append(_why(event))
-                told = event.step_failure_data.user_failure_data
-                outcome.reasons |= {name: str(value.value) for name, value in (told.metadata if told else {}).items()}
             elif event.event_type == dg.DagsterEventType.RUN_FAILURE:
                 reason = event.job_failure_data.failure_reason
                 outcome.canceled |= reason == RunFailureReason.UNEXPECTED_TERMINATION
@@ -175,7 +163,6 @@ def run_job(
     outcome.canceled |= status is not None and status.status == dg.DagsterRunStatus.CANCELED
     if not outcome.success and not outcome.errors:
         outcome.errors.append("the run was interrupted" if outcome.canceled else "the run ended without success")
-    outcome.materialized = _materialized(instance, run.run_id)
     if outcome.canceled:
         raise KeyboardInterrupt
     return outcome
@@ -231,29 +218,6 @@ def _watch(instance: dg.DagsterInstance, run_id: str, on_step: Callable[[Step], 
                 break
         if last:
             return
-
-
-def _materialized(instance: dg.DagsterInstance, run_id: str) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
-        event = entry.dagster_event
-        if event is not None and event.asset_key is not None:
-            found.setdefault(event.asset_key.to_user_string(), set()).add(event.partition or "")
-    return found
-
-
-def contiguous(all_keys: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
-    """Ranges of neighbours in `all_keys` that hold exactly `wanted`: a run takes its partitions as a range."""
-    chosen, ranges, start, last = set(wanted), [], None, None
-    for key in all_keys:
-        if key in chosen:
-            start, last = start or key, key
-        elif start is not None and last is not None:
-            ranges.append((start, last))
-            start = None
-    if start is not None and last is not None:
-        ranges.append((start, last))
-    return ranges
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> int:

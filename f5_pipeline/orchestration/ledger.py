@@ -122,9 +122,11 @@ class Ledger:
         made = {}
         for name, version in versions.items():
             before = known.get(name)
-            # A run that is continued from failure, or a step that is tried again, is the same attempt.
             tried = before.attempts if before and before.version == version else 0
-            again = before is not None and before.version == version and before.run == run_id
+            # The same attempt: of a run that is continued from failure, of a step that is tried again, and of the run
+            # that a command line launches for the narrations that it has claimed.
+            claimed = before is not None and before.state == "started" and "/" in before.run
+            again = before is not None and before.version == version and (before.run == run_id or claimed)
             attempts = tried if again else tried + 1
             made[name] = Outcome(version=version, state="started", attempts=attempts, run=run_id, at=now)
         self._write("f5/outcome/", made)

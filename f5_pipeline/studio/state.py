@@ -67,6 +67,7 @@ class NarrationState(BaseModel):
     engine: str | None = None
     revision: str | None = Field(default=None, description="delivered, with links")
     reason: str | None = Field(default=None, description="why it failed or cannot be read")
+    run: str | None = Field(default=None, description="state of the run that worked on it last")
 
 
 def narration_state(

@@ -213,7 +213,7 @@ def children_of(pid: int) -> list[int]:
 def synthesizing(pid: int) -> int | None:
     """The process under `pid` that synthesizes: the one that has the engine's workers below it."""
     for child in children_of(pid):
-        if any("draft_worker" in command(below) for below in children_of(child)):
+        if any("engines/draft/worker.py" in command(below) for below in children_of(child)):
             return child
     return None
 

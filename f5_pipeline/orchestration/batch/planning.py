@@ -12,7 +12,7 @@ from f5_pipeline.orchestration.batch.outcomes import attempt, record_failure
 from f5_pipeline.orchestration.ledger import CLAIM_OP, Ledger, active_batches, claimed
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import materialize
-from f5_pipeline.orchestration.reporting.observations import tell_voice
+from f5_pipeline.orchestration.reporting.observations import report_voice
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
@@ -138,7 +138,7 @@ def _prepare_voices(context: dg.OpExecutionContext, store: Store, scripts: Itera
         voice, needed = attempt(find_voice, store, name), attempt(needs_reference, store, name)
         if voice is None or isinstance(voice, Exception) or needed is False:
             continue
-        tell_voice(context.instance, voice)
+        report_voice(context.instance, voice)
         made = attempt(make_reference, store, name)
         if isinstance(made, Exception):
             context.log.error(f"voice {name}: {made}")

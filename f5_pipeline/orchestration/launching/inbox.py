@@ -23,7 +23,7 @@ from f5_pipeline.orchestration.launching.requests import batch_requests, slots
 from f5_pipeline.orchestration.launching.submissions import take_in_voice
 from f5_pipeline.orchestration.ledger import Ledger, Seen, active_batches
 from f5_pipeline.orchestration.partitions import NARRATIONS, VOICES
-from f5_pipeline.orchestration.reporting.observations import register_all, report_source, report_state, tell_voice
+from f5_pipeline.orchestration.reporting.observations import register_all, report_source, report_state, report_voice
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store import layout
@@ -307,7 +307,7 @@ def inbox(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.Senso
     requests = [one for one in taken_in if not _launched(instance, one)]
     register_all(instance, VOICES, voices.changed)
     for name, (seen, voice) in voices.changed.items():
-        tell_voice(instance, voice)
+        report_voice(instance, voice)
         key = f"voice-{name}-{seen.version[:16]}"
         request = dg.RunRequest(run_key=key, job_name=prepare_voice.name, partition_key=name)
         if _needs_reference(opened, name) and not _launched(instance, request):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -23,6 +24,16 @@ def slots(instance: dg.DagsterInstance) -> int:
 def minutes_of(pending: Pending) -> float:
     """About how long a narration will be, from the size of its script."""
     return pending.seen.size / CHARACTERS_PER_MINUTE
+
+
+def batch_config(narrations: Sequence[str], launcher: str) -> dict[str, Any]:
+    """Configuration of a run of `narrate_batch`.
+
+    Args:
+        narrations: the most urgent first.
+        launcher: what launches it, for people.
+    """
+    return {"ops": {CLAIM_OP: {"config": {"narrations": list(narrations), "launcher": launcher}}}}
 
 
 def batch_requests(
@@ -46,11 +57,7 @@ def batch_requests(
         dg.RunRequest(
             run_key=f"{key}-{number}" if key else None,
             job_name=BATCH_JOB,
-            run_config={
-                "ops": {
-                    CLAIM_OP: {"config": {"narrations": sorted(names, key=order.__getitem__), "launcher": launcher}}
-                }
-            },
+            run_config=batch_config(sorted(names, key=order.__getitem__), launcher),
             tags=tags,
         )
         for number, names in enumerate(parts)

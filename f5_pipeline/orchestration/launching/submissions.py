@@ -10,7 +10,7 @@ from pydantic import Field
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.orchestration.reporting.failures import failures
-from f5_pipeline.orchestration.reporting.observations import tell_voice
+from f5_pipeline.orchestration.reporting.observations import report_voice
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.speech.script.model import ScriptOptions
@@ -132,7 +132,7 @@ def take_in_op(context: dg.OpExecutionContext, config: DroppedVoice, store: Stor
             opened.download(key, path)
             paths.append(path)
         voice = add_voice(opened, config.name, *paths)
-    tell_voice(context.instance, voice)
+    report_voice(context.instance, voice)
     context.add_output_metadata({"voice": voice.name, "language": voice.language, "recording": voice.recording.key})
 
 

@@ -51,6 +51,7 @@ def materialize(
         data_version=product.data_version,
         code_version=str(row.code_version),
         inputs={name: None if takes_all(row, name) else partition for name in row.upstream},
+        observed=[name for name in row.upstream if LINEAGE[name].record is None],
     )
     metadata = {**product.metadata, **calls_metadata(store.calls.take())}
     context.log_event(dg.AssetMaterialization(asset, partition=partition, metadata=metadata, tags=tags))

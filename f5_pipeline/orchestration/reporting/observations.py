@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from f5_pipeline.studio.records import Voice
 
 
-def tell_voice(instance: dg.DagsterInstance, voice: Voice) -> None:
+def report_voice(instance: dg.DagsterInstance, voice: Voice) -> None:
     """Let Dagster know of a voice and of its present recording."""
     from f5_pipeline.studio.records import digest_of
 
@@ -34,7 +34,7 @@ def tell_voice(instance: dg.DagsterInstance, voice: Voice) -> None:
     )
 
 
-def tell_script(instance: dg.DagsterInstance, narration: str, version: str, metadata: dict[str, Any]) -> None:
+def report_script(instance: dg.DagsterInstance, narration: str, version: str, metadata: dict[str, Any]) -> None:
     """Let Dagster know of a narration and of the present version of its script."""
     register(instance, NARRATIONS, narration)
     report_source(instance, "script", narration, version, metadata)

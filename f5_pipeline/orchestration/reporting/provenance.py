@@ -6,7 +6,7 @@ handles many partitions each needs its own, or the UI would call fresh what is s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import dagster as dg
 from dagster._core.definitions.data_version import (
@@ -20,21 +20,28 @@ from dagster._core.definitions.data_version import (
 
 
 def materialization_tags(
-    instance: dg.DagsterInstance, *, data_version: str, code_version: str, inputs: Mapping[str, str | None]
+    instance: dg.DagsterInstance,
+    *,
+    data_version: str,
+    code_version: str,
+    inputs: Mapping[str, str | None],
+    observed: Collection[str] = (),
 ) -> dict[str, str]:
     """Tags for an AssetMaterialization.
 
     Args:
         inputs: by upstream asset the partition that was used, None where it has none or where all were used.
+        observed: those of them that are not made here, and so have observations.
     """
     tags = {**data_version_tags(data_version), CODE_VERSION_TAG: code_version}
     for asset, partition in inputs.items():
         key = dg.AssetKey(asset)
-        found = instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition is not None else None),
-            limit=1,
+        of_partition = dg.AssetRecordsFilter(
+            asset_key=key, asset_partitions=[partition] if partition is not None else None
         )
-        for record in found.records:
+        # What people bring is observed, not materialized; either way the newest record counts.
+        fetch = instance.fetch_observations if asset in observed else instance.fetch_materializations
+        for record in fetch(of_partition, limit=1).records:
             version = extract_data_version_from_entry(record.event_log_entry)
             tags[get_input_data_version_tag(key)] = version.value if version else "INITIAL"
             tags[get_input_event_pointer_tag(key)] = str(record.storage_id)
