@@ -1,6 +1,7 @@
-"""Checkpoints into networks: the stock DiT and Vocos of the packages f5-tts and vocos, with what is wrong told.
+"""Checkpoints into networks: the stock DiT and Vocos of the packages f5-tts and vocos.
 
-Nothing in a file is executed: safetensors holds arrays only, and pickles are read with `weights_only`.
+Errors name what is wrong with a file. Nothing in a file is executed: safetensors holds arrays only, and pickles are
+read with `weights_only`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import logging
 import pickle
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -16,8 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import EngineError
-from f5_pipeline.speech.engines.f5.architecture import ARCHITECTURES, HEAD_DIM, HOP, MEL_BANDS, Architecture
-from f5_pipeline.speech.engines.f5.files import ModelFiles
+from f5_pipeline.speech.engines.f5.architecture import (
+    ARCHITECTURES,
+    HEAD_DIM,
+    HOP,
+    MEL_BANDS,
+    Architecture,
+    ModelFiles,
+)
 from f5_pipeline.speech.engines.f5.text import Vocabulary
 
 if TYPE_CHECKING:
@@ -30,14 +39,14 @@ F5_TTS = "1.1.22"
 """Version of f5-tts that this engine is tested with."""
 
 _INSTALL = "Install what the engine needs: pip install 'f5-pipeline[f5]'."
-_FETCH = "Fetch the model again: `f5-pipeline weights verify` tells which of its files is damaged."
+_FETCH = "Fetch the model again: `f5-pipeline weights verify` names the damaged file."
 _ANOTHER = "Name the architecture that the checkpoint was trained with, or another checkpoint."
 _DROPPED = re.compile(r"initted|step|(?:.*\.)?mel_spec\..*")
 _TEXT = "text_embed.text_embed.weight"
 
 
 class ModelError(EngineError):
-    """A model's files cannot be used: trying again does not mend it."""
+    """A model's files cannot be used; trying again does not help."""
 
     retryable = False
 
@@ -49,7 +58,7 @@ class F5TTS:
     Attributes:
         dit: the class `f5_tts.model.DiT`.
         mel_spec: the class `f5_tts.model.modules.MelSpec`.
-        get_tokenizer, convert_char_to_pinyin: of `f5_tts.model.utils`.
+        get_tokenizer, convert_char_to_pinyin, get_epss_timesteps: of `f5_tts.model.utils`.
         version: the installed version.
     """
 
@@ -57,6 +66,7 @@ class F5TTS:
     mel_spec: type[nn.Module]
     get_tokenizer: Callable[..., Any]
     convert_char_to_pinyin: Callable[..., list[list[str]]]
+    get_epss_timesteps: Callable[..., Tensor]
     version: str
 
 
@@ -74,15 +84,32 @@ def import_f5_tts() -> F5TTS:
     if version != F5_TTS:
         log.warning("f5-tts %s is installed; this engine is tested with %s", version, F5_TTS)
     try:
-        from f5_pipeline.speech.engines.f5.attention import without_flash_attn
-
         with without_flash_attn():
             from f5_tts.model.backbones.dit import DiT
             from f5_tts.model.modules import MelSpec
-            from f5_tts.model.utils import convert_char_to_pinyin, get_tokenizer
+            from f5_tts.model.utils import convert_char_to_pinyin, get_epss_timesteps, get_tokenizer
     except Exception as error:  # of torch, torchaudio and whatever f5-tts imports: OSError, RuntimeError…
         raise ModelError(f"f5-tts {version} does not import: {_first_line(error)}", hint=_INSTALL) from error
-    return F5TTS(DiT, MelSpec, get_tokenizer, convert_char_to_pinyin, version)
+    return F5TTS(DiT, MelSpec, get_tokenizer, convert_char_to_pinyin, get_epss_timesteps, version)
+
+
+@contextmanager
+def without_flash_attn() -> Iterator[None]:
+    """Hide flash_attn from imports: f5_tts imports it wherever it is found, and one for another torch breaks that.
+
+    One that is imported already has shown that it works and stays.
+    """
+    if sys.modules.get("flash_attn") is not None:
+        yield
+        return
+    # None is Python's own mark for a module that must not be imported; find_spec then finds nothing either.
+    was_marked = "flash_attn" in sys.modules
+    sys.modules["flash_attn"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if not was_marked:
+            sys.modules.pop("flash_attn", None)
 
 
 def load_dit(files: ModelFiles) -> tuple[nn.Module, Vocabulary]:

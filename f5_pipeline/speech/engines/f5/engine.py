@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import EngineError, InputError, PipelineError
 from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Failed, Request, Speech
-from f5_pipeline.speech.engines.f5.architecture import HOP
+from f5_pipeline.speech.engines.f5.architecture import HOP, ModelFiles
 from f5_pipeline.speech.engines.f5.batching import batches
 from f5_pipeline.speech.engines.f5.checkpoint import ModelError, import_f5_tts, load_dit, load_vocoder
 from f5_pipeline.speech.engines.f5.conditioning import Conditioning, ReferenceVoice, condition
-from f5_pipeline.speech.engines.f5.files import ModelFiles
 from f5_pipeline.speech.engines.f5.sampling import Sampler
 from f5_pipeline.speech.engines.f5.text import Vocabulary, f5_text
 from f5_pipeline.speech.takes import seed_of
