@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import InputError
 
-OVERLAP_TOLERANCE = 0.05
+MAX_OVERLAP_SECONDS = 0.05
 """Overlap of neighbours, s, taken for rounding and closed at the later one's start."""
 
 
@@ -50,7 +50,7 @@ class Timeline:
             )
         last = self.last
         if last is not None and last.end is not None and last.start is not None and start < last.end:
-            if start < last.start or last.end - start > OVERLAP_TOLERANCE:
+            if start < last.start or last.end - start > MAX_OVERLAP_SECONDS:
                 raise InputError(
                     f"the {what} starts at {start:.3f} s, before the one at {self.last_place} ends ({last.end:.3f} s)",
                     file=self.name,

@@ -227,7 +227,8 @@ class _AttentionTrial:
         self.max_error = _MAX_ATTENTION_ERROR[dtype]
 
     def _run(self, attend: Attend, queries_keys_values: Tensor) -> Tensor:
-        return attend(*queries_keys_values.unbind(), self.segments)
+        query, key, value = queries_keys_values
+        return attend(query, key, value, self.segments)
 
     @torch.no_grad()
     def fault(self, attend: Attend) -> str | None:

@@ -245,7 +245,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _unpickled(path: Path) -> Mapping[str, Any]:
-    """What `torch.save` wrote, as long as it is arrays and plain values: code in it is not run but told."""
+    """What `torch.save` wrote, as long as it is arrays and plain values: code in it is an error, and not run."""
     import torch
 
     try:
@@ -253,8 +253,8 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         raise ModelError("the file is missing", file=str(path), hint=_FETCH) from None
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL ([\w.]+)|class(?:es)? '?([\w.]+)|global ([\w.]+)", str(error))
-        what = next((name for name in found.groups() if name), None) if found else None
+        match = re.search(r"GLOBAL ([\w.]+)|class(?:es)? '?([\w.]+)|global ([\w.]+)", str(error))
+        what = next((name for name in match.groups() if name), None) if match else None
         raise ModelError(
             f"it is not a file of weights: {f'it asks for {what}' if what else 'it holds something else'}; "
             "nothing in it was run",
@@ -271,73 +271,73 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
 
 
 def _check_architecture(weights: Mapping[str, Any], files: ModelFiles, tokens: int) -> None:
-    """Tell in words where a checkpoint is of another architecture or vocabulary."""
-    found = sizes_of(weights)
-    if "dim" not in found or "depth" not in found:
+    """Raise ModelError where a checkpoint is of another architecture or vocabulary."""
+    sizes = sizes_of(weights)
+    if "dim" not in sizes or "depth" not in sizes:
         raise ModelError(
             "it is no checkpoint of F5-TTS's DiT: it has no transformer blocks of that kind",
             file=_name(files),
             hint="Use a checkpoint of F5-TTS; E2-TTS and others are not spoken with.",
         )
     expected = _sizes(files.architecture)
-    wrong = {name: there for name, there in found.items() if name in expected and there != expected[name]}
+    wrong = {name: size for name, size in sizes.items() if name in expected and size != expected[name]}
     if wrong:
-        there = ", ".join(f"{name} {_told(value)}" for name, value in wrong.items())
-        wanted = ", ".join(f"{name} {_told(expected[name])}" for name in wrong)
-        known = [name for name, architecture in ARCHITECTURES.items() if _sizes(architecture) == found]
+        there = ", ".join(f"{name} {_shown(size)}" for name, size in wrong.items())
+        wanted = ", ".join(f"{name} {_shown(expected[name])}" for name in wrong)
+        known = [name for name, architecture in ARCHITECTURES.items() if _sizes(architecture) == sizes]
         like = f": it looks like {' or '.join(known)}" if known else ""
         raise ModelError(
             f"the checkpoint is of another architecture ({there} there; {wanted} expected){like}",
             file=_name(files),
             hint=_ANOTHER,
         )
-    there = int(weights[_TEXT].shape[0]) - 1 if _TEXT in weights else tokens
-    if there != tokens:
+    trained = int(weights[_TEXT].shape[0]) - 1 if _TEXT in weights else tokens
+    if trained != tokens:
         raise ModelError(
-            f"the vocabulary {files.vocabulary.name} has {tokens} tokens, the checkpoint was trained with {there}",
+            f"the vocabulary {files.vocabulary.name} has {tokens} tokens, the checkpoint was trained with {trained}",
             file=_name(files),
             hint="Give the vocab.txt that belongs to this checkpoint.",
         )
 
 
 def sizes_of(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """What the shapes of a DiT's arrays tell of its architecture, under the names of `Architecture`.
+    """The sizes that the shapes of a DiT's arrays give away, under the names of `Architecture`.
 
     Rotary heads, padding masks and upsampling of text leave no trace in a checkpoint.
     """
     shapes = {key: tuple(value.shape) for key, value in weights.items() if hasattr(value, "shape")}
-    found: dict[str, Any] = {}
+    sizes: dict[str, Any] = {}
     if len(shape := shapes.get("proj_out.weight", ())) == 2:
-        found["dim"] = shape[1]
+        sizes["dim"] = shape[1]
     blocks = {int(match[1]) for key in shapes if (match := re.match(r"transformer_blocks\.(\d+)\.", key))}
     if blocks:
-        found["depth"] = len(blocks)
+        sizes["depth"] = len(blocks)
     if shape := shapes.get("transformer_blocks.0.attn.to_q.weight"):
-        found["heads"] = shape[0] // HEAD_DIM
-    if (shape := shapes.get("transformer_blocks.0.ff.ff.0.0.weight")) and "dim" in found:
-        found["ff_mult"] = shape[0] / found["dim"]
+        sizes["heads"] = shape[0] // HEAD_DIM
+    if (shape := shapes.get("transformer_blocks.0.ff.ff.0.0.weight")) and "dim" in sizes:
+        sizes["ff_mult"] = shape[0] / sizes["dim"]
     if shape := shapes.get(_TEXT):
-        found["text_dim"] = shape[1]
-    found["conv_layers"] = len({key.split(".")[2] for key in shapes if key.startswith("text_embed.text_blocks.")})
-    found["qk_norm"] = "rms_norm" if "transformer_blocks.0.attn.q_norm.weight" in shapes else None
-    found["long_skip_connection"] = "long_skip_connection.weight" in shapes
-    return found
+        sizes["text_dim"] = shape[1]
+    sizes["conv_layers"] = len({key.split(".")[2] for key in shapes if key.startswith("text_embed.text_blocks.")})
+    sizes["qk_norm"] = "rms_norm" if "transformer_blocks.0.attn.q_norm.weight" in shapes else None
+    sizes["long_skip_connection"] = "long_skip_connection.weight" in shapes
+    return sizes
 
 
 def _sizes(architecture: Architecture) -> dict[str, Any]:
-    """The part of an architecture that a checkpoint tells."""
+    """The part of an architecture that leaves a trace in a checkpoint."""
     unseen = {"text_mask_padding", "pe_attn_head", "average_upsampling"}
     return architecture.model_dump(exclude=unseen)
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
 def _differences(error: Exception) -> str:
-    """The first difference in what `load_state_dict` says."""
+    """The first difference in the message of `load_state_dict`."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__)[:300].rstrip(".")
 

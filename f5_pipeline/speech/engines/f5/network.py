@@ -51,13 +51,13 @@ NO_GUIDANCE = 1e-5
 MAX_FRAMES = {"cuda": 32_768, "mps": 8_192, "cpu": 2_048}
 """Frames in a batch beyond which a device gains nothing, and a cancelled run only waits longer."""
 
-MEMORY_SHARE = 0.7
+MAX_MEMORY_SHARE = 0.7
 """Part of a device's free memory that a batch may take by the estimate."""
 
 COMPILED_MULTIPLE = 128
 """Frames of a compiled batch are a multiple of this: aligned for the matrix units."""
 
-MIN_DIM_TRIED = 256
+MIN_TRIAL_DIM = 256
 """Narrower networks (of tests) take so little time that chance would decide on their precision."""
 
 _TRIAL_FRAMES = 768
@@ -121,7 +121,7 @@ class Network:
             raise ValueError("the network is made from parameters in fp32 on the CPU")
         self._dit = dit.eval()
         self.device = choose_device(device)
-        trial = self._seconds if dit.dim >= MIN_DIM_TRIED else None
+        trial = self._seconds if dit.dim >= MIN_TRIAL_DIM else None
         self.dtype, self.notes = choose_dtype(self.device, dtype, trial)
         self.layout = "packed" if layout == "auto" else layout
         with self._on_device(), torch.no_grad():
@@ -155,7 +155,7 @@ class Network:
         forward = size * (2 * t.dim + 2 * feed_forward)
         row_bytes = max(rotation, forward) + size * 2 * t.dim + 4 * t.dim + 16 * t.bands + 8 * t.head_dim
         frame_bytes = 2 * row_bytes + 32 * t.bands
-        return max(1, min(MAX_FRAMES[self.device.type], int(MEMORY_SHARE * self._free_bytes() / frame_bytes)))
+        return max(1, min(MAX_FRAMES[self.device.type], int(MAX_MEMORY_SHARE * self._free_bytes() / frame_bytes)))
 
     @torch.no_grad()
     def sample(

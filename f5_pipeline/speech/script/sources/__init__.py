@@ -24,7 +24,7 @@ SOURCES = MappingProxyType({".txt": "text", ".md": "markdown", ".toml": "f5_toml
 
 
 class ScriptText(NamedTuple):
-    """A script as it stands in its file, before voices are told apart."""
+    """A script as it stands in its file, before its voices are resolved."""
 
     header: Header
     blocks: list[Block]
