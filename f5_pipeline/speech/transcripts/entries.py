@@ -38,6 +38,7 @@ class Timeline:
         self.last_place: int | str = 0
 
     def add(self, span: TranscriptSegment | TimedText, place: int | str, what: str) -> None:
+        """Check the next span, a `what` at `place` of the file; InputError where it is not after the one before."""
         start, end = span.start, span.end
         if start is None or end is None:
             return
@@ -62,6 +63,7 @@ class Timeline:
 
 
 def timed_segment(text: str, start: float, end: float, name: str, place: int | str) -> TranscriptSegment:
+    """A segment with its times, s; InputError where one is negative."""
     if start < 0 or end < 0:
         raise InputError(
             f"the time {min(start, end):.3f} s is negative",

@@ -103,6 +103,7 @@ def clean_cue(text: str) -> str:
 
 
 def need_text(text: str, name: str, place: int | str) -> str:
+    """`text`; InputError where there is no letter or digit in it."""
     if not any(character.isalnum() for character in text):
         raise InputError(
             "no text is there", file=name, place=place, hint="Write what is said there, or remove the entry."

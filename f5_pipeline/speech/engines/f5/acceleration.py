@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.engines.f5.checkpoint import first_line
 from f5_pipeline.speech.engines.f5.transformer import (
     Attend,
     Backend,
@@ -351,5 +352,4 @@ def synchronize(device: torch.device) -> None:
 
 
 def _does_not_run(what: str, error: Exception) -> str:
-    first_line = (str(error).strip().splitlines() or [""])[0][:200]
-    return f"{what}: does not run here: {type(error).__name__}: {first_line}"
+    return f"{what}: does not run here: {type(error).__name__}: {first_line(error)}"

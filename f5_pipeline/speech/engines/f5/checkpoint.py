@@ -38,7 +38,7 @@ log = logging.getLogger("f5_pipeline.f5")
 F5_TTS = "1.1.22"
 """Version of f5-tts that this engine is tested with."""
 
-_INSTALL = "Install what the engine needs: pip install 'f5-pipeline[f5]'."
+INSTALL = "Install what the engine needs: pip install 'f5-pipeline[f5]'."
 _FETCH = "Fetch the model again: `f5-pipeline weights verify` names the damaged file."
 _ANOTHER = "Name the architecture that the checkpoint was trained with, or another checkpoint."
 _DROPPED = re.compile(r"initted|step|(?:.*\.)?mel_spec\..*")
@@ -80,7 +80,7 @@ def import_f5_tts() -> F5TTS:
     try:
         version = metadata.version("f5-tts")
     except metadata.PackageNotFoundError:
-        raise ModelError("the package f5-tts is not installed", hint=_INSTALL) from None
+        raise ModelError("the package f5-tts is not installed", hint=INSTALL) from None
     if version != F5_TTS:
         log.warning("f5-tts %s is installed; this engine is tested with %s", version, F5_TTS)
     try:
@@ -89,7 +89,7 @@ def import_f5_tts() -> F5TTS:
             from f5_tts.model.modules import MelSpec
             from f5_tts.model.utils import convert_char_to_pinyin, get_epss_timesteps, get_tokenizer
     except Exception as error:  # of torch, torchaudio and whatever f5-tts imports: OSError, RuntimeError…
-        raise ModelError(f"f5-tts {version} does not import: {_first_line(error)}", hint=_INSTALL) from error
+        raise ModelError(f"f5-tts {version} does not import: {first_line(error)}", hint=INSTALL) from error
     return F5TTS(DiT, MelSpec, get_tokenizer, convert_char_to_pinyin, get_epss_timesteps, version)
 
 
@@ -148,7 +148,7 @@ def load_vocabulary(path: Path) -> Vocabulary:
         raise ModelError("the model's vocabulary is missing", file=str(path), hint=_FETCH) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
-            f"the model's vocabulary cannot be read: {_first_line(error)}", file=str(path), hint=_FETCH
+            f"the model's vocabulary cannot be read: {first_line(error)}", file=str(path), hint=_FETCH
         ) from None
     if not size:
         raise ModelError("the model's vocabulary is empty", file=str(path), hint=_FETCH)
@@ -173,7 +173,7 @@ def load_vocoder(files: ModelFiles) -> Vocos:
         import yaml
         from vocos import Vocos
     except Exception as error:
-        raise ModelError(f"the vocoder does not import: {_first_line(error)}", hint=_INSTALL) from error
+        raise ModelError(f"the vocoder does not import: {first_line(error)}", hint=INSTALL) from error
     config, weights = files.vocoder_config, files.vocoder_weights
     try:
         described = yaml.safe_load(config.read_text("utf-8"))
@@ -182,7 +182,7 @@ def load_vocoder(files: ModelFiles) -> Vocos:
         raise ModelError("the vocoder's configuration is missing", file=str(config), hint=_FETCH) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
         raise ModelError(
-            f"it is no configuration of a Vocos: {_first_line(error)}", file=str(config), hint=_FETCH
+            f"it is no configuration of a Vocos: {first_line(error)}", file=str(config), hint=_FETCH
         ) from None
     # Vocos imports whatever class the file names.
     if strange := [part for part in parts if not str(part).startswith("vocos.")]:
@@ -202,7 +202,7 @@ def load_vocoder(files: ModelFiles) -> Vocos:
             samples = vocoder.decode(torch.zeros(1, MEL_BANDS, frames)).shape[-1]
         reason = f"{samples} samples of {frames} frames"
     except RuntimeError as error:
-        reason = _first_line(error)
+        reason = first_line(error)
     if samples not in (frames * HOP, (frames - 1) * HOP):  # by the padding; centred, the last frame makes none
         raise ModelError(
             f"the vocoder does not speak {MEL_BANDS} mel bands at {HOP} samples a frame ({reason})",
@@ -228,7 +228,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             raise ModelError("the checkpoint is missing", file=str(path), hint=_FETCH) from None
         except (SafetensorError, OSError) as error:
             raise ModelError(
-                f"it is no safetensors file, or cut: {_first_line(error)}", file=str(path), hint=_FETCH
+                f"it is no safetensors file, or cut: {first_line(error)}", file=str(path), hint=_FETCH
             ) from None
     else:
         stored = _unpickled(path)
@@ -263,7 +263,7 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise ModelError(
-            f"it is no file of weights, or cut: {_first_line(error)}", file=str(path), hint=_FETCH
+            f"it is no file of weights, or cut: {first_line(error)}", file=str(path), hint=_FETCH
         ) from None
     if not isinstance(stored, Mapping):
         raise ModelError(f"it holds a {type(stored).__name__}, no weights", file=str(path), hint=_ANOTHER)
@@ -342,6 +342,6 @@ def _differences(error: Exception) -> str:
     return (lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__)[:300].rstrip(".")
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, cut and without its full stop, to stand in a message of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")

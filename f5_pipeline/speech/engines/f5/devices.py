@@ -10,10 +10,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from f5_pipeline.speech.engines.f5.checkpoint import F5_TTS, INSTALL, first_line
+
 MIN_FREE_BYTES = 4 << 30
 """Free bytes of a device under which batches get small: the model takes 1.4 GB in fp32, 0.7 GB in half precision."""
 
-_INSTALL = "Install what the engine needs: pip install 'f5-pipeline[f5]'."
 _SLOW = "It works, but slowly: use the draft engine to proof-listen, and a machine with an NVIDIA GPU to narrate."
 
 
@@ -51,7 +52,7 @@ def facts() -> list[Fact]:
     try:
         parts += _devices()
     except Exception as error:  # whatever a driver makes torch raise
-        parts.append(Fact("device", "error", f"it does not answer: {_line(str(error))}", "Look at the driver."))
+        parts.append(Fact("device", "error", f"it does not answer: {first_line(error)}", "Look at the driver."))
     return [*parts, _flash_attn()]
 
 
@@ -63,11 +64,9 @@ def _version(package: str) -> str | None:
 
 
 def _f5_tts() -> Fact:
-    from f5_pipeline.speech.engines.f5.checkpoint import F5_TTS
-
     version = _version("f5-tts")
     if version is None:
-        return Fact("f5-tts", "warning", "not installed", _INSTALL)
+        return Fact("f5-tts", "warning", "not installed", INSTALL)
     if version != F5_TTS:
         return Fact("f5-tts", "warning", f"{version}; tested with {F5_TTS}", f"pip install f5-tts=={F5_TTS}")
     return Fact("f5-tts", "ok", version)
@@ -78,14 +77,14 @@ def _torch() -> Fact:
         import torch
     except Exception as error:
         if _version("torch") is None:
-            return Fact("torch", "error", "not installed", _INSTALL)
-        return Fact("torch", "error", f"{_version('torch')} does not import: {_line(str(error))}", _INSTALL)
+            return Fact("torch", "error", "not installed", INSTALL)
+        return Fact("torch", "error", f"{_version('torch')} does not import: {first_line(error)}", INSTALL)
     cuda = torch.version.cuda and f"built for CUDA {torch.version.cuda}"
     build = cuda or (torch.version.hip and f"built for ROCm {torch.version.hip}") or "CPU only"
     version = f"{torch.__version__}, {build}"
     audio = _version("torchaudio")
     if audio is None or audio.split("+")[0].rsplit(".", 1)[0] != torch.__version__.split("+")[0].rsplit(".", 1)[0]:
-        return Fact("torch", "error", f"{version}; torchaudio {audio or 'is missing'}: the two do not fit", _INSTALL)
+        return Fact("torch", "error", f"{version}; torchaudio {audio or 'is missing'}: the two do not fit", INSTALL)
     return Fact("torch", "ok", version)
 
 
@@ -125,7 +124,7 @@ def _cuda_device(index: int) -> Fact:
         properties = torch.cuda.get_device_properties(index)
         free, total = torch.cuda.mem_get_info(index)
     except RuntimeError as error:
-        return Fact(what, "error", _line(str(error)), "Free the device, or choose another with F5_DEVICE.")
+        return Fact(what, "error", first_line(error), "Free the device, or choose another with F5_DEVICE.")
     major, minor = properties.major, properties.minor
     half = [name for name, capability in (("fp16", (7, 0)), ("bf16", (8, 0))) if (major, minor) >= capability]
     described = (
@@ -166,10 +165,6 @@ def _flash_attn() -> Fact:
     except subprocess.TimeoutExpired:
         return Fact("flash-attn", "warning", f"{version} does not import in time", "Uninstall it: it is not needed.")
     if done.returncode:
-        reason = _line(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"ended with {done.returncode}")
+        reason = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1][:200].rstrip(".")
         return Fact("flash-attn", "warning", f"{version} does not import: {reason}", "Uninstall it: it is not needed.")
     return Fact("flash-attn", "ok", version)
-
-
-def _line(text: str) -> str:
-    return (text.strip().splitlines() or ["no word"])[0][:200].rstrip(".")

@@ -14,7 +14,7 @@ from f5_pipeline.errors import EngineError, InputError, PipelineError
 from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Failed, Request, Speech
 from f5_pipeline.speech.engines.f5.architecture import HOP, ModelFiles
 from f5_pipeline.speech.engines.f5.batching import batches
-from f5_pipeline.speech.engines.f5.checkpoint import ModelError, import_f5_tts, load_dit, load_vocoder
+from f5_pipeline.speech.engines.f5.checkpoint import ModelError, first_line, import_f5_tts, load_dit, load_vocoder
 from f5_pipeline.speech.engines.f5.conditioning import Conditioning, ReferenceVoice, condition
 from f5_pipeline.speech.engines.f5.sampling import Sampler
 from f5_pipeline.speech.engines.f5.text import Vocabulary, f5_text
@@ -368,7 +368,7 @@ class F5Engine:
             vocoder = Vocoder(vocos, network.device)
         except torch.OutOfMemoryError as error:
             raise ModelError(
-                f"the model {files.name} does not fit into the device's memory: {_short(error)}",
+                f"the model {files.name} does not fit into the device's memory: {first_line(error)}",
                 hint="Free the device of other programs, or choose another with F5_DEVICE.",
             ) from None
         software = {"torch": str(torch.__version__), "f5_tts": import_f5_tts().version}
@@ -403,16 +403,12 @@ def _trouble(error: Exception, batch: Sequence[_Job], device: torch.device) -> _
     # After such an error every further call fails in the same way.
     if isinstance(error, getattr(torch, "AcceleratorError", ())) or "CUDA error" in text:
         raise EngineError(
-            f"the device {device} failed: {_short(error)}", hint="Run again; if it stays so, look at the driver."
+            f"the device {device} failed: {first_line(error)}", hint="Run again; if it stays so, look at the driver."
         ) from None
-    return _Trouble(False, f"F5 could not speak it: {type(error).__name__}: {_short(error)}")
+    return _Trouble(False, f"F5 could not speak it: {type(error).__name__}: {first_line(error)}")
 
 
 _OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "DefaultCPUAllocator", "can't allocate memory")
-
-
-def _short(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")
 
 
 def _free(device: torch.device) -> None:

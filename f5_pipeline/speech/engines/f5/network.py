@@ -68,10 +68,10 @@ class Item:
     """One chunk to synthesize.
 
     Attributes:
-        reference: log-mel frames of the voice's recording, (r, bands) fp32, r may be 0.
-        text: vocabulary indices of the reference's text and then the chunk's, (t,) int64, as
+        reference: log-mel frames of the voice's recording, (r, m) fp32; r may be 0.
+        text: vocabulary indices of the reference's text and then the chunk's, (tokens) int64, as
             `f5_tts.model.utils.list_str_to_idx` gives them; -1 is filler.
-        frames: frames in all, the reference's included: more than r, and, if the text is not to be cut, than t.
+        frames: mel frames in all, the reference's included: more than r, and than tokens, or the text is cut.
         seed: of the noise.
     """
 
@@ -161,7 +161,7 @@ class Network:
     def sample(
         self, items: Sequence[Item], sampler: Sampler, *, cancelled: Callable[[], bool] = lambda: False
     ) -> list[Tensor]:
-        """Synthesize a batch: of each item the frames after its reference, (frames - r, bands) fp32 on the device.
+        """Synthesize a batch: of each item the frames after its reference, (frames - r, m) fp32 on the device.
 
         An item whose result is not finite overflowed in half precision and is done again in a wider one. Text that is
         longer than the frames is cut at its end, as the stock text embedding does.
