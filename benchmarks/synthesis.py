@@ -265,7 +265,7 @@ def parts(network: Any, bench: Bench) -> dict[str, float]:
     """Milliseconds of one guided evaluation, and of its convolutions and attention, on a batch of 14 s chunks."""
     import torch
 
-    from f5_pipeline.speech.engines.f5.layouts import Packed, Padded
+    from f5_pipeline.speech.engines.f5.transformer import Packed, Padded
 
     lengths = [bench.frames(chunk) for chunk in bench.chunks["14 s"]]
     while len(lengths) > 1 and sum(lengths) > min(16_384, network.frame_budget()):
@@ -293,7 +293,7 @@ def parts(network: Any, bench: Bench) -> dict[str, float]:
 
 def seconds_of(run: Callable[[], Any], device: Any) -> float:
     """Seconds of a run, by the clock."""
-    from f5_pipeline.speech.engines.f5.attention import synchronize
+    from f5_pipeline.speech.engines.f5.acceleration import synchronize
 
     synchronize(device)
     started = time.perf_counter()
@@ -310,7 +310,7 @@ def matmul_rates(device: Any) -> dict[str, float]:
     """TFLOP/s of one large multiplication in each precision."""
     import torch
 
-    from f5_pipeline.speech.engines.f5.precision import DTYPES
+    from f5_pipeline.speech.engines.f5.acceleration import DTYPES
 
     size = 8192 if device.type == "cuda" else 2048
     rates = {}
@@ -478,8 +478,8 @@ def main() -> None:
     given = parser.parse_args()
 
     started = time.monotonic()
+    from f5_pipeline.speech.engines.f5.acceleration import choose_device
     from f5_pipeline.speech.engines.f5.checkpoint import import_f5_tts
-    from f5_pipeline.speech.engines.f5.precision import choose_device
 
     import_f5_tts()
     if given.threads:

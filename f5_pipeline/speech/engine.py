@@ -60,7 +60,7 @@ class Speech:
         key: the request's key.
         samples: float32, shape (n,), mono, SAMPLE_RATE Hz, within -1..1.
         tokens: times in order, or None where the engine does not know them and an aligner must measure them.
-        method: how the times were found, for example "engine" (exact).
+        method: where the times come from, for example "engine" (exact).
         details: small facts for the take's record (seed, engine voice, …); JSON values only.
         confidences: how sure each token's time is, 0..1; empty: all of them exact.
     """
@@ -75,7 +75,13 @@ class Speech:
 
 @dataclass(frozen=True)
 class Failed:
-    """A request that could not be spoken, and why (a sentence for the user); whether another seed may mend it."""
+    """A request that could not be spoken.
+
+    Attributes:
+        key: the request's key.
+        reason: a sentence for the user.
+        another_seed: whether a retake may succeed.
+    """
 
     key: str
     reason: str
@@ -96,7 +102,7 @@ class Engine(Protocol):
         ...
 
     def check_language(self, language: str) -> None:
-        """Raise InputError, with the nearest tags that it knows, where the engine cannot speak a language."""
+        """Raise InputError, with the nearest tags that the engine knows, where it cannot speak a language."""
         ...
 
     def speak(

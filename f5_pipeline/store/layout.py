@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.script.sources import SOURCES
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 """Names of voices and narrations: part of keys, partition keys, file names and links, on every system."""
@@ -30,7 +31,7 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 LOGS = "logs"
 """Folder of Dagster's compute logs."""
 
-SCRIPT_EXTENSIONS = (".txt", ".md", ".toml")
+SCRIPT_EXTENSIONS = tuple(SOURCES)
 
 
 def check_name(name: str, what: str) -> str:

@@ -19,8 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from f5_pipeline.errors import InputError, NotFoundError, StoreError
-from f5_pipeline.speech.engines.f5.architecture import Architecture
-from f5_pipeline.speech.engines.f5.files import ModelFiles
+from f5_pipeline.speech.engines.f5.architecture import Architecture, ModelFiles
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.weights.cache import Cache, Lease, file_sha256

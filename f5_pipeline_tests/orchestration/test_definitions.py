@@ -52,14 +52,3 @@ def test_what_is_heavy_is_not_imported_to_load_the_code_location():
     ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert ended.stdout.split() == []
     assert ended.stderr == ""
-
-
-def test_speech_knows_no_dagster_and_no_store():
-    program = (
-        "import sys, pkgutil, importlib, f5_pipeline.speech as speech\n"
-        "for found in pkgutil.iter_modules(speech.__path__):\n"
-        "    importlib.import_module(f'f5_pipeline.speech.{found.name}')\n"
-        "print(*(name for name in sys.modules if name.startswith(('dagster', 'f5_pipeline.st', 'boto'))))"
-    )
-    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert ended.stdout.split() == []

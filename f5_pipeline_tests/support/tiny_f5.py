@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from f5_pipeline.speech.engines.f5.architecture import HOP, MEL_BANDS, Architecture
 
 if TYPE_CHECKING:
-    from f5_pipeline.speech.engines.f5.files import ModelFiles
+    from f5_pipeline.speech.engines.f5.architecture import ModelFiles
 
 TINY = Architecture(dim=64, depth=2, heads=2, text_dim=64, conv_layers=2)
 """1.3 MB with the package's vocabulary."""
@@ -63,7 +63,7 @@ def make_tiny_model(
     import torch
     from safetensors.torch import save_file
 
-    from f5_pipeline.speech.engines.f5.files import ModelFiles
+    from f5_pipeline.speech.engines.f5.architecture import ModelFiles
 
     made = Architecture.model_validate({**TINY.model_dump(), **architecture})
     folder.mkdir(parents=True, exist_ok=True)

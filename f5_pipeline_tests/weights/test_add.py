@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.engines.f5.files import ModelFiles
+from f5_pipeline.speech.engines.f5.architecture import ModelFiles
 from f5_pipeline.weights.checkpoints import read_architecture, read_shapes
 from f5_pipeline.weights.errors import WeightsError
 from f5_pipeline_tests.support.tiny_f5 import TINY, make_tiny_model

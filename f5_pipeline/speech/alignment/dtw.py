@@ -35,7 +35,7 @@ class Path:
         first, last: int32, shape (m,): first and last frame in each row; -1 for silence that was passed over.
         distance: float32, shape (m,): sum of the distances of the row's cells; 0 for silence.
         cells: int32, shape (m,): cells of the path in each row.
-        half_width: of the band in which it was found, rows.
+        half_width: of the band in which the path lies, rows.
     """
 
     first: np.ndarray
@@ -57,7 +57,7 @@ def warp(
     """Find the cheapest way through `rows`, widening the band for as long as the way meets its edge.
 
     Steps: a frame on in the same row, in the next row, or past an empty silence; or a row on within the frame. Each
-    costs the distance of the cell it leads to, and a silence what `quiet` says.
+    costs the distance of the cell it leads to, and in a silence `quiet` of the frame.
 
     Args:
         frames: float32, shape (n, bands), n >= 1: features of the take.
@@ -79,12 +79,12 @@ def warp(
         low[-1] = m - width
         low[0] = 0
         ways = np.zeros((n * width + 3) // 4, np.uint8)
-        found, in_silence = _forward(frames, rows, silent, closed, quiet, low, width, ways)
-        if found or width == m:
+        reached, in_silence = _forward(frames, rows, silent, closed, quiet, low, width, ways)
+        if reached or width == m:
             first, last = np.full(m, -1, np.int32), np.full(m, -1, np.int32)
             distance, cells = np.zeros(m, np.float32), np.zeros(m, np.int32)
-            met = _backward(frames, rows, silent, low, width, ways, in_silence, first, last, distance, cells)
-            if not met or width == m:
+            met_edge = _backward(frames, rows, silent, low, width, ways, in_silence, first, last, distance, cells)
+            if not met_edge or width == m:
                 return Path(first, last, distance, cells, half_width)
         half_width *= 2
 
@@ -149,11 +149,11 @@ def _backward(
     m = rows.shape[0]
     i = n - 1
     j = m - 1 if in_silence else m - 2
-    met = False
+    met_edge = False
     while True:
         c = j - low[i]
         if (c <= 2 and low[i] > 0) or (c >= width - 3 and low[i] + width < m):
-            met = True
+            met_edge = True
         if last[j] < 0:
             last[j] = i
         first[j] = i
@@ -164,7 +164,7 @@ def _backward(
                 apart += (frames[i, b] - rows[j, b]) ** 2
             distance[j] += np.sqrt(apart)
         if i == 0 and j <= 1:
-            return met
+            return met_edge
         place = i * width + c
         way = (ways[place >> 2] >> ((place & 3) * 2)) & 3
         if way == 3:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from f5_pipeline.speech.alignment.renderings import Template
 
-UNRELATED = 0.08
+MIN_RELATED_MARGIN = 0.08
 """Margin below which the sound may well say another text. Clean draft voices have about 0.3 with their own and 0.03
 with another, the two human recordings at hand 0.2 and 0.07; noise takes some of it, to 0.18 at 10 dB and 0.1 at 0 dB.
 """
@@ -48,8 +48,8 @@ class Alignment:
         stretch: natural logarithm of each token's duration against the draft's, the median taken off.
         speech: start of the first and end of the last sound, s.
         method: "dtw", or "proportional".
-        margin: by how much of its cost the draft fits better than played backwards, see UNRELATED; 0 where nothing was
-            compared.
+        margin: by how much of its cost the draft fits better than played backwards (see MIN_RELATED_MARGIN); 0 where
+            nothing was compared.
     """
 
     tokens: list[Token]
@@ -66,7 +66,7 @@ def align(samples: np.ndarray, template: Template) -> Alignment:
 
     Args:
         samples: float32, shape (n,), mono, SAMPLE_RATE Hz.
-        template: the draft of the text that is spoken in it, see `drafts.Drafts.template`.
+        template: the draft of the text that is spoken in it, see `renderings.Drafts.template`.
 
     Raises:
         AlignmentError: the take is silent or holds samples that are no numbers, or the draft has no words.
@@ -75,10 +75,10 @@ def align(samples: np.ndarray, template: Template) -> Alignment:
         raise AlignmentError("the draft has no word with a time")
     speech = speech_of(samples)
     take = features.log_mel(samples[round(speech[0] * SAMPLE_RATE) : round(speech[1] * SAMPLE_RATE)])
-    found = warped(take, template.features, template.tokens, features.HOP)
+    warp = warped(take, template.features, template.tokens, features.HOP)
     tokens: list[Token] = []
     previous = speech[0]
-    for token, (start, end) in zip(template.tokens, found.edges, strict=True):
+    for token, (start, end) in zip(template.tokens, warp.edges, strict=True):
         start = min(max(start + speech[0], previous), speech[1])
         end = previous = min(max(end + speech[0], start), speech[1])
         tokens.append(Token(token.start_char, token.end_char, start, end))
@@ -86,9 +86,9 @@ def align(samples: np.ndarray, template: Template) -> Alignment:
     length = len(template.features) * features.HOP
     turned = [Token(0, 0, max(length - token.end, 0.0), length - token.start) for token in reversed(template.tokens)]
     unrelated = warped(take, template.features[::-1], turned, features.HOP).cost
-    margin, *own = (1 - cost / max(unrelated, 1e-6) for cost in (found.cost, *found.costs))
+    margin, *own = (1 - cost / max(unrelated, 1e-6) for cost in (warp.cost, *warp.costs))
     confidence = _confidence(own, margin, stretch)
-    return Alignment(tokens, confidence, found.cost, stretch, speech, margin=margin)
+    return Alignment(tokens, confidence, warp.cost, stretch, speech, margin=margin)
 
 
 def proportional(text: str, samples: np.ndarray, language: str) -> Alignment:
@@ -134,7 +134,7 @@ def speech_of(samples: np.ndarray) -> tuple[float, float]:
 def _stretch(tokens: Sequence[Token], drafted: Sequence[Token]) -> list[float]:
     import numpy as np
 
-    # 20 ms on either side: the shortest words are not told from nothing.
+    # 20 ms on either side, so that the shortest words do not weigh too much.
     pairs = zip(tokens, drafted, strict=True)
     ratios = [math.log((own.end - own.start + 0.02) / (other.end - other.start + 0.02)) for own, other in pairs]
     rate = float(np.median(ratios))
@@ -155,10 +155,10 @@ def _confidence(own: Sequence[float], whole: float, stretch: Sequence[float]) ->
         whole: margin of the take.
         stretch: as in `Alignment`; that of the neighbours counts too, which a word too many has robbed.
     """
-    amount = [0.0, *(min(abs(one), 2.0) for one in stretch), 0.0]
-    found = []
+    amount = [0.0, *(min(abs(ratio), 2.0) for ratio in stretch), 0.0]
+    chances = []
     for number, margin in enumerate(own):
         beside = max(amount[number], amount[number + 2])
         score = _INTERCEPT + _OWN * margin + _WHOLE * whole + _STRETCHED * amount[number + 1] + _BESIDE * beside
-        found.append(1 / (1 + math.exp(-score)))
-    return found
+        chances.append(1 / (1 + math.exp(-score)))
+    return chances

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f5_pipeline.speech.alignment.forced import UNRELATED, Alignment, AlignmentError, align, speech_of
+from f5_pipeline.speech.alignment.forced import MIN_RELATED_MARGIN, Alignment, AlignmentError, align, speech_of
 from f5_pipeline.speech.alignment.renderings import Drafts, Template
 from f5_pipeline.speech.alignment.warping import roughly_warped
 from f5_pipeline.speech.audio import features
@@ -64,7 +64,7 @@ def align_pieces(samples: np.ndarray, text: str, language: str, drafts: Drafts) 
     draft = _Draft(text, language, parts, drafts)
     coarse = _Coarse(samples, draft)
     total = len(samples) / SAMPLE_RATE
-    found: list[Alignment] = []
+    pieces: list[Alignment] = []
     first, start = 0, 0.0
     while first < len(draft.tokens):
         last, end, resume = coarse.window(first, start) or (len(draft.tokens), total, total)
@@ -78,10 +78,10 @@ def align_pieces(samples: np.ndarray, text: str, language: str, drafts: Drafts) 
             ) from error
         piece = _moved(piece, offset / SAMPLE_RATE)
         count, start = _trusted(piece) if resume is None else (last - first, resume)
-        found.append(_cut(piece, count))
+        pieces.append(_cut(piece, count))
         first += count
-    _check(found, draft, text)
-    return found
+    _check(pieces, draft, text)
+    return pieces
 
 
 def _trusted(piece: Alignment) -> tuple[int, float]:
@@ -115,7 +115,7 @@ def _parts(text: str, language: str) -> Iterator[tuple[int, int]]:
 
 
 class _Draft:
-    """The draft of a long text: its words, their coarse features, and fine ones of some of them where asked for.
+    """The draft of a long text: its words, their coarse features, and fine ones of some of them on demand.
 
     Attributes:
         tokens: all words; characters in the text, s on the coarse frames' own time, in which parts follow each other.
@@ -131,7 +131,7 @@ class _Draft:
         coarse: list[np.ndarray] = []
         count = 0
         with ThreadPoolExecutor(drafts.workers, thread_name_prefix="draft") as threads:
-            for (begin, _), template in zip(parts, threads.map(self._one, parts), strict=True):
+            for (begin, _), template in zip(parts, threads.map(self._part_template, parts), strict=True):
                 self._starts.append(len(self.tokens))
                 self.tokens += [_shifted(token, begin, count * _COARSE * features.HOP) for token in template.tokens]
                 coarse.append(features.coarser(template.features, _COARSE))
@@ -140,7 +140,7 @@ class _Draft:
             raise AlignmentError("there is no word in the text")
         self.coarse = np.concatenate(coarse)
 
-    def _one(self, part: tuple[int, int]) -> Template:
+    def _part_template(self, part: tuple[int, int]) -> Template:
         return self._drafts.template(self._text[slice(*part)], self._language)
 
     def template(self, first: int, last: int) -> Template:
@@ -155,7 +155,7 @@ class _Draft:
             stop = self._starts[number + 1] if number + 1 < len(self._parts) else len(self.tokens)
             if stop <= first or start >= last or start == stop:
                 continue
-            template = self._one((begin, end))
+            template = self._part_template((begin, end))
             chosen = template.tokens[max(first - start, 0) : last - start]
             low = 0 if first <= start else round(chosen[0].start / features.HOP)
             high = len(template.features) if last >= stop else round(chosen[-1].end / features.HOP)
@@ -175,8 +175,8 @@ class _Coarse:
         self._edges: list[tuple[float, float]] = []
         if speech[1] > _WINDOW:
             first, last = (round(edge * SAMPLE_RATE) for edge in speech)
-            found = roughly_warped(_coarse_of(samples[first:last]), draft.coarse, draft.tokens, _COARSE * features.HOP)
-            self._edges = [(speech[0] + start, speech[0] + end) for start, end in found.edges]
+            warp = roughly_warped(_coarse_of(samples[first:last]), draft.coarse, draft.tokens, _COARSE * features.HOP)
+            self._edges = [(speech[0] + start, speech[0] + end) for start, end in warp.edges]
 
     def window(self, first: int, start: float) -> tuple[int, float, float | None] | None:
         """The window that begins with token `first` at `start` and ends in the longest pause near _WINDOW s from there:
@@ -201,7 +201,7 @@ def _check(pieces: Sequence[Alignment], draft: _Draft, text: str) -> None:
     import numpy as np
 
     tokens = [token for piece in pieces for token in piece.tokens]
-    strange = [piece for piece in pieces if piece.margin < UNRELATED]
+    strange = [piece for piece in pieces if piece.margin < MIN_RELATED_MARGIN]
     if len(strange) == len(pieces):
         raise AlignmentError(
             "the recording says something else than the text",
@@ -211,14 +211,14 @@ def _check(pieces: Sequence[Alignment], draft: _Draft, text: str) -> None:
         first = strange[0].tokens[0]
         raise AlignmentError("the recording says something else than the text here", **_place(first.start, first, text))
     # Words together, for a word alone may well last thrice as long as in the draft.
-    said, drafted = (np.array([token.end - token.start for token in some]) for some in (tokens, draft.tokens))
-    rate = float(np.log(said.sum() / drafted.sum()))
-    for words, most in _MAX_STRETCH:
+    spoken, drafted = (np.array([token.end - token.start for token in side]) for side in (tokens, draft.tokens))
+    rate = float(np.log(spoken.sum() / drafted.sum()))
+    for words, max_stretch in _MAX_STRETCH:
         window = np.ones(min(words, len(tokens)))
-        sums = [np.convolve(seconds, window, "valid") + 0.1 for seconds in (said, drafted)]
+        sums = [np.convolve(seconds, window, "valid") + 0.1 for seconds in (spoken, drafted)]
         ratio = np.log(sums[0] / sums[1]) - rate
         worst = int(np.abs(ratio).argmax())
-        if abs(ratio[worst]) > most:
+        if abs(ratio[worst]) > max_stretch:
             more, less = ("recording", "text") if ratio[worst] > 0 else ("text", "recording")
             raise AlignmentError(
                 f"the {more} says more than the {less} here, or in another order",
@@ -227,7 +227,7 @@ def _check(pieces: Sequence[Alignment], draft: _Draft, text: str) -> None:
 
 
 def _place(seconds: float, token: Token, text: str) -> dict[str, str]:
-    """Place and mend of an error: minutes and seconds, and the words from a token on."""
+    """Place and hint of an error: minutes and seconds, and the words from a token on."""
     tenths = round(10 * seconds)
     words = text[token.start_char : token.start_char + 80].split()[:6]
     place = f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"

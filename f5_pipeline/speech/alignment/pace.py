@@ -9,18 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from f5_pipeline.speech.alignment.forced import UNRELATED, AlignmentError, align
+from f5_pipeline.speech.alignment.forced import MIN_RELATED_MARGIN, AlignmentError, align
 from f5_pipeline.speech.alignment.renderings import Drafts, Template, articulation_seconds, rendering
 
 if TYPE_CHECKING:
     import numpy as np
 
-_SLOWEST, _FASTEST = 2.5, 0.45
+_MAX_RATE, _MIN_RATE = 2.5, 0.45
 """Bounds of a voice's seconds for each second of the draft (about 165 words a minute): 66 and 370 words a minute."""
 
-_SHORTEST = 0.3
-"""Less articulated speech than this tells no pace, s."""
-
+_MIN_SPEECH_SECONDS = 0.3
+"""Of articulated speech, to measure a pace by."""
 
 VERSION = 1
 """Of the estimate: part of the keys of takes, whose length it decides."""
@@ -60,10 +59,12 @@ def measure_rate(reference: np.ndarray, text: str, language: str, drafts: Drafts
         NoDraft: espeak does not speak the language or the text.
     """
     spoken, drafted = _sound(reference, drafts.template(text, language))
-    if spoken < _SHORTEST or drafted < _SHORTEST:
-        return Rate(1.0, None, f"{min(spoken, drafted):.2f} s of speech tell no pace; the draft's is taken")
+    if spoken < _MIN_SPEECH_SECONDS or drafted < _MIN_SPEECH_SECONDS:
+        return Rate(
+            1.0, None, f"{min(spoken, drafted):.2f} s of speech are too little to measure a pace; the draft's is taken"
+        )
     measured = spoken / drafted
-    value = min(max(measured, _FASTEST), _SLOWEST)
+    value = min(max(measured, _MIN_RATE), _MAX_RATE)
     if value == measured:
         return Rate(value, measured)
     way = "slowly" if measured > value else "fast"
@@ -78,12 +79,12 @@ def measure_rate(reference: np.ndarray, text: str, language: str, drafts: Drafts
 def _sound(reference: np.ndarray, template: Template) -> tuple[float, float]:
     """Seconds of speech without pauses in a reference and in its draft."""
     try:
-        found = align(reference, template)
+        alignment = align(reference, template)
     except AlignmentError:
-        found = None
-    if found is None or found.margin < UNRELATED:
+        alignment = None
+    if alignment is None or alignment.margin < MIN_RELATED_MARGIN:
         return articulation_seconds(reference), template.articulation
-    spoken, drafted = (sum(token.end - token.start for token in some) for some in (found.tokens, template.tokens))
+    spoken, drafted = (sum(token.end - token.start for token in words) for words in (alignment.tokens, template.tokens))
     return spoken, drafted
 
 

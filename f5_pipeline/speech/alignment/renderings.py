@@ -10,7 +10,7 @@ import os
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import InputError
@@ -70,12 +70,8 @@ class Drafts:
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], Template] = OrderedDict()
         self._bytes = 0
-        self._most = cache_bytes
+        self._max_bytes = cache_bytes
         self._making: dict[tuple[str, str], Future[Template]] = {}
-
-    def identity(self) -> str:
-        """See `identity`."""
-        return identity()
 
     def check_language(self, language: str) -> None:
         """Raise NoDraft, with the nearest tags, where espeak does not speak a language."""
@@ -102,13 +98,13 @@ class Drafts:
                 self._kept.move_to_end(key)
                 return _widened(kept)
             future = self._making.get(key)
-            mine = future is None
+            first = future is None
             if future is None:
                 future = self._making[key] = Future()
-        if not mine:
+        if not first:
             return _widened(future.result())
         try:
-            made = _narrowed(template_of(self.speech(text, language)))
+            template = _narrowed(template_of(self.speech(text, language)))
         except BaseException as error:
             with self._lock:
                 del self._making[key]
@@ -116,18 +112,17 @@ class Drafts:
             raise
         with self._lock:
             del self._making[key]
-            self._kept[key] = made
-            self._bytes += _size(key, made)
-            while self._bytes > self._most and self._kept:
+            self._kept[key] = template
+            self._bytes += _size(key, template)
+            while self._bytes > self._max_bytes and self._kept:
                 self._bytes -= _size(*self._kept.popitem(last=False))
-        future.set_result(made)
-        return _widened(made)
+        future.set_result(template)
+        return _widened(template)
 
     def speech(self, text: str, language: str) -> Speech:
         """The rendering itself, not kept.
 
-        Raises:
-            as `template`.
+        Raises: as `template`.
         """
         self.check_language(language)
         with self._slots:
@@ -137,7 +132,7 @@ class Drafts:
         return result
 
     def close(self) -> None:
-        """End the worker processes and forget the templates; new ones are started should it be asked again."""
+        """End the worker processes and forget the templates; a later `template` starts new ones."""
         self._engine.close()
         with self._lock:
             self._kept.clear()
@@ -148,11 +143,6 @@ def rendering() -> str:
     """What decides how a draft sounds, besides text and language: espeak and its data, and the voice."""
     voice = "-".join(str(value) for value in _VOICE.values())
     return f"{DraftEngine(1).sound('')['espeak']}/{voice}"
-
-
-def identity() -> str:
-    """What decides a template besides text and language: how the draft sounds, and the features."""
-    return f"{rendering()}/{features.VERSION}"
 
 
 def template_of(speech: Speech) -> Template:
@@ -195,13 +185,13 @@ def _narrowed(template: Template) -> Template:
     """With float16 features, as kept: they differ by 0.01 at most, a twentieth of what noise 40 dB below does."""
     import numpy as np
 
-    return Template(template.features.astype(np.float16), template.tokens, template.seconds, template.articulation)
+    return replace(template, features=template.features.astype(np.float16))
 
 
 def _widened(template: Template) -> Template:
     import numpy as np
 
-    return Template(template.features.astype(np.float32), template.tokens, template.seconds, template.articulation)
+    return replace(template, features=template.features.astype(np.float32))
 
 
 def _size(key: tuple[str, str], template: Template) -> int:

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["PRIOR", "Band", "Measures", "ReferenceTail", "Usual", "Verdict", "band_of", "judge", "measure"]
 
-LIMIT = 3.5
-"""Spreads beyond the band's middle at which one measure alone fails a take."""
+MAX_DEVIATION = 3.5
+"""Spreads beyond the band's middle above which one measure alone fails a take."""
 
-TOGETHER = 5.0
-"""Root of the sum of squares, in spreads, at which all together do."""
+MAX_SCORE = 5.0
+"""Root of the sum of squares of all deviations, in spreads, above which they fail a take together."""
 
 # What is wrong in any voice.
-MAX_SILENCE = 1.5  # s
-MAX_CLIPPED = 0.01  # share of samples
-HIGHEST_FLOOR = -8.0  # dB; good takes stay below -13
-HIGHEST_FLATNESS = -10.0  # dB; good takes stay below -20
+MAX_SILENCE_SECONDS = 1.5  # s
+MAX_CLIPPED_SHARE = 0.01  # share of samples
+MAX_FLOOR_DB = -8.0  # dB; good takes stay below -13
+MAX_FLATNESS_DB = -10.0  # dB; good takes stay below -20
 MIN_MARGIN = 0.05  # good takes have 0.09 and more, another text -0.1 to 0.13
-_SHORT = 2  # words up to which margin and pace tell little
+_FEW_WORDS = 2  # up to so many words, margin and pace vary too much to judge by
 _HARD = 100.0  # what a hard limit adds to the score
 _PRIOR_TAKES = 10.0  # takes that the prior's spread counts as
 
@@ -49,8 +49,8 @@ class Kind:
         middle, within, between: of good takes: median over voices, spread in a voice, spread of the voices' medians.
         short: words below which the spread grows: by sqrt(1 + (short / words) ** 2).
         offset: added before the logarithm is taken; None: taken as it is. For measures that cannot be negative.
-        told: what is wrong, for people; {} is the value.
-        factor: whether value and bound are told as factors; they are logarithms.
+        sentence: what is wrong, for people; {} is the value.
+        factor: whether value and bound, which are logarithms, are shown as factors.
     """
 
     side: Side
@@ -59,7 +59,7 @@ class Kind:
     between: float
     short: float
     offset: float | None
-    told: str
+    sentence: str
     factor: bool = False
 
     def of(self, value: float) -> float:
@@ -150,12 +150,12 @@ def band_of(takes: Iterable[Measures], prior: Band = PRIOR, *, reference: Measur
     for name, kind in KINDS.items():
         before = prior.of(name)
         own = known if reference is None or name not in _FROM_REFERENCE else [reference, *known]
-        with_it = [(getattr(take, name), take.words) for take in own]
-        found = [(kind.of(value), _scatter(kind, words)) for value, words in with_it if value is not None]
-        if not found:
+        measured = [(getattr(take, name), take.words) for take in own]
+        judged = [(kind.of(value), _scatter(kind, words)) for value, words in measured if value is not None]
+        if not judged:
             usual[name] = before
             continue
-        values, scatter = (np.array(one) for one in zip(*found, strict=True))
+        values, scatter = (np.array(column) for column in zip(*judged, strict=True))
         weights = scatter**-2
         count = 0.64 * float(weights.sum())  # 0.64: the efficiency of a median
         k = (before.spread / max(before.doubt, 1e-6)) ** 2
@@ -192,27 +192,27 @@ def judge(measures: Measures, band: Band = PRIOR) -> Verdict:
     """
     reasons = _beyond_any_voice(measures)
     score = _HARD * len(reasons)
-    found = sorted(deviations(measures, band).items(), key=lambda one: -one[1])
-    total = math.hypot(*(z for _, z in found))
-    beyond = [name for name, z in found if z > LIMIT]
-    if not beyond and total > TOGETHER:
-        much = " ".join(_sentence(name, measures, band) for name, _ in found[:3])
-        reasons.append(f"Nothing is out of bounds alone, but too much is near them: {much}")
+    worst_first = sorted(deviations(measures, band).items(), key=lambda item: -item[1])
+    total = math.hypot(*(z for _, z in worst_first))
+    beyond = [name for name, z in worst_first if z > MAX_DEVIATION]
+    if not beyond and total > MAX_SCORE:
+        sentences = " ".join(_sentence(name, measures, band) for name, _ in worst_first[:3])
+        reasons.append(f"Nothing is out of bounds alone, but too much is near them: {sentences}")
     reasons += [_sentence(name, measures, band) for name in beyond]
     return Verdict(passed=not reasons, score=round(score + total, 3), reasons=reasons)
 
 
 def deviations(measures: Measures, band: Band) -> dict[str, float]:
-    """By measure: spreads beyond the middle of the band on the bad side; 0 on the good one."""
-    found = {}
+    """By measure: spreads beyond the middle of the band on the bad side; 0 on the good side."""
+    spreads = {}
     for name, kind in KINDS.items():
         value = getattr(measures, name)
         if value is None:
             continue
         usual = band.of(name)
         z = (kind.of(value) - usual.middle) / _width(kind, usual, measures.words)
-        found[name] = max(0.0, {"high": z, "low": -z, "both": abs(z)}[kind.side])
-    return found
+        spreads[name] = max(0.0, {"high": z, "low": -z, "both": abs(z)}[kind.side])
+    return spreads
 
 
 def _width(kind: Kind, usual: Usual, words: int) -> float:
@@ -223,19 +223,19 @@ def _beyond_any_voice(measures: Measures) -> list[str]:
     """What is wrong whatever the voice."""
     if measures.failure:
         return [f"The take cannot be aligned with its text: {measures.failure}."]
-    found = []
-    if measures.clipped > MAX_CLIPPED:
-        found.append(f"{100 * measures.clipped:.1f} % of the samples are clipped.")
+    faults = []
+    if measures.clipped > MAX_CLIPPED_SHARE:
+        faults.append(f"{100 * measures.clipped:.1f} % of the samples are clipped.")
     for value, where in ((measures.pause, "inside"), (measures.head, "before"), (measures.tail, "after")):
-        if value > MAX_SILENCE:
-            found.append(f"There are {value:.1f} s of silence {where} the speech.")
-    if measures.floor > HIGHEST_FLOOR or measures.flatness > HIGHEST_FLATNESS:
-        found.append(f"It is noise: {measures.floor:.0f} dB from the speech, flatness {measures.flatness:.0f} dB.")
-    if measures.margin is not None and measures.margin < MIN_MARGIN and measures.words > _SHORT:
-        found.append(f"It is not this text: the sound fits it {100 * measures.margin:.0f} % better than any other.")
-    if measures.pace is not None and abs(measures.pace) > math.log(4 if measures.words <= _SHORT else 2):
-        found.append(f"The speech lasts {math.exp(measures.pace):.2f} times as long as expected.")
-    return found
+        if value > MAX_SILENCE_SECONDS:
+            faults.append(f"There are {value:.1f} s of silence {where} the speech.")
+    if measures.floor > MAX_FLOOR_DB or measures.flatness > MAX_FLATNESS_DB:
+        faults.append(f"It is noise: {measures.floor:.0f} dB from the speech, flatness {measures.flatness:.0f} dB.")
+    if measures.margin is not None and measures.margin < MIN_MARGIN and measures.words > _FEW_WORDS:
+        faults.append(f"It is not this text: the sound fits it {100 * measures.margin:.0f} % better than any other.")
+    if measures.pace is not None and abs(measures.pace) > math.log(4 if measures.words <= _FEW_WORDS else 2):
+        faults.append(f"The speech lasts {math.exp(measures.pace):.2f} times as long as expected.")
+    return faults
 
 
 def _sentence(name: str, measures: Measures, band: Band) -> str:
@@ -243,9 +243,9 @@ def _sentence(name: str, measures: Measures, band: Band) -> str:
     kind, usual = KINDS[name], band.of(name)
     value = getattr(measures, name)
     above = kind.of(value) > usual.middle
-    width = LIMIT * _width(kind, usual, measures.words)
+    width = MAX_DEVIATION * _width(kind, usual, measures.words)
     bound = kind.back(usual.middle + width if above else usual.middle - width)
     if kind.factor:
         value, bound = math.exp(value), math.exp(bound)
-    form = kind.told[kind.told.index("{") : kind.told.index("}") + 1]
-    return f"{kind.told.format(value)} (this voice: {'up to' if above else 'from'} {form.format(bound)})."
+    form = kind.sentence[kind.sentence.index("{") : kind.sentence.index("}") + 1]
+    return f"{kind.sentence.format(value)} (this voice: {'up to' if above else 'from'} {form.format(bound)})."

@@ -1,4 +1,4 @@
-"""What is measured on a take, to tell a good one from one to make again. `quality` judges by it."""
+"""What is measured on a take; `gate` decides by it whether the take is made again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_WINDOW = 4
 """Words in a row that may be too long or too short together."""
 
 DOUBTED = 3
-"""Words in a row over which doubt is averaged."""
+"""Number of words in a row over which doubt is averaged."""
 
 _HOP = features.HOP
 _FLOOR = 0.1  # s
@@ -34,7 +34,7 @@ _QUIET = -50.0  # dB below the draft's loudest frame: its pauses
 
 
 class Measures(BaseModel):
-    """What is measured on a take. None: it cannot be told, because the take could not be aligned with its text.
+    """Measures of a take. None: not known, because the take could not be aligned with its text.
 
     Small and plain, to be kept in the take's record.
     """
@@ -157,7 +157,7 @@ def _rounded(measured: dict) -> Measures:
 
 @dataclass(frozen=True)
 class _Draft:
-    """What a template's frames tell: their level in dB, and where there is sound."""
+    """A template's frames: their level, dB, and whether there is sound in them."""
 
     level: np.ndarray
     sound: np.ndarray
@@ -175,10 +175,7 @@ class _Draft:
 
 def _longest(marked: np.ndarray) -> int:
     """Frames of the longest run."""
-    import numpy as np
-
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+    return max((last - first for first, last in audio.loud_runs(marked, True)), default=0)
 
 
 def _along(
@@ -189,21 +186,19 @@ def _along(
     sound: np.ndarray,
     bounds: tuple[int, int],
 ) -> dict[str, float]:
-    """What the word times tell: stretch, extra and missing sound, pauses, steps of the level."""
+    """The measures that follow from the word times: cost to missing sound, pause, step (see `Measures`)."""
     import numpy as np
 
-    edges = np.array([[t.start, t.end] for t in alignment.tokens])
-    drawn = np.array([[t.start, t.end] for t in template.tokens])
-    # Time without silence: pauses come and go with the phrasing, sound does not.
-    heard = _elapsed(edges, sound)
-    meant = _elapsed(drawn, draft.sound)
-    # A word with what follows it up to the next one; the first one with what is before it.
-    took = np.diff(np.concatenate([[0.0], heard[1:, 0], [sound.sum() * _HOP]]))
-    wants = np.diff(np.concatenate([[0.0], meant[1:, 0], [draft.sound.sum() * _HOP]]))
-    ratio = np.log(np.maximum(took, _HOP) / np.maximum(wants, _HOP))
-    pace = _weighted_median(ratio, wants)
-    excess = took - np.exp(pace) * wants
-    weights = np.maximum(drawn[:, 1] - drawn[:, 0], _HOP)
+    edges = np.array([[token.start, token.end] for token in alignment.tokens])  # (words, 2), s in the take
+    draft_edges = np.array([[token.start, token.end] for token in template.tokens])  # (words, 2), s in the draft
+    # Time without silence: pauses come and go with the phrasing, sound does not. A word with what follows it up to the
+    # next word; the first one with what is before it.
+    lengths = _sound_of_words(edges, sound)
+    draft_lengths = _sound_of_words(draft_edges, draft.sound)
+    ratio = np.log(np.maximum(lengths, _HOP) / np.maximum(draft_lengths, _HOP))
+    pace = _weighted_median(ratio, draft_lengths)
+    excess = lengths - np.exp(pace) * draft_lengths
+    weights = np.maximum(draft_edges[:, 1] - draft_edges[:, 0], _HOP)
     off = np.clip(alignment.stretch, -1.5, 1.5)
     confidence = np.array(alignment.confidence)
     row = np.ones(min(DOUBTED, len(weights)))
@@ -215,19 +210,20 @@ def _along(
         "margin": float(alignment.margin),
         "doubt": 1 - float(sure.min()),
         "stretch": float(np.sqrt((weights * off**2).sum() / weights.sum())),
-        "extra": max(0.0, *(float(one.max()) for one in windows)),
-        "missing": max(0.0, *(float(-one.min()) for one in windows)),
-        "pause": _pause(edges, drawn, draft, sound, bounds),
-        "step": _step(edges, drawn, draft, levels, sound),
+        "extra": max(0.0, *(float(window.max()) for window in windows)),
+        "missing": max(0.0, *(float(-window.min()) for window in windows)),
+        "pause": _pause(edges, draft_edges, draft, sound, bounds),
+        "step": _step(edges, draft_edges, draft, levels, sound),
     }
 
 
-def _elapsed(times: np.ndarray, sound: np.ndarray) -> np.ndarray:
-    """Seconds of sound up to each time."""
+def _sound_of_words(edges: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """Seconds of sound from the start of each word to that of the next, from edges (words, 2)."""
     import numpy as np
 
-    total = np.concatenate([[0.0], np.cumsum(sound) * _HOP])
-    return np.interp(times, np.arange(len(total)) * _HOP, total)
+    elapsed = np.concatenate([[0.0], np.cumsum(sound) * _HOP])
+    starts = np.interp(edges[1:, 0], np.arange(len(elapsed)) * _HOP, elapsed)
+    return np.diff(np.concatenate([[0.0], starts, [sound.sum() * _HOP]]))
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
@@ -238,40 +234,41 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
     return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
 
-def _pause(edges: np.ndarray, drawn: np.ndarray, draft: _Draft, sound: np.ndarray, bounds: tuple[int, int]) -> float:
+def _pause(
+    edges: np.ndarray, draft_edges: np.ndarray, draft: _Draft, sound: np.ndarray, bounds: tuple[int, int]
+) -> float:
     """Longest silence inside, s, less that of the draft around the same place."""
     import numpy as np
 
-    marks, places = _map(edges, drawn)
+    times, draft_times = _map(edges, draft_edges)
     silent = ~sound
     silent[: bounds[0]] = silent[bounds[1] :] = False
-    starts = np.flatnonzero(np.diff(np.concatenate([[0], silent.astype(np.int8), [0]])))
-    most = 0.0
-    for first, last in zip(starts[::2], starts[1::2], strict=True):
-        begin, end = np.interp([first * _HOP, last * _HOP], marks, places)
+    longest = 0.0
+    for first, last in audio.loud_runs(silent, True):
+        begin, end = np.interp([first * _HOP, last * _HOP], times, draft_times)
         around = draft.sound[max(0, round(begin / _HOP) - 15) : round(end / _HOP) + 15]
-        most = max(most, (last - first) * _HOP - _longest(~around) * _HOP)
-    return most
+        longest = max(longest, (last - first) * _HOP - _longest(~around) * _HOP)
+    return longest
 
 
-def _map(edges: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _map(edges: np.ndarray, draft_edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Times of the take and of the draft that belong together, rising."""
     import numpy as np
 
-    marks = np.maximum.accumulate(edges.reshape(-1))
-    return marks + 1e-9 * np.arange(len(marks)), np.maximum.accumulate(drawn.reshape(-1))
+    times = np.maximum.accumulate(edges.reshape(-1))
+    return times + 1e-9 * np.arange(len(times)), np.maximum.accumulate(draft_edges.reshape(-1))
 
 
-def _step(edges: np.ndarray, drawn: np.ndarray, draft: _Draft, levels: np.ndarray, sound: np.ndarray) -> float:
+def _step(edges: np.ndarray, draft_edges: np.ndarray, draft: _Draft, levels: np.ndarray, sound: np.ndarray) -> float:
     """Largest difference of mean level, take less draft, between what is before and after a word's start, dB.
 
     Each side has at least a quarter of the sound and 0.4 s.
     """
     import numpy as np
 
-    marks, places = _map(edges, drawn)
+    times, draft_times = _map(edges, draft_edges)
     frames = np.flatnonzero(sound)
-    mapped = np.interp((frames + 0.5) * _HOP, marks, places)
+    mapped = np.interp((frames + 0.5) * _HOP, times, draft_times)
     index = np.clip((mapped / _HOP).astype(int), 0, len(draft.level) - 1)
     both = draft.sound[index]
     if both.sum() < 80:

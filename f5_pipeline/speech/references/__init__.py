@@ -1,1 +1,1 @@
-"""From a recording and its transcript to a reference: what `f5_pipeline.speech.references.prepare` is made of."""
+"""From a recording and its transcript to a reference; `prepare.prepare_reference` is the way in."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from f5_pipeline.speech.references.record import ReferenceMeasures
+from f5_pipeline.speech.text.languages import base
 
 
 class CheckOutcome(BaseModel):
@@ -17,8 +17,8 @@ class CheckOutcome(BaseModel):
 
     name: str
     passed: bool
-    severity: Literal["warn", "error"] = Field(description="how bad it is that it failed; 'warn' where it passed")
-    description: str = Field(description="a sentence for the user: what was found, and the mend where it failed")
+    severity: Literal["warn", "error"] = Field(description="of its failure; 'warn' where it passed")
+    description: str = Field(description="a sentence for the user, and a hint where the check failed")
     value: float
     bounds: tuple[float | None, float | None] = Field(description="lowest and highest good value; None is open")
 
@@ -70,11 +70,9 @@ def check_reference(measures: ReferenceMeasures, text: str, language: str) -> li
     """
     rate = _expected_rate(language)
     floor_bound = min(-45.0, measures.rms_dbfs - 25.0)
-    found = (
-        f"{measures.words} words in {measures.speech_seconds:.1f} s, {measures.syllables_per_second:.1f} syllables/s"
-    )
+    pace = f"{measures.words} words in {measures.speech_seconds:.1f} s, {measures.syllables_per_second:.1f} syllables/s"
     sure, each = measures.confidence or 0.0, measures.weakest or 0.0
-    parts = _PARTS_OF_SYLLABLE.get(re.split(r"[-_]", language.lower())[0], 1.0)
+    parts = _PARTS_OF_SYLLABLE.get(base(language), 1.0)
     fit = measures.syllables / parts / max(measures.syllables_heard, 1)
     more, less = (f"Check the transcript: it seems to say {word} than the recording." for word in ("more", "less"))
     return [
@@ -123,7 +121,7 @@ def check_reference(measures: ReferenceMeasures, text: str, language: str) -> li
             "speaking_rate",
             measures.syllables_per_second,
             (_RATE_WARN[0] * rate, _RATE_WARN[1] * rate),
-            f"{found}; {rate:.1f} are usual in {language}.",
+            f"{pace}; {rate:.1f} are usual in {language}.",
             more if measures.syllables_per_second > rate else less,
             error=not _RATE_ERROR[0] * rate <= measures.syllables_per_second <= _RATE_ERROR[1] * rate,
         ),
@@ -159,14 +157,14 @@ def check_reference(measures: ReferenceMeasures, text: str, language: str) -> li
 
 
 def _expected_rate(language: str) -> float:
-    return _RATES.get(re.split(r"[-_]", language.lower())[0], _MEAN_RATE)
+    return _RATES.get(base(language), _MEAN_RATE)
 
 
 def _outcome(
-    name: str, value: float, bounds: tuple[float | None, float | None], found: str, hint: str, *, error: bool
+    name: str, value: float, bounds: tuple[float | None, float | None], sentence: str, hint: str, *, error: bool
 ) -> CheckOutcome:
     low, high = bounds
     passed = (low is None or value >= low) and (high is None or value <= high)
     details: dict[str, Any] = {"name": name, "value": value, "bounds": bounds, "passed": passed}
     severity = "error" if error and not passed else "warn"
-    return CheckOutcome(severity=severity, description=found if passed else f"{found} {hint}", **details)
+    return CheckOutcome(severity=severity, description=sentence if passed else f"{sentence} {hint}", **details)

@@ -1,27 +1,26 @@
-"""Which part of a recording becomes the reference, and how far its text is known to be what is heard."""
+"""The choice of the part of a recording that becomes the reference, and how well its text fits what is heard."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
-from f5_pipeline.speech.references.cut import MAX_RUN, Run, covers, runs_of
+from f5_pipeline.speech.references.cut import MAX_RUN_SECONDS, Run, covers, runs_of
 from f5_pipeline.speech.references.fit import Fit, Fitting, fitting_run
 from f5_pipeline.speech.references.pauses import Activity
 from f5_pipeline.speech.references.record import Method
-from f5_pipeline.speech.references.words import TIMES, time_words
+from f5_pipeline.speech.references.words import TIMES_HINT, Progress, time_words
 from f5_pipeline.speech.transcripts.reader import Transcript
 
-WHOLE_SECONDS = 10.0
+MAX_WHOLE_SECONDS = 10.0
 """Speech up to this long is kept whole, s. F5 itself cuts references at 12 s, without their text."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A part, how its times were found, and how well its text fits; None where that was not measured."""
+    """The chosen part, how its times were measured, and how well its text fits; None: that was not measured."""
 
     run: Run
     method: Method
@@ -36,9 +35,9 @@ def choose(
     language: str,
     drafts: Drafts | None,
     file: str,
-    on_progress: Callable[[str, int, int], None],
+    on_progress: Progress,
 ) -> Choice:
-    """Choose the part of a recording; see `reference.prepare_reference`.
+    """Choose the part of a recording; see `prepare.prepare_reference`.
 
     Args:
         speech: first and last sound of the recording, s.
@@ -48,7 +47,7 @@ def choose(
         InputError: there is no part whose text is known.
     """
     fitting = _fitting(recording, activity, language, drafts)
-    if speech[1] - speech[0] <= WHOLE_SECONDS and covers(transcript, activity, speech):
+    if speech[1] - speech[0] <= MAX_WHOLE_SECONDS and covers(transcript, activity, speech):
         run = Run(*speech, transcript.text)
         return Choice(run, "whole", fitting.fit(run.start, run.end, run.text) if fitting else None)
     given: Method = "words" if all(segment.words for segment in transcript.segments) else "given"
@@ -56,10 +55,10 @@ def choose(
         return Choice(runs_of(transcript, activity, speech, file)[0], given)
     if drafts is None:
         raise InputError(
-            f"the recording has {speech[1] - speech[0]:.1f} s of speech, more than {WHOLE_SECONDS:.0f} s, and its "
+            f"the recording has {speech[1] - speech[0]:.1f} s of speech, more than {MAX_WHOLE_SECONDS:.0f} s, and its "
             "transcript has no times to cut it by",
             file=file,
-            hint=TIMES,
+            hint=TIMES_HINT,
         )
     doubted: Choice | None = None
     refusal: InputError | None = None
@@ -75,21 +74,21 @@ def choose(
         levels = activity.levels
         timed = time_words(recording, levels.seconds, levels.channel, transcript, language, drafts, on_progress)
         assert fitting is not None, "a language that drafts do not speak has been refused"
-        found, exact = _tried(runs_of(timed, activity, speech, file), "aligned", fitting)
+        aligned, exact = _tried(runs_of(timed, activity, speech, file), "aligned", fitting)
         if exact:
-            return found
-        refusal = refusal or _misfit(found.run, transcript, file)
+            return aligned
+        refusal = refusal or _misfit(aligned.run, transcript, file)
     except InputError as error:
         refusal = refusal or error
     if doubted is None:
         raise refusal
-    # What a person gave stands, for the drafts may be wrong; a check tells of the doubt.
+    # What a person gave stands, for the drafts may be wrong; a check of the reference reports the doubt.
     return doubted
 
 
 def _tried(runs: list[Run], method: Method, fitting: Fitting) -> tuple[Choice, bool]:
-    """The best of the runs that say their text, or the one that comes nearest, and whether it is the former."""
-    run, fit, exact = fitting_run(runs, fitting, MAX_RUN)
+    """The best run whose text is what is heard, else the one that fits best; and whether it is the former."""
+    run, fit, exact = fitting_run(runs, fitting, MAX_RUN_SECONDS)
     return Choice(run, method if run in runs else "aligned", fit), exact
 
 
@@ -103,10 +102,10 @@ def _fitting(recording: Path, activity: Activity, language: str, drafts: Drafts 
 
 
 def _misfit(run: Run, transcript: Transcript, file: str) -> InputError:
-    said = run.text if len(run.text) <= 60 else f"{run.text[:57]}…"
+    shown = run.text if len(run.text) <= 60 else f"{run.text[:57]}…"
     return InputError(
-        f"the transcript does not say what is heard in {file}; there should be {said!r}",
+        f"the transcript does not say what is heard in {file}; there should be {shown!r}",
         file=transcript.name or file,
         place=f"{run.start:.1f} s",
-        hint=f"Give the transcript of this very recording, word by word. {TIMES}",
+        hint=f"Give the transcript of this very recording, word by word. {TIMES_HINT}",
     )

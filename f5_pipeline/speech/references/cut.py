@@ -12,14 +12,14 @@ from f5_pipeline.speech.references.record import LEAD, TAIL
 from f5_pipeline.speech.text.endings import CLOSING, FINAL, is_character
 from f5_pipeline.speech.transcripts.reader import Transcript, join_texts
 
-CUT_SECONDS = 8.0
-"""Longest reference cut from a longer recording, s, edges included."""
+MAX_CUT_SECONDS = 8.0
+"""Of a reference that is cut from a longer recording, edges included."""
 
-MAX_RUN = CUT_SECONDS - LEAD - TAIL
-"""Longest stretch of speech to cut, s."""
+MAX_RUN_SECONDS = MAX_CUT_SECONDS - LEAD - TAIL
+"""Of speech in a reference that is cut."""
 
-MIN_CUT = 3.0
-"""Shortest stretch of speech to cut, s."""
+MIN_RUN_SECONDS = 3.0
+"""Of speech in a reference that is cut."""
 
 # How far from a boundary of the transcript its pause may lie, s. Word times are good to about a tenth of a second; cues
 # are set by hand or by reading speed and stray further.
@@ -60,6 +60,7 @@ class Run:
 
 
 def check_times(transcript: Transcript, seconds: float, file: str) -> None:
+    """Raise InputError where a transcript is longer than its recording of `seconds`."""
     last = transcript.segments[-1]
     assert last.start is not None and last.end is not None
     if last.start >= seconds or last.end > seconds + _PAST_END:
@@ -81,6 +82,7 @@ def covers(transcript: Transcript, activity: Activity, speech: tuple[float, floa
 
 
 def units_of(transcript: Transcript) -> list[Unit]:
+    """The units of a timed transcript, in order."""
     units: list[Unit] = []
     for number, segment in enumerate(transcript.segments):
         assert segment.start is not None and segment.end is not None
@@ -122,10 +124,9 @@ def runs_of(transcript: Transcript, activity: Activity, speech: tuple[float, flo
     units = units_of(transcript)
     begins = [_pause_near(activity, units, index, "start", speech) for index in range(len(units))]
     ends = [_pause_near(activity, units, index, "end", speech) for index in range(len(units))]
-    breaks = [activity.loud_seconds(left.end, right.start) >= _UNHEARD_SPEECH for left, right in pairwise(units)] + [
-        True
-    ]
-    found: list[tuple[float, int, int]] = []
+    breaks = [activity.loud_seconds(left.end, right.start) >= _UNHEARD_SPEECH for left, right in pairwise(units)]
+    breaks.append(True)
+    scored: list[tuple[float, int, int]] = []
     for first, unit in enumerate(units):
         before = begins[first]
         if before is None:
@@ -135,19 +136,19 @@ def runs_of(transcript: Transcript, activity: Activity, speech: tuple[float, flo
             after = ends[last]
             if after is not None:
                 seconds = after.start - before.end
-                if seconds > MAX_RUN:
+                if seconds > MAX_RUN_SECONDS:
                     break
-                if seconds >= MIN_CUT:
+                if seconds >= MIN_RUN_SECONDS:
                     score = seconds + 1.5 * fresh + 2.5 * units[last].ends_sentence
                     score += min(after.end - after.start, 0.5) - activity.long_pauses(before.end, after.start)
-                    found.append((-round(score, 6), first, last))
-            elif units[last].start - unit.start > 2 * MAX_RUN:
+                    scored.append((-round(score, 6), first, last))
+            elif units[last].start - unit.start > 2 * MAX_RUN_SECONDS:
                 break
             if breaks[last]:
                 break
-    if not found:
+    if not scored:
         raise _no_run(units, begins, ends, file)
-    return [_run(units, first, last, begins[first], ends[last]) for _, first, last in sorted(found)[:_MAX_RUNS]]
+    return [_run(units, first, last, begins[first], ends[last]) for _, first, last in sorted(scored)[:_MAX_RUNS]]
 
 
 def _run(units: list[Unit], first: int, last: int, before: Pause | None, after: Pause | None) -> Run:
@@ -169,12 +170,12 @@ def _text_of(units: list[Unit]) -> str:
 def _no_run(units: list[Unit], begins: list[Pause | None], ends: list[Pause | None], file: str) -> InputError:
     """The reason why no run could be cut."""
     what = "word" if all(unit.word for unit in units) else "cue"
-    span = f"{MIN_CUT:.0f} to {MAX_RUN:.1f} s"
+    span = f"{MIN_RUN_SECONDS:.0f} to {MAX_RUN_SECONDS:.1f} s"
     hint = (
         "Split long cues, give word times (Whisper JSON), or cut the recording to 10 s of speech with its transcript."
     )
     longest = max(units, key=lambda unit: unit.end - unit.start)
-    if all(unit.end - unit.start > MAX_RUN for unit in units):
+    if all(unit.end - unit.start > MAX_RUN_SECONDS for unit in units):
         return InputError(
             f"no {what} of the transcript is short enough: {span} are needed, and the shortest, "
             f"{min(unit.end - unit.start for unit in units):.1f} s, cannot be cut inside",

@@ -1,4 +1,4 @@
-"""Whether a part of a recording says its text, and nothing more or less: what forced alignment tells about it.
+"""Whether a part of a recording says its text, and nothing more or less, by forced alignment.
 
 Words that are not there are squeezed into nothing, words that the text lacks stretch their neighbours: both make
 the aligner unsure. At the ends, where a cut at a wrong pause adds or takes words, the text is also compared to the same
@@ -21,7 +21,7 @@ from f5_pipeline.speech.references.pauses import PAUSE, Activity
 from f5_pipeline.speech.text.endings import FINAL
 from f5_pipeline.speech.transcripts.reader import join_texts
 
-SURE, SURE_OF_EACH = 0.5, 0.3
+MIN_CONFIDENCE, MIN_WORD_CONFIDENCE = 0.5, 0.3
 """Confidence from which on a text is what is said: on average, and of its weakest word.
 
 Of 108 sentences by 3 draft voices in 6 languages, with noise 45, 25 and 12 dB below the speech, the right text has 0.80
@@ -31,10 +31,10 @@ own English and Chinese example, a person each, have 0.78 and 0.73, weakest 0.73
 
 # What a score gains at least where a word more or less is right: in the median 0.02, in 9 of 10 more than this. Where
 # it is wrong the score falls, in 98 of 100.
-_BETTER = 0.005
-_WORDS = 3  # more or less that are tried at each end
-_TRIES = 24  # runs that are looked at before a transcript is given up
-_STRAY = 1.5  # s by which a cue's times may be wrong
+_MIN_GAIN = 0.005
+_MAX_EXTRA_WORDS = 3  # more or less that are tried at each end
+_MAX_TRIES = 24  # runs that are looked at before a transcript is given up
+_MAX_CUE_ERROR = 1.5  # s by which a cue's times may be wrong
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class Fit:
     @property
     def good(self) -> bool:
         """Whether the whole text is what is said."""
-        return self.confidence >= SURE and self.weakest >= SURE_OF_EACH
+        return self.confidence >= MIN_CONFIDENCE and self.weakest >= MIN_WORD_CONFIDENCE
 
 
 class Fitting:
-    """Asks of parts of one recording how well texts fit them.
+    """Measures how well texts fit parts of one recording.
 
     Args:
         activity: of the recording.
@@ -76,23 +76,23 @@ class Fitting:
 
         samples = audio.read_mono(self._recording, SAMPLE_RATE, start, end, self._activity.levels.channel)
         try:
-            found = align(samples, self._drafts.template(text, self._language))
+            alignment = align(samples, self._drafts.template(text, self._language))
         except (AlignmentError, NoDraft):
             return Fit(0.0, 0.0, -1.0)
-        edges = [0.0, *(edge for token in found.tokens for edge in (token.start, token.end)), end - start]
+        edges = [0.0, *(edge for token in alignment.tokens for edge in (token.start, token.end)), end - start]
         outside = zip(edges[::2], edges[1::2], strict=True)
         unexplained = sum(self._activity.loud_seconds(start + first, start + last) for first, last in outside)
         explained = max(0.0, 1 - unexplained / max(self._activity.loud_seconds(start, end), audio.HOP))
-        uneven = float(np.sqrt(np.mean(np.square(found.stretch))))
+        uneven = float(np.sqrt(np.mean(np.square(alignment.stretch))))
         return Fit(
-            float(np.mean(found.confidence)) * explained,
-            min(found.confidence),
-            found.margin * explained - 0.1 * uneven,
+            float(np.mean(alignment.confidence)) * explained,
+            min(alignment.confidence),
+            alignment.margin * explained - 0.1 * uneven,
         )
 
     def exact(self, run: Run, fit: Fit) -> bool:
         """Whether a run's text with some words more or less at its ends never fits its sound better."""
-        return all(self.fit(run.start, run.end, other).score <= fit.score + _BETTER for other in _nearly(run))
+        return all(self.fit(run.start, run.end, other).score <= fit.score + _MIN_GAIN for other in _nearly(run))
 
     def settled(self, run: Run, fit: Fit) -> tuple[Run, Fit]:
         """A run of cues with the pauses near its ends that fit its text best.
@@ -100,16 +100,18 @@ class Fitting:
         Cues are timed by hand or by reading speed: a pause within a sentence may be nearer to their times than the
         one at its end.
         """
-        best, found = run, fit
+        best, best_fit = run, fit
         for edge in ("start", "end"):
-            for pause in self._activity.pauses_between(getattr(run, edge) - _STRAY, getattr(run, edge) + _STRAY):
+            for pause in self._activity.pauses_between(
+                getattr(run, edge) - _MAX_CUE_ERROR, getattr(run, edge) + _MAX_CUE_ERROR
+            ):
                 moved = replace(best, **{edge: pause.end if edge == "start" else pause.start})
                 if pause.end - pause.start < PAUSE - 1e-9 or moved in (best, run) or moved.end - moved.start < 1.0:
                     continue
                 other = self.fit(moved.start, moved.end, moved.text)
-                if other.score > found.score + _BETTER:
-                    best, found = moved, other
-        return best, found
+                if other.score > best_fit.score + _MIN_GAIN:
+                    best, best_fit = moved, other
+        return best, best_fit
 
 
 def fitting_run(runs: Sequence[Run], fitting: Fitting, longest: float) -> tuple[Run, Fit, bool]:
@@ -126,7 +128,7 @@ def fitting_run(runs: Sequence[Run], fitting: Fitting, longest: float) -> tuple[
     refused: list[Run] = []
     doubtful: list[tuple[float, Run, Fit]] = []
     for run in runs:
-        if len(refused) == _TRIES:
+        if len(refused) == _MAX_TRIES:
             break
         if any(_alike(run, other) for other in refused):
             continue
@@ -136,7 +138,7 @@ def fitting_run(runs: Sequence[Run], fitting: Fitting, longest: float) -> tuple[
             return settled, better, True
         refused.append(run)
         doubtful.append((fit.confidence + fit.weakest, run, fit))
-    _, run, fit = max(doubtful, key=lambda one: one[0])
+    _, run, fit = max(doubtful, key=lambda candidate: candidate[0])
     return run, fit, False
 
 
@@ -150,12 +152,12 @@ def _nearly(run: Run) -> list[str]:
     inside, before, after = spoken_units(run.text), spoken_units(run.before), spoken_units(run.after)
     # The mark that ends the run would make a pause.
     open_end = run.text.rstrip("".join(FINAL))
-    found: list[str] = []
-    for count in range(1, _WORDS + 1):
+    texts: list[str] = []
+    for count in range(1, _MAX_EXTRA_WORDS + 1):
         if count <= len(before):
-            found.append(join_texts((run.before[before[-count][0] :], run.text)))
+            texts.append(join_texts((run.before[before[-count][0] :], run.text)))
         if count <= len(after):
-            found.append(join_texts((open_end, run.after[: after[count - 1][1]])))
+            texts.append(join_texts((open_end, run.after[: after[count - 1][1]])))
         if len(inside) > 2 * count:
-            found += [run.text[inside[count][0] :], run.text[: inside[-count - 1][1]]]
-    return found
+            texts += [run.text[inside[count][0] :], run.text[: inside[-count - 1][1]]]
+    return texts

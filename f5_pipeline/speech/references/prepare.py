@@ -7,7 +7,6 @@ shortened without its transcript: both are cut at the same pause, or the recordi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from f5_pipeline.errors import InputError
@@ -15,18 +14,19 @@ from f5_pipeline.speech.alignment.renderings import Drafts
 from f5_pipeline.speech.audio import recordings as audio
 from f5_pipeline.speech.references.build import build_reference
 from f5_pipeline.speech.references.checks import CheckOutcome, check_reference
-from f5_pipeline.speech.references.choice import WHOLE_SECONDS, choose
-from f5_pipeline.speech.references.cut import CUT_SECONDS, check_times
+from f5_pipeline.speech.references.choice import MAX_WHOLE_SECONDS, choose
+from f5_pipeline.speech.references.cut import MAX_CUT_SECONDS, check_times
 from f5_pipeline.speech.references.pauses import Activity
 from f5_pipeline.speech.references.record import LEAD, TAIL, Reference, ReferenceMeasures, ReferenceRecord
+from f5_pipeline.speech.references.words import Progress
 from f5_pipeline.speech.text.endings import count_syllables, count_words, end_text
 from f5_pipeline.speech.transcripts.reader import Transcript
 
 __all__ = [
-    "CUT_SECONDS",
     "LEAD",
+    "MAX_CUT_SECONDS",
+    "MAX_WHOLE_SECONDS",
     "TAIL",
-    "WHOLE_SECONDS",
     "CheckOutcome",
     "Reference",
     "ReferenceMeasures",
@@ -38,8 +38,8 @@ __all__ = [
     "prepare_reference",
 ]
 
-MIN_SECONDS = 1.0
-"""Less speech than this is no reference, s."""
+MIN_SPEECH_SECONDS = 1.0
+"""Of a recording, to make a reference of it."""
 
 
 def prepare_reference(
@@ -49,7 +49,7 @@ def prepare_reference(
     language: str,
     name: str,
     drafts: Drafts | None = None,
-    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_progress: Progress = lambda what, done, total: None,
 ) -> Reference:
     """Make the reference of a voice.
 
@@ -65,7 +65,7 @@ def prepare_reference(
         language: BCP 47 tag.
         name: name of the voice, for messages and the record.
         drafts: what texts are aligned with; None: transcripts are believed, and long recordings need times.
-        on_progress: told of what takes a while: of what, how much is done, and how much there is.
+        on_progress: called during long work, see `words.Progress`.
 
     Raises:
         InputError: the recording cannot be read, is silent or too short; there is no transcript; it does not belong to
@@ -86,7 +86,7 @@ def prepare_reference(
     if bounds is None:
         raise InputError("the recording is silent", file=file, hint="Record it again, closer to the microphone.")
     speech = (bounds[0] * levels.hop, min(bounds[1] * levels.hop, info.seconds))
-    if activity.loud_seconds(*speech) < MIN_SECONDS:
+    if activity.loud_seconds(*speech) < MIN_SPEECH_SECONDS:
         raise InputError(
             f"only {activity.loud_seconds(*speech):.2f} s of speech are in the recording",
             file=file,

@@ -1,4 +1,4 @@
-"""What a reference is: its samples, its text, what was measured of it, and the hash of it all."""
+"""A reference: its samples, its text, its measures, and the hash of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TAIL = 0.3
 """Silence after the last sound, s: without it the last word leaks into what is spoken (F5-TTS issue 622)."""
 
 Method = Literal["whole", "given", "words", "aligned"]
-"""How the times were found at which a reference was cut: it was not; the transcript's cues; its words; alignment."""
+"""Where the times of a reference's cuts come from: it was not cut; the transcript's cues; its words; alignment."""
 
 
 class ReferenceMeasures(BaseModel):
@@ -41,7 +41,7 @@ class ReferenceMeasures(BaseModel):
     words_per_second: float = Field(description="words by speech_seconds")
     syllables: float = Field(description="syllables of the text, as `count_syllables`")
     syllables_heard: int = Field(description="syllables counted in the audio, as `audio.count_syllable_nuclei`")
-    method: Method = Field(description="how the times of its words were found; see `Method`")
+    method: Method = Field(description="where its times come from; see `Method`")
     confidence: float | None = Field(
         None, description="of the text's alignment with the audio, 0 to 1; None: not aligned"
     )

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 _BLOCK = 60.0  # s that are decoded at a time
-TIMES = "Give its transcript with times (SRT, VTT, CSV or Whisper JSON), or cut the recording to 10 s of speech."
+TIMES_HINT = "Give its transcript with times (SRT, VTT, CSV or Whisper JSON), or cut the recording to 10 s of speech."
 
 Progress = Callable[[str, int, int], None]
-"""Told of what takes a while: of what (for example "s of audio aligned"), how much is done, and how much there is."""
+"""Called during long work with what is counted (for example "s of audio aligned"), how much is done, and the total."""
 
 
 def time_words(
@@ -58,14 +58,14 @@ def time_words(
         raise InputError(
             f"its words cannot be timed in this language: {error.message}",
             file=transcript.name or recording.name,
-            hint=f"{error.hint or ''} {TIMES}".strip(),
+            hint=f"{error.hint or ''} {TIMES_HINT}".strip(),
         ) from error
     except AlignmentError as error:
         raise InputError(
             f"the transcript cannot be aligned with the recording: {error.message}",
             file=transcript.name or recording.name,
             place=error.place,
-            hint=f"Check that it says what is heard there. {TIMES}",
+            hint=f"Check that it says what is heard there. {TIMES_HINT}",
         ) from error
     words: list[TimedText] = []
     begins = [0, *(token.start_char for token in tokens[1:]), len(text)]

@@ -66,8 +66,8 @@ def safe(text: str) -> str:
 def near(word: str, names: Iterable[str]) -> str:
     """`Did you mean …?` for a misspelled name, or an empty string."""
     table = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(word.lower(), table, n=2, cutoff=0.6)
-    return f"Did you mean {' or '.join(table[item] for item in found)}?" if found else ""
+    close = difflib.get_close_matches(word.lower(), table, n=2, cutoff=0.6)
+    return f"Did you mean {' or '.join(table[name] for name in close)}?" if close else ""
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:

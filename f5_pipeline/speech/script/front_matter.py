@@ -18,14 +18,21 @@ KEYS = (
 )  # fmt: skip
 _OPTIONS = ("speed", "model", "preset", "commercial")
 _EXAMPLES = {"model": "F5TTS_v1_Base", "preset": "fast", "commercial": "true"}
-_LARGEST = 64 * 1024
+MAX_HEADER_CHARS = 64 * 1024
 _FENCE = re.compile(r"(?:---|\.\.\.)[ \t]*")
 _KEY_LINE = re.compile(r"[A-Za-z_][\w-]*[ \t]*:(?:\s|$)")
 
 
 @dataclass
 class Header:
-    """What a header says; `lines` holds the line of each key, from 1."""
+    """What the header of a script sets.
+
+    Attributes:
+        voices: label -> voice.
+        voice_speeds: voice -> speed, where a voice has its own.
+        voices_checked: whether each of `voices` must be known even where it does not speak.
+        lines: the line of each key, from 1; of a voice under "voices.LABEL".
+    """
 
     title: str | None = None
     author: str | None = None
@@ -33,6 +40,7 @@ class Header:
     voice: str | None = None
     voices: dict[str, str] = field(default_factory=dict)
     voice_speeds: dict[str, float] = field(default_factory=dict)
+    voices_checked: bool = True
     speed: float | None = None
     model: str | None = None
     preset: Preset | None = None
@@ -93,15 +101,15 @@ def parse_header(text: str, file: str) -> Header:
         else:
             model = Pauses if key == "pauses" else CaptionStyle
             fields = {name: (item, at) for name, item, at in _items(value, file, tuple(model.model_fields), key)}
-            made = _model(model, {n: v for n, (v, _) in fields.items()}, {n: at for n, (_, at) in fields.items()}, file)
-            setattr(header, key, made)
+            values, lines = ({name: pair[part] for name, pair in fields.items()} for part in (0, 1))
+            setattr(header, key, _model(model, values, lines, file))
     return header
 
 
 def _compose(text: str, file: str) -> Any:
     import yaml
 
-    if len(text) > _LARGEST:
+    if len(text) > MAX_HEADER_CHARS:
         raise InputError("the header is larger than 64 KiB", file=file, place=1, hint="Keep the text below the header.")
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)
@@ -115,9 +123,9 @@ def _compose(text: str, file: str) -> Any:
             hint="Put values with special characters in quotes.",
         ) from None
     except yaml.YAMLError as error:
-        raise InputError(f"the header is not YAML: {error}", file=file, place=1, hint="Mend the header.") from None
+        raise InputError(f"the header is not YAML: {error}", file=file, place=1, hint="Correct the header.") from None
     except RecursionError:
-        raise InputError("the header is nested too deeply", file=file, place=1, hint="Mend the header.") from None
+        raise InputError("the header is nested too deeply", file=file, place=1, hint="Correct the header.") from None
 
 
 def _line(mark: Any) -> int:
@@ -164,17 +172,17 @@ def _string(node: Any, key: str, file: str, line: int) -> str:
 
 
 def _voices(node: Any, file: str, header: Header) -> dict[str, str]:
-    """Labels to voices; a list of voices stands for itself, a mapping of voice and speed sets the voice's speed.
+    """Labels to voices; in a list, each voice is its own label. A mapping of voice and speed sets the voice's speed.
 
-    Lines are kept under "voices.LABEL".
+    Keeps the lines and speeds in `header`.
     """
     import yaml
 
     out: dict[str, str] = {}
     if isinstance(node, yaml.MappingNode):
-        pairs = [(key, value, line) for key, value, line in _items(node, file, None, "voices")]
+        entries = _items(node, file, None, "voices")
     elif isinstance(node, yaml.SequenceNode):
-        pairs = [(None, item, _line(item.start_mark)) for item in node.value]
+        entries = [(None, item, _line(item.start_mark)) for item in node.value]
     else:
         raise InputError(
             "voices must be a list or a mapping",
@@ -182,15 +190,16 @@ def _voices(node: Any, file: str, header: Header) -> dict[str, str]:
             place=_line(node.start_mark),
             hint="Write voices: [ada, ben], or voices: {narrator: ada, hero: ben}.",
         )
-    for label, item, line in pairs:
+    for label, item, line in entries:
         speed = None
         if isinstance(item, yaml.MappingNode):
-            said = {key: (value, at) for key, value, at in _items(item, file, ("voice", "speed"), "a voice")}
-            if "speed" in said:
-                speed = _model(ScriptOptions, {"speed": said["speed"][0]}, {"speed": said["speed"][1]}, file).speed
-            if "voice" not in said and label is None:
+            fields = {key: (value, at) for key, value, at in _items(item, file, ("voice", "speed"), "a voice")}
+            if "speed" in fields:
+                value, at = fields["speed"]
+                speed = _model(ScriptOptions, {"speed": value}, {"speed": at}, file).speed
+            if "voice" not in fields and label is None:
                 raise InputError("a voice has no name", file=file, place=line, hint="Write voice: NAME beside it.")
-            item = said["voice"][0] if "voice" in said else None
+            item = fields["voice"][0] if "voice" in fields else None
         voice = _string(item, "a voice", file, line) if item is not None else str(label)
         if speed is not None:
             header.voice_speeds[voice] = speed

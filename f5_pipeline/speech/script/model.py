@@ -1,6 +1,6 @@
 """Scripts: what a person writes, read into passages.
 
-Three forms, told apart by the file's extension:
+Three forms, by the file's suffix (`script.sources`, the table of all):
 
 - `.txt`: paragraphs, parted by blank lines.
 - `.md`: Markdown with an optional YAML header; headings are chapters.
@@ -45,7 +45,7 @@ class CaptionStyle(BaseModel):
 
 
 class ScriptOptions(BaseModel):
-    """What may be said about a narration beside its script; each overrides the script's own header."""
+    """Options of a narration that are given beside its script; each overrides the script's own header."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -110,7 +110,7 @@ def parse_script(
         gen_file: reads the file that an F5-TTS configuration names as `gen_file`.
 
     Raises:
-        InputError: with the file, the line and the mend.
+        InputError: with the file, the line and a hint.
     """
     from f5_pipeline.speech.script.parser import parse
 

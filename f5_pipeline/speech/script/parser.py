@@ -1,4 +1,4 @@
-"""From the bytes of a script to a `Script`: header, blocks, voices, passages."""
+"""From the bytes of a script to a `Script`: source, voices, passages."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from collections.abc import Callable, Collection
 from pathlib import PurePosixPath
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.script import front_matter
-from f5_pipeline.speech.script.decoding import Block, decode, language_tag
+from f5_pipeline.speech.script.decoding import language_tag
 from f5_pipeline.speech.script.front_matter import Header
 from f5_pipeline.speech.script.model import Script, ScriptOptions
-from f5_pipeline.speech.script.sources import f5_toml
-from f5_pipeline.speech.script.sources import markdown as markdown_text
+from f5_pipeline.speech.script.sources import SOURCES, read_source
 from f5_pipeline.speech.script.voice_tags import MAIN, Cast, passages
 from f5_pipeline.speech.text.normalise import lone_symbols
-
-EXTENSIONS = (".txt", ".md", ".toml")
 
 
 def parse(
@@ -25,45 +21,34 @@ def parse(
     known_voices: Collection[str] | None,
     gen_file: Callable[[str], bytes] | None,
 ) -> Script:
-    """See `script.parse_script`."""
+    """See `model.parse_script`."""
     path = PurePosixPath(name.replace("\\", "/"))
-    extension = path.suffix.lower()
-    header = Header()
-    title: str | None = None
-    text_file = name
-    if extension == ".txt":
-        blocks = _paragraphs(decode(data, name))
-    elif extension in (".md", ".markdown"):
-        head, body = front_matter.split(decode(data, name), name)
-        header = front_matter.parse_header(head, name)
-        blocks, title = markdown_text.blocks(body, name)
-    elif extension == ".toml":
-        header, text, text_file, offset = f5_toml.read(data, name, gen_file)
-        blocks = _paragraphs(text, offset)
-    else:
+    suffix = path.suffix.lower()
+    if suffix not in SOURCES:
         raise InputError(
-            f"'{extension or path.name}' is no form of script", file=name, hint="Name it .txt, .md or .toml."
+            f"'{suffix or path.name}' is no form of script", file=name, hint=f"Use one of {', '.join(SOURCES)}."
         )
-    language = options.language or header.language or "en"
-    language = language_tag(language, name, None)
+    source = read_source(suffix, data, name, gen_file)
+    header = source.header
+    language = language_tag(options.language or header.language or "en", name, None)
     cast = _cast(header, name, options, known_voices)
-    cast.file = text_file
-    found = list(passages(blocks, cast, lone_symbols(language)))
-    if not found:
-        raise InputError("the script has nothing to speak", file=text_file, hint="Write some text into it.")
+    cast.file = source.file
+    spoken = list(passages(source.blocks, cast, lone_symbols(language)))
+    if not spoken:
+        raise InputError("the script has nothing to speak", file=source.file, hint="Write some text into it.")
     return Script(
         name=path.stem,
-        title=header.title or title or path.stem,
+        title=header.title or source.title or path.stem,
         author=header.author,
         language=language,
-        voices=list(dict.fromkeys(passage.voice for passage in found)),
+        voices=list(dict.fromkeys(passage.voice for passage in spoken)),
         pauses=header.pauses,
         captions=header.captions,
         formats=header.formats,
         model=options.model or header.model,
         preset=options.preset or header.preset,
         commercial=bool(header.commercial if options.commercial is None else options.commercial),
-        passages=found,
+        passages=spoken,
     )
 
 
@@ -73,8 +58,7 @@ def _cast(header: Header, file: str, options: ScriptOptions, known: Collection[s
     cast = Cast(
         file, labels=header.voices, known=known, speed=speed, speeds={} if options.speed else header.voice_speeds
     )
-    # A configuration of F5-TTS may bring voices that its text does not use: those are checked where they speak.
-    labels = {} if file.lower().endswith(".toml") else header.voices
+    labels = header.voices if header.voices_checked else {}
     for label, voice in labels.items():
         cast.check(voice, header.lines.get(f"voices.{label}"))
     if options.voice is not None:
@@ -92,18 +76,3 @@ def _cast(header: Header, file: str, options: ScriptOptions, known: Collection[s
     if cast.default is not None and options.voice is not None:
         cast.labels = {label: voice for label, voice in cast.labels.items() if label != MAIN}
     return cast
-
-
-def _paragraphs(text: str, offset: int = 0) -> list[Block]:
-    """Paragraphs of a plain text, parted by blank lines; `offset` is the number of lines before the text."""
-    blocks: list[Block] = []
-    lines: list[tuple[int, str]] = []
-    for number, line in enumerate(text.split("\n"), offset + 1):
-        if line.strip():
-            lines.append((number, line.strip()))
-        elif lines:
-            blocks.append(Block("paragraph", lines))
-            lines = []
-    if lines:
-        blocks.append(Block("paragraph", lines))
-    return blocks

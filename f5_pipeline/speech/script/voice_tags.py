@@ -32,7 +32,7 @@ class Cast:
         labels: label -> voice, as the script declares them.
         default: voice of text that names none, or None.
         known: voices that there are, or None where nothing is known of them.
-        speeds: voice -> speed, where one has its own.
+        speeds: voice -> speed, where a voice has its own.
         speed: speed of the others.
     """
 
@@ -69,9 +69,9 @@ class Cast:
         if self.known is not None and label in self.known:
             return label
         folded = label.casefold()
-        found = {voice for name, voice in self.labels.items() if name.casefold() == folded}
-        found |= {name for name in self.known or () if name.casefold() == folded}
-        return found.pop() if len(found) == 1 else None
+        voices = {voice for name, voice in self.labels.items() if name.casefold() == folded}
+        voices |= {name for name in self.known or () if name.casefold() == folded}
+        return voices.pop() if len(voices) == 1 else None
 
     def check(self, voice: str, line: int | None) -> str:
         """`voice`, if it is known.
@@ -113,17 +113,17 @@ def passages(blocks: Iterable[Block], cast: Cast, symbols: frozenset[str]) -> It
         InputError: an unknown voice, or none.
     """
     voice: str | None = None
-    pace: float | None = None
+    tag_speed: float | None = None
     for block in blocks:
         parts: list[_Part] = []
         for number, line in block.lines:
             for tag, speed, text in _split(line, number, cast):
                 if tag is not None:
-                    voice, pace = cast.check(tag, number), speed
+                    voice, tag_speed = cast.check(tag, number), speed
                 if not text.strip(" :\t"):
                     continue
                 speaker = voice if voice is not None else cast.check(cast.main(number), number)
-                rate = pace or cast.speeds.get(speaker, cast.speed)
+                rate = tag_speed or cast.speeds.get(speaker, cast.speed)
                 if parts and (parts[-1].voice, parts[-1].speed) == (speaker, rate):
                     parts[-1].lines.append(text)
                 else:

@@ -6,8 +6,8 @@ import re
 
 from f5_pipeline.speech.text.languages import Language
 
-_LONGEST = 40
-"""Characters of an address that is read whole; of a longer one only the host is read."""
+_MAX_ADDRESS_CHARS = 40
+"""Longest address that is read whole; of a longer one only the host is read."""
 _SCHEME = re.compile(r"(?:https?|ftp)://(?:[^\s/@]+@)?", re.IGNORECASE)
 _HOST = re.compile(
     r"(?:[\w-]{1,63}\.){1,5}(?:com|org|net|io|edu|gov|info|dev|app|ai|co|uk|us|eu|de|fr|es|it|ru|nl|pl|pt|br|jp|cn|in|ch|at|be|"
@@ -50,8 +50,8 @@ def read_address(core: str, data: Language) -> str | None:
     if address.lower().startswith("www."):
         address = address[4:]
     address = address.rstrip("/")
-    if len(address) > _LONGEST:
-        address = re.split(r"[/?#]", address)[0][:_LONGEST]
+    if len(address) > _MAX_ADDRESS_CHARS:
+        address = re.split(r"[/?#]", address)[0][:_MAX_ADDRESS_CHARS]
     names = {".": dot, "/": slash, "-": dash, "_": underscore, "@": at}
     words = []
     for piece in _PARTS.findall(address):

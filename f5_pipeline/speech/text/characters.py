@@ -1,4 +1,4 @@
-"""Kinds of characters, as words are told apart and read: one letter stands for each kind.
+"""Kinds of characters, by which words are split and read: one letter stands for each kind.
 
 `kinds(text)` has the length of `text`; a regular expression over it is a fast way to ask about scripts that Python's
 `\\w` knows nothing of (vowel signs of Indic scripts are marks, not letters).

@@ -52,7 +52,7 @@ _SILENT_E = re.compile(r"(?<=[^\W\d_])(?<![aeiouy])(?<![^aeiouy]l)es?$|(?<=[^tda
 
 
 def count_syllables(text: str, language: str) -> float:
-    """Syllables, as far as spelling tells: good to about a tenth for the languages with vowel letters.
+    """Syllables, as far as spelling shows them: good to about a tenth for the languages with vowel letters.
 
     Groups of vowel letters count one (less English and French silent e); a Hangul or Han character one (in Japanese a
     Han character 1.8 morae, a kana one); a letter of India's scripts 0.75, unless its vowel is struck out; letters of

@@ -1,4 +1,4 @@
-"""What the normaliser knows of each language: how its numbers are written, its abbreviations, units and symbols.
+"""Facts about each language for the normaliser: how its numbers are written, its abbreviations, units and symbols.
 
 English is complete; German, French, Spanish, Italian, Portuguese, Russian, Dutch, Polish and Chinese are covered where
 a reading is safe without grammar. A language that is not listed gets `DEFAULT`: its numbers are read where num2words
@@ -38,7 +38,7 @@ class Language:
         pairs: abbreviations written as two tokens ("z. B.").
         months: names, January first; month_abbreviations: lower case -> index from 0.
         units: written -> (one, many), read after a number.
-        currencies: sign -> names; sign_first tells whether "$5" is the usual order in writing.
+        currencies: sign -> names.
         ordinal: regular expression of an ordinal in figures, group 1 the digits.
         conjunctions: words before which a long sentence may be cut.
         day_first: 05/01 is 5 January.

@@ -36,8 +36,8 @@ class Part:
     """A word taken apart: what clings to its front (`lead`), its `core`, what clings to its end (`trail`).
 
     `kind` holds the kinds of the core's characters (see `characters`). `spoken` is None until it has been read.
-    `stop_belongs` tells that a full stop at the front of `trail` is part of the word ("Dr.") and is not read as the end
-    of a sentence, unless it is that too.
+    `stop_belongs`: a full stop at the front of `trail` is part of the word ("Dr.") and is not read as the end of a
+    sentence, unless it is that too.
     """
 
     __slots__ = ("bound", "changed", "core", "kind", "lead", "spoken", "stop_belongs", "trail", "word")

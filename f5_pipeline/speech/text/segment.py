@@ -130,7 +130,7 @@ def _always(data: Language) -> frozenset[str]:
 
 @dataclass
 class Unit:
-    """Readings that are spoken in one call; `ends` tells that a sentence ends with them."""
+    """Readings that are spoken in one call; `ends`: whether a sentence ends with them."""
 
     readings: list[Reading]
     seconds: float

@@ -1,1 +1,1 @@
-"""The forms in which transcripts come: what `f5_pipeline.speech.transcripts.reader` is made of."""
+"""Transcripts of recordings; `reader.read_transcript` is the way in, the other modules read one form each."""

@@ -27,10 +27,12 @@ def _cue_times(line: str, name: str, number: int) -> tuple[float, float]:
 
 
 def read_srt(text: str, name: str) -> list[TranscriptSegment]:
+    """The cues of a SubRip file; InputError with the line where it is malformed."""
     return _cues(text.split("\n"), 0, name)
 
 
 def read_vtt(text: str, name: str) -> list[TranscriptSegment]:
+    """The cues of a WebVTT file; InputError with the line where it is malformed."""
     lines = text.split("\n")
     first = next(index for index, line in enumerate(lines) if line.strip())
     if lines[first].startswith("WEBVTT"):

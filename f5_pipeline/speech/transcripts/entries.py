@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import InputError
 
-OVERLAP_TOLERANCE = 0.05
+MAX_OVERLAP_SECONDS = 0.05
 """Overlap of neighbours, s, taken for rounding and closed at the later one's start."""
 
 
@@ -38,6 +38,7 @@ class Timeline:
         self.last_place: int | str = 0
 
     def add(self, span: TranscriptSegment | TimedText, place: int | str, what: str) -> None:
+        """Check the next span, a `what` at `place` of the file; InputError where it is not after the one before."""
         start, end = span.start, span.end
         if start is None or end is None:
             return
@@ -50,7 +51,7 @@ class Timeline:
             )
         last = self.last
         if last is not None and last.end is not None and last.start is not None and start < last.end:
-            if start < last.start or last.end - start > OVERLAP_TOLERANCE:
+            if start < last.start or last.end - start > MAX_OVERLAP_SECONDS:
                 raise InputError(
                     f"the {what} starts at {start:.3f} s, before the one at {self.last_place} ends ({last.end:.3f} s)",
                     file=self.name,
@@ -62,6 +63,7 @@ class Timeline:
 
 
 def timed_segment(text: str, start: float, end: float, name: str, place: int | str) -> TranscriptSegment:
+    """A segment with its times, s; InputError where one is negative."""
     if start < 0 or end < 0:
         raise InputError(
             f"the time {min(start, end):.3f} s is negative",

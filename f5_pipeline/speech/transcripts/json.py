@@ -12,6 +12,7 @@ from f5_pipeline.speech.transcripts.words import fit_words, hand_out, json_times
 
 
 def read_json(text: str, name: str) -> list[TranscriptSegment]:
+    """The segments of Whisper's JSON; InputError with the line or segment where it is malformed."""
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:

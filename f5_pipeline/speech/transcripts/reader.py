@@ -50,7 +50,7 @@ def read_transcript(data: bytes, name: str) -> Transcript:
         name: file name, for the extension and for messages.
 
     Raises:
-        InputError: the file is empty, in another encoding or format, or malformed; with line or segment and the mend.
+        InputError: the file is empty, in another encoding or format, or malformed; with line or segment and a hint.
     """
     text = decode_text(data, name)
     kind = _recognise(text, name)

@@ -117,26 +117,28 @@ def _table_rows(text: str, name: str) -> tuple[list[tuple[int, list[str]]], str]
 
 
 def _columns(header: list[str], name: str, line: int) -> tuple[dict[str, int], dict[str, float]]:
-    """Columns by meaning, and the factor to seconds of those that name a unit."""
+    """Position of each column by its meaning, and the factor to seconds of those that name a unit."""
     columns: dict[str, int] = {}
     scale: dict[str, float] = {}
     texts: list[tuple[int, int]] = []
     unknown: list[str] = []
     for position, cell in enumerate(header):
-        label = re.sub(r"[_\-./]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cell.strip())).lower()
+        spaced = re.sub(r"[_\-./]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cell)).lower()
+        # On one line: with a line feed before the cell's end, the pattern below would try each bracket as its end.
+        label = " ".join(spaced.split())
         unit = re.search(r"[\[(]?\b(ms|msec|millis|milliseconds|s|sec|secs|seconds|hh:mm:ss.*|mm:ss.*)[\])]*$", label)
-        plain = " ".join((label[: unit.start()] if unit else label).split())
+        plain = (label[: unit.start()] if unit else label).strip()
         if plain in _START_NAMES:
             key = "start"
         elif plain in _END_NAMES:
             key = "end"
         elif plain in _LENGTH_NAMES:
             key = "length"
-        elif " ".join(label.split()) in _TEXT_NAMES:
-            texts.append((_TEXT_NAMES.index(" ".join(label.split())), position))
+        elif label in _TEXT_NAMES:
+            texts.append((_TEXT_NAMES.index(label), position))
             continue
         else:
-            if " ".join(label.split()) not in _OTHER_NAMES:
+            if label not in _OTHER_NAMES:
                 unknown.append(cell.strip())
             continue
         if key in columns:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from f5_pipeline.errors import InputError
 
-MAX_BYTES = 50_000_000
+MAX_TRANSCRIPT_BYTES = 50_000_000
 """Largest transcript accepted, bytes: hundreds of hours of Whisper JSON."""
 
 
@@ -19,15 +19,13 @@ def decode_text(data: bytes, name: str) -> str:
     Raises:
         InputError: empty, too large, binary, or in another encoding.
     """
-    if not data.strip():
-        raise InputError("the transcript is empty", file=name, hint="Write into it what is said in the recording.")
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_TRANSCRIPT_BYTES:
         raise InputError(
-            f"the transcript has {len(data) / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f} MB",
+            f"the transcript has {len(data) / 1e6:.0f} MB, more than {MAX_TRANSCRIPT_BYTES / 1e6:.0f} MB",
             file=name,
             hint="Give the transcript of this recording alone, as text, SRT, VTT, CSV or Whisper JSON.",
         )
-    # UTF-32's mark begins with UTF-16's: it must be asked for first.
+    # UTF-32's mark begins with UTF-16's: it must be looked for first.
     marks = ((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"))
     marks += ((b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
     encoding = next((encoding for mark, encoding in marks if data.startswith(mark)), "utf-8")
@@ -48,7 +46,7 @@ def decode_text(data: bytes, name: str) -> str:
             place=_count_lines(text[: text.index("\0")]),
             hint="Save it as plain text in UTF-8.",
         )
-    if not text.strip("\ufeff \t\r\n"):
+    if not text.replace("\ufeff", "").strip():
         raise InputError("the transcript is empty", file=name, hint="Write into it what is said in the recording.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -105,6 +103,7 @@ def clean_cue(text: str) -> str:
 
 
 def need_text(text: str, name: str, place: int | str) -> str:
+    """`text`; InputError where there is no letter or digit in it."""
     if not any(character.isalnum() for character in text):
         raise InputError(
             "no text is there", file=name, place=place, hint="Write what is said there, or remove the entry."

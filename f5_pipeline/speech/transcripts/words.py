@@ -13,6 +13,7 @@ from f5_pipeline.speech.transcripts.text import clean, parse_time
 
 
 def json_times(entry: dict, name: str, place: str) -> tuple[float | None, float | None]:
+    """Start and end of a segment or word, s, in any form of the Whisper family; None, None where it has none."""
     start, end = entry.get("start"), entry.get("end")
     pair = entry.get("timestamp")
     if isinstance(pair, list) and len(pair) == 2:
@@ -53,6 +54,7 @@ def _json_time(value: Any, name: str, place: str) -> float | None:
 
 
 def word_text(word: Any) -> str:
+    """The text of a word as Whisper writes it, its blanks included."""
     text = (word.get("word") or word.get("text") or "") if isinstance(word, dict) else ""
     return text if isinstance(text, str) else ""
 

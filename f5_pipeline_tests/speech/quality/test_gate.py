@@ -20,7 +20,7 @@ from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
 from f5_pipeline.speech.quality.gate import (
     KINDS,
-    LIMIT,
+    MAX_DEVIATION,
     PRIOR,
     Band,
     Measures,
@@ -326,7 +326,7 @@ def test_many_small_oddities_together_fail():
             kind, one = KINDS[name], PRIOR.usual[name]
             side = -1 if kind.side == "low" else 1
             width = math.hypot(one.spread * math.hypot(1, kind.short / 10), one.doubt)
-            beyond[name] = kind.back(one.middle + side * 0.8 * LIMIT * width)
+            beyond[name] = kind.back(one.middle + side * 0.8 * MAX_DEVIATION * width)
         return usual(**beyond)
 
     assert judge(off(1)).passed

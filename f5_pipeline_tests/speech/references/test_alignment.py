@@ -14,7 +14,7 @@ import pytest
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.references.prepare import CUT_SECONDS, check_reference, end_text
+from f5_pipeline.speech.references.prepare import MAX_CUT_SECONDS, check_reference, end_text
 from f5_pipeline.speech.transcripts.reader import Transcript, TranscriptSegment
 from f5_pipeline_tests.support.recordings import SENTENCES, Spoken, prepare, speak
 
@@ -44,7 +44,7 @@ def forty() -> Spoken:
 def assert_exact(spoken: Spoken, reference, joined: str = " ") -> None:
     """Every word of the text sounds in the cut, no other one does, and none is cut."""
     assert reference.text == end_text(spoken.touched(reference.start, reference.end).replace(" ", joined))
-    assert 3 <= reference.seconds <= CUT_SECONDS
+    assert 3 <= reference.seconds <= MAX_CUT_SECONDS
 
 
 @pytest.mark.parametrize("kind", ["srt", "txt", "csv", "json"])

@@ -14,8 +14,8 @@ import soundfile
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.references.prepare import (
-    CUT_SECONDS,
     LEAD,
+    MAX_CUT_SECONDS,
     TAIL,
     check_reference,
     count_syllables,
@@ -51,7 +51,7 @@ def test_a_long_recording_with_srt_is_cut_together_with_its_text(tmp_path, long)
     runs = {" ".join(cues[i:j]): (i, j) for i in range(len(cues)) for j in range(i + 1, len(cues) + 1)}
     assert reference.text.strip() in runs
     assert reference.text == long.touched(reference.start, reference.end) + " "
-    assert 3 + LEAD + TAIL <= reference.seconds <= CUT_SECONDS
+    assert 3 + LEAD + TAIL <= reference.seconds <= MAX_CUT_SECONDS
     assert reference.record.cut
     assert len(reference.samples) == round(reference.seconds * SAMPLE_RATE)
     assert all(check.passed for check in check_reference(reference.measures, reference.text, "en"))
@@ -79,7 +79,7 @@ def test_words_allow_a_cut_inside_a_segment(tmp_path, long):
     reference = prepare(tmp_path, long, long.whisper(), "t.json")
     heard = long.touched(reference.start, reference.end)
     assert end_text(heard) == reference.text
-    assert 3 <= reference.seconds <= CUT_SECONDS
+    assert 3 <= reference.seconds <= MAX_CUT_SECONDS
 
 
 def test_one_endless_segment_with_words_is_cut_at_a_pause(tmp_path, long):
@@ -88,7 +88,7 @@ def test_one_endless_segment_with_words_is_cut_at_a_pause(tmp_path, long):
     data = json.dumps([{"start": words[0]["start"], "end": words[-1]["end"], "text": text, "words": words}])
     reference = prepare(tmp_path, long, data.encode(), "t.json")
     assert reference.text == end_text(long.touched(reference.start, reference.end))
-    assert 5 <= reference.seconds <= CUT_SECONDS
+    assert 5 <= reference.seconds <= MAX_CUT_SECONDS
 
 
 @pytest.mark.parametrize("drift", [-0.3, -0.15, 0.15, 0.3])

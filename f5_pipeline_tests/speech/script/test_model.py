@@ -198,6 +198,8 @@ def test_f5_configuration_is_a_script():
         ('gen_file = "x.txt"', 1, "x.txt"),
         ('# one\ngen_text = """\n[ada] Hi.\n[zed] Ho."""', 4, "zed"),
         ('gen_text = ""', None, "nothing to speak"),
+        ('gen_text = "x"\nspeed = ' + "9" * 5000, 2, "too many digits"),
+        ('gen_text = "x"\n[voices.ben]\nspeed = 0x' + "f" * 5000, 3, "speed cannot be 'inf'"),
     ],
 )
 def test_mistakes_in_a_configuration_are_named_with_their_line(text, line, words):
@@ -217,6 +219,21 @@ def test_missing_gen_file_is_an_input_error():
 def test_escapes_in_toml_are_made_safe():
     script = parse('gen_text = "a\\u0000b\\u202E c"', "a.toml", voice="ada")
     assert script.passages[0].text == "a b c"
+
+
+@pytest.mark.parametrize("text", ['gen_text = "Hi."\n{}', '{}\ngen_text = "Hi."', 'gen_text = "Hi."\n{}x = 1'])
+def test_a_configuration_is_read_in_time_that_grows_with_its_length(text):
+    # A pattern that is quadratic in this run of blanks takes minutes.
+    script = parse(text.format(" \t" * 100_000), "a.toml", voice="ada")
+    assert [passage.text for passage in script.passages] == ["Hi."]
+
+
+def test_a_configuration_of_many_voices_is_read_in_time_that_grows_with_their_number():
+    # Looking for the line of each takes minutes, as it reads the file from its start.
+    tables = "".join(f'[voices.v{number}]\nref_audio = "v.flac"\nspeed = 1.1\n' for number in range(20_000))
+    data = f'gen_text = "[v19999] Hi."\n{tables}'.encode()
+    assert parse_script(data, "a.toml").passages[0].speed == 1.1
+    assert len(toml_voices(data, "a.toml")) == 20_000
 
 
 @pytest.mark.parametrize("extension", ["txt", "md"])

@@ -191,6 +191,9 @@ def test_overlap_by_rounding_is_closed():
 BROKEN = {
     "empty": (b"", "a.txt", None, "is empty"),
     "blank": (b" \n\t\n", "a.srt", None, "is empty"),
+    "blanks of Unicode": ("\ufeff\u00a0\n\u2028\x85\x1c\n", "a.txt", None, "is empty"),
+    "blanks of Unicode as srt": ("\u00a0\n", "a.srt", None, "is empty"),
+    "blanks of Unicode as csv": ("\u2028\n", "a.csv", None, "is empty"),
     "only a mark": (b"\xef\xbb\xbf", "a.txt", None, "is empty"),
     "latin-1": ("One.\nGrüße.".encode("latin-1"), "a.txt", 2, "byte 8 (0xfc) is not UTF-8"),
     "utf-16 without mark": ("Hello".encode("utf-16-le"), "a.txt", 1, "NUL"),
@@ -222,6 +225,8 @@ BROKEN = {
     "empty cell": ("start,end,text\n0,1,Hello\n1,2,\n", "a.csv", 3, "no text"),
     "open quote": ('start,end,text\n0,1,"Hello\n', "a.csv", 2, "cannot be read"),
     "negative row": ("start,end,text\n-1,1,Hello\n", "a.csv", 2, "negative"),
+    # Takes minutes where the pattern for a column's unit is quadratic in the brackets.
+    "brackets in a header": ('start,end,"mm:ss' + "]" * 130_000 + '\nx"\n0,1,a\n', "a.csv", 1, "is not known"),
     "endless number": (SRT.replace("00:00:02,400", "9" * 400 + ":00:02,400"), "a.srt", 6, "cannot be read"),
     "delimiters alone": (b";\n;;\n", "a.csv", 1, "no rows"),
     "negative word": (

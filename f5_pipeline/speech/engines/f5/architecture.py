@@ -1,7 +1,9 @@
-"""The sizes of an F5-TTS network: what a checkpoint must be read with."""
+"""What a model is: the sizes of its network, which a checkpoint must be read with, and its files."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -29,7 +31,7 @@ class Architecture(BaseModel):
         conv_layers: ConvNeXt V2 blocks over the text.
         text_mask_padding: filler after the text is kept at zero (v1); v0 lets it through.
         qk_norm: queries and keys are normalised by their root mean square.
-        pe_attn_head: rotary positions on the first so many heads only (v0 has 1), or on all.
+        pe_attn_head: number of heads, from the first on, that get rotary positions (v0 has 1); None: all.
         long_skip_connection: the input of the first block is joined to the output of the last.
         average_upsampling: text is stretched evenly over the frames (ZipVoice's way).
     """
@@ -69,3 +71,26 @@ ARCHITECTURES = MappingProxyType(
     }
 )
 """The architectures of the published DiT checkpoints, by the name of their file in `f5_tts/configs`."""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model on this machine: whole, verified files.
+
+    Attributes:
+        name: its name, for messages and records.
+        architecture: what the checkpoint must be read with.
+        checkpoint: weights of the network, `.safetensors` or `.pt`.
+        vocabulary: one token a line, UTF-8; the line's number is the token's index.
+        vocoder_config: Vocos' `config.yaml`.
+        vocoder_weights: Vocos' state dict (`pytorch_model.bin`).
+        sha256: digest of all that decides the sound: every file and the architecture, in hex.
+    """
+
+    name: str
+    architecture: Architecture
+    checkpoint: Path
+    vocabulary: Path
+    vocoder_config: Path
+    vocoder_weights: Path
+    sha256: str

@@ -1,6 +1,7 @@
-"""Checkpoints into networks: the stock DiT and Vocos of the packages f5-tts and vocos, with what is wrong told.
+"""Checkpoints into networks: the stock DiT and Vocos of the packages f5-tts and vocos.
 
-Nothing in a file is executed: safetensors holds arrays only, and pickles are read with `weights_only`.
+Errors name what is wrong with a file. Nothing in a file is executed: safetensors holds arrays only, and pickles are
+read with `weights_only`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import logging
 import pickle
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -16,8 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import EngineError
-from f5_pipeline.speech.engines.f5.architecture import ARCHITECTURES, HEAD_DIM, HOP, MEL_BANDS, Architecture
-from f5_pipeline.speech.engines.f5.files import ModelFiles
+from f5_pipeline.speech.engines.f5.architecture import (
+    ARCHITECTURES,
+    HEAD_DIM,
+    HOP,
+    MEL_BANDS,
+    Architecture,
+    ModelFiles,
+)
 from f5_pipeline.speech.engines.f5.text import Vocabulary
 
 if TYPE_CHECKING:
@@ -29,15 +38,15 @@ log = logging.getLogger("f5_pipeline.f5")
 F5_TTS = "1.1.22"
 """Version of f5-tts that this engine is tested with."""
 
-_INSTALL = "Install what the engine needs: pip install 'f5-pipeline[f5]'."
-_FETCH = "Fetch the model again: `f5-pipeline weights verify` tells which of its files is damaged."
+INSTALL = "Install what the engine needs: pip install 'f5-pipeline[f5]'."
+_FETCH = "Fetch the model again: `f5-pipeline weights verify` names the damaged file."
 _ANOTHER = "Name the architecture that the checkpoint was trained with, or another checkpoint."
 _DROPPED = re.compile(r"initted|step|(?:.*\.)?mel_spec\..*")
 _TEXT = "text_embed.text_embed.weight"
 
 
 class ModelError(EngineError):
-    """A model's files cannot be used: trying again does not mend it."""
+    """A model's files cannot be used; trying again does not help."""
 
     retryable = False
 
@@ -49,7 +58,7 @@ class F5TTS:
     Attributes:
         dit: the class `f5_tts.model.DiT`.
         mel_spec: the class `f5_tts.model.modules.MelSpec`.
-        get_tokenizer, convert_char_to_pinyin: of `f5_tts.model.utils`.
+        get_tokenizer, convert_char_to_pinyin, get_epss_timesteps: of `f5_tts.model.utils`.
         version: the installed version.
     """
 
@@ -57,6 +66,7 @@ class F5TTS:
     mel_spec: type[nn.Module]
     get_tokenizer: Callable[..., Any]
     convert_char_to_pinyin: Callable[..., list[list[str]]]
+    get_epss_timesteps: Callable[..., Tensor]
     version: str
 
 
@@ -70,19 +80,36 @@ def import_f5_tts() -> F5TTS:
     try:
         version = metadata.version("f5-tts")
     except metadata.PackageNotFoundError:
-        raise ModelError("the package f5-tts is not installed", hint=_INSTALL) from None
+        raise ModelError("the package f5-tts is not installed", hint=INSTALL) from None
     if version != F5_TTS:
         log.warning("f5-tts %s is installed; this engine is tested with %s", version, F5_TTS)
     try:
-        from f5_pipeline.speech.engines.f5.attention import without_flash_attn
-
         with without_flash_attn():
             from f5_tts.model.backbones.dit import DiT
             from f5_tts.model.modules import MelSpec
-            from f5_tts.model.utils import convert_char_to_pinyin, get_tokenizer
+            from f5_tts.model.utils import convert_char_to_pinyin, get_epss_timesteps, get_tokenizer
     except Exception as error:  # of torch, torchaudio and whatever f5-tts imports: OSError, RuntimeError…
-        raise ModelError(f"f5-tts {version} does not import: {_first_line(error)}", hint=_INSTALL) from error
-    return F5TTS(DiT, MelSpec, get_tokenizer, convert_char_to_pinyin, version)
+        raise ModelError(f"f5-tts {version} does not import: {first_line(error)}", hint=INSTALL) from error
+    return F5TTS(DiT, MelSpec, get_tokenizer, convert_char_to_pinyin, get_epss_timesteps, version)
+
+
+@contextmanager
+def without_flash_attn() -> Iterator[None]:
+    """Hide flash_attn from imports: f5_tts imports it wherever it is found, and one for another torch breaks that.
+
+    One that is imported already has shown that it works and stays.
+    """
+    if sys.modules.get("flash_attn") is not None:
+        yield
+        return
+    # None is Python's own mark for a module that must not be imported; find_spec then finds nothing either.
+    was_marked = "flash_attn" in sys.modules
+    sys.modules["flash_attn"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if not was_marked:
+            sys.modules.pop("flash_attn", None)
 
 
 def load_dit(files: ModelFiles) -> tuple[nn.Module, Vocabulary]:
@@ -121,7 +148,7 @@ def load_vocabulary(path: Path) -> Vocabulary:
         raise ModelError("the model's vocabulary is missing", file=str(path), hint=_FETCH) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
-            f"the model's vocabulary cannot be read: {_first_line(error)}", file=str(path), hint=_FETCH
+            f"the model's vocabulary cannot be read: {first_line(error)}", file=str(path), hint=_FETCH
         ) from None
     if not size:
         raise ModelError("the model's vocabulary is empty", file=str(path), hint=_FETCH)
@@ -146,7 +173,7 @@ def load_vocoder(files: ModelFiles) -> Vocos:
         import yaml
         from vocos import Vocos
     except Exception as error:
-        raise ModelError(f"the vocoder does not import: {_first_line(error)}", hint=_INSTALL) from error
+        raise ModelError(f"the vocoder does not import: {first_line(error)}", hint=INSTALL) from error
     config, weights = files.vocoder_config, files.vocoder_weights
     try:
         described = yaml.safe_load(config.read_text("utf-8"))
@@ -155,7 +182,7 @@ def load_vocoder(files: ModelFiles) -> Vocos:
         raise ModelError("the vocoder's configuration is missing", file=str(config), hint=_FETCH) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
         raise ModelError(
-            f"it is no configuration of a Vocos: {_first_line(error)}", file=str(config), hint=_FETCH
+            f"it is no configuration of a Vocos: {first_line(error)}", file=str(config), hint=_FETCH
         ) from None
     # Vocos imports whatever class the file names.
     if strange := [part for part in parts if not str(part).startswith("vocos.")]:
@@ -175,7 +202,7 @@ def load_vocoder(files: ModelFiles) -> Vocos:
             samples = vocoder.decode(torch.zeros(1, MEL_BANDS, frames)).shape[-1]
         reason = f"{samples} samples of {frames} frames"
     except RuntimeError as error:
-        reason = _first_line(error)
+        reason = first_line(error)
     if samples not in (frames * HOP, (frames - 1) * HOP):  # by the padding; centred, the last frame makes none
         raise ModelError(
             f"the vocoder does not speak {MEL_BANDS} mel bands at {HOP} samples a frame ({reason})",
@@ -201,7 +228,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             raise ModelError("the checkpoint is missing", file=str(path), hint=_FETCH) from None
         except (SafetensorError, OSError) as error:
             raise ModelError(
-                f"it is no safetensors file, or cut: {_first_line(error)}", file=str(path), hint=_FETCH
+                f"it is no safetensors file, or cut: {first_line(error)}", file=str(path), hint=_FETCH
             ) from None
     else:
         stored = _unpickled(path)
@@ -218,7 +245,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _unpickled(path: Path) -> Mapping[str, Any]:
-    """What `torch.save` wrote, as long as it is arrays and plain values: code in it is not run but told."""
+    """What `torch.save` wrote, as long as it is arrays and plain values: code in it is an error, and not run."""
     import torch
 
     try:
@@ -226,8 +253,8 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         raise ModelError("the file is missing", file=str(path), hint=_FETCH) from None
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL ([\w.]+)|class(?:es)? '?([\w.]+)|global ([\w.]+)", str(error))
-        what = next((name for name in found.groups() if name), None) if found else None
+        match = re.search(r"GLOBAL ([\w.]+)|class(?:es)? '?([\w.]+)|global ([\w.]+)", str(error))
+        what = next((name for name in match.groups() if name), None) if match else None
         raise ModelError(
             f"it is not a file of weights: {f'it asks for {what}' if what else 'it holds something else'}; "
             "nothing in it was run",
@@ -236,7 +263,7 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise ModelError(
-            f"it is no file of weights, or cut: {_first_line(error)}", file=str(path), hint=_FETCH
+            f"it is no file of weights, or cut: {first_line(error)}", file=str(path), hint=_FETCH
         ) from None
     if not isinstance(stored, Mapping):
         raise ModelError(f"it holds a {type(stored).__name__}, no weights", file=str(path), hint=_ANOTHER)
@@ -244,77 +271,77 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
 
 
 def _check_architecture(weights: Mapping[str, Any], files: ModelFiles, tokens: int) -> None:
-    """Tell in words where a checkpoint is of another architecture or vocabulary."""
-    found = sizes_of(weights)
-    if "dim" not in found or "depth" not in found:
+    """Raise ModelError where a checkpoint is of another architecture or vocabulary."""
+    sizes = sizes_of(weights)
+    if "dim" not in sizes or "depth" not in sizes:
         raise ModelError(
             "it is no checkpoint of F5-TTS's DiT: it has no transformer blocks of that kind",
             file=_name(files),
             hint="Use a checkpoint of F5-TTS; E2-TTS and others are not spoken with.",
         )
     expected = _sizes(files.architecture)
-    wrong = {name: there for name, there in found.items() if name in expected and there != expected[name]}
+    wrong = {name: size for name, size in sizes.items() if name in expected and size != expected[name]}
     if wrong:
-        there = ", ".join(f"{name} {_told(value)}" for name, value in wrong.items())
-        wanted = ", ".join(f"{name} {_told(expected[name])}" for name in wrong)
-        known = [name for name, architecture in ARCHITECTURES.items() if _sizes(architecture) == found]
+        there = ", ".join(f"{name} {_shown(size)}" for name, size in wrong.items())
+        wanted = ", ".join(f"{name} {_shown(expected[name])}" for name in wrong)
+        known = [name for name, architecture in ARCHITECTURES.items() if _sizes(architecture) == sizes]
         like = f": it looks like {' or '.join(known)}" if known else ""
         raise ModelError(
             f"the checkpoint is of another architecture ({there} there; {wanted} expected){like}",
             file=_name(files),
             hint=_ANOTHER,
         )
-    there = int(weights[_TEXT].shape[0]) - 1 if _TEXT in weights else tokens
-    if there != tokens:
+    trained = int(weights[_TEXT].shape[0]) - 1 if _TEXT in weights else tokens
+    if trained != tokens:
         raise ModelError(
-            f"the vocabulary {files.vocabulary.name} has {tokens} tokens, the checkpoint was trained with {there}",
+            f"the vocabulary {files.vocabulary.name} has {tokens} tokens, the checkpoint was trained with {trained}",
             file=_name(files),
             hint="Give the vocab.txt that belongs to this checkpoint.",
         )
 
 
 def sizes_of(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """What the shapes of a DiT's arrays tell of its architecture, under the names of `Architecture`.
+    """The sizes that the shapes of a DiT's arrays give away, under the names of `Architecture`.
 
     Rotary heads, padding masks and upsampling of text leave no trace in a checkpoint.
     """
     shapes = {key: tuple(value.shape) for key, value in weights.items() if hasattr(value, "shape")}
-    found: dict[str, Any] = {}
+    sizes: dict[str, Any] = {}
     if len(shape := shapes.get("proj_out.weight", ())) == 2:
-        found["dim"] = shape[1]
+        sizes["dim"] = shape[1]
     blocks = {int(match[1]) for key in shapes if (match := re.match(r"transformer_blocks\.(\d+)\.", key))}
     if blocks:
-        found["depth"] = len(blocks)
+        sizes["depth"] = len(blocks)
     if shape := shapes.get("transformer_blocks.0.attn.to_q.weight"):
-        found["heads"] = shape[0] // HEAD_DIM
-    if (shape := shapes.get("transformer_blocks.0.ff.ff.0.0.weight")) and "dim" in found:
-        found["ff_mult"] = shape[0] / found["dim"]
+        sizes["heads"] = shape[0] // HEAD_DIM
+    if (shape := shapes.get("transformer_blocks.0.ff.ff.0.0.weight")) and "dim" in sizes:
+        sizes["ff_mult"] = shape[0] / sizes["dim"]
     if shape := shapes.get(_TEXT):
-        found["text_dim"] = shape[1]
-    found["conv_layers"] = len({key.split(".")[2] for key in shapes if key.startswith("text_embed.text_blocks.")})
-    found["qk_norm"] = "rms_norm" if "transformer_blocks.0.attn.q_norm.weight" in shapes else None
-    found["long_skip_connection"] = "long_skip_connection.weight" in shapes
-    return found
+        sizes["text_dim"] = shape[1]
+    sizes["conv_layers"] = len({key.split(".")[2] for key in shapes if key.startswith("text_embed.text_blocks.")})
+    sizes["qk_norm"] = "rms_norm" if "transformer_blocks.0.attn.q_norm.weight" in shapes else None
+    sizes["long_skip_connection"] = "long_skip_connection.weight" in shapes
+    return sizes
 
 
 def _sizes(architecture: Architecture) -> dict[str, Any]:
-    """The part of an architecture that a checkpoint tells."""
+    """The part of an architecture that leaves a trace in a checkpoint."""
     unseen = {"text_mask_padding", "pe_attn_head", "average_upsampling"}
     return architecture.model_dump(exclude=unseen)
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
 def _differences(error: Exception) -> str:
-    """The first difference in what `load_state_dict` says."""
+    """The first difference in the message of `load_state_dict`."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__)[:300].rstrip(".")
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, cut and without its full stop, to stand in a message of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")

@@ -10,15 +10,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-MIN_MEMORY = 4 << 30
+from f5_pipeline.speech.engines.f5.checkpoint import F5_TTS, INSTALL, first_line
+
+MIN_FREE_BYTES = 4 << 30
 """Free bytes of a device under which batches get small: the model takes 1.4 GB in fp32, 0.7 GB in half precision."""
 
-_INSTALL = "Install what the engine needs: pip install 'f5-pipeline[f5]'."
 _SLOW = "It works, but slowly: use the draft engine to proof-listen, and a machine with an NVIDIA GPU to narrate."
 
 
 class Fact(NamedTuple):
-    """What was found of one thing: "ok", "warning" or "error", and the mend."""
+    """One line of `doctor`: the thing looked at, "ok", "warning" or "error", what is there, and a hint."""
 
     what: str
     state: str
@@ -29,7 +30,7 @@ class Fact(NamedTuple):
 def has_accelerator(root: Path = Path("/")) -> bool:
     """Whether there seems to be a device that F5 is fast on: an NVIDIA GPU (also in WSL), or Apple silicon.
 
-    Looks at files only, and takes no time; whether torch can use it, `facts` tells.
+    Looks at files only, and takes no time; `facts` finds out whether torch can use it.
 
     Args:
         root: of the file system.
@@ -45,14 +46,14 @@ def has_accelerator(root: Path = Path("/")) -> bool:
 
 def facts() -> list[Fact]:
     """What the F5 engine needs and what is there, in the order of need. Imports torch: some seconds."""
-    found = [_f5_tts(), _torch()]
-    if found[-1].state == "error":
-        return found
+    parts = [_f5_tts(), _torch()]
+    if parts[-1].state == "error":
+        return parts
     try:
-        found += _devices()
+        parts += _devices()
     except Exception as error:  # whatever a driver makes torch raise
-        found.append(Fact("device", "error", f"it does not answer: {_line(str(error))}", "Look at the driver."))
-    return [*found, _flash_attn()]
+        parts.append(Fact("device", "error", f"it does not answer: {first_line(error)}", "Look at the driver."))
+    return [*parts, _flash_attn()]
 
 
 def _version(package: str) -> str | None:
@@ -63,11 +64,9 @@ def _version(package: str) -> str | None:
 
 
 def _f5_tts() -> Fact:
-    from f5_pipeline.speech.engines.f5.checkpoint import F5_TTS
-
     version = _version("f5-tts")
     if version is None:
-        return Fact("f5-tts", "warning", "not installed", _INSTALL)
+        return Fact("f5-tts", "warning", "not installed", INSTALL)
     if version != F5_TTS:
         return Fact("f5-tts", "warning", f"{version}; tested with {F5_TTS}", f"pip install f5-tts=={F5_TTS}")
     return Fact("f5-tts", "ok", version)
@@ -78,15 +77,15 @@ def _torch() -> Fact:
         import torch
     except Exception as error:
         if _version("torch") is None:
-            return Fact("torch", "error", "not installed", _INSTALL)
-        return Fact("torch", "error", f"{_version('torch')} does not import: {_line(str(error))}", _INSTALL)
-    build = torch.version.cuda and f"CUDA {torch.version.cuda}"
-    build = build or (torch.version.hip and f"ROCm {torch.version.hip}") or "CPU only"
-    found = f"{torch.__version__}, built for {build}" if build != "CPU only" else f"{torch.__version__}, CPU only"
+            return Fact("torch", "error", "not installed", INSTALL)
+        return Fact("torch", "error", f"{_version('torch')} does not import: {first_line(error)}", INSTALL)
+    cuda = torch.version.cuda and f"built for CUDA {torch.version.cuda}"
+    build = cuda or (torch.version.hip and f"built for ROCm {torch.version.hip}") or "CPU only"
+    version = f"{torch.__version__}, {build}"
     audio = _version("torchaudio")
     if audio is None or audio.split("+")[0].rsplit(".", 1)[0] != torch.__version__.split("+")[0].rsplit(".", 1)[0]:
-        return Fact("torch", "error", f"{found}; torchaudio {audio or 'is missing'}: the two do not fit", _INSTALL)
-    return Fact("torch", "ok", found)
+        return Fact("torch", "error", f"{version}; torchaudio {audio or 'is missing'}: the two do not fit", INSTALL)
+    return Fact("torch", "ok", version)
 
 
 def _devices() -> list[Fact]:
@@ -125,20 +124,20 @@ def _cuda_device(index: int) -> Fact:
         properties = torch.cuda.get_device_properties(index)
         free, total = torch.cuda.mem_get_info(index)
     except RuntimeError as error:
-        return Fact(what, "error", _line(str(error)), "Free the device, or choose another with F5_DEVICE.")
+        return Fact(what, "error", first_line(error), "Free the device, or choose another with F5_DEVICE.")
     major, minor = properties.major, properties.minor
-    half = [name for name, least in (("fp16", (7, 0)), ("bf16", (8, 0))) if (major, minor) >= least]
-    found = (
+    half = [name for name, capability in (("fp16", (7, 0)), ("bf16", (8, 0))) if (major, minor) >= capability]
+    described = (
         f"{properties.name}, compute {major}.{minor}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, "
         f"{' and '.join(half) or 'no half precision'}"
     )
     supported = torch.cuda.get_arch_list()
     if supported and not _is_built_for(major, minor, supported):
         hint = "Install a torch that is built for this GPU, or choose another device with F5_DEVICE."
-        return Fact(what, "error", f"{found}; this torch is built for {', '.join(supported)}", hint)
-    if free < MIN_MEMORY:
-        return Fact(what, "warning", found, "End other programs on it; batches are small otherwise.")
-    return Fact(what, "ok", found)
+        return Fact(what, "error", f"{described}; this torch is built for {', '.join(supported)}", hint)
+    if free < MIN_FREE_BYTES:
+        return Fact(what, "warning", described, "End other programs on it; batches are small otherwise.")
+    return Fact(what, "ok", described)
 
 
 def _is_built_for(major: int, minor: int, supported: list[str]) -> bool:
@@ -166,10 +165,6 @@ def _flash_attn() -> Fact:
     except subprocess.TimeoutExpired:
         return Fact("flash-attn", "warning", f"{version} does not import in time", "Uninstall it: it is not needed.")
     if done.returncode:
-        said = _line(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"ended with {done.returncode}")
-        return Fact("flash-attn", "warning", f"{version} does not import: {said}", "Uninstall it: it is not needed.")
+        reason = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1][:200].rstrip(".")
+        return Fact("flash-attn", "warning", f"{version} does not import: {reason}", "Uninstall it: it is not needed.")
     return Fact("flash-attn", "ok", version)
-
-
-def _line(text: str) -> str:
-    return (text.strip().splitlines() or ["no word"])[0][:200].rstrip(".")

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import EngineError, InputError, PipelineError
 from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Failed, Request, Speech
-from f5_pipeline.speech.engines.f5.architecture import HOP
+from f5_pipeline.speech.engines.f5.architecture import HOP, ModelFiles
 from f5_pipeline.speech.engines.f5.batching import batches
-from f5_pipeline.speech.engines.f5.checkpoint import ModelError, import_f5_tts, load_dit, load_vocoder
+from f5_pipeline.speech.engines.f5.checkpoint import ModelError, first_line, import_f5_tts, load_dit, load_vocoder
 from f5_pipeline.speech.engines.f5.conditioning import Conditioning, ReferenceVoice, condition
-from f5_pipeline.speech.engines.f5.files import ModelFiles
 from f5_pipeline.speech.engines.f5.sampling import Sampler
 from f5_pipeline.speech.engines.f5.text import Vocabulary, f5_text
 from f5_pipeline.speech.takes import seed_of
@@ -34,32 +33,32 @@ __all__ = ["FORMAT", "F5Engine", "ReferenceVoice"]
 log = logging.getLogger("f5_pipeline.f5")
 
 FORMAT = 1
-"""Version of all that decides the sound here (text, joint, room, level): a change makes every take anew."""
+"""Version of what decides the sound in this engine (text, joint, room, level): raising it makes every take anew."""
 
-ROOM = 0.3
-"""Silence around the speech that is generated with it, s: expected seconds are those of the speech alone."""
+ROOM_SECONDS = 0.3
+"""Silence that is generated around the speech: expected seconds are those of the speech alone."""
 
-SHORTEST = 1.2
-"""Shortest generation, s, room included.
+MIN_GENERATION_SECONDS = 1.2
+"""Of a generation, room included.
 
 In fewer frames F5 drops short words or says the reference's last ones (F5-TTS issues 58, 133, 903). It needs no carrier
 sentence, since the reference's text is one: the line is spoken after it in any case and lacks nothing but time. F5-TTS
 itself speaks what is under 10 bytes at 0.3 of the pace, 1 to 3 s; that long a single word is drawled.
 """
 
-COMFORTABLE = 30.0
-"""What F5 was trained on at most, s, reference included: beyond, it speaks too fast (F5-TTS issues 3, 811)."""
+MAX_TRAINED_SECONDS = 30.0
+"""Longest speech that F5 was trained on, reference included; beyond, it speaks too fast (F5-TTS issues 3, 811)."""
 
-LONGEST = 60.0
-"""What is still tried, s, reference included."""
+MAX_SECONDS = 60.0
+"""Longest generation that is tried, reference included."""
 
-MAX_UNKNOWN = 0.05
+MAX_UNKNOWN_SHARE = 0.05
 """Share of a chunk's letters that the vocabulary may lack; a single letter is always forgiven among others."""
 
 
 @dataclass(frozen=True)
 class _Model:
-    """What is loaded once; `software` holds the versions that compute."""
+    """A loaded model; `software` holds the versions of what computes."""
 
     name: str
     software: dict[str, str]
@@ -163,7 +162,7 @@ class F5Engine:
         if known and base(language) not in known:
             raise InputError(
                 f"the model does not speak {language}: it speaks {', '.join(self._languages)}",
-                hint=f"Choose a model that speaks {language} (`f5-pipeline weights list` tells the languages of each).",
+                hint=f"Choose a model that speaks {language} (`f5-pipeline weights list` names the languages of each).",
             )
 
     def speak(
@@ -191,7 +190,7 @@ class F5Engine:
         yield from failed
 
     def close(self) -> None:
-        """Free the device; what speaks after it loads again."""
+        """Free the device; a later `speak` loads the model again."""
         device = self._model.network.device if self._model else None
         self._model = None
         self._conditioned.clear()
@@ -219,18 +218,18 @@ class F5Engine:
 
     def _conditioning(self, voice: str, model: _Model) -> Conditioning:
         """Made once a voice. A recording that cannot be used is not read again for every one of its chunks."""
-        found = self._conditioned.get(voice)
-        if found is None:
+        conditioning = self._conditioned.get(voice)
+        if conditioning is None:
             try:
-                found = condition(self._reference(voice), model.vocabulary)
+                conditioning = condition(self._reference(voice), model.vocabulary)
             except PipelineError as error:
                 if error.retryable:
                     raise
-                found = str(error)
-            self._conditioned[voice] = found
-        if isinstance(found, str):
-            raise InputError(found)
-        return found
+                conditioning = str(error)
+            self._conditioned[voice] = conditioning
+        if isinstance(conditioning, str):
+            raise InputError(conditioning)
+        return conditioning
 
     def _prepared(self, request: Request, model: _Model, reference: Conditioning) -> _Job:
         """Raises InputError: the text cannot be spoken by this model."""
@@ -245,31 +244,31 @@ class F5Engine:
             raise InputError("nothing of it can be spoken")
         if unknown:
             names = sorted(set(unknown))
-            if len(unknown) == letters or (len(unknown) > 1 and len(unknown) > MAX_UNKNOWN * letters):
-                raise InputError(self._cannot_read(names, len(unknown), letters))
+            if len(unknown) == letters or (len(unknown) > 1 and len(unknown) > MAX_UNKNOWN_SHARE * letters):
+                raise InputError(self._unreadable(names, len(unknown), letters))
             details["unknown"] = names
         tokens = model.vocabulary.encode(reference.text + text)
-        heard = len(reference.mel)
+        reference_frames = len(reference.mel)
         seconds = request.speech_seconds
         if seconds is None:
             seconds = request.expected_seconds or expected_seconds(request.text, request.language, request.speed)
-        frames = math.ceil(max(seconds + ROOM, SHORTEST) * SAMPLE_RATE / HOP)
+        frames = math.ceil(max(seconds + ROOM_SECONDS, MIN_GENERATION_SECONDS) * SAMPLE_RATE / HOP)
         # F5 puts a token on each frame from the first one on: with fewer frames than tokens the last ones are cut.
-        frames = max(heard + frames, len(tokens) + 1)
-        in_all = frames * HOP / SAMPLE_RATE
-        if in_all > LONGEST:
+        frames = max(reference_frames + frames, len(tokens) + 1)
+        total_seconds = frames * HOP / SAMPLE_RATE
+        if total_seconds > MAX_SECONDS:
             raise InputError(
-                f"it would last {in_all:.0f} s with its reference, and F5 speaks at most {LONGEST:.0f} s",
+                f"it would last {total_seconds:.0f} s with its reference, and F5 speaks at most {MAX_SECONDS:.0f} s",
                 hint="Cut the sentence, or the reference.",
             )
-        if in_all > COMFORTABLE:
-            details["beyond_30_s"] = round(in_all, 1)
+        if total_seconds > MAX_TRAINED_SECONDS:
+            details["beyond_30_s"] = round(total_seconds, 1)
         seed = seed_of(request.key)
         item = Item(reference.mel, torch.tensor(tokens, dtype=torch.long), frames, seed)
-        details |= {"seed": seed, "frames": frames - heard, "reference_frames": heard}
+        details |= {"seed": seed, "frames": frames - reference_frames, "reference_frames": reference_frames}
         return _Job(request, item, reference.gain, details)
 
-    def _cannot_read(self, names: list[str], unknown: int, letters: int) -> str:
+    def _unreadable(self, names: list[str], unknown: int, letters: int) -> str:
         shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         speaks = f"; it speaks {', '.join(self._languages)}" if self._languages else ""
         return f"the model has no characters for {shown} ({unknown} of {letters} letters){speaks}"
@@ -282,12 +281,12 @@ class F5Engine:
             batch = waiting.pop()
             if cancelled():
                 raise Cancelled
-            made = self._make(batch, cancelled)
-            if not isinstance(made, _Trouble):
-                yield from made
+            outcome = self._synthesize(batch, cancelled)
+            if not isinstance(outcome, _Trouble):
+                yield from outcome
             elif len(batch) == 1:
-                yield Failed(batch[0].request.key, made.reason)
-            elif made.memory:
+                yield Failed(batch[0].request.key, outcome.reason)
+            elif outcome.memory:
                 half = (len(batch) + 1) // 2
                 waiting += [batch[half:], batch[:half]]
                 self._budget = max(1, min(self._budget, sum(job.frames for job in batch[:half])))
@@ -295,7 +294,7 @@ class F5Engine:
             else:
                 waiting += [[job] for job in reversed(batch)]
 
-    def _make(self, batch: list[_Job], cancelled: Callable[[], bool]) -> list[Speech | Failed] | _Trouble:
+    def _synthesize(self, batch: list[_Job], cancelled: Callable[[], bool]) -> list[Speech | Failed] | _Trouble:
         """Raises Cancelled, or EngineError where the device is lost for this process."""
         model = self._loaded()
         started = time.monotonic()
@@ -369,7 +368,7 @@ class F5Engine:
             vocoder = Vocoder(vocos, network.device)
         except torch.OutOfMemoryError as error:
             raise ModelError(
-                f"the model {files.name} does not fit into the device's memory: {_short(error)}",
+                f"the model {files.name} does not fit into the device's memory: {first_line(error)}",
                 hint="Free the device of other programs, or choose another with F5_DEVICE.",
             ) from None
         software = {"torch": str(torch.__version__), "f5_tts": import_f5_tts().version}
@@ -404,16 +403,12 @@ def _trouble(error: Exception, batch: Sequence[_Job], device: torch.device) -> _
     # After such an error every further call fails in the same way.
     if isinstance(error, getattr(torch, "AcceleratorError", ())) or "CUDA error" in text:
         raise EngineError(
-            f"the device {device} failed: {_short(error)}", hint="Run again; if it stays so, look at the driver."
+            f"the device {device} failed: {first_line(error)}", hint="Run again; if it stays so, look at the driver."
         ) from None
-    return _Trouble(False, f"F5 could not speak it: {type(error).__name__}: {_short(error)}")
+    return _Trouble(False, f"F5 could not speak it: {type(error).__name__}: {first_line(error)}")
 
 
 _OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "DefaultCPUAllocator", "can't allocate memory")
-
-
-def _short(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")
 
 
 def _free(device: torch.device) -> None:

@@ -1,13 +1,13 @@
 """The network as the engine uses it: chunks in, mel frames out, in batches that leave no trace in them.
 
-What a chunk becomes depends on the chunk, its seed, the sampler and the precision, and, but for rounding, on nothing
-else in the batch; in fp32 it is what `f5_tts.model.CFM.sample` makes of the chunk alone, to 1e-5.
+The network itself is `transformer`, the solver around it `sampling`; shapes are named as in `transformer`. What a chunk
+becomes depends on the chunk, its seed, the sampler and the precision, and, but for rounding, on nothing else in the
+batch; in fp32 it is what `f5_tts.model.CFM.sample` makes of the chunk alone, to 1e-5.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,17 +16,28 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from f5_pipeline.speech.engine import Cancelled
-from f5_pipeline.speech.engines.f5 import attention as attentions
-from f5_pipeline.speech.engines.f5 import flow
-from f5_pipeline.speech.engines.f5.compiled import compile_blocks
-from f5_pipeline.speech.engines.f5.layouts import Layout, Packed, Padded
-from f5_pipeline.speech.engines.f5.precision import DTYPES, choose_device, choose_dtype, retreat
+from f5_pipeline.speech.engines.f5.acceleration import (
+    DTYPES,
+    best_seconds,
+    choose_attention,
+    choose_device,
+    choose_dtype,
+    compile_blocks,
+    wider_dtype,
+)
+from f5_pipeline.speech.engines.f5.sampling import evaluation_times, guide, integrate, noise, time_steps
 from f5_pipeline.speech.engines.f5.transformer import (
+    Backend,
+    Layout,
     Modulations,
+    Packed,
+    Padded,
+    Segments,
     Transformer,
     after_attention,
     before_attention,
     modulations,
+    sdpa,
 )
 
 if TYPE_CHECKING:
@@ -40,13 +51,13 @@ NO_GUIDANCE = 1e-5
 MAX_FRAMES = {"cuda": 32_768, "mps": 8_192, "cpu": 2_048}
 """Frames in a batch beyond which a device gains nothing, and a cancelled run only waits longer."""
 
-MEMORY_SHARE = 0.7
+MAX_MEMORY_SHARE = 0.7
 """Part of a device's free memory that a batch may take by the estimate."""
 
 COMPILED_MULTIPLE = 128
 """Frames of a compiled batch are a multiple of this: aligned for the matrix units."""
 
-MIN_DIM_TRIED = 256
+MIN_TRIAL_DIM = 256
 """Narrower networks (of tests) take so little time that chance would decide on their precision."""
 
 _TRIAL_FRAMES = 768
@@ -57,10 +68,10 @@ class Item:
     """One chunk to synthesize.
 
     Attributes:
-        reference: log-mel frames of the voice's recording, (r, bands) fp32, r may be 0.
-        text: vocabulary indices of the reference's text and then the chunk's, (t,) int64, as
+        reference: log-mel frames of the voice's recording, (r, m) fp32; r may be 0.
+        text: vocabulary indices of the reference's text and then the chunk's, (tokens) int64, as
             `f5_tts.model.utils.list_str_to_idx` gives them; -1 is filler.
-        frames: frames in all, the reference's included: more than r, and, if the text is not to be cut, than t.
+        frames: mel frames in all, the reference's included: more than r, and than tokens, or the text is cut.
         seed: of the noise.
     """
 
@@ -79,7 +90,7 @@ class Network:
         attention: the backend: sdpa, varlen or flash_attn.
         layout: packed or padded.
         compiled: whether the blocks are compiled.
-        notes: what was tried and measured, and why it was not taken; sentences, also added to later.
+        notes: what was tried and measured, and why it was not taken; sentences; sampling adds to them.
     """
 
     def __init__(
@@ -98,7 +109,7 @@ class Network:
             device: auto, cpu, cuda, cuda:1, mps.
             dtype: auto, fp32, fp16, bf16.
             attention: auto, or a backend, which is taken where it is right.
-            compile: auto (on CUDA), on, off. What does not compile, or not right, or not to advantage, stays as it was.
+            compile: auto (on CUDA), on, off. Blocks stay plain where compiled ones fail, are wrong, or (auto) slower.
             layout: auto or packed: chunks one after the other; padded: to the longest of a batch, with sdpa.
 
         Raises:
@@ -106,23 +117,23 @@ class Network:
         """
         if layout not in ("auto", "packed", "padded") or compile not in ("auto", "on", "off"):
             raise ValueError(f"layout {layout!r} or compile {compile!r} is unknown")
-        if any(one.dtype != torch.float32 or one.device.type != "cpu" for one in dit.parameters()):
+        if any(weight.dtype != torch.float32 or weight.device.type != "cpu" for weight in dit.parameters()):
             raise ValueError("the network is made from parameters in fp32 on the CPU")
         self._dit = dit.eval()
         self.device = choose_device(device)
-        trial = self._seconds if dit.dim >= MIN_DIM_TRIED else None
+        trial = self._seconds if dit.dim >= MIN_TRIAL_DIM else None
         self.dtype, self.notes = choose_dtype(self.device, dtype, trial)
         self.layout = "packed" if layout == "auto" else layout
         with self._on_device(), torch.no_grad():
             self._transformer = Transformer(dit, self.device, DTYPES[self.dtype])
             shape = (self._transformer.heads, self._transformer.head_dim)
-            asked = "sdpa" if self.layout == "padded" else attention
-            self._backend, found = attentions.choose(self.device, DTYPES[self.dtype], *shape, asked=asked)
-            self.notes += found
+            requested = "sdpa" if self.layout == "padded" else attention
+            self._backend, notes = choose_attention(self.device, DTYPES[self.dtype], *shape, requested=requested)
+            self.notes += notes
             self.compiled = False
             if compile == "on" or (compile == "auto" and self.device.type == "cuda"):
-                self.compiled, found = compile_blocks(self._transformer, keep_slower=compile == "on")
-                self.notes += found
+                self.compiled, notes = compile_blocks(self._transformer, keep_slower=compile == "on")
+                self.notes += notes
         self.attention = self._backend.name
         self._wider: dict[str, Transformer] = {}
         self._tables: dict[tuple[float, ...], Modulations] = {}
@@ -136,21 +147,21 @@ class Network:
     def frame_budget(self) -> int:
         """Frames that a batch may have in all, references included, by the free memory of the device; at least one."""
         t = self._transformer
-        size, inner = DTYPES[self.dtype].itemsize, t.heads * t.head_dim
-        wide = t.blocks[0].up.shape[0]
+        size, attended = DTYPES[self.dtype].itemsize, t.heads * t.head_dim
+        feed_forward = t.blocks[0].up.shape[0]
         # Alive at once at the two peaks of a block: rotation (queries and keys in fp32 twice, before compilation) and
         # feed-forward; the residual and the condition beside them, and a skip connection's copy.
-        rotation = size * (t.dim + 6 * inner) + 16 * inner
-        forward = size * (2 * t.dim + 2 * wide)
-        a_row = max(rotation, forward) + size * 2 * t.dim + 4 * t.dim + 16 * t.bands + 8 * t.head_dim
-        a_frame = 2 * a_row + 32 * t.bands
-        return max(1, min(MAX_FRAMES[self.device.type], int(MEMORY_SHARE * self._free_bytes() / a_frame)))
+        rotation = size * (t.dim + 6 * attended) + 16 * attended
+        forward = size * (2 * t.dim + 2 * feed_forward)
+        row_bytes = max(rotation, forward) + size * 2 * t.dim + 4 * t.dim + 16 * t.bands + 8 * t.head_dim
+        frame_bytes = 2 * row_bytes + 32 * t.bands
+        return max(1, min(MAX_FRAMES[self.device.type], int(MAX_MEMORY_SHARE * self._free_bytes() / frame_bytes)))
 
     @torch.no_grad()
     def sample(
         self, items: Sequence[Item], sampler: Sampler, *, cancelled: Callable[[], bool] = lambda: False
     ) -> list[Tensor]:
-        """Synthesize a batch: of each item the frames after its reference, (frames - r, bands) fp32 on the device.
+        """Synthesize a batch: of each item the frames after its reference, (frames - r, m) fp32 on the device.
 
         An item whose result is not finite overflowed in half precision and is done again in a wider one. Text that is
         longer than the frames is cut at its end, as the stock text embedding does.
@@ -166,21 +177,21 @@ class Network:
         if sampler.dtype not in ("auto", self.dtype):
             raise ValueError(f"the sampler asks for {sampler.dtype}, the network is {self.dtype}")
         with self._on_device():
-            results = self._sample_plain_if_need_be(items, sampler, cancelled)
+            results = self._sample_compiled_or_plain(items, sampler, cancelled)
             dtype: str | None = self.dtype
-            while failed := [index for index, one in enumerate(results) if not bool(torch.isfinite(one).all())]:
-                before, dtype = dtype, retreat(self.device, dtype)
+            while failed := [index for index, mel in enumerate(results) if not bool(torch.isfinite(mel).all())]:
+                overflowed, dtype = dtype, wider_dtype(self.device, dtype)
                 if dtype is None:
                     break
-                note = f"{before} overflowed in some chunks: these were done again in {dtype}"
+                note = f"{overflowed} overflowed in some chunks: these were done again in {dtype}"
                 if note not in self.notes:
                     self.notes.append(note)
-                again = self._sample(self._in(dtype), [items[index] for index in failed], sampler, cancelled)
-                for index, result in zip(failed, again, strict=True):
+                wider = self._sample(self._in(dtype), [items[index] for index in failed], sampler, cancelled)
+                for index, result in zip(failed, wider, strict=True):
                     results[index] = result
             return results
 
-    def _sample_plain_if_need_be(
+    def _sample_compiled_or_plain(
         self, items: Sequence[Item], sampler: Sampler, cancelled: Callable[[], bool]
     ) -> list[Tensor]:
         try:
@@ -190,7 +201,7 @@ class Network:
         except Exception as error:
             if not self.compiled:
                 raise
-            # What fails without too is no fault of the compiler, and is raised then.
+            # What fails uncompiled too is no fault of the compiler, and is raised below.
             self._transformer.before, self._transformer.after = before_attention, after_attention
             self.compiled = False
             self.notes.append(f"compile: given up: {type(error).__name__} while sampling")
@@ -208,36 +219,39 @@ class Network:
             layout = Padded(lengths, branches, self.device)
         else:
             multiple = COMPILED_MULTIPLE if self.compiled else 1
-            backend = self._backend if transformer is self._transformer else attentions.Backend("sdpa", attentions.sdpa)
+            backend = self._backend if transformer is self._transformer else Backend("sdpa", sdpa)
             layout = Packed(lengths, branches, backend, self.device, multiple=multiple)
 
-        condition = torch.zeros(branches, layout.frames, transformer.dim, dtype=torch.float32, device=self.device)
-        state = torch.zeros(layout.frames, transformer.bands, dtype=torch.float32, device=self.device)
-        for item, place in zip(items, layout.places, strict=True):
-            condition[:, place] = transformer.condition(item.text, item.reference, item.frames, branches)
-            state[place] = flow.noise(item.frames, transformer.bands, item.seed).to(self.device)
-        rotary = transformer.rotary(layout.positions).repeat(branches, 1, 1)
-        times = flow.time_steps(sampler)
-        tables = transformer.place(self._modulations(flow.evaluation_times(times, sampler.method)))
-        begun: deque[torch.cuda.Event] = deque()
+        b, t, d, m = branches, layout.frames, transformer.dim, transformer.bands
+        condition = torch.zeros(b, t, d, dtype=torch.float32, device=self.device)
+        state = torch.zeros(t, m, dtype=torch.float32, device=self.device)
+        for item, frames in zip(items, layout.chunk_slices, strict=True):
+            condition[:, frames] = transformer.condition(item.text, item.reference, item.frames, b)
+            state[frames] = noise(item.frames, m, item.seed).to(self.device)
+        rotary = transformer.rotary(layout.positions).repeat(b, 1, 1)  # (n, k / 2, 2)
+        times = time_steps(sampler)
+        tables = transformer.place(self._modulations(evaluation_times(times, sampler.method)))
+        under_way: deque[torch.cuda.Event] = deque()
 
         def guided(evaluation: int, state: Tensor) -> Tensor:
             # One evaluation may be under way while the next is prepared, but not more: else no cancel is timely.
             if self.device.type == "cuda":
-                if len(begun) > 1:
-                    begun.popleft().synchronize()
-                begun.append(torch.cuda.Event())
-                begun[-1].record()
+                if len(under_way) > 1:
+                    under_way.popleft().synchronize()
+                under_way.append(torch.cuda.Event())
+                under_way[-1].record()
             if cancelled():
                 raise Cancelled
-            found = transformer.flow(
+            flow = transformer.flow(
                 state, condition, layout, rotary, tables.blocks[evaluation], tables.final[evaluation]
-            )
-            return found[0] if branches == 1 else flow.guide(found[0], found[1], sampler.cfg_strength)
+            )  # (b, t, m)
+            return flow[0] if b == 1 else guide(flow[0], flow[1], sampler.cfg_strength)
 
-        made = flow.integrate(guided, state, times, sampler.method)
+        mels = integrate(guided, state, times, sampler.method)  # (t, m)
         # Copies: a slice would keep the whole batch alive.
-        return [made[place][len(item.reference) :].clone() for item, place in zip(items, layout.places, strict=True)]
+        return [
+            mels[frames][len(item.reference) :].clone() for item, frames in zip(items, layout.chunk_slices, strict=True)
+        ]
 
     def _check(self, item: Item) -> None:
         frames, bands = len(item.reference), self._transformer.bands
@@ -260,22 +274,22 @@ class Network:
         return self._tables[key]
 
     def _in(self, dtype: str) -> Transformer:
+        """The network in a wider precision than its own."""
         if dtype not in self._wider:
             self._wider[dtype] = Transformer(self._dit, self.device, DTYPES[dtype])
         return self._wider[dtype]
 
     @torch.no_grad()
     def _seconds(self, dtype: torch.dtype) -> float:
-        """Seconds of a block in a precision on one chunk, the best of some."""
+        """Seconds of a block with its attention in a precision, on one chunk."""
         run = Transformer(self._dit, self.device, dtype, depth=1).trial(_TRIAL_FRAMES)
-        segments = attentions.Segments.of([_TRIAL_FRAMES], 1, self.device)
-        best = float("inf")
-        for _ in range(5):
-            started = time.perf_counter()
+        segments = Segments.of([_TRIAL_FRAMES], 1, self.device)
+
+        def block() -> None:
             query, key, value, _ = run()
-            attentions.sdpa(query, key, value, segments)
-            best = min(best, time.perf_counter() - started)
-        return best
+            sdpa(query, key, value, segments)
+
+        return best_seconds(block, self.device, runs=5)
 
     def _free_bytes(self) -> int:
         if self.device.type == "cuda":

@@ -1,0 +1,43 @@
+"""The forms in which scripts come: a module a form, and its line in `SOURCES`.
+
+A module has one function that reads a file's bytes:
+
+    def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> ScriptText
+
+`file` is the file's name, for messages; `gen_file` reads another file that the script names. What cannot be read raises
+`InputError` with the line. Modules are imported when they are used: this table is also read where keys are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from f5_pipeline.speech.script.decoding import Block
+    from f5_pipeline.speech.script.front_matter import Header
+
+SOURCES = MappingProxyType({".txt": "text", ".md": "markdown", ".toml": "f5_toml"})
+"""The module that reads a script, by the suffix of its file."""
+
+
+class ScriptText(NamedTuple):
+    """A script as it stands in its file, before its voices are resolved."""
+
+    header: Header
+    blocks: list[Block]
+    file: str
+    """The file in which the blocks stand: the script's own, or one that it names."""
+    title: str | None = None
+    """Of the text, where the header has none."""
+
+
+def read_source(suffix: str, data: bytes, file: str, gen_file: Callable[[str], bytes] | None = None) -> ScriptText:
+    """Read the bytes of a script whose suffix is in `SOURCES`.
+
+    Raises:
+        InputError: with the file, the line and a hint.
+    """
+    return import_module(f"{__name__}.{SOURCES[suffix]}").read(data, file, gen_file)

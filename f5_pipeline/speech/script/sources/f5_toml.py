@@ -6,6 +6,7 @@ Keys as in f5_tts 1.1.22, infer/infer_cli.py; `title`, `author` and `language` a
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.decoding import decode, language_tag, near, safe
 from f5_pipeline.speech.script.front_matter import Header, validated
 from f5_pipeline.speech.script.model import ScriptOptions
+from f5_pipeline.speech.script.sources import ScriptText
+from f5_pipeline.speech.script.sources.text import paragraphs
 from f5_pipeline.speech.text.languages import word_set
 
 _OURS = ("title", "author", "language")
@@ -26,124 +29,141 @@ _KEYS = frozenset(_OURS) | word_set(
 _VOICE_KEYS = ("ref_audio", "ref_text", "speed")
 
 
-def _load(data: bytes, file: str) -> tuple[dict[str, Any], str]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-
-    text = decode(data, file)
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        line = int(found[1]) if found else text.count("\n") + 1
-        problem = re.sub(r"\s*\(at .*\)$", "", str(error))
-        raise InputError(f"not TOML: {problem}", file=file, place=line, hint="Mend the line.") from None
-    except RecursionError:
-        raise InputError("nested too deeply", file=file, place=1, hint="Mend the file.") from None
-    for key in table:
-        # F5-TTS ignores what it does not know, and newer ones know more: only a slip of the pen is an error.
-        if key not in _KEYS and (hint := near(key, _KEYS)):
-            raise InputError(f"unknown key '{key}'", file=file, place=_line(text, key), hint=hint)
-    return table, text
-
-
-def _line(text: str, key: str, table: str = "") -> int | None:
-    """The line of a key; tables are looked for by their header."""
-    start = 0
-    if table:
-        header = re.search(rf"^[ \t]*\[[ \t]*{re.escape(table)}[ \t]*\]", text, re.MULTILINE)
-        start = header.end() if header else 0
-    match = re.compile(rf"^[ \t]*\[?[ \t]*\"?{re.escape(key)}\"?[ \t]*[=.\]]", re.MULTILINE).search(text, start)
-    found = match.start() if match else start
-    return text.count("\n", 0, found) + 1 if match or table else None
-
-
-def _string(table: dict[str, Any], key: str, file: str, line: int | None) -> str:
-    value = table.get(key, "")
-    if not isinstance(value, str):
-        raise InputError(f"{key} must be a text", file=file, place=line, hint=f'Write it as {key} = "…".')
-    return value
-
-
-def _voice_tables(table: dict[str, Any], text: str, file: str) -> dict[str, dict[str, Any]]:
-    found = table.get("voices", {})
-    if not isinstance(found, dict) or not all(isinstance(value, dict) for value in found.values()):
-        raise InputError(
-            "voices must be tables", file=file, place=_line(text, "voices"), hint="Write each as [voices.NAME]."
-        )
-    for name, voice in found.items():
-        for key in voice:
-            if key not in _VOICE_KEYS and (hint := near(key, _VOICE_KEYS)):
-                line = _line(text, key, f"voices.{name}")
-                raise InputError(f"unknown key '{key}' in voice '{name}'", file=file, place=line, hint=hint)
-    return found
-
-
-def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> tuple[Header, str, str, int]:
-    """Header, text, the file that the text stands in, and the lines before it there.
+def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> ScriptText:
+    """See `sources.read_source`. `gen_file` reads the file that the configuration names under this key.
 
     Raises:
-        InputError: not TOML, values of the wrong kind, no text, or a `gen_file` that cannot be read.
+        InputError: not TOML, values of the wrong kind, or a `gen_file` that cannot be read.
     """
-    table, text = _load(data, file)
-    header = Header()
-    for key in ("title", "author", "language"):
-        value = " ".join(safe(_string(table, key, file, _line(text, key))).split())
+    config = _Configuration(data, file)
+    # Voices that the text does not use need not be there: each is checked where it speaks.
+    header = Header(voices_checked=False)
+    for key in _OURS:
+        value = " ".join(safe(config.string(key)).split())
         if value:
-            setattr(header, key, language_tag(value, file, _line(text, key)) if key == "language" else value)
-    if "speed" in table:
-        header.speed = _speed(table["speed"], file, _line(text, "speed"))
-    for name, voice in _voice_tables(table, text, file).items():
+            setattr(header, key, language_tag(value, file, config.line(key)) if key == "language" else value)
+    header.speed = config.speed()
+    for name, voice in config.voices().items():
         if name == "main":
             continue  # F5-TTS puts the one from the top in its place
-        line = _line(text, "ref_audio", f"voices.{name}")
         header.voices[name] = name
-        header.lines[f"voices.{name}"] = line or 1
-        if "speed" in voice:
-            header.voice_speeds[name] = _speed(voice["speed"], file, _line(text, "speed", f"voices.{name}"))
-    path = _string(table, "gen_file", file, _line(text, "gen_file")).strip()
+        speed = config.speed(voice, name)
+        if speed is not None:
+            header.voice_speeds[name] = speed
+    path = config.string("gen_file").strip()
     if path:
-        return header, _gen_file(path, file, _line(text, "gen_file"), gen_file), path, 0
-    body = _string(table, "gen_text", file, _line(text, "gen_text"))
-    at = (_line(text, "gen_text") or 1) - 1
-    lines = text.split("\n")
-    multi = re.search(r"=\s*(?:\"\"\"|''')\s*$", lines[at]) if at < len(lines) else None
-    return header, body, file, at + (1 if multi else 0)
-
-
-def _speed(value: Any, file: str, line: int | None) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError("speed must be a number", file=file, place=line, hint="Write it as speed = 1.0.")
-    return validated(ScriptOptions, {"speed": value}, file, {"speed": line} if line else {}).speed
-
-
-def _gen_file(path: str, file: str, line: int | None, load: Callable[[str], bytes] | None) -> str:
-    if load is None:
-        raise InputError(
-            f"gen_file '{path}' cannot be read from here", file=file, place=line, hint="Put the text into gen_text."
-        )
-    try:
-        data = load(path)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise InputError(
-            f"gen_file '{path}' cannot be read: {reason}", file=file, place=line, hint="Correct the path."
-        ) from error
-    return decode(data, path)
+        return ScriptText(header, paragraphs(config.gen_file(path, gen_file)), path)
+    text = config.string("gen_text")
+    line = config.line("gen_text") or 1
+    opens_below = re.search(r"=\s*(?:\"\"\"|''')\s*$", config.lines[line - 1])
+    return ScriptText(header, paragraphs(text, line if opens_below else line - 1), file)
 
 
 def voices(data: bytes, file: str) -> list[tuple[str, str, str]]:
-    """Name, recording and transcript of each voice; see `script.toml_voices`."""
-    table, text = _load(data, file)
-    out: list[tuple[str, str, str]] = []
-    main = _string(table, "ref_audio", file, _line(text, "ref_audio"))
-    if main:
-        out.append(("main", main, _string(table, "ref_text", file, _line(text, "ref_text"))))
-    for name, voice in _voice_tables(table, text, file).items():
-        owner = f"voices.{name}"
-        audio = _string(voice, "ref_audio", file, _line(text, "ref_audio", owner))
-        if audio and name != "main":
-            out.append((name, audio, _string(voice, "ref_text", file, _line(text, "ref_text", owner))))
-    return out
+    """Name, recording and transcript of each voice; see `model.toml_voices`."""
+    config = _Configuration(data, file)
+    entries = {"main": config.table, **{name: voice for name, voice in config.voices().items() if name != "main"}}
+    return [
+        (name, audio, config.string("ref_text", voice, "" if name == "main" else name))
+        for name, voice in entries.items()
+        if (audio := config.string("ref_audio", voice, "" if name == "main" else name))
+    ]
+
+
+class _Configuration:
+    """A parsed configuration. The line of a key is looked for only where it is needed, since this reads the whole file.
+
+    Attributes:
+        file: for messages.
+        lines: of the file.
+        table: the top table.
+    """
+
+    def __init__(self, data: bytes, file: str) -> None:
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+
+        self.file = file
+        text = decode(data, file)
+        self.lines = text.split("\n")
+        try:
+            self.table: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            at = re.search(r"at line (\d+)", str(error))
+            line = int(at[1]) if at else len(self.lines)
+            problem = re.sub(r"\s*\(at .*\)$", "", str(error))
+            raise InputError(f"not TOML: {problem}", file=file, place=line, hint="Correct the line.") from None
+        except RecursionError:
+            raise InputError("nested too deeply", file=file, place=1, hint="Write fewer brackets.") from None
+        except ValueError:  # of Python's int(), which refuses thousands of digits
+            digits = re.compile(r"[\d_]{1000}")
+            line = next((number for number, line in enumerate(self.lines, 1) if digits.search(line)), None)
+            raise InputError(
+                "a number has too many digits", file=file, place=line, hint="Write a smaller number."
+            ) from None
+        for key in self.table:
+            # F5-TTS ignores keys that it does not know, and newer ones know more: only a slip of the pen is an error.
+            if key not in _KEYS and (hint := near(key, _KEYS)):
+                raise self.error(f"unknown key '{key}'", key, hint=hint)
+
+    def line(self, key: str, voice: str = "") -> int | None:
+        """The first line with a key, from 1; in the table of a voice, at least the line of its header."""
+        start = 0
+        if voice:
+            header = re.compile(rf"[ \t]*\[[ \t]*voices\.{re.escape(voice)}[ \t]*\]")
+            start = next((index for index, line in enumerate(self.lines) if header.match(line)), 0)
+        pattern = re.compile(rf"[ \t]*(?:\[[ \t]*)?\"?{re.escape(key)}\"?[ \t]*[=.\]]")
+        numbers = range(start, len(self.lines))
+        return next((at + 1 for at in numbers if pattern.match(self.lines[at])), start + 1 if voice else None)
+
+    def error(self, message: str, key: str, voice: str = "", *, hint: str) -> InputError:
+        return InputError(message, file=self.file, place=self.line(key, voice), hint=hint)
+
+    def string(self, key: str, table: dict[str, Any] | None = None, voice: str = "") -> str:
+        """A text of the top table or of a voice's; empty where it is not there."""
+        value = (self.table if table is None else table).get(key, "")
+        if not isinstance(value, str):
+            raise self.error(f"{key} must be a text", key, voice, hint=f'Write it as {key} = "…".')
+        return value
+
+    def speed(self, table: dict[str, Any] | None = None, voice: str = "") -> float | None:
+        """The speed in the top table or in a voice's, or None."""
+        value = (self.table if table is None else table).get("speed")
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.error("speed must be a number", "speed", voice, hint="Write it as speed = 1.0.")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        try:
+            return validated(ScriptOptions, {"speed": number}, self.file, {}).speed
+        except InputError as error:
+            raise self.error(error.message, "speed", voice, hint="Correct the value.") from None
+
+    def voices(self) -> dict[str, dict[str, Any]]:
+        """The tables of the voices, by name."""
+        tables = self.table.get("voices", {})
+        if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+            raise self.error("voices must be tables", "voices", hint="Write each as [voices.NAME].")
+        for name, table in tables.items():
+            for key in table:
+                if key not in _VOICE_KEYS and (hint := near(key, _VOICE_KEYS)):
+                    raise self.error(f"unknown key '{key}' in voice '{name}'", key, name, hint=hint)
+        return tables
+
+    def gen_file(self, path: str, load: Callable[[str], bytes] | None) -> str:
+        """The text of the file that `gen_file` names."""
+        if load is None:
+            message = f"gen_file '{path}' cannot be read from here"
+            raise self.error(message, "gen_file", hint="Put the text into gen_text.")
+        try:
+            data = load(path)
+        except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            message = f"gen_file '{path}' cannot be read: {reason}"
+            raise self.error(message, "gen_file", hint="Correct the path.") from error
+        return decode(data, path)

@@ -7,11 +7,14 @@ pictures, fenced code, HTML tags, comments, link targets and footnotes.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.script.decoding import Block
+from f5_pipeline.speech.script import front_matter
+from f5_pipeline.speech.script.decoding import Block, decode
+from f5_pipeline.speech.script.sources import ScriptText
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -29,6 +32,14 @@ _LABEL = re.compile(r"[^\W\d][\w-]*")
 _SENTENCE = re.compile(r"[^\s:/#.]+$")
 
 
+def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> ScriptText:
+    """See `sources.read_source`. The title is the first heading of the first level."""
+    head, body = front_matter.split(decode(data, file), file)
+    header = front_matter.parse_header(head, file)
+    blocks, title = _blocks(body, file)
+    return ScriptText(header, blocks, file, title)
+
+
 @lru_cache(maxsize=1)
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
@@ -40,8 +51,8 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def blocks(text: str, file: str) -> tuple[list[Block], str | None]:
-    """Blocks of a Markdown text, and its first heading of the first level.
+def _blocks(text: str, file: str) -> tuple[list[Block], str | None]:
+    """Blocks of a Markdown text, and its title.
 
     Args:
         text: the file, header lines left blank.

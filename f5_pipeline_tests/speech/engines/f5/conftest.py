@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from f5_pipeline.speech.engines.f5.architecture import ModelFiles
 from f5_pipeline.speech.engines.f5.engine import F5Engine
-from f5_pipeline.speech.engines.f5.files import ModelFiles
 from f5_pipeline_tests.support.tiny_f5 import make_tiny_model
 
 if TYPE_CHECKING:

@@ -17,9 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from f5_pipeline.errors import EngineError
 from f5_pipeline.speech.engines.f5 import checkpoint as module
-from f5_pipeline.speech.engines.f5.architecture import ARCHITECTURES, Architecture
+from f5_pipeline.speech.engines.f5.architecture import ARCHITECTURES, Architecture, ModelFiles
 from f5_pipeline.speech.engines.f5.checkpoint import ModelError, import_f5_tts, load_dit, load_vocabulary, load_vocoder
-from f5_pipeline.speech.engines.f5.files import ModelFiles
 from f5_pipeline_tests.support.tiny_f5 import make_tiny_model
 
 

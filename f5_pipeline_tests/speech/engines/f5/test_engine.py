@@ -18,9 +18,9 @@ import torch
 
 from f5_pipeline.errors import EngineError, InputError, StoreError
 from f5_pipeline.speech.engine import Cancelled, Failed, Request, Speech
+from f5_pipeline.speech.engines.f5.architecture import ModelFiles
 from f5_pipeline.speech.engines.f5.conditioning import ReferenceVoice, condition
-from f5_pipeline.speech.engines.f5.engine import FORMAT, ROOM, SHORTEST, F5Engine
-from f5_pipeline.speech.engines.f5.files import ModelFiles
+from f5_pipeline.speech.engines.f5.engine import FORMAT, MIN_GENERATION_SECONDS, ROOM_SECONDS, F5Engine
 from f5_pipeline.speech.engines.f5.text import Vocabulary
 from f5_pipeline.speech.takes import make_take, seed_of, take_key
 from f5_pipeline_tests.support.f5_engine import QUICK, VOICES, MakeEngine, recording, voice
@@ -57,7 +57,7 @@ class Stock:
     """F5-TTS's own inference on the same files, one chunk at a time."""
 
     def __init__(self, files: ModelFiles) -> None:
-        from f5_pipeline.speech.engines.f5.attention import without_flash_attn
+        from f5_pipeline.speech.engines.f5.checkpoint import without_flash_attn
 
         with without_flash_attn():
             from f5_tts.infer import utils_infer
@@ -209,10 +209,10 @@ def test_a_speech_makes_a_take(shared_engine: F5Engine):
 @pytest.mark.parametrize(
     ("given", "seconds"),
     [
-        ({"speech_seconds": 2.0}, 2.0 + ROOM),
-        ({"speech_seconds": 2.0, "expected_seconds": 9.0}, 2.0 + ROOM),
-        ({"speech_seconds": None, "expected_seconds": 1.5}, 1.5 + ROOM),
-        ({"speech_seconds": 0.2}, SHORTEST),
+        ({"speech_seconds": 2.0}, 2.0 + ROOM_SECONDS),
+        ({"speech_seconds": 2.0, "expected_seconds": 9.0}, 2.0 + ROOM_SECONDS),
+        ({"speech_seconds": None, "expected_seconds": 1.5}, 1.5 + ROOM_SECONDS),
+        ({"speech_seconds": 0.2}, MIN_GENERATION_SECONDS),
     ],
 )
 def test_speech_lasts_as_long_as_asked_with_room_around_it(

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from f5_pipeline.speech.engines.f5 import vocoder as module
+from f5_pipeline.speech.engines.f5.architecture import ModelFiles
 from f5_pipeline.speech.engines.f5.checkpoint import load_vocoder
-from f5_pipeline.speech.engines.f5.files import ModelFiles
 from f5_pipeline.speech.engines.f5.vocoder import Vocoder
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchdiffeq import odeint
 
-from f5_pipeline.speech.engines.f5 import flow
+from f5_pipeline.speech.engines.f5 import sampling as flow
 from f5_pipeline.speech.engines.f5.sampling import EPSS_STEPS, PRESETS, Sampler, sampler
 
 

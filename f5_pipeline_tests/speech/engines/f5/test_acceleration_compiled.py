@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from f5_pipeline.speech.engines.f5 import compiled
+from f5_pipeline.speech.engines.f5 import acceleration
 from f5_pipeline.speech.engines.f5.network import COMPILED_MULTIPLE, Network
 from f5_pipeline.speech.engines.f5.sampling import Sampler
 from f5_pipeline.speech.engines.f5.transformer import after_attention, before_attention
@@ -61,7 +61,7 @@ def _not_a_number(*given: Any) -> Any:
 )
 def test_what_compiles_wrong_or_not_at_all_stays_plain(monkeypatch: pytest.MonkeyPatch, pair: Any, note: str) -> None:
     dit = tiny_dit()
-    monkeypatch.setattr(compiled, "_compiled", lambda: pair)
+    monkeypatch.setattr(acceleration, "_compiled", lambda: pair)
     net = Network(dit, device="cpu", dtype="fp32", compile="on")
     assert not net.compiled
     assert [one.startswith(note) for one in net.notes] == [True]
@@ -75,8 +75,8 @@ def test_what_fails_only_later_is_given_up_then(monkeypatch: pytest.MonkeyPatch)
             raise RuntimeError("not this one")
         return before_attention(x, *rest)
 
-    monkeypatch.setattr(compiled, "_CHECKED_ROWS", (3, 5))
-    monkeypatch.setattr(compiled, "_compiled", lambda: (picky, after_attention))
+    monkeypatch.setattr(acceleration, "_CHECKED_ROWS", (3, 5))
+    monkeypatch.setattr(acceleration, "_compiled", lambda: (picky, after_attention))
     dit = tiny_dit()
     net = Network(dit, device="cpu", dtype="fp32", compile="on")
     assert net.compiled

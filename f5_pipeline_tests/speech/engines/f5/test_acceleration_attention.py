@@ -14,10 +14,12 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from f5_pipeline.speech.engines.f5 import attention
-from f5_pipeline.speech.engines.f5.attention import Backend, Segments, choose, padded_sdpa, sdpa, without_flash_attn
+from f5_pipeline.speech.engines.f5 import acceleration
+from f5_pipeline.speech.engines.f5.acceleration import choose_attention
+from f5_pipeline.speech.engines.f5.checkpoint import without_flash_attn
 from f5_pipeline.speech.engines.f5.network import Network
 from f5_pipeline.speech.engines.f5.sampling import Sampler
+from f5_pipeline.speech.engines.f5.transformer import Backend, Segments, padded_sdpa, sdpa
 from f5_pipeline_tests.speech.engines.f5.test_network import CLOSE, ITEMS, difference
 from f5_pipeline_tests.support.installation import REPOSITORY
 from f5_pipeline_tests.support.tiny_f5 import tiny_dit
@@ -104,21 +106,21 @@ def test_padding_is_not_attended_to() -> None:
 
 
 def test_a_cpu_has_sdpa_and_does_not_look_further() -> None:
-    backend, notes = choose(CPU, torch.float32, 2, 64)
+    backend, notes = choose_attention(CPU, torch.float32, 2, 64)
     assert (backend.name, notes) == ("sdpa", [])
     with pytest.raises(ValueError, match="xformers"):
-        choose(CPU, torch.float32, 2, 64, asked="xformers")
+        choose_attention(CPU, torch.float32, 2, 64, requested="xformers")
 
 
 def test_varlen_where_it_does_not_run_gives_way() -> None:
-    backend, notes = choose(CPU, torch.float32, 2, 64, asked="varlen")
+    backend, notes = choose_attention(CPU, torch.float32, 2, 64, requested="varlen")
     assert backend.name == "sdpa"
     assert notes[0].startswith("sdpa: ")
     assert notes[1].startswith("varlen: does not run here: ")
 
 
 def test_the_faster_of_the_right_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "_is_installed", lambda name: True)
+    monkeypatch.setattr(acceleration, "_is_installed", lambda name: True)
 
     def slow(query: Any, key: Any, value: Any, segments: Segments) -> Any:
         for _ in range(20):
@@ -127,24 +129,24 @@ def test_the_faster_of_the_right_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
 
     # As on a GPU, where all are tried; here their seconds are told by the trial itself.
     told = {sdpa: 3.0, slow: 4.0}
-    monkeypatch.setattr(attention._Trial, "seconds", lambda self, attend: told[attend])
-    monkeypatch.setattr(attention, "_load_varlen", lambda device: slow)
-    assert choose(CPU, torch.float32, 2, 64, asked="varlen")[0].name == "varlen"
+    monkeypatch.setattr(acceleration._AttentionTrial, "seconds", lambda self, attend: told[attend])
+    monkeypatch.setattr(acceleration, "_load_varlen", lambda device: slow)
+    assert choose_attention(CPU, torch.float32, 2, 64, requested="varlen")[0].name == "varlen"
 
     fast = lambda *given: sdpa(*given)  # noqa: E731
     told[fast] = 1.0
-    monkeypatch.setattr(attention, "_load_flash_attn", lambda device: fast)
-    monkeypatch.setattr(attention, "_TRIAL_DEVICE", attention._TRIAL_CPU)
+    monkeypatch.setattr(acceleration, "_load_flash_attn", lambda device: fast)
+    monkeypatch.setattr(acceleration, "_TRIAL_DEVICE", acceleration._TRIAL_CPU)
     pretended = type("Device", (), {"type": "cuda"})()
-    monkeypatch.setattr(attention._Trial, "__init__", _trial_on_cpu)
-    backend, notes = choose(pretended, torch.float32, 2, 64)
+    monkeypatch.setattr(acceleration._AttentionTrial, "__init__", _trial_on_cpu)
+    backend, notes = choose_attention(pretended, torch.float32, 2, 64)
     assert backend.name == "flash_attn"
     assert notes == ["sdpa: 3000.00 ms for 143 frames", "varlen: 4000.00 ms", "flash_attn: 1000.00 ms"]
     told[fast] = 3.5
-    assert choose(pretended, torch.float32, 2, 64)[0].name == "sdpa"
+    assert choose_attention(pretended, torch.float32, 2, 64)[0].name == "sdpa"
 
 
-_trial = attention._Trial.__init__
+_trial = acceleration._AttentionTrial.__init__
 
 
 def _trial_on_cpu(self: Any, device: Any, *rest: Any) -> None:
@@ -173,15 +175,15 @@ def test_flash_attn_that_is_right_is_used(flash_attn: Any) -> None:
 )
 def test_flash_attn_that_is_wrong_or_broken_gives_way(flash_attn: Any, source: str, said: str) -> None:
     flash_attn(source)
-    backend, notes = choose(CPU, torch.float32, 2, 64, asked="flash_attn")
+    backend, notes = choose_attention(CPU, torch.float32, 2, 64, requested="flash_attn")
     assert backend == Backend("sdpa", sdpa)
     assert notes[1].startswith(said)
 
 
 def test_flash_attn_that_hangs_gives_way(flash_attn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     flash_attn("import time; time.sleep(60)")
-    monkeypatch.setattr(attention, "IMPORT_SECONDS", 0.5)
-    backend, notes = choose(CPU, torch.float32, 2, 64, asked="flash_attn")
+    monkeypatch.setattr(acceleration, "MAX_IMPORT_SECONDS", 0.5)
+    backend, notes = choose_attention(CPU, torch.float32, 2, 64, requested="flash_attn")
     assert backend.name == "sdpa"
     assert "TimeoutExpired" in notes[1]
 
@@ -194,7 +196,7 @@ def test_a_broken_flash_attn_does_not_break_f5_tts(flash_attn: Any) -> None:
             import f5_tts.model.modules
         except ImportError as error:
             print("unguarded:", error)
-        from f5_pipeline.speech.engines.f5.attention import without_flash_attn
+        from f5_pipeline.speech.engines.f5.checkpoint import without_flash_attn
         with without_flash_attn():
             import f5_tts.model
         print("guarded:", f5_tts.model.DiT.__name__, "flash_attn" in sys.modules)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.engines.f5 import precision
+from f5_pipeline.speech.engines.f5 import acceleration
 from f5_pipeline.speech.engines.f5.network import Item, Network
 from f5_pipeline.speech.engines.f5.sampling import Sampler
 from f5_pipeline_tests.speech.engines.f5.test_network import ITEMS, difference
@@ -64,8 +64,8 @@ def test_a_sampler_of_another_precision_is_refused(dit: Any) -> None:
 
 @pytest.mark.parametrize(("half", "chosen"), [(0.5, "bf16"), (0.9, "fp32"), (2.0, "fp32")])
 def test_a_cpu_takes_bf16_where_it_is_clearly_faster(monkeypatch: pytest.MonkeyPatch, half: float, chosen: str) -> None:
-    monkeypatch.setattr(precision, "_has_bf16", lambda device: True)
-    dtype, notes = precision.choose_dtype(CPU, "auto", lambda one: half if one == torch.bfloat16 else 1.0)
+    monkeypatch.setattr(acceleration, "_has_bf16", lambda device: True)
+    dtype, notes = acceleration.choose_dtype(CPU, "auto", lambda one: half if one == torch.bfloat16 else 1.0)
     assert dtype == chosen
     assert notes == [f"bf16: {half * 1e3:.2f} ms where fp32 takes 1000.00 ms"]
 
@@ -74,12 +74,12 @@ def test_a_cpu_without_bf16_is_not_even_tried(monkeypatch: pytest.MonkeyPatch) -
     def trial(dtype: torch.dtype) -> float:
         raise AssertionError(dtype)
 
-    monkeypatch.setattr(precision, "_has_bf16", lambda device: False)
-    assert precision.choose_dtype(CPU, "auto", trial) == ("fp32", ["bf16: this CPU does not compute in it"])
+    monkeypatch.setattr(acceleration, "_has_bf16", lambda device: False)
+    assert acceleration.choose_dtype(CPU, "auto", trial) == ("fp32", ["bf16: this CPU does not compute in it"])
 
 
 def test_the_trial_runs_on_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "_has_bf16", lambda device: True)
+    monkeypatch.setattr(acceleration, "_has_bf16", lambda device: True)
     net = Network(tiny_dit(TINY.model_validate({**TINY.model_dump(), "dim": 256})), device="cpu")
     assert net.dtype in ("fp32", "bf16")
     assert [note.startswith("bf16: ") and " ms where fp32 takes " in note for note in net.notes] == [True]
@@ -93,15 +93,15 @@ def test_a_network_of_tests_is_not_tried(dit: Any) -> None:
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "xla", "meta"])
 def test_a_device_that_is_not_there_is_told(device: str) -> None:
     with pytest.raises(InputError, match=device):
-        precision.choose_device(device)
+        acceleration.choose_device(device)
 
 
 def test_a_precision_that_is_none_is_told() -> None:
     with pytest.raises(InputError, match="'fp8' is no precision"):
-        precision.choose_dtype(CPU, "fp8", lambda dtype: 1.0)
+        acceleration.choose_dtype(CPU, "fp8", lambda dtype: 1.0)
 
 
-def test_retreat_ends_at_fp32() -> None:
-    assert precision.retreat(CPU, "fp16") == "fp32"
-    assert precision.retreat(CPU, "bf16") == "fp32"
-    assert precision.retreat(CPU, "fp32") is None
+def test_wider_precisions_end_at_fp32() -> None:
+    assert acceleration.wider_dtype(CPU, "fp16") == "fp32"
+    assert acceleration.wider_dtype(CPU, "bf16") == "fp32"
+    assert acceleration.wider_dtype(CPU, "fp32") is None
