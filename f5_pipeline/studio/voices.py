@@ -121,7 +121,7 @@ def list_voices(store: Store) -> Iterator[Voice]:
 
 def voice_names(store: Store) -> Iterator[str]:
     """The names of voices, in order, by one look at the store; one that is being added may be among them."""
-    yield from filter(layout.NAME.fullmatch, store.folders("voices/"))
+    yield from filter(layout.NAME.fullmatch, store.folders(layout.VOICES))
 
 
 def prepare(

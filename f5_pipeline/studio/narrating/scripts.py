@@ -183,10 +183,10 @@ def _find(store: Store, key: str) -> bytes | None:
 
 def list_scripts(store: Store) -> Iterator[tuple[str, str]]:
     """Narration and key of every script, in order of key."""
-    for found in store.list("scripts/"):
-        name, dot, extension = found.key.removeprefix("scripts/").partition(".")
-        if f"{dot}{extension}" in layout.SCRIPT_EXTENSIONS and layout.NAME.fullmatch(name):
-            yield name, found.key
+    for stat in store.list(layout.SCRIPTS):
+        fields = layout.script.match(stat.key)
+        if fields and layout.NAME.fullmatch(fields["narration"]):
+            yield fields["narration"], stat.key
 
 
 def find_script(store: Store, narration: str) -> str:

@@ -12,7 +12,6 @@ batches, nor what is not ours.
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -44,14 +43,6 @@ GRACE = 7 * 24 * 3600
 FRESH_SECONDS = 60.0
 """How long what was read of the references is trusted while unused objects are removed, s."""
 
-_TAKE = re.compile(r"takes/([0-9a-f]{2})/(\1[0-9a-f]{62})\.(flac|json)")
-_LINES = re.compile(r"narrations/([^/]+)/(?:plans|takes)/[0-9a-f]{16}\.jsonl")
-_DELIVERED = re.compile(r"narrations/([^/]+)/([0-9a-f]{16})/[^/]+")
-_BAND = re.compile(r"voices/[^/]+/bands/[0-9a-f]{16}\.json")
-_REFERENCE = re.compile(r"voices/([^/]+)/references/[0-9a-f]{16}\.flac")
-_BLOB = re.compile(r"models/blobs/[0-9a-f]{64}[^/]*")
-_ORIGINAL = re.compile(r"voices/[^/]+/(?:recordings|transcripts)/[^/]+")
-_GRANT = re.compile(r"grants/([^/]+)/[^/]+\.json")
 _REFERRING = ("grants/", "models/", "narrations/", "voices/")
 _LISTED = 10_000  # objects between two words on how far it is
 _BLOCK = 1 << 20
@@ -191,10 +182,12 @@ class Inventory:
             if listed % _LISTED == 0:
                 self._on_progress("objects listed", listed, None)
             folder = stat.key.partition("/")[0] if "/" in stat.key else ""
-            if take := _TAKE.fullmatch(stat.key):
-                self._takes.add(take[2], AUDIO if take[3] == "flac" else RECORD, stat.size, stat.modified)
-            elif folder == "runs":
-                run = self._runs[stat.key.split("/")[1]]
+            if take := folder == "takes" and layout.take_audio.match(stat.key):
+                self._takes.add(take["take"], AUDIO, stat.size, stat.modified)
+            elif take := folder == "takes" and layout.take_record.match(stat.key):
+                self._takes.add(take["take"], RECORD, stat.size, stat.modified)
+            elif value := layout.handed_on.match(stat.key):
+                run = self._runs[value["run"]]
                 run.objects, run.size = run.objects + 1, run.size + stat.size
                 run.modified = max(run.modified, stat.modified)
             elif folder in ("narrations", "voices", "models", "grants", "scripts", "batches"):
@@ -210,8 +203,8 @@ class Inventory:
         if self._objects.get(stat.key) == seen:
             return False
         self._objects[stat.key] = seen
-        if delivered := _DELIVERED.fullmatch(stat.key):
-            revision = self._revisions[delivered[1], delivered[2]]
+        if delivered := layout.delivered.match(stat.key):
+            revision = self._revisions[delivered["narration"], delivered["revision"]]
             if stat.key not in revision.keys:
                 revision.keys.append(stat.key)
                 revision.size += stat.size
@@ -239,7 +232,9 @@ class Inventory:
                 return key, error
 
         # A list that is young may belong to a plan whose record is still to be written.
-        lists = [Lines(key) if "/plans/" in key else Lines(key, chosen=True) for key in keys if self._young_list(key)]
+        young = [key for key in keys if self._objects[key].modified > self.limit]
+        lists = [Lines(key) for key in young if layout.plan_chunks.match(key)]
+        lists += [Lines(key, chosen=True) for key in young if layout.narration_takes.match(key)]
         records = [key for key in keys if kind_of(key)]
         for done, (key, found) in enumerate(in_parallel(self.store, read, records), 1):
             self._on_progress("records read", done, len(records))
@@ -260,9 +255,6 @@ class Inventory:
                 lists += self._count(revision.waiting)
                 revision.waiting = None
         self._read_lists(lists)
-
-    def _young_list(self, key: str) -> bool:
-        return _LINES.fullmatch(key) is not None and self._objects[key].modified > self.limit
 
     def _count(self, found: References) -> list[Lines]:
         """Count what a record refers to; return its lists."""
@@ -355,7 +347,8 @@ class Inventory:
 
     def _suspects(self) -> Iterator[tuple[str, str, str, str]]:
         for key, by in self._lost.items():
-            hint = f"Run: f5-pipeline narrate {by.split('/')[1]}. This take alone is made."
+            narration = (layout.narration_takes.match(by) or {}).get("narration", "")
+            hint = f"Run: f5-pipeline narrate {narration}. This take alone is made."
             yield layout.take_record(key), by, "a take of the narration is not there", hint
         for take in self._takes:
             if take.parts == RECORD and not self._is_unused(take):
@@ -398,7 +391,8 @@ class Inventory:
         """Recordings and transcripts that no voice names any more. They stay: nobody could make them again."""
         tally = Tally()
         for key, seen in self._objects.items():
-            if _ORIGINAL.fullmatch(key) and key not in self._targets:
+            original = layout.voice_recording.match(key) or layout.voice_transcript.match(key)
+            if original and key not in self._targets:
                 tally.add(1, seen.size)
         return tally
 
@@ -424,8 +418,8 @@ class Inventory:
         """What may be unused, each with the question whether it is."""
         old = [key for key, seen in self._objects.items() if seen.modified <= self.limit]
         for key in old:
-            if grant := _GRANT.fullmatch(key):
-                scopes = (f"grants/{grant[1]}",)
+            if grant := layout.grant.match(key):
+                scopes = (f"grants/{grant['narration']}",)
                 yield self._single("grants", key, scopes), lambda key=key: key in self._over and not self._named(key)
         for (narration, name), revision in list(self._revisions.items()):
             yield (
@@ -433,13 +427,13 @@ class Inventory:
                 lambda where=(narration, name), one=revision: self._may_go(*where, one),
             )
         for key in old:
-            if lines := _LINES.fullmatch(key):
-                one = self._single("plans", key, (f"narrations/{lines[1]}",))
-            elif _BAND.fullmatch(key):
+            if lines := layout.plan_chunks.match(key) or layout.narration_takes.match(key):
+                one = self._single("plans", key, (f"narrations/{lines['narration']}",))
+            elif layout.band.match(key):
                 one = self._single("bands", key, (BANDS,))
-            elif voice := _REFERENCE.fullmatch(key):
-                one = self._single("references", key, (f"voices/{voice[1]}",))
-            elif _BLOB.fullmatch(key):
+            elif reference := layout.reference_audio.match(key):
+                one = self._single("references", key, (f"voices/{reference['voice']}",))
+            elif layout.model_blob.match(key):
                 one = self._single("models", key, (MODELS,))
             else:
                 continue
@@ -461,7 +455,7 @@ class Inventory:
 
     def _whole_revision(self, narration: str, revision: _Revision) -> Unused:
         """The manifest goes first: what is left of a removal that was cut off is an unfinished delivery."""
-        keys = sorted(revision.keys, key=lambda key: (not key.endswith("/manifest.json"), key))
+        keys = sorted(revision.keys, key=lambda key: (layout.manifest.match(key) is None, key))
         scopes = (f"narrations/{narration}", f"grants/{narration}")
         return Unused("revisions", tuple(keys), len(keys), revision.size, scopes)
 

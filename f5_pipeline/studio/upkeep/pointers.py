@@ -6,7 +6,6 @@ A record that refers to others is small and is replaced as a whole; what it refe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
@@ -100,7 +99,7 @@ class References:
 class Kind(NamedTuple):
     """A kind of record: where it stands, and what may be referred to by one that cannot be read."""
 
-    keys: re.Pattern[str]
+    keys: layout.Key
     model: type[BaseModel]
     scopes: tuple[str, ...]
     refers: Callable[[Any, str], References]
@@ -108,13 +107,13 @@ class Kind(NamedTuple):
 
 def kind_of(key: str) -> Kind | None:
     """The kind of record that stands under a key; None where none does that is read here."""
-    return next((kind for kind in _KINDS if kind.keys.fullmatch(key)), None)
+    return next((kind for kind in _KINDS if kind.keys.match(key)), None)
 
 
 def scopes_of(key: str) -> list[str]:
     """What the record under this key could refer to: `takes`, `bands`, `models`, or a folder."""
     kind = kind_of(key)
-    return [scope.format(name=key.split("/")[1]) for scope in kind.scopes] if kind else []
+    return [scope.format(**kind.keys.match(key) or {}) for scope in kind.scopes] if kind else []
 
 
 def read_references(store: Store, key: str) -> References:
@@ -272,28 +271,27 @@ def _nothing(record: Any, key: str) -> References:
     return References()
 
 
-_NARRATION = "narrations/{name}"
-_GRANTS = "grants/{name}"
+_NARRATION, _GRANTS, _VOICE = "narrations/{narration}", "grants/{narration}", "voices/{voice}"
 
 
-def _kind(keys: str, model: type[BaseModel], refers: Callable[[Any, str], References], *scopes: str) -> Kind:
-    return Kind(re.compile(keys), model, scopes, refers)
+def _state(step: str) -> layout.Key:
+    return layout.narration_state.only(step=step)
 
 
 _KINDS = (
-    _kind(r"narrations/[^/]+/plan\.json", Plan, _of_plan, TAKES, BANDS, _NARRATION),
-    _kind(r"narrations/[^/]+/takes\.json", Takes, _of_takes, TAKES, _NARRATION),
-    _kind(r"narrations/[^/]+/audio\.json", Audio, _of_audio, TAKES, BANDS, _NARRATION),
-    _kind(r"narrations/[^/]+/timings\.json", Timings, _of_timings, _NARRATION),
-    _kind(r"narrations/[^/]+/links\.json", Links, _of_links, _NARRATION, _GRANTS),
-    _kind(r"narrations/[^/]+/address\.json", Address, _of_address, _NARRATION, _GRANTS),
-    _kind(r"narrations/[^/]+/[0-9a-f]{16}/manifest\.json", Manifest, _of_manifest, TAKES, BANDS, _NARRATION),
-    _kind(r"grants/[^/]+/[^/]+\.json", Grant, _of_grant, _NARRATION, _GRANTS),
-    _kind(r"voices/[^/]+/voice\.json", Voice, _of_voice, "voices/{name}"),
-    _kind(r"voices/[^/]+/reference\.json", ReferenceClip, _of_reference, "voices/{name}"),
-    _kind(r"voices/[^/]+/bands/[^/]+\.json", Band, _nothing),
-    _kind(r"models/weights\.json", Weights, _nothing),
-    _kind(r"models/(?!blobs/)[^/]+/[^/]+\.json", ModelRecord, _of_model, MODELS),
-    _kind(r"scripts/[^/]+\.options\.json", ScriptOptions, _nothing),
-    _kind(r"batches/[^/]+\.json", BatchReport, _nothing),
+    Kind(_state("plan"), Plan, (TAKES, BANDS, _NARRATION), _of_plan),
+    Kind(_state("takes"), Takes, (TAKES, _NARRATION), _of_takes),
+    Kind(_state("audio"), Audio, (TAKES, BANDS, _NARRATION), _of_audio),
+    Kind(_state("timings"), Timings, (_NARRATION,), _of_timings),
+    Kind(_state("links"), Links, (_NARRATION, _GRANTS), _of_links),
+    Kind(_state("address"), Address, (_NARRATION, _GRANTS), _of_address),
+    Kind(layout.manifest, Manifest, (TAKES, BANDS, _NARRATION), _of_manifest),
+    Kind(layout.grant, Grant, (_NARRATION, _GRANTS), _of_grant),
+    Kind(layout.voice, Voice, (_VOICE,), _of_voice),
+    Kind(layout.reference, ReferenceClip, (_VOICE,), _of_reference),
+    Kind(layout.band, Band, (), _nothing),
+    Kind(layout.weights, Weights, (), _nothing),
+    Kind(layout.model_record, ModelRecord, (MODELS,), _of_model),
+    Kind(layout.script_options, ScriptOptions, (), _nothing),
+    Kind(layout.batch_report, BatchReport, (), _nothing),
 )
