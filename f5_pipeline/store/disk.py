@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from f5_pipeline.errors import StoreError
 
@@ -31,12 +31,23 @@ def on_disk(path: Path) -> Iterator[None]:
         ) from error
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    hasher = hashlib.sha256()
+def file_sha256(path: Path) -> str:
+    """sha256 of a file, hex."""
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            hasher.update(block)
+        return stream_sha256(file)
+
+
+def stream_sha256(source: BinaryIO, copy: IO[bytes] | None = None) -> str:
+    """sha256 of what is left of a stream, hex.
+
+    Args:
+        copy: is written to as the stream is read.
+    """
+    hasher = hashlib.sha256()
+    while block := source.read(_BLOCK):
+        hasher.update(block)
+        if copy is not None:
+            copy.write(block)
     return hasher.hexdigest()
 
 

@@ -66,7 +66,7 @@ class Key:
             if field is None:
                 continue
             if digits and f"{{{field}}}" in template:  # it stands whole elsewhere
-                expression += ".{%s}" % digits[1:]
+                expression += "." * int(digits[1:])
                 continue
             usual = f"[0-9a-f]{{{digits[1:]}}}" if digits else _PATTERNS.get(field, "[^/]+")
             expression += f"(?P<{field}>{patterns.get(field, usual)})"

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from f5_pipeline.errors import InputError
+from f5_pipeline.errors import DamagedError, InputError
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script.decoding import language_tag
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
-from f5_pipeline.store.records import file_sha256, find_record, write_record
+from f5_pipeline.store.records import file_sha256, find_record, put_content, write_record
 from f5_pipeline.studio.records import ReferenceClip, Source, Voice, now
 from f5_pipeline.system.scratch import workspace
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from f5_pipeline.speech.references.prepare import Reference
 
 Progress = Callable[[str, int, int], None]
@@ -82,11 +85,11 @@ def add_voice(
         licence=licence or (known.licence if known else None),
         commercial_use=commercial_use or (known.commercial_use if known else "unknown"),
     )
+    for source, path in ((recorded, recording), (transcribed, transcript)):
+        if source and path:
+            put_content(store, source.key, path, source.sha256)
     if known and known.model_copy(update={"added": voice.added}) == voice:
         return known
-    for source, path in ((recorded, recording), (transcribed, transcript)):
-        if source and path and not store.exists(source.key):
-            store.put_file(source.key, path)
     write_record(store, layout.voice(name), voice)
     return voice
 
@@ -156,6 +159,7 @@ def make_reference(store: Store, name: str, *, on_progress: Progress = _untold) 
 
     Raises:
         InputError: there is no such voice, or its recording and transcript cannot be used together.
+        DamagedError: recording or transcript are not what was added.
     """
     import soundfile
 
@@ -163,17 +167,20 @@ def make_reference(store: Store, name: str, *, on_progress: Progress = _untold) 
     if voice is None:
         raise unknown_voice(store, name)
     transcript = store.get_bytes(voice.transcript.key) if voice.transcript else None
+    if voice.transcript and sha256(transcript or b"").hexdigest() != voice.transcript.sha256:
+        raise _damaged(voice, voice.transcript)
     with store.fetch(voice.recording.key) as recording:
+        if file_sha256(recording) != voice.recording.sha256:
+            raise _damaged(voice, voice.recording)
         said = voice.transcript.name if voice.transcript else ""
         reference = prepare(
             recording, transcript, voice.language, name=name, transcript_name=said, on_progress=on_progress
         )
     audio = layout.reference_audio(name, reference.sha256)
-    if not store.exists(audio):
-        with workspace() as folder:
-            path = folder / "reference.flac"
-            soundfile.write(path, reference.pcm16(), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-            store.put_file(audio, path)
+    with workspace() as folder:
+        path = folder / "reference.flac"
+        soundfile.write(path, reference.pcm16(), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        put_content(store, audio, path)
     clip = ReferenceClip(
         voice=name,
         language=voice.language,
@@ -188,6 +195,37 @@ def make_reference(store: Store, name: str, *, on_progress: Progress = _untold) 
         transcript=voice.transcript.sha256 if voice.transcript else None,
     )
     return clip, reference
+
+
+def _damaged(voice: Voice, source: Source) -> DamagedError:
+    return DamagedError(
+        "its content is not what it was",
+        file=source.key,
+        hint=f"Add the voice again, with {source.name}: f5-pipeline voices add {voice.name} RECORDING.",
+    )
+
+
+def read_reference(store: Store, clip: ReferenceClip) -> np.ndarray:
+    """The audio of a reference: float32, shape (n,), SAMPLE_RATE Hz.
+
+    Raises:
+        DamagedError: it is not what was prepared.
+    """
+    from io import BytesIO
+
+    import soundfile
+
+    from f5_pipeline.speech.references.record import reference_hash
+
+    try:
+        samples, _ = soundfile.read(BytesIO(store.get_bytes(clip.audio)), dtype="float32")
+        whole = reference_hash(samples, clip.text) == clip.sha256
+    except soundfile.SoundFileError:
+        whole = False
+    if not whole:
+        hint = f"Prepare it again: f5-pipeline voices prepare {clip.voice}."
+        raise DamagedError("its content is not what it was", file=clip.audio, hint=hint)
+    return samples
 
 
 def find_reference(store: Store, name: str) -> ReferenceClip:

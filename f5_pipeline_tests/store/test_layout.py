@@ -9,10 +9,20 @@ from f5_pipeline.store import layout
 HASH = "0123456789abcdef" * 4
 KEYS = {name: kind for name, kind in vars(layout).items() if isinstance(kind, layout.Key)}
 VALUES = {
-    "voice": "ada", "narration": "story-1", "extension": ".md", "model": "F5TTS_v1_Base", "commit": "main", "take": HASH,
-    "blob": f"{HASH}.safetensors", "sha256": HASH, "samples": HASH, "sound": HASH, "step": "plan", "file": "story.srt",
-    "revision": HASH[:16], "grant": "g1", "run": "0f-1", "path": "shards/000.jsonl",
-}  # fmt: skip
+    **dict.fromkeys(("sha256", "samples", "sound", "take"), HASH),
+    "revision": HASH[:16],
+    "blob": f"{HASH}.safetensors",
+    "voice": "ada",
+    "narration": "story-1",
+    "extension": ".md",
+    "model": "F5TTS_v1_Base",
+    "commit": "main",
+    "step": "plan",
+    "file": "story.srt",
+    "grant": "g1",
+    "run": "0f-1",
+    "path": "shards/000.jsonl",
+}
 SHORTENED = {"sha256", "samples", "sound"}
 
 

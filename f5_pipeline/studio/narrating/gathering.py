@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import zip_longest
 from typing import Any
 
-from f5_pipeline.errors import PipelineError, StoreError
+from f5_pipeline.errors import DamagedError, PipelineError, StoreError
 from f5_pipeline.speech.takes import Take
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -38,6 +39,7 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
 
     Raises:
         MissingTakes: chunks have none; says which, and why.
+        DamagedError: the plan or a take is not what was written.
     """
     reports = list(reports)
     bands, retakes = Bands(store), retakes_of(plan)
@@ -96,6 +98,10 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
             yield ChosenTake(key=planned.key, take=take, attempts=choice.attempts, doubts=verdict.reasons)
 
     takes_key, _ = put_lines(store, lambda digest: layout.narration_takes(plan.narration, digest), lines())
+    if tally.chunks != plan.chunks:
+        store.delete(takes_key)
+        problem = f"it holds {tally.chunks} chunks, and {plan.chunks} are planned"
+        raise DamagedError(problem, file=plan.chunks_key, hint=plan_again(plan))
     if missing:
         store.delete(takes_key)
         raise _missing(plan, missing, reports)
@@ -106,6 +112,11 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
     tally.synthesized = sum(report.made.get(plan.narration, 0) for report in reports)
     tally.reused = max(0, tally.total - tally.synthesized)
     return tally
+
+
+def plan_again(plan: Plan) -> str:
+    """The hint where a plan's chunks are not what was planned."""
+    return f"Plan it again: f5-pipeline narrate {plan.narration}."
 
 
 def computed_by(take: Take) -> dict[str, Any]:
@@ -129,9 +140,13 @@ def _missing(plan: Plan, missing: list[PlannedChunk], reports: list[ShardReport]
 
 
 def read_takes(store: Store, plan: Plan, takes: Takes) -> Iterator[tuple[PlannedChunk, ChosenTake]]:
-    """Chunks and the takes that are used for them, in order, one at a time."""
+    """Chunks and the takes that are used for them, in order, one at a time.
+
+    Raises:
+        DamagedError: one of the two lists is not what was written. StoreError: they are of two plans.
+    """
     chunks = read_lines(store, plan.chunks_key, PlannedChunk)
-    for planned, chosen in zip(chunks, read_lines(store, takes.takes_key, ChosenTake), strict=True):
-        if planned.key != chosen.key:
+    for planned, chosen in zip_longest(chunks, read_lines(store, takes.takes_key, ChosenTake)):
+        if planned is None or chosen is None or planned.key != chosen.key:
             raise StoreError("takes and plan do not belong together", file=takes.takes_key, hint="Run takes again.")
         yield planned, chosen

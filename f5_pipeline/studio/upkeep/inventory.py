@@ -11,7 +11,6 @@ batches, nor what is not ours.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +21,7 @@ from typing import Literal, NamedTuple
 from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import ObjectStat, Store
+from f5_pipeline.store.disk import stream_sha256
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.upkeep.pointers import (
     BANDS,
@@ -36,6 +36,7 @@ from f5_pipeline.studio.upkeep.pointers import (
     takes_of,
 )
 from f5_pipeline.studio.upkeep.take_index import AUDIO, RECORD, FoundTake, TakeIndex
+from f5_pipeline.studio.voices import read_reference
 
 GRACE = 7 * 24 * 3600
 """Age in s under which nothing is unused."""
@@ -45,7 +46,6 @@ FRESH_SECONDS = 60.0
 
 _REFERRING = ("grants/", "models/", "narrations/", "voices/")
 _LISTED = 10_000  # objects between two words on how far it is
-_BLOCK = 1 << 20
 
 Told = Callable[[str, int, int | None], None]
 """Told of progress: of what (for example "objects listed"), how much is done, and of how much, where that is known."""
@@ -58,7 +58,7 @@ class Finding(NamedTuple):
         state: missing; unreadable: a record is damaged; damaged: an object is not what its record says.
         key: of the object.
         by: key of the record that refers to it.
-        problem: what is wrong; mend: what the user can do.
+        problem: what is wrong; hint: what the user can do.
     """
 
     state: Literal["missing", "unreadable", "damaged"]
@@ -357,9 +357,15 @@ class Inventory:
                 yield layout.take_audio(take.key), record, "the audio of a take is gone", hint
 
     def damage(self) -> Iterator[Finding]:
-        """Read every delivered file, recording, transcript, reference and model that a record has a hash of, whole,
-        and tell what is not what was written."""
-        wanted = [one for one in self._targets.values() if one.sha256 and one.key in self._objects]
+        """What is not what was written: every object that a record or its own name has a hash of is read, whole:
+        delivered files, recordings, transcripts, references, models, lists of chunks and of takes."""
+        wanted = [
+            target
+            for target in self._targets.values()
+            if (target.sha256 or layout.content_digits(target.key))
+            and target.key in self._objects
+            and target.key not in self._unreadable
+        ]
         for done, finding in enumerate(in_parallel(self.store, self._compare, wanted), 1):
             self._on_progress("objects compared", done, len(wanted))
             if finding is not None:
@@ -374,16 +380,16 @@ class Inventory:
             return _damaged(target, error.message)
         except StoreError as error:
             return Finding("unreadable", target.key, target.by, error.message, error.hint or "Try again.")
-        return None if found == target.sha256 else _damaged(target, "its sha256 is not what its record says")
+        if found.startswith(target.sha256 or layout.content_digits(target.key) or ""):
+            return None
+        return _damaged(target, f"its sha256 is not what its {'record' if target.sha256 else 'name'} says")
 
-    def _hash(self, target: Target) -> str | None:
-        if target.text is not None:
-            return _reference_hash(self.store, target.key, target.text)
-        hasher = hashlib.sha256()
+    def _hash(self, target: Target) -> str:
+        if target.reference is not None:
+            read_reference(self.store, target.reference)
+            return target.reference.sha256
         with self.store.open(target.key) as source:
-            while block := source.read(_BLOCK):
-                hasher.update(block)
-        return hasher.hexdigest()
+            return stream_sha256(source)
 
     # What is unused
 
@@ -477,18 +483,3 @@ def _damaged(target: Target, problem: str) -> Finding:
 
 def _seconds(expires: str | None) -> float | None:
     return datetime.fromisoformat(expires).timestamp() if expires else None
-
-
-def _reference_hash(store: Store, key: str, text: str) -> str | None:
-    """The hash of reference audio as its record has it; None where it is no audio."""
-    import io
-
-    import soundfile
-
-    from f5_pipeline.speech.references.record import reference_hash
-
-    try:
-        samples, _ = soundfile.read(io.BytesIO(store.get_bytes(key)), dtype="float32")
-    except soundfile.SoundFileError:
-        return None
-    return reference_hash(samples, text)

@@ -47,9 +47,9 @@ class Target(NamedTuple):
 
     Attributes:
         by: key of the record that refers to it.
-        mend: what brings it back.
+        hint: what brings it back.
         size: bytes; sha256: hex; each None where the record does not say.
-        text: what is said in reference audio: its sha256 is of samples and text.
+        reference: of reference audio, its record: the sha256 there is of samples and text.
     """
 
     key: str
@@ -57,7 +57,7 @@ class Target(NamedTuple):
     hint: str
     size: int | None = None
     sha256: str | None = None
-    text: str | None = None
+    reference: ReferenceClip | None = None
 
 
 class Lines(NamedTuple):
@@ -255,7 +255,7 @@ def _of_voice(voice: Voice, key: str) -> References:
 
 def _of_reference(clip: ReferenceClip, key: str) -> References:
     hint = f"Run: f5-pipeline voices prepare {clip.voice}."
-    return References(targets=[Target(clip.audio, key, hint, sha256=clip.sha256, text=clip.text)])
+    return References(targets=[Target(clip.audio, key, hint, sha256=clip.sha256, reference=clip)])
 
 
 def _of_model(record: ModelRecord, key: str) -> References:
