@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 
 from f5_pipeline.errors import InputError
 
@@ -151,8 +152,16 @@ def check_name(name: str, what: str) -> str:
 
 
 def slug(text: str) -> str:
-    """The nearest sound name to `text`; empty where nothing is left of it."""
-    import unicodedata
-
-    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    """The nearest sound name to `text`, its letters spelled in Latin ones; empty where it has none."""
+    plain = "".join(map(_latin, unicodedata.normalize("NFC", text.casefold()))).lower()
     return re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:64].strip("-_")
+
+
+def _latin(character: str) -> str:
+    """A character in ASCII; nothing where it is neither a letter nor a digit."""
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    if plain or not character.isalnum():
+        return plain
+    from anyascii import anyascii
+
+    return anyascii(character)

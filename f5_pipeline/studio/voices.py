@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -217,15 +217,12 @@ def read_reference(store: Store, clip: ReferenceClip) -> np.ndarray:
 
     from f5_pipeline.speech.references.record import reference_hash
 
-    try:
+    with suppress(soundfile.SoundFileError):
         samples, _ = soundfile.read(BytesIO(store.get_bytes(clip.audio)), dtype="float32")
-        whole = reference_hash(samples, clip.text) == clip.sha256
-    except soundfile.SoundFileError:
-        whole = False
-    if not whole:
-        hint = f"Prepare it again: f5-pipeline voices prepare {clip.voice}."
-        raise DamagedError("its content is not what it was", file=clip.audio, hint=hint)
-    return samples
+        if reference_hash(samples, clip.text) == clip.sha256:
+            return samples
+    hint = f"Prepare it again: f5-pipeline voices prepare {clip.voice}."
+    raise DamagedError("its content is not what it was", file=clip.audio, hint=hint)
 
 
 def find_reference(store: Store, name: str) -> ReferenceClip:
@@ -259,11 +256,25 @@ def needs_reference(store: Store, name: str) -> bool:
     return voice is not None and (clip is None or not is_current(clip, voice))
 
 
+def no_voice(store: Store, file: str | None = None) -> InputError:
+    """The error for a store without any voice."""
+    return InputError(
+        f"there is no voice in {store.url} (F5_STORE)",
+        file=file,
+        hint="Add one: f5-pipeline voices add NAME RECORDING. Or set F5_STORE to the store that has it.",
+    )
+
+
 def unknown_voice(store: Store, name: str) -> InputError:
     """The error for a voice that was never added, with the nearest names."""
     from difflib import get_close_matches
 
     names = [voice.name for voice in list_voices(store)]
     near = get_close_matches(name, names, n=3)
-    known = f"Did you mean {' or '.join(near)}? " if near else f"Known voices: {', '.join(names) or 'none'}. "
-    return InputError(f"there is no voice {name!r}", hint=f"{known}Add one: f5-pipeline voices add {name} RECORDING.")
+    if not names:
+        return no_voice(store)
+    known = f"Did you mean {' or '.join(near)}? " if near else f"Known voices: {', '.join(names)}. "
+    return InputError(
+        f"there is no voice {name!r} in {store.url} (F5_STORE)",
+        hint=f"{known}Add one: f5-pipeline voices add {name} RECORDING.",
+    )

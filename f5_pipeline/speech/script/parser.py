@@ -9,7 +9,7 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script import front_matter
 from f5_pipeline.speech.script.decoding import Block, decode, language_tag
 from f5_pipeline.speech.script.front_matter import Header
-from f5_pipeline.speech.script.model import Script, ScriptOptions
+from f5_pipeline.speech.script.model import OptionError, Script, ScriptOptions
 from f5_pipeline.speech.script.sources import f5_toml
 from f5_pipeline.speech.script.sources import markdown as markdown_text
 from f5_pipeline.speech.script.voice_tags import MAIN, Cast, passages
@@ -29,6 +29,7 @@ def parse(
     path = PurePosixPath(name.replace("\\", "/"))
     extension = path.suffix.lower()
     header = Header()
+    notes: list[str] = []
     title: str | None = None
     text_file = name
     if extension == ".txt":
@@ -36,7 +37,7 @@ def parse(
     elif extension in (".md", ".markdown"):
         head, body = front_matter.split(decode(data, name), name)
         header = front_matter.parse_header(head, name)
-        blocks, title = markdown_text.blocks(body, name)
+        blocks, title = markdown_text.blocks(body, name, notes)
     elif extension == ".toml":
         header, text, text_file, offset = f5_toml.read(data, name, gen_file)
         blocks = _paragraphs(text, offset)
@@ -44,11 +45,15 @@ def parse(
         raise InputError(
             f"'{extension or path.name}' is no form of script", file=name, hint="Name it .txt, .md or .toml."
         )
-    language = options.language or header.language or "en"
-    language = language_tag(language, name, None)
+    language = header.language or "en"
+    if options.language:
+        try:
+            language = language_tag(options.language, "language", None)
+        except InputError as error:
+            raise OptionError(error.message, file="language", hint=error.hint) from None
     cast = _cast(header, name, options, known_voices)
     cast.file = text_file
-    found = list(passages(blocks, cast, lone_symbols(language)))
+    found = list(passages(blocks, cast, lone_symbols(language), notes))
     if not found:
         raise InputError("the script has nothing to speak", file=text_file, hint="Write some text into it.")
     return Script(
@@ -64,6 +69,8 @@ def parse(
         preset=options.preset or header.preset,
         commercial=bool(header.commercial if options.commercial is None else options.commercial),
         passages=found,
+        lines=header.lines,
+        notes=notes,
     )
 
 
@@ -79,7 +86,10 @@ def _cast(header: Header, file: str, options: ScriptOptions, known: Collection[s
         cast.check(voice, header.lines.get(f"voices.{label}"))
     if options.voice is not None:
         cast.default = header.voices.get(options.voice, options.voice)
-        cast.check(cast.default, None)
+        try:
+            cast.check(cast.default, None)
+        except InputError as error:
+            raise OptionError(error.message, file="voice", hint=error.hint) from None
     elif header.voice is not None:
         cast.default = header.voices.get(header.voice, header.voice)
         cast.check(cast.default, header.lines.get("voice"))

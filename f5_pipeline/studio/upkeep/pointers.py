@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import StoreError
 from f5_pipeline.speech.quality.gate import Band
-from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.speech.takes import take_key
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -28,6 +27,7 @@ from f5_pipeline.studio.records import (
     Manifest,
     Plan,
     ReferenceClip,
+    ScriptRecord,
     Takes,
     Timings,
     Voice,
@@ -292,6 +292,6 @@ _KINDS = (
     Kind(layout.band, Band, (), _nothing),
     Kind(layout.weights, Weights, (), _nothing),
     Kind(layout.model_record, ModelRecord, (MODELS,), _of_model),
-    Kind(layout.script_options, ScriptOptions, (), _nothing),
+    Kind(layout.script_options, ScriptRecord, (), _nothing),
     Kind(layout.batch_report, BatchReport, (), _nothing),
 )

@@ -92,7 +92,8 @@ def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> tup
     for key in ("title", "author", "language"):
         value = " ".join(safe(_string(table, key, file, _line(text, key))).split())
         if value:
-            setattr(header, key, language_tag(value, file, _line(text, key)) if key == "language" else value)
+            header.lines[key] = _line(text, key) or 1
+            setattr(header, key, language_tag(value, file, header.lines[key]) if key == "language" else value)
     if "speed" in table:
         header.speed = _speed(table["speed"], file, _line(text, "speed"))
     for name, voice in _voice_tables(table, text, file).items():
