@@ -52,11 +52,11 @@ def list_(as_json: bool) -> None:
     from f5_pipeline.studio.narrating.scripts import list_scripts
 
     store = open_store()
-    found = [(name, key, store.stat(key).size) for name, key in list_scripts(store)]
+    rows = [(name, key, store.stat(key).size) for name, key in list_scripts(store)]
     if as_json:
-        for name, key, size in found:
+        for name, key, size in rows:
             print_json({"narration": name, "key": key, "size": size})
-    elif found:
-        print_table(("narration", "script", "bytes"), found)
+    elif rows:
+        print_table(("narration", "script", "bytes"), rows)
     else:
         say("no scripts yet; narrate one: f5-pipeline narrate FILE")

@@ -61,7 +61,7 @@ def sync_folder(folder: Path) -> None:
 
 
 class Journal:
-    """What is finished of a transfer, one JSON object a line; it outlives a kill, and one process has it at a time.
+    """The finished parts of a transfer, one JSON object a line. It survives a kill; one process holds it at a time.
 
     Attributes:
         header: what the transfer is, its first line; None where none was begun.
@@ -76,14 +76,14 @@ class Journal:
         self.header: dict[str, Any] | None = None
         self.lines: list[dict[str, Any]] = []
         file.seek(0)
-        found = []
+        entries = []
         for line in file:
             try:
-                found.append(json.loads(line))
+                entries.append(json.loads(line))
             except ValueError:  # cut in the middle of a write
                 break
-        if found:
-            self.header, *self.lines = found
+        if entries:
+            self.header, *self.lines = entries
 
     def begin(self, header: dict[str, Any]) -> None:
         """Forget what was there and begin another transfer."""
@@ -130,9 +130,9 @@ def journal(path: Path) -> Iterator[Journal]:
             raise
         file.close()
     with file:
-        made = Journal(path, file, waited)
+        held = Journal(path, file, waited)
         try:
-            yield made
+            yield held
         finally:
-            if made.header is None:
+            if held.header is None:
                 path.unlink(missing_ok=True)

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from f5_pipeline.speech.references.prepare import Reference
 
 Progress = Callable[[str, int, int], None]
-"""Told of what takes a while: of what (for example "s of audio aligned"), how much is done, and how much there is."""
+"""Called with the progress of slow work: of what (for example "s of audio aligned"), how much is done, of how much."""
 
 CommercialUse = Literal["yes", "no", "unknown"]
 
 TRANSCRIPT_EXTENSIONS = (".txt", ".srt", ".vtt", ".csv", ".tsv", ".json")
 
 
-def _untold(what: str, done: int, total: int) -> None:
+def _unreported(what: str, done: int, total: int) -> None:
     pass
 
 
@@ -44,7 +44,7 @@ def add_voice(
     *,
     licence: str | None = None,
     commercial_use: CommercialUse | None = None,
-    on_progress: Progress = _untold,
+    on_progress: Progress = _unreported,
 ) -> Voice:
     """Keep a recording and its transcript under a voice's name.
 
@@ -55,9 +55,9 @@ def add_voice(
         recording: anything that libsndfile reads.
         transcript: TXT, SRT, VTT, CSV or Whisper JSON; where None, a file beside the recording with the same stem.
         language: BCP 47 tag; "en" where None and the voice is new.
-        licence: under which the recording may be used; what was said before stands where None.
+        licence: under which the recording may be used; that of before stands where None.
         commercial_use: whether its owner allows it; likewise.
-        on_progress: told of the alignment of a long recording.
+        on_progress: called during the alignment of a long recording.
 
     Raises:
         InputError: name, recording, transcript or language cannot be used.
@@ -70,9 +70,9 @@ def add_voice(
         raise InputError("there is no such transcript", file=str(transcript), hint="Give the path of a text.")
     known = find_voice(store, name)
     language = language_tag(language, "--language", None) if language else (known.language if known else "en")
-    said = transcript.read_bytes() if transcript else None
-    said_in = transcript.name if transcript else ""
-    prepare(recording, said, language, name=name, transcript_name=said_in, on_progress=on_progress)
+    text = transcript.read_bytes() if transcript else None
+    text_name = transcript.name if transcript else ""
+    prepare(recording, text, language, name=name, transcript_name=text_name, on_progress=on_progress)
 
     recorded = _source(recording, lambda digest, ext: layout.voice_recording(name, digest, ext))
     transcribed = transcript and _source(transcript, lambda digest, ext: layout.voice_transcript(name, digest, ext))
@@ -95,14 +95,14 @@ def add_voice(
 
 
 def _transcript_beside(recording: Path) -> Path | None:
-    found = [recording.with_suffix(ext) for ext in TRANSCRIPT_EXTENSIONS if recording.with_suffix(ext).is_file()]
-    if len(found) > 1:
+    beside = [recording.with_suffix(ext) for ext in TRANSCRIPT_EXTENSIONS if recording.with_suffix(ext).is_file()]
+    if len(beside) > 1:
         raise InputError(
-            f"several transcripts stand beside the recording: {', '.join(path.name for path in found)}",
+            f"several transcripts stand beside the recording: {', '.join(path.name for path in beside)}",
             file=str(recording),
             hint="Name one with --transcript.",
         )
-    return found[0] if found else None
+    return beside[0] if beside else None
 
 
 def _source(path: Path, key) -> Source:
@@ -134,7 +134,7 @@ def prepare(
     *,
     name: str,
     transcript_name: str,
-    on_progress: Progress = _untold,
+    on_progress: Progress = _unreported,
 ) -> Reference:
     """Cut a recording and its transcript to what F5 is conditioned on.
 
@@ -154,7 +154,7 @@ def prepare(
         return prepare_reference(recording, text, language=language, name=name, drafts=drafts, on_progress=on_progress)
 
 
-def make_reference(store: Store, name: str, *, on_progress: Progress = _untold) -> tuple[ReferenceClip, Reference]:
+def make_reference(store: Store, name: str, *, on_progress: Progress = _unreported) -> tuple[ReferenceClip, Reference]:
     """Prepare the reference of a voice and keep its audio; return its record and the audio itself.
 
     Raises:
@@ -172,9 +172,9 @@ def make_reference(store: Store, name: str, *, on_progress: Progress = _untold) 
     with store.fetch(voice.recording.key) as recording:
         if file_sha256(recording) != voice.recording.sha256:
             raise _damaged(voice, voice.recording)
-        said = voice.transcript.name if voice.transcript else ""
+        text_name = voice.transcript.name if voice.transcript else ""
         reference = prepare(
-            recording, transcript, voice.language, name=name, transcript_name=said, on_progress=on_progress
+            recording, transcript, voice.language, name=name, transcript_name=text_name, on_progress=on_progress
         )
     audio = layout.reference_audio(name, reference.sha256)
     with workspace() as folder:

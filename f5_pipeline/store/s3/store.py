@@ -226,7 +226,7 @@ class S3Store:
         A key that may not delete is enough to work with; it is warned of.
 
         Raises:
-            StoreError: with the mend.
+            StoreError: it does not work; with a hint.
         """
         key = f"check-{uuid.uuid4().hex}"
         data = uuid.uuid4().bytes

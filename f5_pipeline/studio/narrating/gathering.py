@@ -1,4 +1,4 @@
-"""From the takes that there are to those of a narration: of each chunk the one that is used, in order."""
+"""Gathers the takes of a narration: of each chunk the one that is used, in order."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from f5_pipeline.studio.narrating.planning import retakes_of
 from f5_pipeline.studio.records import ChosenTake, Doubt, Plan, PlannedChunk, ShardReport, Takes, digest_of
 
 MAX_DOUBTS = 50
-"""Doubtful takes of a narration that are told one by one; the rest is counted."""
+"""Doubtful takes of a narration that are listed; the rest is counted."""
 
 
 _COMPUTED = ("f5_tts", "torch", "device", "dtype", "attention")
 
 
 MAX_REASONS = 3
-"""Reasons that are told of a doubtful take: the first ones weigh most."""
+"""Reasons that are given of a doubtful take: the first ones weigh most."""
 
 
 class MissingTakes(PipelineError):
@@ -126,16 +126,16 @@ def computed_by(take: Take) -> dict[str, Any]:
 
 def _missing(plan: Plan, missing: list[PlannedChunk], reports: list[ShardReport]) -> MissingTakes:
     reasons = {problem.text: problem.reason for report in reports for problem in report.problems}
-    told = [
+    lines = [
         f"line {planned.chunk.line}, {planned.chunk.written[:60]!r}"
         + (f": {reason}" if (reason := reasons.get(planned.chunk.spoken[:120])) else "")
         for planned in missing[:3]
     ]
     more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
     return MissingTakes(
-        f"{len(missing)} of {plan.chunks} chunks have no take: {'; '.join(told)}{more}",
+        f"{len(missing)} of {plan.chunks} chunks have no take: {'; '.join(lines)}{more}",
         file=plan.script.key,
-        hint="Mend these lines, then materialize the plan and the takes again; the takes made are kept.",
+        hint="Correct these lines, then materialize the plan and the takes again; the takes made are kept.",
     )
 
 

@@ -47,8 +47,8 @@ FRESH_SECONDS = 60.0
 _REFERRING = ("grants/", "models/", "narrations/", "voices/")
 _LISTED = 10_000  # objects between two words on how far it is
 
-Told = Callable[[str, int, int | None], None]
-"""Told of progress: of what (for example "objects listed"), how much is done, and of how much, where that is known."""
+OnProgress = Callable[[str, int, int | None], None]
+"""Called with progress: of what (for example "objects listed"), how much is done, and of how much where it is known."""
 
 
 class Finding(NamedTuple):
@@ -145,7 +145,7 @@ class Inventory:
         grace: float = GRACE,
         old_revisions: bool = False,
         now: float | None = None,
-        on_progress: Told = lambda what, done, total: None,
+        on_progress: OnProgress = lambda what, done, total: None,
     ) -> None:
         self.store, self.alive, self.old_revisions = store, alive, old_revisions
         self._clock = time.time if now is None else lambda: now
@@ -198,7 +198,7 @@ class Inventory:
         self._on_progress("objects listed", listed, listed)
 
     def _see(self, stat: ObjectStat) -> bool:
-        """Note an object; return whether it is new or another one than before."""
+        """Note an object; return whether it is new or has changed."""
         seen = _Seen(stat.size, stat.modified, stat.mark)
         if self._objects.get(stat.key) == seen:
             return False
@@ -212,12 +212,12 @@ class Inventory:
         return True
 
     def refresh(self) -> None:
-        """Look again at the records that refer to others, and count what is new in them; what counted before counts on.
+        """Look again at the records that refer to others, and count what is new in them.
 
         What appears while this reads is seen the next time.
         """
-        news = [stat.key for prefix in _REFERRING for stat in self.store.list(prefix) if self._see(stat)]
-        self._read(news)
+        changed = [stat.key for prefix in _REFERRING for stat in self.store.list(prefix) if self._see(stat)]
+        self._read(changed)
         self._read_at = time.monotonic()
 
     def _read(self, keys: Iterable[str]) -> None:
@@ -288,14 +288,14 @@ class Inventory:
             return lines, lost, None
 
         # A plan comes by its record, which knows the sounds of its voices, and as a young list.
-        new = {lines.key: lines for lines in sorted(lists, key=lambda one: one.sounds is not None)}
+        new = {lines.key: lines for lines in sorted(lists, key=lambda lines: lines.sounds is not None)}
         new = {key: lines for key, lines in new.items() if self._lists.get(key) != lines}
         self._lists.update(new)
         for done, (lines, lost, error) in enumerate(in_parallel(self.store, read, new.values()), 1):
             self._on_progress("lists of takes read", done, len(new))
             self._lost.update(dict.fromkeys(lost, lines.key))
             if isinstance(error, NotFoundError):
-                self._blocked.setdefault(TAKES, lines.key)  # told as missing
+                self._blocked.setdefault(TAKES, lines.key)  # reported as missing
             elif error is not None:
                 self._cannot_read(lines.key, error, [TAKES])
 
@@ -314,8 +314,8 @@ class Inventory:
         if self._newest[narration]:
             return True
         # No state names any: then the one that was made last stays.
-        made = (one.created or "" for (of, _), one in self._revisions.items() if of == narration)
-        return (revision.created or "") < max(made)
+        dates = (other.created or "" for (of, _), other in self._revisions.items() if of == narration)
+        return (revision.created or "") < max(dates)
 
     # What is wrong
 
@@ -328,7 +328,7 @@ class Inventory:
         """Everything that is wrong, as far as listing and records tell; what was made meanwhile is not missing."""
         yield from self._unreadable.values()
         wanted = (target for target in self._targets.values() if target.key not in self._objects)
-        for target, there in in_parallel(self.store, lambda one: (one, self.store.exists(one.key)), wanted):
+        for target, there in in_parallel(self.store, lambda target: (target, self.store.exists(target.key)), wanted):
             if not there:
                 yield Finding("missing", target.key, target.by, "it is referred to and not there", target.hint)
         for target in self._targets.values():
@@ -338,8 +338,8 @@ class Inventory:
         yield from self._missing_takes()
 
     def _missing_takes(self) -> Iterator[Finding]:
-        def exists(one: tuple[str, str, str, str]) -> tuple[bool, tuple[str, str, str, str]]:
-            return self.store.exists(one[0]), one
+        def exists(suspect: tuple[str, str, str, str]) -> tuple[bool, tuple[str, str, str, str]]:
+            return self.store.exists(suspect[0]), suspect
 
         for there, (key, by, problem, hint) in in_parallel(self.store, exists, self._suspects()):
             if not there:
@@ -375,7 +375,7 @@ class Inventory:
         try:
             found = self._hash(target)
         except NotFoundError:
-            return None  # told as missing
+            return None  # reported as missing
         except DamagedError as error:
             return _damaged(target, error.message)
         except StoreError as error:
@@ -410,15 +410,15 @@ class Inventory:
                 judge each by what is known as it is given.
         """
         self.held_back.clear()
-        for one, is_unused in self._candidates():
+        for candidate, is_unused in self._candidates():
             if fresh and time.monotonic() - self._read_at > FRESH_SECONDS:
                 self.refresh()
             if not is_unused():
                 continue
-            if any(scope in self._blocked for scope in one.scopes):
-                self.held_back[one.kind].add(one.objects, one.size)
+            if any(scope in self._blocked for scope in candidate.scopes):
+                self.held_back[candidate.kind].add(candidate.objects, candidate.size)
             else:
-                yield one
+                yield candidate
 
     def _candidates(self) -> Iterator[tuple[Unused, Callable[[], bool]]]:
         """What may be unused, each with the question whether it is."""
@@ -430,20 +430,20 @@ class Inventory:
         for (narration, name), revision in list(self._revisions.items()):
             yield (
                 self._whole_revision(narration, revision),
-                lambda where=(narration, name), one=revision: self._may_go(*where, one),
+                lambda where=(narration, name), revision=revision: self._may_go(*where, revision),
             )
         for key in old:
             if lines := layout.plan_chunks.match(key) or layout.narration_takes.match(key):
-                one = self._single("plans", key, (f"narrations/{lines['narration']}",))
+                unused = self._single("plans", key, (f"narrations/{lines['narration']}",))
             elif layout.band.match(key):
-                one = self._single("bands", key, (BANDS,))
+                unused = self._single("bands", key, (BANDS,))
             elif reference := layout.reference_audio.match(key):
-                one = self._single("references", key, (f"voices/{reference['voice']}",))
+                unused = self._single("references", key, (f"voices/{reference['voice']}",))
             elif layout.model_blob.match(key):
-                one = self._single("models", key, (MODELS,))
+                unused = self._single("models", key, (MODELS,))
             else:
                 continue
-            yield one, lambda key=key: not self._named(key)
+            yield unused, lambda key=key: not self._named(key)
         for take in self._takes:
             if take.modified <= self.limit:
                 keys = [(RECORD, layout.take_record(take.key)), (AUDIO, layout.take_audio(take.key))]

@@ -117,7 +117,7 @@ def scopes_of(key: str) -> list[str]:
 
 
 def read_references(store: Store, key: str) -> References:
-    """Read a record and tell what it refers to. Raises StoreError."""
+    """What a record refers to. Raises StoreError."""
     kind = kind_of(key)
     if kind is None:
         return References()
@@ -250,7 +250,7 @@ def _of_address(address: Address, key: str) -> References:
 def _of_voice(voice: Voice, key: str) -> References:
     hint = f"Add the voice again: f5-pipeline voices add {voice.name} RECORDING."
     given = [source for source in (voice.recording, voice.transcript) if source is not None]
-    return References(targets=[Target(one.key, key, hint, one.size, one.sha256) for one in given])
+    return References(targets=[Target(source.key, key, hint, source.size, source.sha256) for source in given])
 
 
 def _of_reference(clip: ReferenceClip, key: str) -> References:
