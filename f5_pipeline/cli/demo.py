@@ -30,7 +30,7 @@ def demo(as_json: bool) -> None:
                 if not outcome.success:
                     complain("\n".join(outcome.errors))
                     raise click.exceptions.Exit(1)
-        script = read_script(session.store, examples / "scripts" / SCRIPT)
+        script = read_script(session.store, examples / "scripts" / SCRIPT, replace=True)
         with claim(session, [script]):
             keep_script(session.store, script)
             results = narrate_all(session, [script])

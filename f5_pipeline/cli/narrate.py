@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.options import options_of, script_options
+from f5_pipeline.cli.options import one_name, options_of, script_options
 from f5_pipeline.cli.output import complain, print_json, say, warn
-from f5_pipeline.cli.session import Session, open_session
+from f5_pipeline.cli.session import Session, open_session, open_store
 
 if TYPE_CHECKING:
     from f5_pipeline.dagster_host.runs import Outcome
     from f5_pipeline.speech.script.model import ScriptOptions
+    from f5_pipeline.store.base import Store
     from f5_pipeline.studio.narrating.scripts import LoadedScript
     from f5_pipeline.studio.records import NarrateResult
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 @script_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a narration, one a line, and no progress.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
-def narrate(scripts: tuple[Path, ...], name: str | None, as_json: bool, verbose: bool, **said: Any) -> None:
+def narrate(
+    scripts: tuple[Path, ...], name: str | None, replace: bool, as_json: bool, verbose: bool, **given: Any
+) -> None:
     """Narrate SCRIPTS (files, or narrations in the store) by the real Dagster job, and print files and links.
 
     What was made is never made twice: run the same command again after an edit or an interruption. Voice, language,
@@ -43,8 +46,9 @@ def narrate(scripts: tuple[Path, ...], name: str | None, as_json: bool, verbose:
 
     if name and len(scripts) > 1:
         raise click.UsageError("--name goes with one script")
+    # Before the instance is opened: a refused call leaves nothing behind.
+    loaded = _read_all(open_store(), scripts, name, options_of(given), replace, quiet=as_json)
     with open_session(quiet=as_json, verbose=verbose) as session:
-        loaded = _read_all(session, scripts, name, options_of(said))
         with claim(session, loaded):
             for one in loaded:
                 keep_script(session.store, one)
@@ -72,31 +76,35 @@ def claim(session: Session, scripts: list[LoadedScript]) -> Iterator[None]:
 
 
 def _read_all(
-    session: Session, scripts: tuple[Path, ...], name: str | None, options: ScriptOptions | None
+    store: Store,
+    scripts: tuple[Path, ...],
+    name: str | None,
+    options: ScriptOptions | None,
+    replace: bool,
+    *,
+    quiet: bool,
 ) -> list[LoadedScript]:
     """Read all scripts; raise an error where one of them cannot be narrated, before any of them is kept."""
     from f5_pipeline.cli.weights import download_progress
-    from f5_pipeline.errors import InputError
-    from f5_pipeline.studio.narrating.engines import choose_engine
-    from f5_pipeline.studio.narrating.scripts import open_script
+    from f5_pipeline.studio.narrating.engines import chosen_engine
+    from f5_pipeline.studio.narrating.scripts import check_language, open_script
     from f5_pipeline.studio.weights import open_library
 
     brought: set[str] = set()
     seen: dict[str, tuple[Path, LoadedScript]] = {}
     for script in scripts:
-        loaded = open_script(session.store, script, name, options)
+        loaded = open_script(store, script, name, options, replace=replace)
         narration = loaded.narration
-        model = choose_engine(loaded).model
+        with chosen_engine(store, loaded) as (engine, choice):
+            check_language(engine, loaded)
+        model = choice.model
         if model is not None and model not in brought:
             # Now, with a bar, and not in the run: also what is wrong with it is told before anything is kept.
             brought.add(model)
-            with download_progress(quiet=session.quiet) as show:
-                open_library(session.store).acquire(model, show).release()
+            with download_progress(quiet=quiet) as show:
+                open_library(store).acquire(model, show).release()
         if narration in seen:
-            raise InputError(
-                f"{seen[narration][0]} and {script} are both the narration {narration!r}",
-                hint="Narrate them one by one, each with a --name of its own.",
-            )
+            raise one_name(seen[narration][0], script, narration)
         seen[narration] = script, loaded
     return [loaded for _, loaded in seen.values()]
 

@@ -1,4 +1,4 @@
-"""What may be said about a narration on the command line, the same for every command that takes a script."""
+"""The options of a script on the command line, the same for every command that takes a script."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ _OPTIONS = (
     ),
     click.option("--priority", type=int, help="-9 to 9: in the in-box what has more comes first; from 1 on, at once."),
     click.option("--commercial/--not-commercial", default=None, help="Refuse models and voices that do not allow it."),
+    click.option("--replace", is_flag=True, help="Let a narration of this name have this script instead of its own."),
 )
 
 
@@ -39,15 +40,27 @@ def script_options(command: Command) -> Command:
     return command
 
 
-def options_of(said: dict[str, Any]) -> ScriptOptions | None:
-    """What was said on the command line, or None where nothing was: then what was said before stands."""
+def options_of(given: dict[str, Any]) -> ScriptOptions | None:
+    """The options that are given on the command line, or None where none are: then those of before stand.
+
+    Raises:
+        InputError: a value cannot be used; names the option.
+    """
     from pydantic import ValidationError
 
     from f5_pipeline.speech.script.model import ScriptOptions
 
-    given = {name: value for name, value in said.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
     try:
         return ScriptOptions(**given) if given else None
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None
+
+
+def one_name(first: object, second: object, narration: str) -> InputError:
+    """The error for two scripts of one call that would be one narration."""
+    return InputError(
+        f"{first} and {second} are both the narration {narration!r}",
+        hint="Give them one by one, each with a --name of its own.",
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.options import options_of, script_options
-from f5_pipeline.cli.output import print_json, print_table, say
+from f5_pipeline.cli.output import print_json, print_table, say, warn
 from f5_pipeline.cli.session import open_store
 
 
@@ -17,7 +18,7 @@ from f5_pipeline.cli.session import open_store
 @click.option("--name", help="Name of the narration; else the file's.")
 @script_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a chunk, one a line.")
-def plan(script: Path, name: str | None, as_json: bool, **said) -> None:
+def plan(script: Path, name: str | None, replace: bool, as_json: bool, **given: Any) -> None:
     """Print the chunks of a SCRIPT (a file, or a narration in the store): which have a take, which need one.
 
     Nothing is synthesized and nothing is stored.
@@ -25,13 +26,14 @@ def plan(script: Path, name: str | None, as_json: bool, **said) -> None:
     from f5_pipeline.store import layout
     from f5_pipeline.studio.narrating.engines import chosen_engine
     from f5_pipeline.studio.narrating.planning import planned_chunks
-    from f5_pipeline.studio.narrating.scripts import open_script
+    from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
     store = open_store()
-    loaded = open_script(store, script, name, options_of(said))
+    loaded = open_script(store, script, name, options_of(given), replace=replace)
     needed: dict[str, bool] = {}
-    rows, words, missing_seconds, seconds = [], 0, 0.0, 0.0
+    rows, words, missing_seconds, seconds, pause = [], 0, 0.0, 0.0, 0.0
     with chosen_engine(store, loaded) as (engine, choice):
+        check_language(engine, loaded)
         for planned in planned_chunks(loaded.script, engine):
             chunk = planned.chunk
             first = planned.key not in needed
@@ -39,7 +41,8 @@ def plan(script: Path, name: str | None, as_json: bool, **said) -> None:
                 needed[planned.key] = not store.exists(layout.take_record(planned.key))
             state = "needs a take" if needed[planned.key] else "has a take"
             words += len(chunk.words)
-            seconds += chunk.expected_seconds
+            seconds += pause + chunk.expected_seconds
+            pause = loaded.script.pauses.after(chunk.pause)
             missing_seconds += chunk.expected_seconds if first and needed[planned.key] else 0.0
             if as_json:
                 print_json({"key": planned.key, "state": state, "written": chunk.written, **chunk.model_dump()})
@@ -49,8 +52,10 @@ def plan(script: Path, name: str | None, as_json: bool, **said) -> None:
                 )
     if not as_json:
         print_table(("chunk", "line", "voice", "expected", "take", "text"), rows)
+    for note in loaded.script.notes:
+        warn(f"{loaded.file}: {note}")
     missing = sum(needed.values())
     say(
-        f"{loaded.narration}: {words} words, {len(needed)} takes, {missing} to make; about {seconds / 60:.1f} minutes, "
-        f"{missing_seconds / 60:.1f} of them to make. Engine: {choice.engine}, {choice.note}."
+        f"{loaded.narration}: {words} words, {len(needed)} takes, {missing} to make; about {seconds / 60:.1f} minutes "
+        f"with pauses, {missing_seconds / 60:.1f} of speech to make. Engine: {choice.engine}, {choice.note}."
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.options import options_of, script_options
+from f5_pipeline.cli.options import one_name, options_of, script_options
 from f5_pipeline.cli.output import print_json, print_table, say
 from f5_pipeline.cli.session import open_session, open_store
 
@@ -21,18 +22,25 @@ def scripts() -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the narration; else the file's.")
 @script_options
-def add(files: tuple[Path, ...], name: str | None, **said) -> None:
+def add(files: tuple[Path, ...], name: str | None, replace: bool, **given: Any) -> None:
     """Keep FILES (.txt, .md, .toml) in the store and show them in the UI.
 
     Where `f5-pipeline up` is running the in-box narrates them, at once or at night (F5_INBOX).
     """
-    from f5_pipeline.studio.narrating.scripts import add_script
+    from f5_pipeline.studio.narrating.scripts import keep_script, read_script
 
     if name and len(files) > 1:
         raise click.UsageError("--name goes with one file")
-    with open_session() as session:
-        for file in files:
-            loaded = add_script(session.store, file, name, options_of(said))
+    store, options = open_store(), options_of(given)
+    scripts = {}
+    for file in files:
+        loaded = read_script(store, file, name, options, replace=replace)
+        if loaded.narration in scripts:
+            raise one_name(scripts[loaded.narration].file, file, loaded.narration)
+        scripts[loaded.narration] = loaded
+    with open_session() as session:  # after all were read: a refused call leaves nothing behind
+        for loaded in scripts.values():
+            keep_script(store, loaded)
             session.report_script(loaded)
             say(f"{loaded.narration}: {loaded.script.title}, {len(loaded.script.passages)} passages")
 
@@ -44,11 +52,11 @@ def list_(as_json: bool) -> None:
     from f5_pipeline.studio.narrating.scripts import list_scripts
 
     store = open_store()
-    found = [(name, key, store.stat(key).size) for name, key in list_scripts(store)]
+    rows = [(name, key, store.stat(key).size) for name, key in list_scripts(store)]
     if as_json:
-        for name, key, size in found:
+        for name, key, size in rows:
             print_json({"narration": name, "key": key, "size": size})
-    elif found:
-        print_table(("narration", "script", "bytes"), found)
+    elif rows:
+        print_table(("narration", "script", "bytes"), rows)
     else:
         say("no scripts yet; narrate one: f5-pipeline narrate FILE")

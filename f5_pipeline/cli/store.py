@@ -16,7 +16,7 @@ from f5_pipeline.cli.session import Session, open_session
 if TYPE_CHECKING:
     import dagster as dg
 
-    from f5_pipeline.studio.upkeep.inventory import Inventory, Tally, Told
+    from f5_pipeline.studio.upkeep.inventory import Inventory, OnProgress, Tally
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 _ALIVE_SECONDS = 5.0
@@ -30,10 +30,10 @@ class Duration(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", str(value))
-        if found is None:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", str(value))
+        if match is None:
             self.fail(f"{value!r} is no duration; write 90m, 12h, 7d or 2w", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
+        return float(match[1]) * _UNITS[match[2]]
 
 
 _grace = click.option(
@@ -51,7 +51,7 @@ def store() -> None:
 @_grace
 @click.option("--json", "as_json", is_flag=True, help="Print all as one JSON object, and no progress.")
 def check(deep: bool, grace: float, as_json: bool) -> None:
-    """Tell what is missing, damaged or cannot be read, with the hint, and what nothing refers to any more.
+    """Show what is missing, damaged or cannot be read, each with a hint, and what nothing refers to any more.
 
     Takes that are planned and not made yet are not missing. Exits with 1 where something is wrong.
 
@@ -70,7 +70,7 @@ def check(deep: bool, grace: float, as_json: bool) -> None:
         print_json(
             {
                 "store": inventory.store.url,
-                "findings": [one._asdict() for one in findings],
+                "findings": [finding._asdict() for finding in findings],
                 "there": _counts(inventory.there),
                 "unused": _counts(unused),
                 "held_back": _counts(inventory.held_back),
@@ -78,11 +78,11 @@ def check(deep: bool, grace: float, as_json: bool) -> None:
             }
         )
     else:
-        for one in findings:
-            by = f" (of {one.by})" if one.by else ""
-            click.echo(f"{one.state}\t{one.key}{by}: {one.problem}. {one.hint}")
+        for finding in findings:
+            by = f" (of {finding.by})" if finding.by else ""
+            click.echo(f"{finding.state}\t{finding.key}{by}: {finding.problem}. {finding.hint}")
         print_table(("in the store", "objects", "size"), _rows(inventory.there, objects=True))
-        _tell_unused(inventory, unused, "to remove them: f5-pipeline store gc --delete")
+        _show_unused(inventory, unused, "to remove them: f5-pipeline store gc --delete")
         if (originals := inventory.replaced_originals()).count:
             say(f"{originals.count} recordings and transcripts were replaced, {_size(originals.size)}; they are kept")
     if findings:
@@ -126,14 +126,14 @@ def gc(delete: bool, grace: float, old_revisions: bool, as_json: bool) -> None:
             }
         )
     elif delete:
-        _tell_unused(inventory, removed, "removed")
+        _show_unused(inventory, removed, "removed")
     else:
-        _tell_unused(inventory, removed, "nothing was removed; to remove it add --delete")
+        _show_unused(inventory, removed, "nothing was removed; to remove it add --delete")
     if inventory.held_back:
         raise click.exceptions.Exit(1)
 
 
-def _inventory(session: Session, grace: float, old_revisions: bool, show: Told) -> Inventory:
+def _inventory(session: Session, grace: float, old_revisions: bool, show: OnProgress) -> Inventory:
     from f5_pipeline.studio.upkeep.inventory import Inventory
 
     alive = _alive(session.instance)
@@ -167,29 +167,29 @@ def _alive(instance: dg.DagsterInstance) -> Callable[[str], bool]:
     return alive
 
 
-def _tell_unused(inventory: Inventory, unused: dict[str, Tally], what: str) -> None:
+def _show_unused(inventory: Inventory, unused: dict[str, Tally], what: str) -> None:
     if unused:
         print_table(("unused", "count", "objects", "size"), _rows(unused))
-        say(f"{_size(sum(one.size for one in unused.values()))}; {what}")
+        say(f"{_size(sum(tally.size for tally in unused.values()))}; {what}")
     else:
         say("nothing is unused")
     if inventory.blocked_by:
-        stays = ", ".join(f"{one.count} {kind}" for kind, one in inventory.held_back.items()) or "nothing"
+        stays = ", ".join(f"{tally.count} {kind}" for kind, tally in inventory.held_back.items()) or "nothing"
         warn(
             f"{', '.join(inventory.blocked_by[:5])}: missing, or cannot be read. Kept, because they may refer to it: "
-            f"{stays}. The mend is told by: f5-pipeline store check"
+            f"{stays}. What to do about it is shown by: f5-pipeline store check"
         )
 
 
 def _rows(tallies: dict[str, Tally], *, objects: bool = False) -> list[tuple[str, ...]]:
     return [
-        (kind, *(() if objects else (str(one.count),)), str(one.objects), _size(one.size))
-        for kind, one in sorted(tallies.items())
+        (kind, *(() if objects else (str(tally.count),)), str(tally.objects), _size(tally.size))
+        for kind, tally in sorted(tallies.items())
     ]
 
 
 def _counts(tallies: dict[str, Tally]) -> dict[str, dict[str, int]]:
-    return {kind: vars(one) for kind, one in sorted(tallies.items())}
+    return {kind: vars(tally) for kind, tally in sorted(tallies.items())}
 
 
 def _size(size: int) -> str:
@@ -197,17 +197,17 @@ def _size(size: int) -> str:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Told]:
+def _progress(*, quiet: bool) -> Iterator[OnProgress]:
     """What is being done, on standard error: one line that changes, lines where it is no terminal, nothing if quiet."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        told: set[str] = set()
+        reported: set[str] = set()
 
         def line(what: str, done: int, total: int | None) -> None:
-            if not quiet and what not in told:
-                told.add(what)
+            if not quiet and what not in reported:
+                reported.add(what)
                 say(f"{what} …")
 
         yield line

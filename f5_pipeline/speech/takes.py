@@ -28,6 +28,10 @@ _FRAME, _HOP = 0.010, 0.005  # s, of the level meter
 _THRESHOLD = -40.0  # dB below the loudest frame: what counts as sound
 _MIN_THRESHOLD = -30.0  # dB: as far as a noisy recording may raise it
 _MARGIN_BEFORE, _MARGIN_AFTER = 0.015, 0.025  # s: soft onsets, dying away
+CHECKSUM = "checksum"
+"""Field of a take's record as it is kept, over all the others."""
+
+_ROUNDING_SECONDS = 1e-6
 _FULL_SCALE = 0.999
 _MAX_CLIPPED = 0.01  # share of samples
 
@@ -138,6 +142,42 @@ def make_take(
     return take, audio
 
 
+def take_json(take: Take) -> bytes:
+    """A take's record as it is kept: JSON with a `checksum` over all that it says."""
+    fields = json.loads(take.model_dump_json())
+    return json.dumps({**fields, CHECKSUM: _checksum(fields)}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def problem_of(take: Take, data: bytes) -> str | None:
+    """What is wrong with a take's record, None where nothing is.
+
+    Records of older versions have no checksum: of those it is checked that the times can be those of the take.
+
+    Args:
+        take: as it was read from `data`, the record as it is kept.
+    """
+    fields = json.loads(data)
+    checksum = fields.pop(CHECKSUM, None)
+    if checksum is not None:
+        return None if checksum == _checksum(fields) else "its checksum is not that of its content"
+    seconds = take.samples / SAMPLE_RATE
+    if not 0 <= take.speech_start <= take.speech_end <= seconds + _ROUNDING_SECONDS:
+        return f"its speech goes from {take.speech_start} s to {take.speech_end} s of {seconds:.3f} s"
+    if not take.tokens and take.method != "none":
+        return "it has no times"
+    try:
+        _checked_tokens(take.tokens, len(take.text), seconds)
+        _checked_confidences(take.confidences, len(take.tokens))
+    except InputError as error:
+        return error.message
+    return None
+
+
+def _checksum(fields: dict[str, Any]) -> str:
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
 def read_take_audio(source: bytes | str | Path) -> np.ndarray:
     """The audio of a take: float32, shape (n,), SAMPLE_RATE Hz.
 
@@ -193,7 +233,7 @@ def _checked_tokens(
         end = seconds if seconds < end < seconds + 0.01 else end
         if not (place <= first < last <= characters and time <= start < end <= seconds):
             raise InputError(
-                f"The engine gave times out of order: characters {first} to {last}, {start:.3f} s to {end:.3f} s "
+                f"the times are out of order: characters {first} to {last}, {start:.3f} s to {end:.3f} s "
                 f"(text of {characters} characters, audio of {seconds:.3f} s)"
             )
         checked.append((first, last, start, end))

@@ -29,7 +29,7 @@ class ObjectStat:
         size: bytes.
         modified: POSIX time of the last write, s.
         sha256: hex digest, where the store keeps one.
-        mark: another one as soon as the content is another one (an ETag, or size and time to the nanosecond).
+        mark: changes whenever the content does (an ETag, or size and time to the nanosecond).
     """
 
     key: str
@@ -40,7 +40,7 @@ class ObjectStat:
 
 
 Progress = Callable[[int, int], None]
-"""Told of a transfer: bytes that are done, and bytes in all."""
+"""Called with the progress of a transfer: bytes done, and bytes in all."""
 
 
 @runtime_checkable
@@ -49,16 +49,16 @@ class Store(Protocol):
 
     url: str
     parallel: int
-    """Requests that are worth having under way at once; 1 where one after the other is as fast."""
+    """Requests that are worth having under way at once; 1 where taking turns is as fast."""
     calls: Calls
-    """What was asked of it in this process."""
+    """Requests of this process, counted."""
 
     def put_bytes(self, key: str, data: bytes) -> ObjectStat:
         """Write a small object, atomically, replacing what was there. For keys that are written once."""
         ...
 
     def replace_bytes(self, key: str, data: bytes) -> bool:
-        """Make `data` the newest state of an object that changes; return whether it was another one.
+        """Make `data` the newest state of an object that changes; return whether it differs from the one before.
 
         Nothing is written where it was the same, and no older version of it is left behind, as far as the credentials
         allow that.
@@ -137,7 +137,7 @@ class Store(Protocol):
         ...
 
     def check(self) -> None:
-        """Write, read back and remove a small object. Raises StoreError with the mend."""
+        """Write, read back and remove a small object. Raises StoreError with a hint."""
         ...
 
 

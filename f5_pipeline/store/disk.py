@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from f5_pipeline.errors import StoreError
 
@@ -31,12 +31,23 @@ def on_disk(path: Path) -> Iterator[None]:
         ) from error
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    hasher = hashlib.sha256()
+def file_sha256(path: Path) -> str:
+    """sha256 of a file, hex."""
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            hasher.update(block)
+        return stream_sha256(file)
+
+
+def stream_sha256(source: BinaryIO, copy: IO[bytes] | None = None) -> str:
+    """sha256 of what is left of a stream, hex.
+
+    Args:
+        copy: is written to as the stream is read.
+    """
+    hasher = hashlib.sha256()
+    while block := source.read(_BLOCK):
+        hasher.update(block)
+        if copy is not None:
+            copy.write(block)
     return hasher.hexdigest()
 
 
@@ -50,7 +61,7 @@ def sync_folder(folder: Path) -> None:
 
 
 class Journal:
-    """What is finished of a transfer, one JSON object a line; it outlives a kill, and one process has it at a time.
+    """The finished parts of a transfer, one JSON object a line. It survives a kill; one process holds it at a time.
 
     Attributes:
         header: what the transfer is, its first line; None where none was begun.
@@ -65,14 +76,14 @@ class Journal:
         self.header: dict[str, Any] | None = None
         self.lines: list[dict[str, Any]] = []
         file.seek(0)
-        found = []
+        entries = []
         for line in file:
             try:
-                found.append(json.loads(line))
+                entries.append(json.loads(line))
             except ValueError:  # cut in the middle of a write
                 break
-        if found:
-            self.header, *self.lines = found
+        if entries:
+            self.header, *self.lines = entries
 
     def begin(self, header: dict[str, Any]) -> None:
         """Forget what was there and begin another transfer."""
@@ -119,9 +130,9 @@ def journal(path: Path) -> Iterator[Journal]:
             raise
         file.close()
     with file:
-        made = Journal(path, file, waited)
+        held = Journal(path, file, waited)
         try:
-            yield made
+            yield held
         finally:
-            if made.header is None:
+            if held.header is None:
                 path.unlink(missing_ok=True)

@@ -68,7 +68,7 @@ class LocalStore:
     def _put(self, key: str, write: Callable[[BinaryIO], object]) -> ObjectStat:
         target = self._path(key)
         temporary = self._temporary / f"{uuid.uuid4().hex}.part"
-        with self._mended("write", key):
+        with self._explained("write", key):
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if not self._temporary.is_dir():
@@ -80,17 +80,17 @@ class LocalStore:
                 temporary.replace(target)
                 sync_folder(target.parent)
             finally:
-                # The first error is the one to tell; after a rename there is nothing left to remove.
+                # The first error is what counts; after a rename there is nothing left to remove.
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
         return self.stat(key)
 
     def get_bytes(self, key: str) -> bytes:
-        with self._mended("read", key):
+        with self._explained("read", key):
             return self._path(key).read_bytes()
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> BinaryIO:
-        with self._mended("read", key):
+        with self._explained("read", key):
             opened = self._path(key).open("rb")
             opened.seek(start)
             return opened
@@ -115,15 +115,15 @@ class LocalStore:
             on_progress(size, size)
 
     def stat(self, key: str) -> ObjectStat:
-        with self._mended("read", key):
+        with self._explained("read", key):
             path = self._path(key)
             if path.is_dir():
                 raise FileNotFoundError(errno.ENOENT, "is a folder", key)
-            found = path.stat()
-        return _stat(key, found)
+            status = path.stat()
+        return _stat(key, status)
 
     def exists(self, key: str) -> bool:
-        with self._mended("read", key):
+        with self._explained("read", key):
             return self._path(key).is_file()
 
     def list(self, prefix: str = "", *, after: str = "", most: int | None = None) -> Iterator[ObjectStat]:
@@ -134,9 +134,9 @@ class LocalStore:
             if most is not None and given >= most:
                 return
             with contextlib.suppress(FileNotFoundError):  # deleted while we list
-                found = (self.root / key).stat()
+                status = (self.root / key).stat()
                 given += 1
-                yield _stat(key, found)
+                yield _stat(key, status)
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[str]:
         """Keys below a folder in order of key; folders that hold none of them are not looked into."""
@@ -171,7 +171,7 @@ class LocalStore:
                     yield path.name
 
     def delete(self, key: str) -> None:
-        with self._mended("delete", key):
+        with self._explained("delete", key):
             self._path(key).unlink(missing_ok=True)
 
     def local_path(self, key: str) -> Path | None:
@@ -206,7 +206,7 @@ class LocalStore:
         return self.root / check_key(key)
 
     @contextmanager
-    def _mended(self, verb: str, key: str) -> Iterator[None]:
+    def _explained(self, verb: str, key: str) -> Iterator[None]:
         """Turn an OSError into an error that says what to do."""
         try:
             yield
@@ -228,8 +228,8 @@ def whole(path: Path) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
-def _stat(key: str, found: os.stat_result) -> ObjectStat:
-    return ObjectStat(key, found.st_size, found.st_mtime, mark=f"{found.st_size}-{found.st_mtime_ns}")
+def _stat(key: str, status: os.stat_result) -> ObjectStat:
+    return ObjectStat(key, status.st_size, status.st_mtime, mark=f"{status.st_size}-{status.st_mtime_ns}")
 
 
 def no_folder(root: str) -> StoreError:
@@ -240,7 +240,7 @@ def no_folder(root: str) -> StoreError:
 
 
 def explain(error: OSError, verb: str, root: str, key: str) -> StoreError:
-    """What an OSError means for the user, and the mend."""
+    """What an OSError means for the user, with a hint."""
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)) and verb != "write":
         return NotFoundError("there is no such object", file=f"{root}/{key}")
     if Path(root).exists() and not Path(root).is_dir():

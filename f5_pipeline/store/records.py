@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from tempfile import SpooledTemporaryFile, gettempdir
+from typing import IO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from f5_pipeline.errors import NotFoundError, StoreError
+from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
+from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.store.disk import file_sha256, on_disk, stream_sha256
 from f5_pipeline.system.scratch import workspace
+
+MAX_IN_MEMORY_BYTES = 8 << 20
+"""Size up to which an object of a bucket is held in memory while its content is verified."""
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -49,10 +56,37 @@ def parse_record(data: bytes | str, key: str, kind: type[Record]) -> Record:
 
 
 def read_lines(store: Store, key: str, kind: type[Record]) -> Iterator[Record]:
-    """Read records of one kind, one a line, without holding them all."""
-    with store.open(key) as lines:
+    """Read records of one kind, one a line, without holding them all.
+
+    Raises:
+        DamagedError: the key is named by the hash of other content; before any record is given.
+        StoreError: a line is not such a record.
+    """
+    with _open_verified(store, key) as lines:
         for number, line in enumerate(lines, 1):
             yield parse_record(line, f"{key}:{number}", kind)
+
+
+@contextmanager
+def _open_verified(store: Store, key: str) -> Iterator[IO[bytes]]:
+    """An object, opened; its content is held against the hash in its name first, where its name has one.
+
+    From a bucket it comes once, by way of memory or a temporary file.
+    """
+    digits = layout.content_digits(key)
+    with store.open(key) as source, SpooledTemporaryFile(MAX_IN_MEMORY_BYTES) as copy:
+        if digits is None:
+            yield source
+            return
+        content = source if store.local_path(key) else copy
+        with on_disk(Path(gettempdir())):
+            found = stream_sha256(source, None if content is source else copy)
+        if not found.startswith(digits):
+            narration = (layout.plan_chunks.match(key) or layout.narration_takes.match(key) or {}).get("narration")
+            hint = f"Plan it again: f5-pipeline narrate {narration}." if narration else None
+            raise DamagedError("its content is not what it was", file=key, hint=hint)
+        content.seek(0)
+        yield content
 
 
 def put_lines(store: Store, name: Callable[[str], str], records: Iterable[BaseModel]) -> tuple[str, str]:
@@ -65,15 +99,34 @@ def put_lines(store: Store, name: Callable[[str], str], records: Iterable[BaseMo
                 hasher.update(line)
                 out.write(line)
         key = name(hasher.hexdigest())
-        if not store.exists(key):
-            store.put_file(key, path)
+        put_content(store, key, path, hasher.hexdigest())
     return key, hasher.hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    """sha256 of a file, hex, in blocks."""
-    hasher = sha256()
-    with path.open("rb") as source:
-        while block := source.read(1 << 20):
-            hasher.update(block)
-    return hasher.hexdigest()
+def put_content(store: Store, key: str, path: Path, sha256: str | None = None) -> None:
+    """Write a file under a key that is named by its content; what lies there already is replaced where it is damaged.
+
+    Args:
+        sha256: of the file, hex, where it is known already.
+    """
+    sha256 = sha256 or file_sha256(path)
+    if not has_content(store, key, path.stat().st_size, sha256):
+        store.put_file(key, path, sha256=sha256)
+
+
+def has_content(store: Store, key: str, size: int, sha256: str) -> bool:
+    """Whether there is an object under a key with this content.
+
+    A bucket knows the sha256 of what it keeps; an object of a folder is read.
+
+    Args:
+        size: bytes. sha256: hex.
+    """
+    try:
+        stat = store.stat(key)
+        if stat.size != size or stat.sha256 is not None:
+            return stat.size == size and stat.sha256 == sha256
+        with store.open(key) as source:
+            return stream_sha256(source) == sha256
+    except NotFoundError:
+        return False

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.speech.audio.assembly import AssemblySettings
 from f5_pipeline.speech.chunks import Chunk
-from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses
+from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses, ScriptOptions
 from f5_pipeline.speech.takes import Take
 
 FORMAT = 1
@@ -36,6 +36,12 @@ class Source(BaseModel):
     sha256: str
     name: str = Field(description="file name as it was given")
     size: int = Field(description="bytes")
+
+
+class ScriptRecord(ScriptOptions):
+    """What is kept beside a script: its options, and where it came from."""
+
+    origin: str | None = Field(default=None, description="the path of its file; None: put into the store by hand")
 
 
 class Voice(BaseModel):
@@ -133,7 +139,7 @@ class Plan(BaseModel):
     chunks: int
     words: int
     characters: int
-    expected_seconds: float
+    expected_seconds: float = Field(description="of speech and pauses, s")
     takes: int = Field(description="different takes that it needs")
     digest: str = Field(description="of all that decides the narration")
     version: str = Field(default="", description="of the script and what was said beside it, as it was planned")

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from f5_pipeline.errors import InputError
+from f5_pipeline.errors import DamagedError, InputError
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script.decoding import language_tag
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
-from f5_pipeline.store.records import file_sha256, find_record, write_record
+from f5_pipeline.store.records import file_sha256, find_record, put_content, write_record
 from f5_pipeline.studio.records import ReferenceClip, Source, Voice, now
 from f5_pipeline.system.scratch import workspace
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from f5_pipeline.speech.references.prepare import Reference
 
 Progress = Callable[[str, int, int], None]
-"""Told of what takes a while: of what (for example "s of audio aligned"), how much is done, and how much there is."""
+"""Called with the progress of slow work: of what (for example "s of audio aligned"), how much is done, of how much."""
 
 CommercialUse = Literal["yes", "no", "unknown"]
 
 TRANSCRIPT_EXTENSIONS = (".txt", ".srt", ".vtt", ".csv", ".tsv", ".json")
 
 
-def _untold(what: str, done: int, total: int) -> None:
+def _unreported(what: str, done: int, total: int) -> None:
     pass
 
 
@@ -41,7 +44,7 @@ def add_voice(
     *,
     licence: str | None = None,
     commercial_use: CommercialUse | None = None,
-    on_progress: Progress = _untold,
+    on_progress: Progress = _unreported,
 ) -> Voice:
     """Keep a recording and its transcript under a voice's name.
 
@@ -52,9 +55,9 @@ def add_voice(
         recording: anything that libsndfile reads.
         transcript: TXT, SRT, VTT, CSV or Whisper JSON; where None, a file beside the recording with the same stem.
         language: BCP 47 tag; "en" where None and the voice is new.
-        licence: under which the recording may be used; what was said before stands where None.
+        licence: under which the recording may be used; that of before stands where None.
         commercial_use: whether its owner allows it; likewise.
-        on_progress: told of the alignment of a long recording.
+        on_progress: called during the alignment of a long recording.
 
     Raises:
         InputError: name, recording, transcript or language cannot be used.
@@ -67,9 +70,9 @@ def add_voice(
         raise InputError("there is no such transcript", file=str(transcript), hint="Give the path of a text.")
     known = find_voice(store, name)
     language = language_tag(language, "--language", None) if language else (known.language if known else "en")
-    said = transcript.read_bytes() if transcript else None
-    said_in = transcript.name if transcript else ""
-    prepare(recording, said, language, name=name, transcript_name=said_in, on_progress=on_progress)
+    text = transcript.read_bytes() if transcript else None
+    text_name = transcript.name if transcript else ""
+    prepare(recording, text, language, name=name, transcript_name=text_name, on_progress=on_progress)
 
     recorded = _source(recording, lambda digest, ext: layout.voice_recording(name, digest, ext))
     transcribed = transcript and _source(transcript, lambda digest, ext: layout.voice_transcript(name, digest, ext))
@@ -82,24 +85,24 @@ def add_voice(
         licence=licence or (known.licence if known else None),
         commercial_use=commercial_use or (known.commercial_use if known else "unknown"),
     )
+    for source, path in ((recorded, recording), (transcribed, transcript)):
+        if source and path:
+            put_content(store, source.key, path, source.sha256)
     if known and known.model_copy(update={"added": voice.added}) == voice:
         return known
-    for source, path in ((recorded, recording), (transcribed, transcript)):
-        if source and path and not store.exists(source.key):
-            store.put_file(source.key, path)
     write_record(store, layout.voice(name), voice)
     return voice
 
 
 def _transcript_beside(recording: Path) -> Path | None:
-    found = [recording.with_suffix(ext) for ext in TRANSCRIPT_EXTENSIONS if recording.with_suffix(ext).is_file()]
-    if len(found) > 1:
+    beside = [recording.with_suffix(ext) for ext in TRANSCRIPT_EXTENSIONS if recording.with_suffix(ext).is_file()]
+    if len(beside) > 1:
         raise InputError(
-            f"several transcripts stand beside the recording: {', '.join(path.name for path in found)}",
+            f"several transcripts stand beside the recording: {', '.join(path.name for path in beside)}",
             file=str(recording),
             hint="Name one with --transcript.",
         )
-    return found[0] if found else None
+    return beside[0] if beside else None
 
 
 def _source(path: Path, key) -> Source:
@@ -121,7 +124,7 @@ def list_voices(store: Store) -> Iterator[Voice]:
 
 def voice_names(store: Store) -> Iterator[str]:
     """The names of voices, in order, by one look at the store; one that is being added may be among them."""
-    yield from filter(layout.NAME.fullmatch, store.folders("voices/"))
+    yield from filter(layout.NAME.fullmatch, store.folders(layout.VOICES))
 
 
 def prepare(
@@ -131,7 +134,7 @@ def prepare(
     *,
     name: str,
     transcript_name: str,
-    on_progress: Progress = _untold,
+    on_progress: Progress = _unreported,
 ) -> Reference:
     """Cut a recording and its transcript to what F5 is conditioned on.
 
@@ -151,11 +154,12 @@ def prepare(
         return prepare_reference(recording, text, language=language, name=name, drafts=drafts, on_progress=on_progress)
 
 
-def make_reference(store: Store, name: str, *, on_progress: Progress = _untold) -> tuple[ReferenceClip, Reference]:
+def make_reference(store: Store, name: str, *, on_progress: Progress = _unreported) -> tuple[ReferenceClip, Reference]:
     """Prepare the reference of a voice and keep its audio; return its record and the audio itself.
 
     Raises:
         InputError: there is no such voice, or its recording and transcript cannot be used together.
+        DamagedError: recording or transcript are not what was added.
     """
     import soundfile
 
@@ -163,17 +167,20 @@ def make_reference(store: Store, name: str, *, on_progress: Progress = _untold) 
     if voice is None:
         raise unknown_voice(store, name)
     transcript = store.get_bytes(voice.transcript.key) if voice.transcript else None
+    if voice.transcript and sha256(transcript or b"").hexdigest() != voice.transcript.sha256:
+        raise _damaged(voice, voice.transcript)
     with store.fetch(voice.recording.key) as recording:
-        said = voice.transcript.name if voice.transcript else ""
+        if file_sha256(recording) != voice.recording.sha256:
+            raise _damaged(voice, voice.recording)
+        text_name = voice.transcript.name if voice.transcript else ""
         reference = prepare(
-            recording, transcript, voice.language, name=name, transcript_name=said, on_progress=on_progress
+            recording, transcript, voice.language, name=name, transcript_name=text_name, on_progress=on_progress
         )
     audio = layout.reference_audio(name, reference.sha256)
-    if not store.exists(audio):
-        with workspace() as folder:
-            path = folder / "reference.flac"
-            soundfile.write(path, reference.pcm16(), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-            store.put_file(audio, path)
+    with workspace() as folder:
+        path = folder / "reference.flac"
+        soundfile.write(path, reference.pcm16(), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        put_content(store, audio, path)
     clip = ReferenceClip(
         voice=name,
         language=voice.language,
@@ -188,6 +195,34 @@ def make_reference(store: Store, name: str, *, on_progress: Progress = _untold) 
         transcript=voice.transcript.sha256 if voice.transcript else None,
     )
     return clip, reference
+
+
+def _damaged(voice: Voice, source: Source) -> DamagedError:
+    return DamagedError(
+        "its content is not what it was",
+        file=source.key,
+        hint=f"Add the voice again, with {source.name}: f5-pipeline voices add {voice.name} RECORDING.",
+    )
+
+
+def read_reference(store: Store, clip: ReferenceClip) -> np.ndarray:
+    """The audio of a reference: float32, shape (n,), SAMPLE_RATE Hz.
+
+    Raises:
+        DamagedError: it is not what was prepared.
+    """
+    from io import BytesIO
+
+    import soundfile
+
+    from f5_pipeline.speech.references.record import reference_hash
+
+    with suppress(soundfile.SoundFileError):
+        samples, _ = soundfile.read(BytesIO(store.get_bytes(clip.audio)), dtype="float32")
+        if reference_hash(samples, clip.text) == clip.sha256:
+            return samples
+    hint = f"Prepare it again: f5-pipeline voices prepare {clip.voice}."
+    raise DamagedError("its content is not what it was", file=clip.audio, hint=hint)
 
 
 def find_reference(store: Store, name: str) -> ReferenceClip:
@@ -221,11 +256,25 @@ def needs_reference(store: Store, name: str) -> bool:
     return voice is not None and (clip is None or not is_current(clip, voice))
 
 
+def no_voice(store: Store, file: str | None = None) -> InputError:
+    """The error for a store without any voice."""
+    return InputError(
+        f"there is no voice in {store.url} (F5_STORE)",
+        file=file,
+        hint="Add one: f5-pipeline voices add NAME RECORDING. Or set F5_STORE to the store that has it.",
+    )
+
+
 def unknown_voice(store: Store, name: str) -> InputError:
     """The error for a voice that was never added, with the nearest names."""
     from difflib import get_close_matches
 
     names = [voice.name for voice in list_voices(store)]
     near = get_close_matches(name, names, n=3)
-    known = f"Did you mean {' or '.join(near)}? " if near else f"Known voices: {', '.join(names) or 'none'}. "
-    return InputError(f"there is no voice {name!r}", hint=f"{known}Add one: f5-pipeline voices add {name} RECORDING.")
+    if not names:
+        return no_voice(store)
+    known = f"Did you mean {' or '.join(near)}? " if near else f"Known voices: {', '.join(names)}. "
+    return InputError(
+        f"there is no voice {name!r} in {store.url} (F5_STORE)",
+        hint=f"{known}Add one: f5-pipeline voices add {name} RECORDING.",
+    )

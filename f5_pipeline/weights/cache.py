@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from f5_pipeline.store.disk import file_sha256
 from f5_pipeline.weights.errors import PassingWeightsError, WeightsError
 from f5_pipeline.weights.records import Blob
 
@@ -349,15 +350,6 @@ class Cache:
 
 class Mismatch(WeightsError):
     """Other bytes came than are locked."""
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file, hex."""
-    hasher = hashlib.sha256()
-    with path.open("rb") as source:
-        while block := source.read(1 << 20):
-            hasher.update(block)
-    return hasher.hexdigest()
 
 
 def _lock(handle: IO[bytes]) -> bool:

@@ -452,9 +452,8 @@ class Library:
         """Names of the models that are locked, by one look at the store."""
         found = []
         for stat in self.store.list("models/"):
-            _, _, rest = stat.key.partition("/")
-            name = rest.partition("/")[0]
-            if NAME.fullmatch(name) and stat.key == self._record_key(name):
+            fields = layout.model_record.match(stat.key)
+            if fields and NAME.fullmatch(name := fields["model"]) and stat.key == self._record_key(name):
                 found.append(name)
         return found
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from f5_pipeline import __version__
 from f5_pipeline_tests.support.installation import Installation
-from f5_pipeline_tests.support.narrated import TEXT, contents
+from f5_pipeline_tests.support.narrated import TEXT, Narrated, contents
 from f5_pipeline_tests.support.quick import quick
 
 
@@ -102,6 +105,83 @@ def test_an_edited_script_is_told(narrated):
     finally:
         made.store.put_bytes("scripts/story.txt", TEXT.encode())
         made.store.put_bytes("scripts/story.options.json", options)
+
+
+def with_voice(folder: Path, narrated: Narrated) -> Installation:
+    """An installation with the voice ada, in which nothing was done yet."""
+    made = Installation(folder)
+    for stat in narrated.installation.store.list("voices/"):
+        made.store.put_bytes(stat.key, narrated.installation.store.get_bytes(stat.key))
+    return made
+
+
+@pytest.mark.parametrize("command", [["narrate"], ["plan"], ["scripts", "add"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("language", "xx", "there is no language 'xx'"),
+        ("language", "english", "Did you mean en"),
+        ("speed", "nan", "should be less than 3"),
+        ("speed", "0.1", "greater than 0.3"),
+        ("speed", "3", "less than 3"),
+        ("model", "nope", "there is no model 'nope'"),
+        ("preset", "quick", "'quick' is not one of"),
+        ("priority", "10", "less than or equal to 9"),
+        ("voice", "adda", "Did you mean ada?"),
+        ("engine", "f6", "'f6' is not one of"),
+    ],
+)
+def test_a_refused_option_is_named_and_leaves_nothing_behind(tmp_path, narrated, command, option, value, problem):
+    made = with_voice(tmp_path, narrated)
+    script = made.write("hello.txt", "Hello there.")
+    before = contents(made)
+    ended = quick(made, *command, script, "--voice", "ada", f"--{option}", value, code=2)
+    assert f"--{option}" in ended.err and problem in ended.err and "scripts/hello.txt" not in ended.err
+    assert contents(made) == before and not list((made.root / "dagster").iterdir())
+
+
+def test_a_header_that_is_refused_is_told_with_its_line(tmp_path, narrated):
+    made = with_voice(tmp_path, narrated)
+    script = made.write("hello.md", "---\nvoice: ada\nlanguage: xx\n---\nHello there.\n")
+    for command in (["narrate"], ["plan"], ["scripts", "add"]):
+        assert "hello.md:3: there is no language 'xx'" in quick(made, *command, script, code=2).err
+
+
+def test_a_second_book_does_not_replace_the_first(tmp_path, narrated):
+    made = with_voice(tmp_path, narrated)
+    for book in ("book1", "book2"):
+        (made.root / book).mkdir()
+        (made.root / book / "chapter-01.txt").write_text(f"The text of {book}.")
+    quick(made, "scripts", "add", "book1/chapter-01.txt", "--voice", "ada")
+    before = contents(made)
+    for command in (["narrate"], ["plan"], ["scripts", "add"]):
+        ended = quick(made, *command, "book2/chapter-01.txt", code=2)
+        assert f"from {made.root}/book1/chapter-01.txt" in ended.err and "--name" in ended.err
+    assert contents(made) == before
+    quick(made, "scripts", "add", made.root / "book1" / "chapter-01.txt")
+    assert contents(made) == before
+    quick(made, "scripts", "add", "book2/chapter-01.txt", "--name", "book2-chapter-01", "--voice", "ada")
+    quick(made, "scripts", "add", "book2/chapter-01.txt", "--replace")
+    assert made.store.get_bytes("scripts/chapter-01.txt") == b"The text of book2."
+    ended = quick(made, "scripts", "add", "book1/chapter-01.txt", "book2/chapter-01.txt", "--replace", code=2)
+    assert "both the narration 'chapter-01'" in ended.err
+
+
+def test_a_store_without_voices_is_named_and_not_made(tmp_path):
+    made = Installation(tmp_path)
+    script = made.write("hello.txt", "Hello there.")
+    for command in (["narrate"], ["plan"], ["scripts", "add"]):
+        assert f"there is no voice in {made.store.url} (F5_STORE)" in quick(made, *command, script, code=2).err
+    assert {path.name for path in made.root.rglob("*")} == {"hello.txt", "dagster"}
+
+
+def test_plan_counts_pauses_and_says_what_is_not_spoken(tmp_path, narrated):
+    made = with_voice(tmp_path, narrated)
+    text = "---\nvoice: ada\npauses: {sentence: 6, paragraph: 12, chapter: 60}\n---\n# One\n\nText. More.\n\nText.\n"
+    ended = quick(made, "plan", made.write("pauses.md", text + "\n# Two\n\nText.[^1]\n\n[^1]: A footnote.\n"))
+    minutes = float(re.search(r"about ([\d.]+) minutes with pauses", ended.err)[1])
+    assert 3.2 <= minutes < 3.6, "three pauses of a minute, one of 12 seconds, and some speech"
+    assert "footnotes are not spoken (line 15)" in ended.err
 
 
 def test_help_and_version():

@@ -5,7 +5,6 @@ cursor says where the next look begins. What is new or changed is told by its ma
 that is read. What is launched is decided by the ledger: a script is narrated once for each version of it.
 """
 
-import re
 import time
 import warnings
 from collections import defaultdict
@@ -50,9 +49,6 @@ RECORDING_EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif
 
 LAST = "\U0010ffff"
 
-_STEM = re.compile(r"[./]")
-"""What ends the name of a narration or voice in its keys."""
-
 
 class Cursor(BaseModel):
     """Where the next look begins, by prefix: behind this key; from the beginning where it is empty."""
@@ -81,7 +77,7 @@ def look(store: Store, prefix: str, cursor: Cursor) -> Page:
         return Page(after, prefix + LAST, objects)
 
     def stem(one: ObjectStat) -> str:
-        return _STEM.split(one.key.removeprefix(prefix), maxsplit=1)[0]
+        return layout.stem(one.key, prefix)
 
     # The last one's may go on behind the page; where nothing else is on the page, so be it.
     objects = [one for one in objects if stem(one) != stem(objects[-1])] or objects
@@ -155,7 +151,7 @@ def _see(store: Store, name: str, objects: list[ObjectStat], before: Seen | None
     return Seen(
         marks=_marks(objects),
         version=version,
-        size=sum(one.size for one in objects if not one.key.endswith(".options.json")),
+        size=sum(one.size for one in objects if not layout.script_options.match(one.key)),
         priority=priority,
         since=before.since if before and before.version == version else now,
     )
@@ -176,24 +172,24 @@ def _by_narration(objects: Iterable[ObjectStat]) -> tuple[dict[str, list[ObjectS
     found: dict[str, list[ObjectStat]] = defaultdict(list)
     problems = []
     for one in objects:
-        file = one.key.removeprefix("scripts/")
-        name, _, extension = file.partition(".")
-        if f".{extension}" not in (*layout.SCRIPT_EXTENSIONS, ".options.json", ".gen_file"):
-            problems.append(f"{one.key}: no kind of script; use one of {', '.join(layout.SCRIPT_EXTENSIONS)}")
+        name = layout.stem(one.key, layout.SCRIPTS)
+        if not any(kind.match(one.key) for kind in (layout.script, layout.script_options, layout.script_text)):
+            kinds = ", ".join(layout.SCRIPT_EXTENSIONS)
+            problems.append(f"{one.key}: no kind of script; use one of {kinds}, directly in {layout.SCRIPTS}")
         elif not layout.NAME.fullmatch(name):
-            better = layout.slug(name) or "another name"
-            problems.append(f"{one.key}: {name!r} cannot name a narration; call it {better}.{extension}")
+            better = (layout.slug(name) or "another name") + one.key.removeprefix(layout.SCRIPTS + name)
+            problems.append(f"{one.key}: {name!r} cannot name a narration; call it {better}")
         else:
             found[name].append(one)
     return found, problems
 
 
 def _script_of(objects: list[ObjectStat]) -> ObjectStat | None:
-    return next((one for one in objects if one.key.endswith(layout.SCRIPT_EXTENSIONS)), None)
+    return next((one for one in objects if layout.script.match(one.key)), None)
 
 
 def _script_key(marks: dict[str, str]) -> str | None:
-    return next((key for key in marks if key.endswith(layout.SCRIPT_EXTENSIONS)), None)
+    return next((key for key in marks if layout.script.match(key)), None)
 
 
 def _within(names: list[str], page: Page) -> Iterator[str]:
@@ -219,11 +215,11 @@ def look_at_voices(store: Store, ledger: Ledger, page: Page, now: float) -> Look
     """Compare a page of `voices/` with what the ledger knows of it."""
     looked, records, files = LookedAtVoices(), {}, defaultdict(list)
     for one in page.objects:
-        name, _, rest = one.key.removeprefix("voices/").partition("/")
-        if rest == "voice.json" and layout.NAME.fullmatch(name):
-            records[name] = one
-        elif not rest:
-            files[name.rpartition(".")[0]].append(one)
+        fields = layout.voice.match(one.key)
+        if fields and layout.NAME.fullmatch(fields["voice"]):
+            records[fields["voice"]] = one
+        elif "/" not in (file := one.key.removeprefix(layout.VOICES)):
+            files[file.rpartition(".")[0]].append(one)
     known = ledger.voices(records)
     for name, one in records.items():
         if name in known and known[name].marks == {one.key: one.mark}:

@@ -64,7 +64,7 @@ def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreRe
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.md"
             path.write_text(_with_title(config.text, config.title), encoding="utf-8")
-            loaded = read_script(opened, path, name, _options(config))
+            loaded = read_script(opened, path, name, _options(config), replace=True, origin="the job submit_script")
             keep_script(opened, loaded)
     context.add_output_metadata(
         {

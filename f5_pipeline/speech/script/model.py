@@ -19,6 +19,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from f5_pipeline.errors import InputError
+
+UNSPOKEN = frozenset({"priority", "file"})
+"""Options that change nothing of what is heard."""
+
 AudioFormat = Literal["flac", "mp3"]
 Preset = Literal["final", "fast", "rapid"]
 
@@ -31,6 +36,10 @@ class Pauses(BaseModel):
     sentence: float = Field(default=0.35, ge=0, le=10)
     paragraph: float = Field(default=0.7, ge=0, le=20)
     chapter: float = Field(default=1.5, ge=0, le=60)
+
+    def after(self, what_ends: str) -> float:
+        """The silence behind a chunk, by its `pause`, s."""
+        return 0.0 if what_ends == "none" else getattr(self, what_ends)
 
 
 class CaptionStyle(BaseModel):
@@ -62,6 +71,10 @@ class ScriptOptions(BaseModel):
     )
 
 
+class OptionError(InputError):
+    """An option that is given beside a script cannot be used; `file` is its name, for example "language"."""
+
+
 class Passage(BaseModel):
     """A run of text by one voice: one paragraph or one heading (or a part of one, where the voice changes inside)."""
 
@@ -90,6 +103,8 @@ class Script(BaseModel):
     preset: Preset | None = Field(None, description="sampler of the F5 engine; None: the installation's")
     commercial: bool = Field(False, description="used commercially: models and voices must allow it")
     passages: list[Passage]
+    lines: dict[str, int] = Field({}, description="line of each key of the header, from 1")
+    notes: list[str] = Field([], description="what a reader may not expect, for people: what is not spoken, and why")
 
 
 def parse_script(
@@ -110,7 +125,7 @@ def parse_script(
         gen_file: reads the file that an F5-TTS configuration names as `gen_file`.
 
     Raises:
-        InputError: with the file, the line and a hint.
+        InputError: with the file, the line and a hint. OptionError: an option cannot be used.
     """
     from f5_pipeline.speech.script.parser import parse
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.decoding import language_tag
 from f5_pipeline.speech.script.front_matter import Header
-from f5_pipeline.speech.script.model import Script, ScriptOptions
+from f5_pipeline.speech.script.model import OptionError, Script, ScriptOptions
 from f5_pipeline.speech.script.sources import SOURCES, read_source
 from f5_pipeline.speech.script.voice_tags import MAIN, Cast, passages
 from f5_pipeline.speech.text.normalise import lone_symbols
@@ -30,10 +30,16 @@ def parse(
         )
     source = read_source(suffix, data, name, gen_file)
     header = source.header
-    language = language_tag(options.language or header.language or "en", name, None)
+    language = header.language or "en"
+    if options.language:
+        try:
+            language = language_tag(options.language, "language", None)
+        except InputError as error:
+            raise OptionError(error.message, file="language", hint=error.hint) from None
     cast = _cast(header, name, options, known_voices)
     cast.file = source.file
-    spoken = list(passages(source.blocks, cast, lone_symbols(language)))
+    notes = list(source.notes)
+    spoken = list(passages(source.blocks, cast, lone_symbols(language), notes))
     if not spoken:
         raise InputError("the script has nothing to speak", file=source.file, hint="Write some text into it.")
     return Script(
@@ -49,6 +55,8 @@ def parse(
         preset=options.preset or header.preset,
         commercial=bool(header.commercial if options.commercial is None else options.commercial),
         passages=spoken,
+        lines=header.lines,
+        notes=notes,
     )
 
 
@@ -63,7 +71,10 @@ def _cast(header: Header, file: str, options: ScriptOptions, known: Collection[s
         cast.check(voice, header.lines.get(f"voices.{label}"))
     if options.voice is not None:
         cast.default = header.voices.get(options.voice, options.voice)
-        cast.check(cast.default, None)
+        try:
+            cast.check(cast.default, None)
+        except InputError as error:
+            raise OptionError(error.message, file="voice", hint=error.hint) from None
     elif header.voice is not None:
         cast.default = header.voices.get(header.voice, header.voice)
         cast.check(cast.default, header.lines.get("voice"))

@@ -104,24 +104,31 @@ class _Part(NamedTuple):
     lines: list[str]
 
 
-def passages(blocks: Iterable[Block], cast: Cast, symbols: frozenset[str]) -> Iterator[Passage]:
+def passages(blocks: Iterable[Block], cast: Cast, symbols: frozenset[str], notes: list[str]) -> Iterator[Passage]:
     """Passages of a script; a tag holds until the next one, over paragraphs too.
 
     Blocks with nothing to speak (a line of stars, an emoji) are left out.
+
+    Args:
+        notes: gets a sentence for each tag that holds over a heading, for people.
 
     Raises:
         InputError: an unknown voice, or none.
     """
     voice: str | None = None
     tag_speed: float | None = None
+    tagged = 0  # line of the tag that holds
     for block in blocks:
         parts: list[_Part] = []
         for number, line in block.lines:
             for tag, speed, text in _split(line, number, cast):
                 if tag is not None:
-                    voice, tag_speed = cast.check(tag, number), speed
+                    voice, tag_speed, tagged = cast.check(tag, number), speed, number
                 if not text.strip(" :\t"):
                     continue
+                if tag is None and tagged and block.kind == "heading" and voice != cast.default:
+                    notes.append(f"[{voice}] of line {tagged} speaks on over the heading in line {number}")
+                    tagged = 0
                 speaker = voice if voice is not None else cast.check(cast.main(number), number)
                 rate = tag_speed or cast.speeds.get(speaker, cast.speed)
                 if parts and (parts[-1].voice, parts[-1].speed) == (speaker, rate):

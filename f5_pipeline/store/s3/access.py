@@ -37,7 +37,7 @@ def complete(scheme: str, access: Access) -> Access:
     """`access` with what follows from the rest of it filled in.
 
     Raises:
-        InputError: something is missing; names the variable and the mend.
+        InputError: something is missing; names the variable, with a hint.
     """
     if scheme == "b2":
         for value, variable, what in (

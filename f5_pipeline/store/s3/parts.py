@@ -11,7 +11,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 TELL_SECONDS = 0.5
-"""How often a transfer is told of at least."""
+"""Seconds between two reports of progress, at most."""
 
 
 @dataclass(frozen=True)

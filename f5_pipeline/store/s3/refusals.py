@@ -1,4 +1,4 @@
-"""What an S3 service's refusals mean for the user, and the mend."""
+"""What the refusals of an S3 service mean for the user, each with a hint."""
 
 from __future__ import annotations
 

@@ -15,13 +15,11 @@ from f5_pipeline.speech.engine import Engine
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.scripts import LoadedScript
 from f5_pipeline.studio.records import Shard
-from f5_pipeline.studio.voices import find_reference
+from f5_pipeline.studio.voices import find_reference, read_reference
 from f5_pipeline.studio.weights import f5_key, open_library
 from f5_pipeline.system.gpus import lease_device
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from f5_pipeline.speech.engines.f5.engine import ReferenceVoice
     from f5_pipeline.speech.engines.f5.sampling import Sampler
 
@@ -162,13 +160,6 @@ def references_of(store: Store, voices: Iterable[str]) -> dict[str, ReferenceVoi
             sha256=clip.sha256,
             text=clip.text,
             language=clip.language,
-            load=lambda key=clip.audio: _reference_audio(store, key),
+            load=lambda clip=clip: read_reference(store, clip),
         )
     return found
-
-
-def _reference_audio(store: Store, key: str) -> np.ndarray:
-    from f5_pipeline.speech.takes import read_take_audio
-
-    with store.fetch(key) as path:
-        return read_take_audio(path)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from f5_pipeline.errors import DamagedError, NotFoundError
 from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.quality.gate import PRIOR, Band, Measures, Verdict, band_of, judge
-from f5_pipeline.speech.takes import Take, take_key
+from f5_pipeline.speech.takes import Take, problem_of, take_key
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
-from f5_pipeline.store.records import find_record, write_record
+from f5_pipeline.store.records import find_record, parse_record, write_record
 from f5_pipeline.studio.records import digest_of
 
 ENOUGH = 8
@@ -45,6 +46,21 @@ class Bands:
         key = layout.band(voice, digest_of(sound))
         self._known[key] = band_of(measures)
         write_record(self._store, key, self._known[key])
+
+
+def find_take(store: Store, key: str) -> Take | None:
+    """The record of a take, None where there is none. Raises DamagedError where it is not what was written."""
+    record = layout.take_record(key)
+    try:
+        data = store.get_bytes(record)
+    except NotFoundError:
+        return None
+    take = parse_record(data, record, Take)
+    problem = f"it is the record of the take {take.key}" if take.key != key else problem_of(take, data)
+    if problem:
+        hint = "Delete it and narrate again: this take alone is made anew."
+        raise DamagedError(problem, file=record, hint=hint)
+    return take
 
 
 def verdict_of(take: Take, band: Band) -> Verdict:
@@ -83,7 +99,7 @@ def choose(store: Store, key: Callable[[int], str], band: Band, retakes: int) ->
     gap: int | None = None
     seen = 0
     for attempt in range(retakes + 1):
-        take = find_record(store, layout.take_record(key(attempt)), Take)
+        take = find_take(store, key(attempt))
         if take is None:
             gap = attempt if gap is None else gap
             continue

@@ -1,13 +1,14 @@
-"""From the takes that there are to those of a narration: of each chunk the one that is used, in order."""
+"""Gathers the takes of a narration: of each chunk the one that is used, in order."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import zip_longest
 from typing import Any
 
-from f5_pipeline.errors import PipelineError, StoreError
+from f5_pipeline.errors import DamagedError, PipelineError, StoreError
 from f5_pipeline.speech.takes import Take
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -18,14 +19,14 @@ from f5_pipeline.studio.narrating.planning import retakes_of
 from f5_pipeline.studio.records import ChosenTake, Doubt, Plan, PlannedChunk, ShardReport, Takes, digest_of
 
 MAX_DOUBTS = 50
-"""Doubtful takes of a narration that are told one by one; the rest is counted."""
+"""Doubtful takes of a narration that are listed; the rest is counted."""
 
 
 _COMPUTED = ("f5_tts", "torch", "device", "dtype", "attention")
 
 
 MAX_REASONS = 3
-"""Reasons that are told of a doubtful take: the first ones weigh most."""
+"""Reasons that are given of a doubtful take: the first ones weigh most."""
 
 
 class MissingTakes(PipelineError):
@@ -38,6 +39,7 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
 
     Raises:
         MissingTakes: chunks have none; says which, and why.
+        DamagedError: the plan or a take is not what was written.
     """
     reports = list(reports)
     bands, retakes = Bands(store), retakes_of(plan)
@@ -96,6 +98,10 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
             yield ChosenTake(key=planned.key, take=take, attempts=choice.attempts, doubts=verdict.reasons)
 
     takes_key, _ = put_lines(store, lambda digest: layout.narration_takes(plan.narration, digest), lines())
+    if tally.chunks != plan.chunks:
+        store.delete(takes_key)
+        problem = f"it holds {tally.chunks} chunks, and {plan.chunks} are planned"
+        raise DamagedError(problem, file=plan.chunks_key, hint=plan_again(plan))
     if missing:
         store.delete(takes_key)
         raise _missing(plan, missing, reports)
@@ -108,6 +114,11 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
     return tally
 
 
+def plan_again(plan: Plan) -> str:
+    """The hint where a plan's chunks are not what was planned."""
+    return f"Plan it again: f5-pipeline narrate {plan.narration}."
+
+
 def computed_by(take: Take) -> dict[str, Any]:
     """On what a take was computed, as far as its engine says."""
     return {name: take.details[name] for name in _COMPUTED if name in take.details}
@@ -115,23 +126,27 @@ def computed_by(take: Take) -> dict[str, Any]:
 
 def _missing(plan: Plan, missing: list[PlannedChunk], reports: list[ShardReport]) -> MissingTakes:
     reasons = {problem.text: problem.reason for report in reports for problem in report.problems}
-    told = [
+    lines = [
         f"line {planned.chunk.line}, {planned.chunk.written[:60]!r}"
         + (f": {reason}" if (reason := reasons.get(planned.chunk.spoken[:120])) else "")
         for planned in missing[:3]
     ]
     more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
     return MissingTakes(
-        f"{len(missing)} of {plan.chunks} chunks have no take: {'; '.join(told)}{more}",
+        f"{len(missing)} of {plan.chunks} chunks have no take: {'; '.join(lines)}{more}",
         file=plan.script.key,
-        hint="Mend these lines, then materialize the plan and the takes again; the takes made are kept.",
+        hint="Correct these lines, then materialize the plan and the takes again; the takes made are kept.",
     )
 
 
 def read_takes(store: Store, plan: Plan, takes: Takes) -> Iterator[tuple[PlannedChunk, ChosenTake]]:
-    """Chunks and the takes that are used for them, in order, one at a time."""
+    """Chunks and the takes that are used for them, in order, one at a time.
+
+    Raises:
+        DamagedError: one of the two lists is not what was written. StoreError: they are of two plans.
+    """
     chunks = read_lines(store, plan.chunks_key, PlannedChunk)
-    for planned, chosen in zip(chunks, read_lines(store, takes.takes_key, ChosenTake), strict=True):
-        if planned.key != chosen.key:
+    for planned, chosen in zip_longest(chunks, read_lines(store, takes.takes_key, ChosenTake)):
+        if planned is None or chosen is None or planned.key != chosen.key:
             raise StoreError("takes and plan do not belong together", file=takes.takes_key, hint="Run takes again.")
         yield planned, chosen

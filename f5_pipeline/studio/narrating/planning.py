@@ -10,7 +10,7 @@ from f5_pipeline.errors import EngineError, InputError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.engine import Engine
-from f5_pipeline.speech.script.model import Script
+from f5_pipeline.speech.script.model import Pauses, Script
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
@@ -18,7 +18,7 @@ from f5_pipeline.store.records import put_lines, read_lines
 from f5_pipeline.studio.links.rights import check_rights
 from f5_pipeline.studio.narrating.engines import chosen_engine
 from f5_pipeline.studio.narrating.gate import Bands, choose, keys_of
-from f5_pipeline.studio.narrating.scripts import LoadedScript, load_script
+from f5_pipeline.studio.narrating.scripts import LoadedScript, check_language, load_script
 from f5_pipeline.studio.records import Plan, PlannedChunk, Weights, digest_of
 from f5_pipeline.studio.voices import find_reference, find_voice
 
@@ -27,6 +27,9 @@ from f5_pipeline.studio.voices import find_reference, find_voice
 class _Tally:
     """What is counted while the chunks stream by."""
 
+    pauses: Pauses
+    pause: float = 0.0
+    """Of the chunk before, s: behind the last one there is none."""
     chunks: int = 0
     words: int = 0
     characters: int = 0
@@ -37,7 +40,8 @@ class _Tally:
         self.chunks += 1
         self.words += len(planned.chunk.words)
         self.characters += len(planned.chunk.spoken)
-        self.seconds += planned.chunk.expected_seconds
+        self.seconds += self.pause + planned.chunk.expected_seconds
+        self.pause = self.pauses.after(planned.chunk.pause)
         self.takes.add(bytes.fromhex(planned.key))
         return planned
 
@@ -61,7 +65,7 @@ def planned_chunks(script: Script, engine: Engine) -> Iterator[PlannedChunk]:
 
 def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
     """Plan a script and keep its chunks. Raises as `plan_narration`."""
-    script, tally = loaded.script, _Tally()
+    script, tally = loaded.script, _Tally(loaded.script.pauses)
     with chosen_engine(store, loaded) as (engine, choice):
         spoken_with = weights.engines.get(choice.weights)
         if spoken_with is None:
@@ -69,10 +73,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
                 weights.problems.get(choice.weights) or f"model_weights knows nothing of {choice.weights!r}",
                 hint="Materialize model_weights again, then the plan.",
             )
-        try:
-            engine.check_language(script.language)
-        except InputError as error:
-            raise InputError(error.message, file=loaded.source.key, hint=error.hint) from None
+        check_language(engine, loaded)
         references = {voice: find_reference(store, voice).sha256 for voice in script.voices}
         if script.commercial:
             check_rights(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from f5_pipeline import __version__
-from f5_pipeline.errors import NotFoundError, StoreError
+from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.audio.assembly import AssemblySettings, Part, assemble
 from f5_pipeline.speech.engine import SAMPLE_RATE
@@ -17,7 +17,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import file_sha256, find_record, read_lines, write_record
-from f5_pipeline.studio.narrating.gathering import read_takes
+from f5_pipeline.studio.narrating.gathering import plan_again, read_takes
 from f5_pipeline.studio.records import (
     Audio,
     Chapter,
@@ -80,6 +80,9 @@ def make_audio(
             progress=lambda chunks: on_progress("chunks placed", chunks, plan.chunks),
             encoding=lambda done, total: on_progress("seconds encoded", done // SAMPLE_RATE, total // SAMPLE_RATE),
         )
+        if made.words != plan.words:
+            problem = f"it holds {made.words} words, and {plan.words} are planned"
+            raise DamagedError(problem, file=plan.chunks_key, hint=plan_again(plan))
         files = [
             _deliver(store, plan.narration, revision, path, f"{plan.narration}{path.suffix}")
             for path in made.files.values()

@@ -1,4 +1,4 @@
-"""Scripts: kept as they were written, beside what was said about them."""
+"""Scripts: kept as they were written, beside their options and where they came from."""
 
 from __future__ import annotations
 
@@ -9,25 +9,35 @@ from hashlib import sha256
 from pathlib import Path
 
 from f5_pipeline.errors import InputError, NotFoundError, StoreError
-from f5_pipeline.speech.script.model import Script, ScriptOptions, parse_script
+from f5_pipeline.speech.engine import Engine
+from f5_pipeline.speech.engines.draft.engine import espeak_voice
+from f5_pipeline.speech.script.decoding import near
+from f5_pipeline.speech.script.model import UNSPOKEN, OptionError, Script, ScriptOptions, parse_script
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, write_record
-from f5_pipeline.studio.records import Source, digest_of
-from f5_pipeline.studio.voices import voice_names
+from f5_pipeline.studio.records import ScriptRecord, Source, digest_of
+from f5_pipeline.studio.voices import no_voice, voice_names
+from f5_pipeline.weights.records import ModelRecord
+from f5_pipeline.weights.registry import MODELS
 
 MAX_SCRIPT_BYTES = 64 << 20
 """A script is read whole; this is some eleven million words."""
 
+OTHER_TEXTS = (".docx", ".odt", ".epub", ".rtf", ".html", ".htm", ".pdf", ".doc")
+"""Kinds of files that people may take for scripts."""
+
 
 @dataclass(frozen=True)
 class LoadedScript:
-    """A script with all that was said about it.
+    """A script that was read and can be narrated.
 
     Attributes:
         file: what the user calls it: a path, or its key in the store.
         data: the file's bytes.
         text: those of the gen_file that it names, if it does.
+        origin: where it comes from: the path of its file; None where it was read from the store.
     """
 
     narration: str
@@ -37,34 +47,47 @@ class LoadedScript:
     file: str
     data: bytes = field(repr=False)
     text: bytes | None = field(default=None, repr=False)
+    origin: str | None = None
 
     @property
     def version(self) -> str:
-        """Another one as soon as something else is to be said."""
+        """Changes whenever what is spoken would change."""
         return _version(self.data, self.options, self.text)
 
 
 def read_script(
-    store: Store, path: Path, name: str | None = None, options: ScriptOptions | None = None
+    store: Store,
+    path: Path,
+    name: str | None = None,
+    options: ScriptOptions | None = None,
+    *,
+    replace: bool = False,
+    origin: str | None = None,
 ) -> LoadedScript:
     """Read a script from a file without keeping it.
 
     Args:
         name: the narration's name; from the file's name where None.
-        options: what is said beside the script; what was said before stands where nothing is said.
+        options: given beside the script; those of before stand where nothing else is given.
+        replace: whether a narration of this name may get this script instead of one from elsewhere.
+        origin: where the script comes from, where that is not this file.
 
     Raises:
-        InputError: the script cannot be used; names file and line.
+        InputError: the script or an option cannot be used, names file and line or the option; or the name belongs to a
+            script from elsewhere.
     """
     if path.suffix.lower() not in layout.SCRIPT_EXTENSIONS:
-        raise InputError(
-            f"{path.suffix or 'a file without an ending'} is not a kind of script",
-            file=str(path),
-            hint=f"Use one of {', '.join(layout.SCRIPT_EXTENSIONS)}.",
-        )
+        hint = f"Use one of {', '.join(layout.SCRIPT_EXTENSIONS)}."
+        if path.suffix.lower() in OTHER_TEXTS:
+            hint = f"Make Markdown of it first, for example: pandoc {path} -t markdown -o {path.with_suffix('.md')}"
+        kind = path.suffix or "a file without an ending"
+        raise InputError(f"{kind} is not a kind of script", file=str(path), hint=hint)
+    if name is None and not layout.slug(path.stem):
+        raise InputError("no name can be made of its file name", file=str(path), hint="Give it one with --name.")
     narration = layout.check_name(name if name is not None else layout.slug(path.stem), "narration")
     data = _read(path, str(path))
-    kept = merged_options(store, narration, options)
+    record = _record(store, narration)
+    kept = _merged(record, options)
     if path.stem != narration:
         kept = kept.model_copy(update={"file": path.name})
     texts: list[bytes] = []
@@ -73,48 +96,62 @@ def read_script(
         texts.append(_read(path.parent / file, str(path)))
         return texts[-1]
 
-    script = _parse(store, data, str(path), kept, gen_file)
+    script = _parse(store, data, str(path), kept, gen_file, _places(narration, options, origin))
     key = layout.script(narration, path.suffix.lower())
+    for other in layout.SCRIPT_EXTENSIONS:
+        if not key.endswith(other) and store.exists(layout.script(narration, other)):
+            raise InputError(
+                f"a narration {narration!r} exists already, from another kind of script ({other})",
+                file=str(path),
+                hint="Give this one another name with --name.",
+            )
+    origin = origin or str(path.resolve())
+    if not replace and record.origin not in (None, origin) and _find(store, key) != data:
+        raise InputError(
+            f"the narration {narration!r} has its script from {record.origin}",
+            file=str(path),
+            hint="Give this one another name with --name, or --replace the script of that one.",
+        )
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=path.name, size=len(data))
-    return LoadedScript(narration, source, kept, script, str(path), data, texts[-1] if texts else None)
+    return LoadedScript(narration, source, kept, script, str(path), data, texts[-1] if texts else None, origin)
 
 
-def add_script(store: Store, path: Path, name: str | None = None, options: ScriptOptions | None = None) -> LoadedScript:
+def add_script(
+    store: Store,
+    path: Path,
+    name: str | None = None,
+    options: ScriptOptions | None = None,
+    *,
+    replace: bool = False,
+) -> LoadedScript:
     """Keep a script in the store after reading it, so that none is kept that could not be narrated.
 
     Args and errors: as `read_script`.
     """
-    loaded = read_script(store, path, name, options)
+    loaded = read_script(store, path, name, options, replace=replace)
     keep_script(store, loaded)
     return loaded
 
 
 def open_script(
-    store: Store, script: Path, name: str | None = None, options: ScriptOptions | None = None
+    store: Store,
+    script: Path,
+    name: str | None = None,
+    options: ScriptOptions | None = None,
+    *,
+    replace: bool = False,
 ) -> LoadedScript:
     """Read a script that a person names: a file, or a narration in the store; nothing is kept.
 
     Args and errors: as `read_script`.
     """
     if script.exists() or script.suffix:
-        return read_script(store, script, name, options)
+        return read_script(store, script, name, options, replace=replace)
     return load_script(store, str(script), options)
 
 
 def keep_script(store: Store, loaded: LoadedScript) -> None:
-    """Keep a script that was read, and what was said beside it, as far as it is news.
-
-    Raises:
-        InputError: the narration exists already, from another kind of script.
-    """
-    for other in layout.SCRIPT_EXTENSIONS:
-        key = layout.script(loaded.narration, other)
-        if key != loaded.source.key and store.exists(key):
-            raise InputError(
-                f"a narration {loaded.narration!r} exists already, from another kind of script ({other})",
-                file=loaded.file,
-                hint="Give this one another name with --name.",
-            )
+    """Keep a script that was read, and its options, as far as they changed."""
     # The script last: it is complete as soon as it is there.
     if loaded.text is not None:
         store.replace_bytes(layout.script_text(loaded.narration), loaded.text)
@@ -137,25 +174,31 @@ def _read(path: Path, named_by: str) -> bytes:
         ) from None
 
 
+def _record(store: Store, narration: str) -> ScriptRecord:
+    return find_record(store, layout.script_options(narration), ScriptRecord) or ScriptRecord()
+
+
 def read_options(store: Store, narration: str) -> ScriptOptions:
-    """What was said beside a script; nothing where nothing was."""
-    return find_record(store, layout.script_options(narration), ScriptOptions) or ScriptOptions()
+    """The options that are kept beside a script; the usual ones where none are."""
+    return _merged(_record(store, narration), None)
 
 
-def merged_options(store: Store, narration: str, said: ScriptOptions | None) -> ScriptOptions:
-    """What was said before, with what is said now in its place."""
-    kept = read_options(store, narration)
-    return kept.model_copy(update=said.model_dump(exclude_unset=True)) if said is not None else kept
+def _merged(record: ScriptRecord, options: ScriptOptions | None) -> ScriptOptions:
+    """The options of before, with those that are given now in their place."""
+    given = options.model_dump(exclude_unset=True) if options else {}
+    return ScriptOptions(**{**record.model_dump(exclude={"origin"}, exclude_unset=True), **given})
 
 
 def keep_options(store: Store, loaded: LoadedScript) -> None:
-    """Keep what was said beside a script, if it is news."""
-    if loaded.options != read_options(store, loaded.narration):
-        write_record(store, layout.script_options(loaded.narration), loaded.options)
+    """Keep the options of a script and where it came from, if they changed."""
+    before = _record(store, loaded.narration)
+    record = ScriptRecord(**loaded.options.model_dump(), origin=loaded.origin or before.origin)
+    if record != before:
+        write_record(store, layout.script_options(loaded.narration), record)
 
 
 def _version(data: bytes, options: ScriptOptions, text: bytes | None) -> str:
-    said = options.model_dump(exclude={"priority", "file"}, exclude_defaults=True)
+    said = options.model_dump(exclude=set(UNSPOKEN), exclude_defaults=True)
     return digest_of([sha256(data).hexdigest(), said, sha256(text).hexdigest() if text is not None else None])
 
 
@@ -183,10 +226,10 @@ def _find(store: Store, key: str) -> bytes | None:
 
 def list_scripts(store: Store) -> Iterator[tuple[str, str]]:
     """Narration and key of every script, in order of key."""
-    for found in store.list("scripts/"):
-        name, dot, extension = found.key.removeprefix("scripts/").partition(".")
-        if f"{dot}{extension}" in layout.SCRIPT_EXTENSIONS and layout.NAME.fullmatch(name):
-            yield name, found.key
+    for stat in store.list(layout.SCRIPTS):
+        fields = layout.script.match(stat.key)
+        if fields and layout.NAME.fullmatch(fields["narration"]):
+            yield fields["narration"], stat.key
 
 
 def find_script(store: Store, narration: str) -> str:
@@ -195,31 +238,32 @@ def find_script(store: Store, narration: str) -> str:
     for extension in layout.SCRIPT_EXTENSIONS:
         if store.exists(layout.script(narration, extension)):
             return layout.script(narration, extension)
-    near = get_close_matches(narration, [name for name, _ in list_scripts(store)], n=3)
+    close = get_close_matches(narration, [name for name, _ in list_scripts(store)], n=3)
     raise InputError(
         f"there is no script for the narration {narration!r}",
-        hint=f"Did you mean {' or '.join(near)}?" if near else "Add one: f5-pipeline scripts add FILE.",
+        file=f"{store.url} (F5_STORE)",
+        hint=f"Did you mean {' or '.join(close)}?" if close else "Add one: f5-pipeline scripts add FILE.",
     )
 
 
 def load_script(store: Store, narration: str, options: ScriptOptions | None = None) -> LoadedScript:
-    """Read and parse a narration's script. Raises InputError that names file and line."""
+    """Read and parse a narration's script in the store. Errors: as `read_script`."""
     key = find_script(store, narration)
     data = store.get_bytes(key)
-    options = merged_options(store, narration, options)
+    kept = _merged(_record(store, narration), options)
     texts: list[bytes] = []
 
     def gen_file(_: str) -> bytes:
         texts.append(store.get_bytes(layout.script_text(narration)))
         return texts[-1]
 
-    script = _parse(store, data, key, options, gen_file)
-    name = options.file or key.rpartition("/")[2]
+    script = _parse(store, data, key, kept, gen_file, _places(narration, options))
+    name = kept.file or key.rpartition("/")[2]
     if script.title == narration:
         script = script.model_copy(update={"title": Path(name).stem})
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
     text = texts[-1] if texts else _text_beside(store, narration, data)
-    return LoadedScript(narration, source, options, script, key, data, text)
+    return LoadedScript(narration, source, kept, script, key, data, text)
 
 
 def _text_beside(store: Store, narration: str, data: bytes) -> bytes | None:
@@ -227,5 +271,78 @@ def _text_beside(store: Store, narration: str, data: bytes) -> bytes | None:
     return _find(store, layout.script_text(narration)) if b"gen_file" in data else None
 
 
-def _parse(store: Store, data: bytes, name: str, options: ScriptOptions, gen_file: Callable[[str], bytes]) -> Script:
-    return parse_script(data, name, options, known_voices=set(voice_names(store)), gen_file=gen_file)
+_Places = Callable[[str], tuple[str, str | None]]
+"""Where an option was given: file, and place in it."""
+
+
+def _places(narration: str, given: ScriptOptions | None, origin: str | None = None) -> _Places:
+    def place_of(option: str) -> tuple[str, str | None]:
+        if given is None or option not in given.model_fields_set:
+            return layout.script_options(narration), option
+        return ("configuration", option) if origin else (f"--{option} {getattr(given, option)}", None)
+
+    return place_of
+
+
+def _parse(
+    store: Store,
+    data: bytes,
+    name: str,
+    options: ScriptOptions,
+    gen_file: Callable[[str], bytes],
+    place_of: _Places,
+) -> Script:
+    """Parse a script and check what it asks for."""
+    voices = set(voice_names(store))
+    if not voices:
+        raise no_voice(store, name)
+    try:
+        script = parse_script(data, name, options, known_voices=voices, gen_file=gen_file)
+        check_choices(store, script, options, name)
+    except OptionError as error:
+        option = error.file or ""
+        file, place = place_of(option)
+        hint = f"{error.hint} Give another one with --{option}." if file.startswith(layout.SCRIPTS) else error.hint
+        raise InputError(error.message, file=file, place=place, hint=hint) from None
+    return script
+
+
+def check_choices(store: Store, script: Script, options: ScriptOptions, name: str) -> None:
+    """Check that there are the language and the model that a script asks for.
+
+    Raises:
+        OptionError: one that was given beside it is not known. InputError: one of its header, with the line.
+    """
+    language, model = script.language, script.model
+    problems: dict[str, InputError] = {}
+    if model is not None or language.partition("-")[0] != "en":
+        models = {spec.name: list(spec.languages) for spec in MODELS.values()}
+        models |= {record.name: list(record.languages) for record in _added_models(store)}
+        if model is not None and model not in models:
+            hint = near(model, models) or "See: f5-pipeline weights list."
+            problems["model"] = InputError(f"there is no model {model!r}", hint=hint)
+        try:
+            espeak_voice(language)
+        except InputError as error:
+            if language.partition("-")[0] not in {tag.partition("-")[0] for tags in models.values() for tag in tags}:
+                problems["language"] = InputError(f"there is no language {language!r}", hint=error.hint)
+    for option, error in problems.items():
+        if getattr(options, option) is not None:
+            raise OptionError(error.message, file=option, hint=error.hint)
+        raise InputError(error.message, file=name, place=script.lines.get(option), hint=error.hint)
+
+
+def check_language(engine: Engine, loaded: LoadedScript) -> None:
+    """Check that an engine speaks a script's language. Raises InputError that names the option or the line."""
+    script, option = loaded.script, loaded.options.language
+    try:
+        engine.check_language(script.language)
+    except InputError as error:
+        file = f"--language {option}" if option else loaded.file
+        place = None if option else script.lines.get("language")
+        raise InputError(error.message, file=file, place=place, hint=error.hint) from None
+
+
+def _added_models(store: Store) -> Iterator[ModelRecord]:
+    keys = (stat.key for stat in store.list("models/") if layout.model_record.match(stat.key))
+    yield from filter(None, in_parallel(store, lambda key: find_record(store, key, ModelRecord), keys))

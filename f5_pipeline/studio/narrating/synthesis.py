@@ -17,13 +17,13 @@ from f5_pipeline.errors import PipelineError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engine import SAMPLE_RATE, Engine, Failed, Request, Speech
 from f5_pipeline.speech.quality.gate import Measures
-from f5_pipeline.speech.takes import Take, make_take, take_key
+from f5_pipeline.speech.takes import Take, make_take, take_json, take_key
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
-from f5_pipeline.store.records import read_lines, read_record
+from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.narrating.engines import speaking_engine
-from f5_pipeline.studio.narrating.gate import Bands, verdict_of
+from f5_pipeline.studio.narrating.gate import Bands, find_take, verdict_of
 from f5_pipeline.studio.narrating.shards import ShardLine
 from f5_pipeline.studio.narrating.timing import Timer, timer_of
 from f5_pipeline.studio.records import Shard, ShardReport, TakeProblem
@@ -121,9 +121,8 @@ class _Work:
                     continue
                 if found:
                     self.report.found += first
-                    if self._timer:
-                        record = layout.take_record(line.request.key)
-                        takes.append((line, read_record(self._store, record, Take)))
+                    if self._timer and (take := find_take(self._store, line.request.key)) is not None:
+                        takes.append((line, take))
                     continue
                 origin[line.request.key] = line
                 yield line.request
@@ -197,7 +196,7 @@ class _Work:
         except (ValueError, PipelineError) as error:
             raise _ChunkFailed(str(error), another_seed=True) from error
         self._store.put_bytes(layout.take_audio(take.key), audio)
-        self._store.put_bytes(layout.take_record(take.key), take.model_dump_json().encode())
+        self._store.put_bytes(layout.take_record(take.key), take_json(take))
         return take
 
     def _again(

@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 from f5_pipeline.errors import NotFoundError
 from f5_pipeline.store.base import ObjectStat, Store
 from f5_pipeline.store.parallel import in_parallel
-from f5_pipeline.studio.upkeep.inventory import Inventory, Tally, Told, Unused
+from f5_pipeline.studio.upkeep.inventory import Inventory, OnProgress, Tally, Unused
 
 
 @runtime_checkable
@@ -33,13 +33,13 @@ class BucketStore(Protocol):
 
 
 def collect(
-    inventory: Inventory, *, delete: bool, on_progress: Told = lambda what, done, total: None
+    inventory: Inventory, *, delete: bool, on_progress: OnProgress = lambda what, done, total: None
 ) -> dict[str, Tally]:
     """Count what is unused by kind, old versions and abandoned uploads of a bucket among it, and remove it.
 
     Args:
         delete: remove it; else nothing is changed.
-        on_progress: told how many were counted or removed.
+        on_progress: called with how many were counted or removed.
 
     Returns:
         By kind, what was removed, or would be. What turned out to be in use, or younger than the grace time, is not
@@ -51,23 +51,23 @@ def collect(
     counted: dict[str, Tally] = defaultdict(Tally)
     done = 0
 
-    def tell() -> None:
+    def report() -> None:
         nonlocal done
         done += 1
         on_progress("removed" if delete else "found unused", done, None)
 
     if delete:
-        for one, removed in in_parallel(inventory.store, _remover(inventory), inventory.unused(fresh=True)):
+        for unused, removed in in_parallel(inventory.store, _remover(inventory), inventory.unused(fresh=True)):
             if removed:
-                counted[one.kind].add(len(removed), sum(stat.size for stat in removed))
-                tell()
+                counted[unused.kind].add(len(removed), sum(stat.size for stat in removed))
+                report()
     else:
-        for one in inventory.unused():
-            counted[one.kind].add(one.objects, one.size)
-            tell()
+        for unused in inventory.unused():
+            counted[unused.kind].add(unused.objects, unused.size)
+            report()
     if isinstance(inventory.store, BucketStore):
-        _uploads(inventory.store, inventory.limit, delete, counted["uploads"], tell)
-        _versions(inventory.store, inventory.store, inventory.limit, delete, counted["old versions"], tell)
+        _uploads(inventory.store, inventory.limit, delete, counted["uploads"], report)
+        _versions(inventory.store, inventory.store, inventory.limit, delete, counted["old versions"], report)
     return {kind: tally for kind, tally in counted.items() if tally.count}
 
 
@@ -93,18 +93,18 @@ def _stat(store: Store, key: str) -> list[ObjectStat]:
         return []
 
 
-def _uploads(store: BucketStore, limit: float, delete: bool, tally: Tally, tell: Callable[[], None]) -> None:
+def _uploads(store: BucketStore, limit: float, delete: bool, tally: Tally, report: Callable[[], None]) -> None:
     for key, upload, started in store.abandoned_uploads(max(0.0, time.time() - limit)):
         if started > limit:
             continue
         if delete:
             store.abort(key, upload)
         tally.add(1, 0)
-        tell()
+        report()
 
 
 def _versions(
-    parallel: Store, store: BucketStore, limit: float, delete: bool, tally: Tally, tell: Callable[[], None]
+    parallel: Store, store: BucketStore, limit: float, delete: bool, tally: Tally, report: Callable[[], None]
 ) -> None:
     """Hidden versions first, then the marks that hide them: without its mark an older version would be back."""
 
@@ -121,4 +121,4 @@ def _versions(
         )
         for size in in_parallel(parallel, remove, old):
             tally.add(1, size)
-            tell()
+            report()

@@ -11,8 +11,6 @@ batches, nor what is not ours.
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +21,7 @@ from typing import Literal, NamedTuple
 from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import ObjectStat, Store
+from f5_pipeline.store.disk import stream_sha256
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.upkeep.pointers import (
     BANDS,
@@ -37,6 +36,7 @@ from f5_pipeline.studio.upkeep.pointers import (
     takes_of,
 )
 from f5_pipeline.studio.upkeep.take_index import AUDIO, RECORD, FoundTake, TakeIndex
+from f5_pipeline.studio.voices import read_reference
 
 GRACE = 7 * 24 * 3600
 """Age in s under which nothing is unused."""
@@ -44,20 +44,11 @@ GRACE = 7 * 24 * 3600
 FRESH_SECONDS = 60.0
 """How long what was read of the references is trusted while unused objects are removed, s."""
 
-_TAKE = re.compile(r"takes/([0-9a-f]{2})/(\1[0-9a-f]{62})\.(flac|json)")
-_LINES = re.compile(r"narrations/([^/]+)/(?:plans|takes)/[0-9a-f]{16}\.jsonl")
-_DELIVERED = re.compile(r"narrations/([^/]+)/([0-9a-f]{16})/[^/]+")
-_BAND = re.compile(r"voices/[^/]+/bands/[0-9a-f]{16}\.json")
-_REFERENCE = re.compile(r"voices/([^/]+)/references/[0-9a-f]{16}\.flac")
-_BLOB = re.compile(r"models/blobs/[0-9a-f]{64}[^/]*")
-_ORIGINAL = re.compile(r"voices/[^/]+/(?:recordings|transcripts)/[^/]+")
-_GRANT = re.compile(r"grants/([^/]+)/[^/]+\.json")
 _REFERRING = ("grants/", "models/", "narrations/", "voices/")
 _LISTED = 10_000  # objects between two words on how far it is
-_BLOCK = 1 << 20
 
-Told = Callable[[str, int, int | None], None]
-"""Told of progress: of what (for example "objects listed"), how much is done, and of how much, where that is known."""
+OnProgress = Callable[[str, int, int | None], None]
+"""Called with progress: of what (for example "objects listed"), how much is done, and of how much where it is known."""
 
 
 class Finding(NamedTuple):
@@ -67,7 +58,7 @@ class Finding(NamedTuple):
         state: missing; unreadable: a record is damaged; damaged: an object is not what its record says.
         key: of the object.
         by: key of the record that refers to it.
-        problem: what is wrong; mend: what the user can do.
+        problem: what is wrong; hint: what the user can do.
     """
 
     state: Literal["missing", "unreadable", "damaged"]
@@ -154,7 +145,7 @@ class Inventory:
         grace: float = GRACE,
         old_revisions: bool = False,
         now: float | None = None,
-        on_progress: Told = lambda what, done, total: None,
+        on_progress: OnProgress = lambda what, done, total: None,
     ) -> None:
         self.store, self.alive, self.old_revisions = store, alive, old_revisions
         self._clock = time.time if now is None else lambda: now
@@ -191,10 +182,12 @@ class Inventory:
             if listed % _LISTED == 0:
                 self._on_progress("objects listed", listed, None)
             folder = stat.key.partition("/")[0] if "/" in stat.key else ""
-            if take := _TAKE.fullmatch(stat.key):
-                self._takes.add(take[2], AUDIO if take[3] == "flac" else RECORD, stat.size, stat.modified)
-            elif folder == "runs":
-                run = self._runs[stat.key.split("/")[1]]
+            if take := folder == "takes" and layout.take_audio.match(stat.key):
+                self._takes.add(take["take"], AUDIO, stat.size, stat.modified)
+            elif take := folder == "takes" and layout.take_record.match(stat.key):
+                self._takes.add(take["take"], RECORD, stat.size, stat.modified)
+            elif value := layout.handed_on.match(stat.key):
+                run = self._runs[value["run"]]
                 run.objects, run.size = run.objects + 1, run.size + stat.size
                 run.modified = max(run.modified, stat.modified)
             elif folder in ("narrations", "voices", "models", "grants", "scripts", "batches"):
@@ -205,13 +198,13 @@ class Inventory:
         self._on_progress("objects listed", listed, listed)
 
     def _see(self, stat: ObjectStat) -> bool:
-        """Note an object; return whether it is new or another one than before."""
+        """Note an object; return whether it is new or has changed."""
         seen = _Seen(stat.size, stat.modified, stat.mark)
         if self._objects.get(stat.key) == seen:
             return False
         self._objects[stat.key] = seen
-        if delivered := _DELIVERED.fullmatch(stat.key):
-            revision = self._revisions[delivered[1], delivered[2]]
+        if delivered := layout.delivered.match(stat.key):
+            revision = self._revisions[delivered["narration"], delivered["revision"]]
             if stat.key not in revision.keys:
                 revision.keys.append(stat.key)
                 revision.size += stat.size
@@ -219,12 +212,12 @@ class Inventory:
         return True
 
     def refresh(self) -> None:
-        """Look again at the records that refer to others, and count what is new in them; what counted before counts on.
+        """Look again at the records that refer to others, and count what is new in them.
 
         What appears while this reads is seen the next time.
         """
-        news = [stat.key for prefix in _REFERRING for stat in self.store.list(prefix) if self._see(stat)]
-        self._read(news)
+        changed = [stat.key for prefix in _REFERRING for stat in self.store.list(prefix) if self._see(stat)]
+        self._read(changed)
         self._read_at = time.monotonic()
 
     def _read(self, keys: Iterable[str]) -> None:
@@ -239,7 +232,9 @@ class Inventory:
                 return key, error
 
         # A list that is young may belong to a plan whose record is still to be written.
-        lists = [Lines(key) if "/plans/" in key else Lines(key, chosen=True) for key in keys if self._young_list(key)]
+        young = [key for key in keys if self._objects[key].modified > self.limit]
+        lists = [Lines(key) for key in young if layout.plan_chunks.match(key)]
+        lists += [Lines(key, chosen=True) for key in young if layout.narration_takes.match(key)]
         records = [key for key in keys if kind_of(key)]
         for done, (key, found) in enumerate(in_parallel(self.store, read, records), 1):
             self._on_progress("records read", done, len(records))
@@ -260,9 +255,6 @@ class Inventory:
                 lists += self._count(revision.waiting)
                 revision.waiting = None
         self._read_lists(lists)
-
-    def _young_list(self, key: str) -> bool:
-        return _LINES.fullmatch(key) is not None and self._objects[key].modified > self.limit
 
     def _count(self, found: References) -> list[Lines]:
         """Count what a record refers to; return its lists."""
@@ -296,14 +288,14 @@ class Inventory:
             return lines, lost, None
 
         # A plan comes by its record, which knows the sounds of its voices, and as a young list.
-        new = {lines.key: lines for lines in sorted(lists, key=lambda one: one.sounds is not None)}
+        new = {lines.key: lines for lines in sorted(lists, key=lambda lines: lines.sounds is not None)}
         new = {key: lines for key, lines in new.items() if self._lists.get(key) != lines}
         self._lists.update(new)
         for done, (lines, lost, error) in enumerate(in_parallel(self.store, read, new.values()), 1):
             self._on_progress("lists of takes read", done, len(new))
             self._lost.update(dict.fromkeys(lost, lines.key))
             if isinstance(error, NotFoundError):
-                self._blocked.setdefault(TAKES, lines.key)  # told as missing
+                self._blocked.setdefault(TAKES, lines.key)  # reported as missing
             elif error is not None:
                 self._cannot_read(lines.key, error, [TAKES])
 
@@ -322,8 +314,8 @@ class Inventory:
         if self._newest[narration]:
             return True
         # No state names any: then the one that was made last stays.
-        made = (one.created or "" for (of, _), one in self._revisions.items() if of == narration)
-        return (revision.created or "") < max(made)
+        dates = (other.created or "" for (of, _), other in self._revisions.items() if of == narration)
+        return (revision.created or "") < max(dates)
 
     # What is wrong
 
@@ -336,7 +328,7 @@ class Inventory:
         """Everything that is wrong, as far as listing and records tell; what was made meanwhile is not missing."""
         yield from self._unreadable.values()
         wanted = (target for target in self._targets.values() if target.key not in self._objects)
-        for target, there in in_parallel(self.store, lambda one: (one, self.store.exists(one.key)), wanted):
+        for target, there in in_parallel(self.store, lambda target: (target, self.store.exists(target.key)), wanted):
             if not there:
                 yield Finding("missing", target.key, target.by, "it is referred to and not there", target.hint)
         for target in self._targets.values():
@@ -346,8 +338,8 @@ class Inventory:
         yield from self._missing_takes()
 
     def _missing_takes(self) -> Iterator[Finding]:
-        def exists(one: tuple[str, str, str, str]) -> tuple[bool, tuple[str, str, str, str]]:
-            return self.store.exists(one[0]), one
+        def exists(suspect: tuple[str, str, str, str]) -> tuple[bool, tuple[str, str, str, str]]:
+            return self.store.exists(suspect[0]), suspect
 
         for there, (key, by, problem, hint) in in_parallel(self.store, exists, self._suspects()):
             if not there:
@@ -355,7 +347,8 @@ class Inventory:
 
     def _suspects(self) -> Iterator[tuple[str, str, str, str]]:
         for key, by in self._lost.items():
-            hint = f"Run: f5-pipeline narrate {by.split('/')[1]}. This take alone is made."
+            narration = (layout.narration_takes.match(by) or {}).get("narration", "")
+            hint = f"Run: f5-pipeline narrate {narration}. This take alone is made."
             yield layout.take_record(key), by, "a take of the narration is not there", hint
         for take in self._takes:
             if take.parts == RECORD and not self._is_unused(take):
@@ -364,9 +357,15 @@ class Inventory:
                 yield layout.take_audio(take.key), record, "the audio of a take is gone", hint
 
     def damage(self) -> Iterator[Finding]:
-        """Read every delivered file, recording, transcript, reference and model that a record has a hash of, whole,
-        and tell what is not what was written."""
-        wanted = [one for one in self._targets.values() if one.sha256 and one.key in self._objects]
+        """What is not what was written: every object that a record or its own name has a hash of is read, whole:
+        delivered files, recordings, transcripts, references, models, lists of chunks and of takes."""
+        wanted = [
+            target
+            for target in self._targets.values()
+            if (target.sha256 or layout.content_digits(target.key))
+            and target.key in self._objects
+            and target.key not in self._unreadable
+        ]
         for done, finding in enumerate(in_parallel(self.store, self._compare, wanted), 1):
             self._on_progress("objects compared", done, len(wanted))
             if finding is not None:
@@ -376,21 +375,21 @@ class Inventory:
         try:
             found = self._hash(target)
         except NotFoundError:
-            return None  # told as missing
+            return None  # reported as missing
         except DamagedError as error:
             return _damaged(target, error.message)
         except StoreError as error:
             return Finding("unreadable", target.key, target.by, error.message, error.hint or "Try again.")
-        return None if found == target.sha256 else _damaged(target, "its sha256 is not what its record says")
+        if found.startswith(target.sha256 or layout.content_digits(target.key) or ""):
+            return None
+        return _damaged(target, f"its sha256 is not what its {'record' if target.sha256 else 'name'} says")
 
-    def _hash(self, target: Target) -> str | None:
-        if target.text is not None:
-            return _reference_hash(self.store, target.key, target.text)
-        hasher = hashlib.sha256()
+    def _hash(self, target: Target) -> str:
+        if target.reference is not None:
+            read_reference(self.store, target.reference)
+            return target.reference.sha256
         with self.store.open(target.key) as source:
-            while block := source.read(_BLOCK):
-                hasher.update(block)
-        return hasher.hexdigest()
+            return stream_sha256(source)
 
     # What is unused
 
@@ -398,7 +397,8 @@ class Inventory:
         """Recordings and transcripts that no voice names any more. They stay: nobody could make them again."""
         tally = Tally()
         for key, seen in self._objects.items():
-            if _ORIGINAL.fullmatch(key) and key not in self._targets:
+            original = layout.voice_recording.match(key) or layout.voice_transcript.match(key)
+            if original and key not in self._targets:
                 tally.add(1, seen.size)
         return tally
 
@@ -410,40 +410,40 @@ class Inventory:
                 judge each by what is known as it is given.
         """
         self.held_back.clear()
-        for one, is_unused in self._candidates():
+        for candidate, is_unused in self._candidates():
             if fresh and time.monotonic() - self._read_at > FRESH_SECONDS:
                 self.refresh()
             if not is_unused():
                 continue
-            if any(scope in self._blocked for scope in one.scopes):
-                self.held_back[one.kind].add(one.objects, one.size)
+            if any(scope in self._blocked for scope in candidate.scopes):
+                self.held_back[candidate.kind].add(candidate.objects, candidate.size)
             else:
-                yield one
+                yield candidate
 
     def _candidates(self) -> Iterator[tuple[Unused, Callable[[], bool]]]:
         """What may be unused, each with the question whether it is."""
         old = [key for key, seen in self._objects.items() if seen.modified <= self.limit]
         for key in old:
-            if grant := _GRANT.fullmatch(key):
-                scopes = (f"grants/{grant[1]}",)
+            if grant := layout.grant.match(key):
+                scopes = (f"grants/{grant['narration']}",)
                 yield self._single("grants", key, scopes), lambda key=key: key in self._over and not self._named(key)
         for (narration, name), revision in list(self._revisions.items()):
             yield (
                 self._whole_revision(narration, revision),
-                lambda where=(narration, name), one=revision: self._may_go(*where, one),
+                lambda where=(narration, name), revision=revision: self._may_go(*where, revision),
             )
         for key in old:
-            if lines := _LINES.fullmatch(key):
-                one = self._single("plans", key, (f"narrations/{lines[1]}",))
-            elif _BAND.fullmatch(key):
-                one = self._single("bands", key, (BANDS,))
-            elif voice := _REFERENCE.fullmatch(key):
-                one = self._single("references", key, (f"voices/{voice[1]}",))
-            elif _BLOB.fullmatch(key):
-                one = self._single("models", key, (MODELS,))
+            if lines := layout.plan_chunks.match(key) or layout.narration_takes.match(key):
+                unused = self._single("plans", key, (f"narrations/{lines['narration']}",))
+            elif layout.band.match(key):
+                unused = self._single("bands", key, (BANDS,))
+            elif reference := layout.reference_audio.match(key):
+                unused = self._single("references", key, (f"voices/{reference['voice']}",))
+            elif layout.model_blob.match(key):
+                unused = self._single("models", key, (MODELS,))
             else:
                 continue
-            yield one, lambda key=key: not self._named(key)
+            yield unused, lambda key=key: not self._named(key)
         for take in self._takes:
             if take.modified <= self.limit:
                 keys = [(RECORD, layout.take_record(take.key)), (AUDIO, layout.take_audio(take.key))]
@@ -461,7 +461,7 @@ class Inventory:
 
     def _whole_revision(self, narration: str, revision: _Revision) -> Unused:
         """The manifest goes first: what is left of a removal that was cut off is an unfinished delivery."""
-        keys = sorted(revision.keys, key=lambda key: (not key.endswith("/manifest.json"), key))
+        keys = sorted(revision.keys, key=lambda key: (layout.manifest.match(key) is None, key))
         scopes = (f"narrations/{narration}", f"grants/{narration}")
         return Unused("revisions", tuple(keys), len(keys), revision.size, scopes)
 
@@ -483,18 +483,3 @@ def _damaged(target: Target, problem: str) -> Finding:
 
 def _seconds(expires: str | None) -> float | None:
     return datetime.fromisoformat(expires).timestamp() if expires else None
-
-
-def _reference_hash(store: Store, key: str, text: str) -> str | None:
-    """The hash of reference audio as its record has it; None where it is no audio."""
-    import io
-
-    import soundfile
-
-    from f5_pipeline.speech.references.record import reference_hash
-
-    try:
-        samples, _ = soundfile.read(io.BytesIO(store.get_bytes(key)), dtype="float32")
-    except soundfile.SoundFileError:
-        return None
-    return reference_hash(samples, text)

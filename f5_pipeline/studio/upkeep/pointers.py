@@ -6,7 +6,6 @@ A record that refers to others is small and is replaced as a whole; what it refe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
@@ -15,7 +14,6 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import StoreError
 from f5_pipeline.speech.quality.gate import Band
-from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.speech.takes import take_key
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -29,6 +27,7 @@ from f5_pipeline.studio.records import (
     Manifest,
     Plan,
     ReferenceClip,
+    ScriptRecord,
     Takes,
     Timings,
     Voice,
@@ -48,9 +47,9 @@ class Target(NamedTuple):
 
     Attributes:
         by: key of the record that refers to it.
-        mend: what brings it back.
+        hint: what brings it back.
         size: bytes; sha256: hex; each None where the record does not say.
-        text: what is said in reference audio: its sha256 is of samples and text.
+        reference: of reference audio, its record: the sha256 there is of samples and text.
     """
 
     key: str
@@ -58,7 +57,7 @@ class Target(NamedTuple):
     hint: str
     size: int | None = None
     sha256: str | None = None
-    text: str | None = None
+    reference: ReferenceClip | None = None
 
 
 class Lines(NamedTuple):
@@ -100,7 +99,7 @@ class References:
 class Kind(NamedTuple):
     """A kind of record: where it stands, and what may be referred to by one that cannot be read."""
 
-    keys: re.Pattern[str]
+    keys: layout.Key
     model: type[BaseModel]
     scopes: tuple[str, ...]
     refers: Callable[[Any, str], References]
@@ -108,17 +107,17 @@ class Kind(NamedTuple):
 
 def kind_of(key: str) -> Kind | None:
     """The kind of record that stands under a key; None where none does that is read here."""
-    return next((kind for kind in _KINDS if kind.keys.fullmatch(key)), None)
+    return next((kind for kind in _KINDS if kind.keys.match(key)), None)
 
 
 def scopes_of(key: str) -> list[str]:
     """What the record under this key could refer to: `takes`, `bands`, `models`, or a folder."""
     kind = kind_of(key)
-    return [scope.format(name=key.split("/")[1]) for scope in kind.scopes] if kind else []
+    return [scope.format(**kind.keys.match(key) or {}) for scope in kind.scopes] if kind else []
 
 
 def read_references(store: Store, key: str) -> References:
-    """Read a record and tell what it refers to. Raises StoreError."""
+    """What a record refers to. Raises StoreError."""
     kind = kind_of(key)
     if kind is None:
         return References()
@@ -251,12 +250,12 @@ def _of_address(address: Address, key: str) -> References:
 def _of_voice(voice: Voice, key: str) -> References:
     hint = f"Add the voice again: f5-pipeline voices add {voice.name} RECORDING."
     given = [source for source in (voice.recording, voice.transcript) if source is not None]
-    return References(targets=[Target(one.key, key, hint, one.size, one.sha256) for one in given])
+    return References(targets=[Target(source.key, key, hint, source.size, source.sha256) for source in given])
 
 
 def _of_reference(clip: ReferenceClip, key: str) -> References:
     hint = f"Run: f5-pipeline voices prepare {clip.voice}."
-    return References(targets=[Target(clip.audio, key, hint, sha256=clip.sha256, text=clip.text)])
+    return References(targets=[Target(clip.audio, key, hint, sha256=clip.sha256, reference=clip)])
 
 
 def _of_model(record: ModelRecord, key: str) -> References:
@@ -272,28 +271,27 @@ def _nothing(record: Any, key: str) -> References:
     return References()
 
 
-_NARRATION = "narrations/{name}"
-_GRANTS = "grants/{name}"
+_NARRATION, _GRANTS, _VOICE = "narrations/{narration}", "grants/{narration}", "voices/{voice}"
 
 
-def _kind(keys: str, model: type[BaseModel], refers: Callable[[Any, str], References], *scopes: str) -> Kind:
-    return Kind(re.compile(keys), model, scopes, refers)
+def _state(step: str) -> layout.Key:
+    return layout.narration_state.only(step=step)
 
 
 _KINDS = (
-    _kind(r"narrations/[^/]+/plan\.json", Plan, _of_plan, TAKES, BANDS, _NARRATION),
-    _kind(r"narrations/[^/]+/takes\.json", Takes, _of_takes, TAKES, _NARRATION),
-    _kind(r"narrations/[^/]+/audio\.json", Audio, _of_audio, TAKES, BANDS, _NARRATION),
-    _kind(r"narrations/[^/]+/timings\.json", Timings, _of_timings, _NARRATION),
-    _kind(r"narrations/[^/]+/links\.json", Links, _of_links, _NARRATION, _GRANTS),
-    _kind(r"narrations/[^/]+/address\.json", Address, _of_address, _NARRATION, _GRANTS),
-    _kind(r"narrations/[^/]+/[0-9a-f]{16}/manifest\.json", Manifest, _of_manifest, TAKES, BANDS, _NARRATION),
-    _kind(r"grants/[^/]+/[^/]+\.json", Grant, _of_grant, _NARRATION, _GRANTS),
-    _kind(r"voices/[^/]+/voice\.json", Voice, _of_voice, "voices/{name}"),
-    _kind(r"voices/[^/]+/reference\.json", ReferenceClip, _of_reference, "voices/{name}"),
-    _kind(r"voices/[^/]+/bands/[^/]+\.json", Band, _nothing),
-    _kind(r"models/weights\.json", Weights, _nothing),
-    _kind(r"models/(?!blobs/)[^/]+/[^/]+\.json", ModelRecord, _of_model, MODELS),
-    _kind(r"scripts/[^/]+\.options\.json", ScriptOptions, _nothing),
-    _kind(r"batches/[^/]+\.json", BatchReport, _nothing),
+    Kind(_state("plan"), Plan, (TAKES, BANDS, _NARRATION), _of_plan),
+    Kind(_state("takes"), Takes, (TAKES, _NARRATION), _of_takes),
+    Kind(_state("audio"), Audio, (TAKES, BANDS, _NARRATION), _of_audio),
+    Kind(_state("timings"), Timings, (_NARRATION,), _of_timings),
+    Kind(_state("links"), Links, (_NARRATION, _GRANTS), _of_links),
+    Kind(_state("address"), Address, (_NARRATION, _GRANTS), _of_address),
+    Kind(layout.manifest, Manifest, (TAKES, BANDS, _NARRATION), _of_manifest),
+    Kind(layout.grant, Grant, (_NARRATION, _GRANTS), _of_grant),
+    Kind(layout.voice, Voice, (_VOICE,), _of_voice),
+    Kind(layout.reference, ReferenceClip, (_VOICE,), _of_reference),
+    Kind(layout.band, Band, (), _nothing),
+    Kind(layout.weights, Weights, (), _nothing),
+    Kind(layout.model_record, ModelRecord, (MODELS,), _of_model),
+    Kind(layout.script_options, ScriptRecord, (), _nothing),
+    Kind(layout.batch_report, BatchReport, (), _nothing),
 )

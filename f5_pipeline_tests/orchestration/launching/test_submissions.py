@@ -107,7 +107,7 @@ def test_text_with_front_matter_of_its_own_keeps_it(studio):
         ({"text": ""}, "there is no text"),
         ({"text": " \n\n"}, "there is no text"),
         ({"title": " "}, "there is no title"),
-        ({"title": "語"}, "cannot name a narration"),
+        ({"title": "🎉"}, "cannot name a narration"),
         ({"name": "My Story"}, "'My Story' cannot name a narration"),
         ({"name": "../x"}, "Call it 'x'"),
         ({"language": "not a language"}, "language"),

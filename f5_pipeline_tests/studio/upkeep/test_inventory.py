@@ -26,8 +26,9 @@ from f5_pipeline.studio.links.making import make_links, read_manifest
 from f5_pipeline.studio.links.tokens import LinkSigner
 from f5_pipeline.studio.narrating.gate import keys_of
 from f5_pipeline.studio.narrating.gathering import gather_takes
-from f5_pipeline.studio.narrating.planning import missing_takes
+from f5_pipeline.studio.narrating.planning import make_plan, missing_takes
 from f5_pipeline.studio.narrating.production import make_audio, make_timings
+from f5_pipeline.studio.narrating.scripts import load_script
 from f5_pipeline.studio.records import Address, Audio, Grant, Plan, PlannedChunk, digest_of
 from f5_pipeline.studio.upkeep import inventory as inventory_module
 from f5_pipeline.studio.upkeep.collection import collect
@@ -300,6 +301,24 @@ def test_other_sizes_are_found_by_listing_and_other_content_by_reading(kept):
         flip(store, key)
     assert list(look(store).findings()) == []
     assert {(one.state, one.key) for one in damage_of(store)} == {("damaged", key) for key in changed}
+
+
+def test_a_list_that_lost_a_line_is_found_and_planning_again_mends_it(kept):
+    store, chunks, takes = kept.store, plan_of(kept).chunks_key, below(kept, "narrations/story/takes/")
+    for key in (chunks, takes):
+        whole = store.get_bytes(key)
+        store.put_bytes(key, b"".join(whole.splitlines(keepends=True)[1:]))
+        (finding,) = look(store).findings()
+        assert (finding.state, finding.key, finding.hint) == (
+            "unreadable",
+            key,
+            "Plan it again: f5-pipeline narrate story.",
+        )
+        assert damage_of(store) == []
+        plan = make_plan(store, load_script(store, "story"), kept.weights)
+        gather_takes(store, plan)
+        assert store.get_bytes(key) == whole
+    assert_whole(kept)
 
 
 # What is unused

@@ -10,7 +10,7 @@ A module has one function that reads a file's bytes:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,6 +32,8 @@ class ScriptText(NamedTuple):
     """The file in which the blocks stand: the script's own, or one that it names."""
     title: str | None = None
     """Of the text, where the header has none."""
+    notes: Sequence[str] = ()
+    """What of the text is not spoken, for people."""
 
 
 def read_source(suffix: str, data: bytes, file: str, gen_file: Callable[[str], bytes] | None = None) -> ScriptText:

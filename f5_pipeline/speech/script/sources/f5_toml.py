@@ -41,7 +41,8 @@ def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> Scr
     for key in _OURS:
         value = " ".join(safe(config.string(key)).split())
         if value:
-            setattr(header, key, language_tag(value, file, config.line(key)) if key == "language" else value)
+            header.lines[key] = config.line(key) or 1
+            setattr(header, key, language_tag(value, file, header.lines[key]) if key == "language" else value)
     header.speed = config.speed()
     for name, voice in config.voices().items():
         if name == "main":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script import front_matter
-from f5_pipeline.speech.script.decoding import Block, decode
+from f5_pipeline.speech.script.decoding import Block, decode, listed
 from f5_pipeline.speech.script.sources import ScriptText
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> Scr
     """See `sources.read_source`. The title is the first heading of the first level."""
     head, body = front_matter.split(decode(data, file), file)
     header = front_matter.parse_header(head, file)
-    blocks, title = _blocks(body, file)
-    return ScriptText(header, blocks, file, title)
+    notes: list[str] = []
+    blocks, title = _blocks(body, file, notes)
+    return ScriptText(header, blocks, file, title, notes)
 
 
 @lru_cache(maxsize=1)
@@ -51,12 +52,13 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def _blocks(text: str, file: str) -> tuple[list[Block], str | None]:
+def _blocks(text: str, file: str, notes: list[str]) -> tuple[list[Block], str | None]:
     """Blocks of a Markdown text, and its title.
 
     Args:
         text: the file, header lines left blank.
         file: for error messages.
+        notes: gets a sentence for each kind of text that is not spoken, for people.
 
     Raises:
         InputError: a comment is not closed; a line such as `[bob]: Hello` names a voice in the wrong form.
@@ -68,6 +70,11 @@ def _blocks(text: str, file: str) -> tuple[list[Block], str | None]:
     title: str | None = None
     heading: str | None = None
     row: list[tuple[int, str]] | None = None
+    unspoken: dict[str, list[int]] = {}
+
+    def leave_out(what: str, token: Token) -> None:
+        unspoken.setdefault(what, []).append((token.map[0] if token.map else 0) + 1)
+
     for token in tokens:
         if token.type == "heading_open":
             heading = token.tag
@@ -79,9 +86,16 @@ def _blocks(text: str, file: str) -> tuple[list[Block], str | None]:
             if row:
                 out.append(Block("paragraph", [(row[0][0], ", ".join(cell for _, cell in row))]))
             row = None
+        elif token.type == "fence":
+            leave_out("code blocks", token)
         elif token.type == "html_block":
-            out += _html(token, file)
+            if _UNSPOKEN_HTML.match(token.content):
+                leave_out("scripts and drawings", token)
+            else:
+                out += _html(token, file)
         elif token.type == "inline":
+            if any(child.type == "image" for child in token.children or []):
+                leave_out("pictures", token)
             lines = _lines(token, file)
             if not lines:
                 continue
@@ -89,12 +103,15 @@ def _blocks(text: str, file: str) -> tuple[list[Block], str | None]:
                 row.append((lines[0][0], " ".join(line for _, line in lines)))
                 continue
             if heading is None and _FOOTNOTE_TEXT.match(token.content):
+                leave_out("footnotes", token)
                 continue
             if heading is None and _CHECKBOX.match(lines[0][1]):
                 lines[0] = (lines[0][0], _CHECKBOX.sub("", lines[0][1], count=1))
             if heading == "h1" and title is None:
                 title = " ".join(" ".join(line for _, line in lines).replace(ESCAPED, "[").split())
             out.append(Block("heading" if heading else "paragraph", lines))
+    for what, at in unspoken.items():
+        notes.append(f"{what} are not spoken (line{'s' if len(at) > 1 else ''} {listed(map(str, at), 5)})")
     return out, title
 
 
@@ -146,8 +163,6 @@ def _html(token: Token, file: str) -> list[Block]:
     """Text within HTML, comments and tags left out."""
     number = (token.map[0] if token.map else 0) + 1
     content = token.content
-    if _UNSPOKEN_HTML.match(content):
-        return []
     kept: list[str] = []
     position = 0
     while (start := content.find("<!--", position)) >= 0:
