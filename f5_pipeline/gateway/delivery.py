@@ -27,26 +27,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from f5_pipeline.errors import StoreError
+from f5_pipeline.studio.formats import format_of
 
 CHUNK = 256 * 1024
 """Bytes read and sent at a time."""
-
-_MEDIA_TYPES = {
-    "flac": "audio/flac",
-    "mp3": "audio/mpeg",
-    "wav": "audio/wav",
-    "ogg": "audio/ogg",
-    "opus": "audio/ogg",
-    "m4a": "audio/mp4",
-    "m4b": "audio/mp4",
-    "vtt": "text/vtt; charset=utf-8",
-    "srt": "application/x-subrip; charset=utf-8",
-    "csv": "text/csv; charset=utf-8",
-    "json": "application/json",
-    "txt": "text/plain; charset=utf-8",
-    "png": "image/png",
-    "zip": "application/zip",
-}
 
 # What a browser may show in place. Everything else is always a download: no file can bring a page under our origin.
 _INLINE = re.compile(r"(audio/[\w.+-]+|text/vtt)(;|$)")
@@ -109,8 +93,10 @@ class ObjectReader(Protocol):
 
 
 def media_type_of(name: str) -> str:
-    """Media type by the extension of a file name, with the charset where it is text."""
-    return _MEDIA_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+    """Media type of a file by its name, with the charset where it is text; that of bytes where its format is none of
+    ours."""
+    known = format_of(name)
+    return known.media_type if known else "application/octet-stream"
 
 
 def content_disposition(name: str, *, inline: bool = False) -> str:
