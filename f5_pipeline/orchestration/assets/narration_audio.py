@@ -12,6 +12,7 @@ from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.formats import describe_file
 from f5_pipeline.studio.narrating.production import make_audio
 from f5_pipeline.studio.records import Audio, Plan, Takes
 
@@ -83,7 +84,15 @@ def audio_metadata(store: Store, audio: Audio) -> dict[str, Any]:
             else {}
         ),
         "files": table(
-            [{"name": one.name, "MB": round(one.size / 1e6, 2), "sha256": one.sha256[:16]} for one in audio.files]
+            [
+                {
+                    "name": file.name,
+                    "kind": describe_file(file.name),
+                    "MB": round(file.size / 1e6, 2),
+                    "sha256": file.sha256[:16],
+                }
+                for file in audio.files
+            ]
         ),
         "revision": audio.revision,
     }

@@ -81,6 +81,33 @@ def test_a_lost_file_is_made_again_with_the_same_content(studio):
     assert studio.store.exists(timings.files[0].key)
 
 
+def test_a_file_that_rotted_at_its_size_is_made_again(studio):
+    plan = studio.plan(story(), "story.md")
+    takes, audio, timings = studio.produce(plan)
+    whole = {file.key: studio.store.get_bytes(file.key) for file in (*audio.files, *timings.files)}
+    for key, data in whole.items():
+        studio.store.put_bytes(key, data[:-9] + b"rot" + data[-6:])
+    assert make_audio(studio.store, plan, takes, **levels()) == audio
+    assert make_timings(studio.store, audio) == timings
+    assert {key: studio.store.get_bytes(key) for key in whole} == whole
+
+
+def test_a_lost_timeline_is_made_again(studio):
+    plan = studio.plan(story(), "story.md")
+    takes, audio, timings = studio.produce(plan)
+    studio.store.delete(audio.timeline_key)
+    studio.store.delete(timings.files[0].key)
+    assert make_timings(studio.store, make_audio(studio.store, plan, takes, **levels())) == timings
+
+
+def test_the_manifest_has_the_files_that_another_encoder_made_again(studio):
+    plan = studio.plan(story(), "story.md")
+    _, audio, _ = studio.produce(plan)
+    again = audio.model_copy(update={"files": [audio.files[0].model_copy(update={"sha256": "0" * 64}), audio.files[1]]})
+    make_timings(studio.store, again)
+    assert read_manifest(studio.store, "story", audio.revision).audio == again
+
+
 def test_a_lost_or_damaged_take_is_told_with_its_mend(studio):
     plan = studio.plan(story(), "story.md")
     takes = studio.takes(plan)
