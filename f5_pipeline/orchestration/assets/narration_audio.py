@@ -79,7 +79,7 @@ def audio_metadata(store: Store, audio: Audio) -> dict[str, Any]:
         "true_peak_dbtp": _number(audio.true_peak_dbtp),
         "gain_db": round(audio.gain_db, 2),
         **(
-            {"chapters": table([{"start": seconds(one.start), "title": one.title} for one in audio.chapters])}
+            {"chapters": table([{"start": seconds(chapter.start), "title": chapter.title} for chapter in audio.chapters])}
             if audio.chapters
             else {}
         ),
@@ -100,18 +100,20 @@ def audio_metadata(store: Store, audio: Audio) -> dict[str, Any]:
 
 def audio_checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
     """Whether the audio is as it was asked for, and its takes as they should be."""
-    asked = audio.assembly
-    loud = audio.loudness_lufs is not None and (
-        abs(audio.loudness_lufs - asked.loudness) <= 0.5 or audio.limited_by_peak
-    )
-    peak = audio.true_peak_dbtp is not None and audio.true_peak_dbtp <= asked.peak + 0.1
+    asked, loudness, peak = audio.assembly, audio.loudness_lufs, audio.true_peak_dbtp
+    if loudness is None or peak is None:
+        mastered, description = False, "it is too short or too quiet to be measured"
+    else:
+        mastered = abs(loudness - asked.loudness) <= 0.5 and peak <= asked.peak + 0.1
+        description = f"reached {loudness:.1f} LUFS of {asked.loudness:g} asked for"
+        if audio.limited_by_peak:
+            description += f": the peak limit of {asked.peak:g} dBTP holds it back"
     yield dg.AssetCheckResult(
         check_name="mastered",
         asset_key="narration_audio",
-        passed=loud and peak,
+        passed=mastered,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"asked for {asked.loudness:g} LUFS and at most {asked.peak:g} dBTP"
-        + ("; the peak keeps it below its loudness" if audio.limited_by_peak else ""),
+        description=description,
         metadata={
             "loudness_lufs": _number(audio.loudness_lufs),
             "true_peak_dbtp": _number(audio.true_peak_dbtp),
