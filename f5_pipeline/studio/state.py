@@ -16,14 +16,19 @@ from f5_pipeline.studio.records import Audio, Links, Manifest, Plan, ReferenceCl
 
 Record = TypeVar("Record", bound=BaseModel)
 
+
+def _of_narration(step: str, narration: str) -> str:
+    return layout.narration_state(narration, step)
+
+
 _KEYS: dict[type[BaseModel], Callable[[str], str]] = {
     Weights: lambda _: layout.weights(),
     ReferenceClip: layout.reference,
-    Plan: partial(layout.narration_state, step="plan"),
-    Takes: partial(layout.narration_state, step="takes"),
-    Audio: partial(layout.narration_state, step="audio"),
-    Timings: partial(layout.narration_state, step="timings"),
-    Links: partial(layout.narration_state, step="links"),
+    Plan: partial(_of_narration, "plan"),
+    Takes: partial(_of_narration, "takes"),
+    Audio: partial(_of_narration, "audio"),
+    Timings: partial(_of_narration, "timings"),
+    Links: partial(_of_narration, "links"),
 }
 
 

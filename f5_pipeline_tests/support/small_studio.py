@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -18,6 +19,12 @@ from f5_pipeline.studio.narrating.shards import plan_shards
 from f5_pipeline.studio.narrating.synthesis import synthesize_shard
 from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes, Timings, Weights
 from f5_pipeline.studio.voices import add_voice, make_reference
+
+
+def levels() -> dict[str, float]:
+    """Loudness and peak of the settings, as the assets hand them to `make_audio`."""
+    settings = get_settings()
+    return {"loudness": settings.loudness, "peak": settings.peak}
 
 
 def prepare_voice(store: Store, name: str, recording: Path) -> None:
@@ -48,5 +55,5 @@ class Studio:
 
     def produce(self, plan: Plan) -> tuple[Takes, Audio, Timings]:
         takes = self.takes(plan)
-        audio = make_audio(self.store, plan, takes)
+        audio = make_audio(self.store, plan, takes, **levels())
         return takes, audio, make_timings(self.store, audio)

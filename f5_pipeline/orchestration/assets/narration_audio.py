@@ -12,7 +12,9 @@ from f5_pipeline.orchestration.reporting.materializing import Product
 from f5_pipeline.orchestration.reporting.metadata import picture, seconds, table
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.formats import describe_file
 from f5_pipeline.studio.narrating.production import make_audio
 from f5_pipeline.studio.records import Audio, Plan, Takes
 
@@ -38,8 +40,11 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
                 allow_retries=False,
             )
         opened = store.open()
-        progress = ProgressReporter(context, "narration_audio", narration)
-        made = product(opened, make_audio(opened, narration_plan, takes, on_progress=progress), takes)
+        settings, progress = get_settings(), ProgressReporter(context, "narration_audio", narration)
+        audio = make_audio(
+            opened, narration_plan, takes, loudness=settings.loudness, peak=settings.peak, on_progress=progress
+        )
+        made = product(opened, audio, takes)
     yield from made.outputs()
 
 
@@ -66,30 +71,44 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
         "true_peak_dbtp": _number(audio.true_peak_dbtp),
         "gain_db": round(audio.gain_db, 2),
         **(
-            {"chapters": table([{"start": seconds(one.start), "title": one.title} for one in audio.chapters])}
+            {
+                "chapters": table(
+                    [{"start": seconds(chapter.start), "title": chapter.title} for chapter in audio.chapters]
+                )
+            }
             if audio.chapters
             else {}
         ),
         "files": table(
-            [{"name": one.name, "MB": round(one.size / 1e6, 2), "sha256": one.sha256[:16]} for one in audio.files]
+            [
+                {
+                    "name": file.name,
+                    "kind": describe_file(file.name),
+                    "MB": round(file.size / 1e6, 2),
+                    "sha256": file.sha256[:16],
+                }
+                for file in audio.files
+            ]
         ),
         "revision": audio.revision,
     }
 
 
 def _checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
-    asked = audio.assembly
-    loud = audio.loudness_lufs is not None and (
-        abs(audio.loudness_lufs - asked.loudness) <= 0.5 or audio.limited_by_peak
-    )
-    peak = audio.true_peak_dbtp is not None and audio.true_peak_dbtp <= asked.peak + 0.1
+    asked, loudness, peak = audio.assembly, audio.loudness_lufs, audio.true_peak_dbtp
+    if loudness is None or peak is None:
+        mastered, description = False, "it is too short or too quiet to be measured"
+    else:
+        mastered = abs(loudness - asked.loudness) <= 0.5 and peak <= asked.peak + 0.1
+        description = f"reached {loudness:.1f} LUFS of {asked.loudness:g} asked for"
+        if audio.limited_by_peak:
+            description += f": the peak limit of {asked.peak:g} dBTP holds it back"
     yield dg.AssetCheckResult(
         check_name="mastered",
         asset_key="narration_audio",
-        passed=loud and peak,
+        passed=mastered,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"asked for {asked.loudness:g} LUFS and at most {asked.peak:g} dBTP"
-        + ("; the peak keeps it below its loudness" if audio.limited_by_peak else ""),
+        description=description,
         metadata={
             "loudness_lufs": _number(audio.loudness_lufs),
             "true_peak_dbtp": _number(audio.true_peak_dbtp),

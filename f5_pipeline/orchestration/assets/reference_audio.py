@@ -76,13 +76,19 @@ def _metadata(clip: ReferenceClip, reference: "Reference") -> dict[str, Any]:
 def _checks(clip: ReferenceClip, reference: "Reference") -> Iterator[dg.AssetCheckResult]:
     from f5_pipeline.speech.references.prepare import check_reference
 
-    outcomes = {one.name: one for one in check_reference(reference.measures, clip.text, clip.language)}
-    for check, one in outcomes.items():
+    for outcome in check_reference(reference.measures, clip.text, clip.language):
         yield dg.AssetCheckResult(
-            check_name=check,
+            check_name=outcome.name,
             asset_key="reference_audio",
-            passed=one.passed,
-            severity=dg.AssetCheckSeverity.ERROR if one.severity == "error" else dg.AssetCheckSeverity.WARN,
-            description=one.description,
-            metadata={"value": one.value, "bounds": str(one.bounds)},
+            passed=outcome.passed,
+            severity=dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN,
+            description=outcome.description,
+            metadata={"value": outcome.value, "bounds": _in_words(*outcome.bounds)},
         )
+
+
+def _in_words(low: float | None, high: float | None) -> str:
+    """Which values are good: "0.5 to 8", "at most 0.001"."""
+    if low is None:
+        return "any" if high is None else f"at most {high:g}"
+    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"

@@ -10,7 +10,9 @@ from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
 from f5_pipeline.orchestration.reporting.metadata import markdown_text, seconds
 from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.speech.captions.formats import CAPTIONS
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.formats import describe_file, format_of
 from f5_pipeline.studio.narrating.production import make_timings
 from f5_pipeline.studio.narrating.timing_check import LAST_RESORT, TimingCheck, check_timings
 from f5_pipeline.studio.records import Audio, Plan, Timings
@@ -47,8 +49,8 @@ def make(store: Store, plan: Plan, audio: Audio) -> Product[Timings]:
 
 
 def _metadata(store: Store, timings: Timings, audio: Audio, check: TimingCheck) -> dict[str, Any]:
-    srt = next(file for file in timings.files if file.name.endswith(".srt"))
-    with store.open(srt.key) as lines:
+    captions = next(file for file in timings.files if (known := format_of(file.name)) and known.group == CAPTIONS)
+    with store.open(captions.key) as lines:
         first = lines.read(1200).decode("utf-8", "ignore")
     return {
         "words": timings.words,
@@ -56,7 +58,9 @@ def _metadata(store: Store, timings: Timings, audio: Audio, check: TimingCheck) 
         "length": seconds(audio.seconds),
         "first_captions": dg.MetadataValue.md("\n".join(f"    {line}" for line in first.splitlines()[:24])),
         "methods": ", ".join(f"{name}: {count}" for name, count in check.methods.items()),
-        "files": dg.MetadataValue.md("\n".join(f"- {markdown_text(file.name)}" for file in timings.files)),
+        "files": dg.MetadataValue.md(
+            "\n".join(f"- {markdown_text(file.name)}: {describe_file(file.name)}" for file in timings.files)
+        ),
         "revision": timings.revision,
     }
 

@@ -14,6 +14,7 @@ from f5_pipeline.orchestration.reporting.materializing import materialize
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.batches import (
     BatchGroup,
@@ -107,9 +108,9 @@ def _deliver(
         )
     deliver = partial(materialize, context, store)
     gathered = deliver("takes", narration, takes.product(plan, gather_takes(store, plan, reports)))
-    audio = deliver(
-        "narration_audio", narration, narration_audio.product(store, make_audio(store, plan, gathered), gathered)
-    )
+    settings = get_settings()
+    assembled = make_audio(store, plan, gathered, loudness=settings.loudness, peak=settings.peak)
+    audio = deliver("narration_audio", narration, narration_audio.product(store, assembled, gathered))
     timings = deliver("timing_files", narration, timing_files.make(store, plan, audio))
     _, given = download_links.make(store, timings, links)
     deliver("download_links", narration, given)
