@@ -8,13 +8,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from f5_pipeline.gateway.delivery import media_type_of
-from f5_pipeline.orchestration.assets.timing_files import timings_metadata
+from f5_pipeline.orchestration.assets.timing_files import make
 from f5_pipeline.speech.audio import encoding
 from f5_pipeline.speech.captions.formats import CAPTIONS, FORMATS, CaptionFormat, TimedNarration, as_text
 from f5_pipeline.speech.script.model import AudioFormat
 from f5_pipeline.studio.formats import describe_file, format_of
 from f5_pipeline.studio.links.making import read_manifest
-from f5_pipeline.studio.narrating.timing_check import check_timings
 from f5_pipeline_tests.support.deliveries import give, service
 
 
@@ -47,8 +46,7 @@ def test_a_caption_format_is_one_line_of_the_table(studio, monkeypatch):
         page = client.get(links.page).text
         assert "story.lrc" in page and "Captions, lyrics" in page
 
-        check = check_timings(studio.store, plan, audio)
-        metadata = timings_metadata(studio.store, timings, audio, check)
+        metadata = make(studio.store, plan, audio).metadata
         assert "story\\.lrc: Captions, lyrics" in metadata["files"].value
     assert before == FORMATS and format_of("story.lrc") is None
 

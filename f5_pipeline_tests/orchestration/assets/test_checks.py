@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import dagster as dg
 import pytest
 
-from f5_pipeline.orchestration.assets.narration_audio import audio_checks
+from f5_pipeline.orchestration.assets.narration_audio import _checks as audio_checks
+from f5_pipeline.orchestration.assets.reference_audio import CHECKS, product
 from f5_pipeline.speech.audio.assembly import AssemblySettings
+from f5_pipeline.store.local import LocalStore
 from f5_pipeline.studio.records import Audio, Takes
+from f5_pipeline.studio.voices import add_voice, make_reference
+from f5_pipeline_tests.support.installation import EXAMPLES
 
 
 @pytest.mark.parametrize(
@@ -31,4 +37,11 @@ def test_mastered_says_what_was_reached_of_what_was_asked_for(loudness, peak, li
     assert mastered.severity is dg.AssetCheckSeverity.WARN
 
 
-def test_bounds_of_a_reference_are_told_in_words(studio): ...
+def test_bounds_of_a_reference_are_told_in_words(tmp_path):
+    store = LocalStore(tmp_path / "studio")
+    add_voice(store, "ada", EXAMPLES / "voices" / "ada.flac")
+    checks = {check.check_name: check for check in product(*make_reference(store, "ada")).checks}
+    assert set(checks) == set(CHECKS)
+    bounds = {name: check.metadata["bounds"].value for name, check in checks.items()}
+    assert bounds["clipping"] == "at most 0.001"
+    assert all(re.fullmatch(r"at (most|least) -?[\d.]+|-?[\d.]+ to -?[\d.]+|any", text) for text in bounds.values())
