@@ -9,7 +9,8 @@
 What a link opens is decided by its token and by the record of its grant, which is read anew for each request, so that a
 link ends as soon as it is revoked; a key of the store never comes from a URL. 403: not a link of ours, not for this
 file, or withheld; 410: it was one, and has expired or was revoked; 404: it is good, and what it names is not there;
-503: the store does not answer, and then nothing is given. Neither answers nor log lines hold a token.
+503: the store does not answer, or a file is not what was delivered, and then nothing is given. Neither
+answers nor log lines hold a token.
 
 Downloads may be sent on (307) to an address of the store's own, which lives for minutes.
 """
@@ -44,6 +45,7 @@ from f5_pipeline.studio.links.tokens import (
     LinkClaim,
     LinkError,
     LinkSigner,
+    OutdatedLink,
     Permit,
     RevokedLink,
     WithheldLink,
@@ -256,6 +258,11 @@ _REFUSALS: dict[type[LinkError], tuple[str, str, str]] = {
         "forbidden",
         "This link is not valid",
         "It is incomplete or was changed, or it is for another file. Copy the whole link, or ask for a new link.",
+    ),
+    OutdatedLink: (
+        "outdated",
+        "This link was made by an earlier version of this service",
+        "It opens nothing any more. Ask whoever gave it to you for a new one.",
     ),
     ExpiredLink: ("expired", "This link has expired", "Ask whoever gave it to you for a new link."),
     RevokedLink: ("revoked", "This link was taken back", "Ask whoever gave it to you whether there is a new link."),

@@ -8,6 +8,8 @@ from datetime import timedelta
 from email.utils import formatdate
 
 import pytest
+from itsdangerous import Signer
+from itsdangerous.encoding import base64_encode
 from starlette.testclient import TestClient
 
 from f5_pipeline.errors import NotFoundError, StoreError
@@ -202,6 +204,17 @@ def test_forged_expired_and_missing_are_told_apart(studio, client):
         "/static/nothing.js": 404,
     }
     assert {url: client.get(url).status_code for url in cases} == cases
+
+
+def test_a_link_of_an_earlier_version_says_what_to_do(studio, client):
+    signer = Signer([KEY], salt="f5-pipeline.gateway.link", key_derivation="hmac", digest_method=hashlib.sha256)
+    payload = [1, "grant-id", studio.narration, studio.revision, "*", int(NOW) + 60]  # as commit f5445aa made them
+    token = signer.sign(base64_encode(json.dumps(payload))).decode()
+    for path in (f"/n/{token}/", f"/n/{token}", f"/d/{token}/engine.mp3"):
+        answer = client.get(path, headers={"accept": "text/html"})
+        assert answer.status_code == 403
+        assert "made by an earlier version" in answer.text and "for a new one" in answer.text
+        assert client.get(path, headers={"accept": "application/json"}).json()["code"] == "outdated"
 
 
 def test_a_link_to_one_file_opens_neither_another_nor_the_page(studio, client):

@@ -36,13 +36,13 @@ from f5_pipeline.errors import InputError, PipelineError
 EVERYTHING = "*"
 """The scope of a token that opens the page of a revision and every file of it."""
 
-MIN_SECRET = 32
-"""Least length of a signing secret, in characters."""
+MIN_SECRET_CHARACTERS = 32
+"""Of a signing secret."""
 
-MAX_TOKEN = 2048
-"""Longest token, in characters: well inside what proxies and browsers take as a URL."""
+MAX_TOKEN_CHARACTERS = 2048
+"""Of a token: well inside what proxies and browsers take as a URL."""
 
-LONGEST = timedelta(days=365)
+MAX_LIFETIME = timedelta(days=365)
 """No link lives longer than this, whatever is configured."""
 
 _SALT = "f5-pipeline.gateway.link"
@@ -65,6 +65,10 @@ class LinkError(PipelineError):
 
 class BadLink(LinkError):
     """Not signed by us, damaged, or made for something else (403)."""
+
+
+class OutdatedLink(BadLink):
+    """Signed by us in an earlier version, of whose links nothing is recorded (403)."""
 
 
 class ExpiredLink(LinkError):
@@ -165,14 +169,15 @@ class LinkSigner:
         keys: Sequence[str],
         *,
         lifetime: timedelta = timedelta(days=7),
-        max_lifetime: timedelta = LONGEST,
+        max_lifetime: timedelta = MAX_LIFETIME,
     ) -> None:
         if isinstance(keys, (str, bytes)):
             raise TypeError("keys is a sequence of secrets, newest first")
         _check_secrets(keys, source="signing keys")
-        if not timedelta(0) < max_lifetime <= LONGEST:
+        if not timedelta(0) < max_lifetime <= MAX_LIFETIME:
             raise InputError(
-                f"the longest lifetime of a link must be above 0 and at most {LONGEST.days} days, not {max_lifetime}",
+                f"the longest lifetime of a link must be above 0 and at most {MAX_LIFETIME.days} days, "
+                f"not {max_lifetime}",
                 hint="Choose a shorter one.",
             )
         if not timedelta(0) < lifetime <= max_lifetime:
@@ -258,7 +263,7 @@ class LinkSigner:
             ) from None
         payload = json.dumps(list(claim.model_dump().values()), ensure_ascii=False, separators=(",", ":"))
         token = self._signer.sign(base64_encode(payload)).decode()
-        if len(token) > MAX_TOKEN:
+        if len(token) > MAX_TOKEN_CHARACTERS:
             raise InputError(f"the names of {narration[:60]!r} are too long for a link", hint="Use shorter names.")
         return token
 
@@ -270,10 +275,11 @@ class LinkSigner:
             now: Unix time in s; the clock's if None.
 
         Raises:
-            BadLink: not signed by one of the keys, altered in any character, or of a version that is not known here.
+            BadLink: not signed by one of the keys, altered in any character, or of a version that is not known here;
+                OutdatedLink where that is an earlier one.
             ExpiredLink: signed by us, but `now` is at or after its expiry.
         """
-        if not token or len(token) > MAX_TOKEN or not token.isascii():
+        if not token or len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             raise BadLink("this is not a link of this service")
         # The signature covers the payload's text, but its own base64 has spare bits, and the decoder skips foreign
         # characters: only the one canonical spelling is taken, so that no altered token is ever good.
@@ -287,8 +293,10 @@ class LinkSigner:
         try:
             claim = LinkClaim.model_validate(dict(zip(LinkClaim.model_fields, payload, strict=True)))
         except (ValueError, TypeError):
-            # Signed with our key by a later version of this software.
-            raise BadLink("the link was made by another version of this service") from None
+            # Signed with our key, so by another version of this software.
+            if isinstance(payload, list) and payload[:1] == [1] and len(payload) == len(LinkClaim.model_fields):
+                raise OutdatedLink("this link was made by an earlier version of this service") from None
+            raise BadLink("this link was made by another version of this service") from None
         if claim.expires is not None and (time.time() if now is None else now) >= claim.expires:
             raise ExpiredLink("this link has expired", claim=claim)
         return claim
@@ -329,9 +337,10 @@ def _check_secrets(keys: Sequence[str], source: str) -> list[str]:
     if not keys:
         raise InputError("no secret to sign links with", file=source, hint=f"Draw one with {draw}.")
     for number, key in enumerate(keys, 1):
-        if len(key) < MIN_SECRET:
+        if len(key) < MIN_SECRET_CHARACTERS:
             raise InputError(
-                f"secret {number} of {len(keys)} to sign links with has {len(key)} characters, fewer than {MIN_SECRET}",
+                f"secret {number} of {len(keys)} to sign links with has {len(key)} characters, "
+                f"fewer than {MIN_SECRET_CHARACTERS}",
                 file=source,
                 hint=f"Draw one with {draw}.",
             )
@@ -380,5 +389,6 @@ def _create_private(path: Path, text: str, env_name: str) -> None:
         raise InputError(
             f"the link secret cannot be stored ({error.strerror})",
             file=str(path),
-            hint=f"Make the folder writable, or set {env_name} to a secret of at least {MIN_SECRET} characters.",
+            hint=f"Make the folder writable, or set {env_name} to a secret of at least {MIN_SECRET_CHARACTERS} "
+            "characters.",
         ) from None

@@ -20,6 +20,7 @@ from f5_pipeline.studio.links.tokens import (
     BadLink,
     ExpiredLink,
     LinkSigner,
+    OutdatedLink,
     file_url,
     load_secret,
     new_grant,
@@ -157,6 +158,18 @@ def test_the_key_alone_is_not_enough_the_use_is_part_of_it(signer):
 def test_what_a_later_version_signs_is_refused(signer, payload):
     with pytest.raises(BadLink):
         signer.verify(resigned(payload), NOW)
+
+
+def test_a_link_of_the_first_version_is_known_as_such(signer):
+    for payload in ([1, *PAYLOAD[1:]], [1, *PAYLOAD[1:5], 7]):  # expired or not
+        with pytest.raises(OutdatedLink, match="earlier version"):
+            signer.verify(resigned(payload), NOW)
+    for payload in ([3, *PAYLOAD[1:]], [1], [1, *PAYLOAD]):
+        with pytest.raises(BadLink) as refusal:
+            signer.verify(resigned(payload), NOW)
+        assert not isinstance(refusal.value, OutdatedLink), payload
+    with pytest.raises(BadLink, match="signature"):
+        signer.verify(resigned([1, *PAYLOAD[1:]])[:-1], NOW)
 
 
 def test_a_signed_payload_that_is_no_json_is_refused(signer):
