@@ -54,7 +54,7 @@ from f5_pipeline.studio.links.tokens import (
 log = logging.getLogger("f5_pipeline.gateway")
 access = logging.getLogger("f5_pipeline.gateway.access")
 
-RETRY_AFTER = 30
+RETRY_AFTER_SECONDS = 30
 """Seconds after which a client may ask again when the store did not answer."""
 
 HEALTH_SECONDS = 5.0
@@ -250,7 +250,7 @@ class _Service:
             good = self._health[1]
         if good:
             return PlainTextResponse("ok")
-        return PlainTextResponse("the store does not answer", 503, {"retry-after": str(RETRY_AFTER)})
+        return PlainTextResponse("the store does not answer", 503, {"retry-after": str(RETRY_AFTER_SECONDS)})
 
 
 _REFUSALS: dict[type[LinkError], tuple[str, str, str]] = {
@@ -290,7 +290,7 @@ async def _on_store_error(request: Request, error: Exception) -> Response:
     response = _answer(
         request, 503, "unavailable", "The narration cannot be fetched just now", "Try again in a minute."
     )
-    response.headers["retry-after"] = str(RETRY_AFTER)
+    response.headers["retry-after"] = str(RETRY_AFTER_SECONDS)
     return response
 
 

@@ -31,7 +31,7 @@ from f5_pipeline.errors import StoreError
 from f5_pipeline.gateway.verification import Verifier
 from f5_pipeline.studio.formats import format_of
 
-CHUNK = 256 * 1024
+BLOCK_BYTES = 256 * 1024
 """Bytes read and sent at a time."""
 
 # What a browser may show in place. Everything else is always a download: no file can bring a page under our origin.
@@ -191,7 +191,7 @@ async def deliver(
 def _open(store: ObjectReader, file: DeliveredFile, start: int, end: int | None) -> BinaryIO:
     stream = store.open(file.key, start, end)
     try:
-        _check_size(file, stream.seek(0, os.SEEK_END))  # which a bucket has told with its first answer
+        _check_size(file, stream.seek(0, os.SEEK_END))  # known of a bucket from its first answer
         stream.seek(start)
     except BaseException:
         stream.close()
@@ -252,7 +252,7 @@ class _SpanResponse(StreamingResponse):
     async def _read(self, left: int) -> bytes:
         if left == 0:
             return b""
-        block = await run_in_threadpool(self._stream.read, min(CHUNK, left))
+        block = await run_in_threadpool(self._stream.read, min(BLOCK_BYTES, left))
         if not block:
             raise StoreError("an object ended before its size")
         return block

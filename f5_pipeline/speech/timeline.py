@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 from pydantic import BaseModel, Field
 
 
@@ -39,10 +36,3 @@ class Chapter(BaseModel):
 
     text: str
     start: float
-
-
-def read_timeline(path: Path) -> Iterator[TimedWord]:
-    """The words of a timeline file, in order, one at a time."""
-    with path.open(encoding="utf-8", newline="\n") as stream:
-        for line in stream:
-            yield TimedWord.model_validate_json(line)

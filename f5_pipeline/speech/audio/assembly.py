@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FADE = round(0.003 * SAMPLE_RATE)
 """Samples of the fade where audio borders on silence, so that no cut clicks."""
 
-MIN_WORD = 0.001
+MIN_WORD_SECONDS = 0.001
 """Seconds left to a word whose sound lies wholly in what is cut off a take's edge."""
 
 
@@ -437,7 +437,7 @@ def _samples(seconds: float) -> int:
 def _within(times: list[tuple[float, float]], begin: float, stop: float) -> list[tuple[float, float]]:
     """Word times moved into [begin, stop], what is kept of a take. Only words at the edges move."""
     count = len(times)
-    least = min(MIN_WORD, (stop - begin) / max(1, count))
+    least = min(MIN_WORD_SECONDS, (stop - begin) / max(1, count))
     fitted = []
     for index, (start, end) in enumerate(times):
         low, high = begin + index * least, stop - (count - index) * least

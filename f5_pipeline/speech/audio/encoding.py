@@ -155,7 +155,7 @@ class _Sink(io.RawIOBase):
 
 
 class AudioWriter:
-    """One output file, written in a stream. Sub-classes say how."""
+    """One output file, written in a stream; a sub-class for each format. An error leaves no file."""
 
     def __init__(self, path: Path, tags: Mapping[str, str]) -> None:
         self.path = path

@@ -20,19 +20,19 @@ from f5_pipeline.speech.script.model import CaptionStyle
 if TYPE_CHECKING:
     from f5_pipeline.speech.timeline import TimedWord
 
-PAUSE = 1.0
+MAX_PAUSE_SECONDS = 1.0
 """A silence of more seconds than this always ends a cue."""
 
 READING_SPEED = 17.0
 """Characters a second that a cue is given where silence allows."""
 
-GAP = 0.08
+GAP_SECONDS = 0.08
 """Seconds between cues that are near each other: two frames at 25 a second."""
 
-NEAR = 0.5
-"""Silences between cues shorter than this, s, are closed to GAP: a brief flash of nothing disturbs more."""
+MIN_GAP_SECONDS = 0.5
+"""Silences between cues shorter than this, s, are closed to GAP_SECONDS: a brief flash of nothing disturbs more."""
 
-WINDOW = 240
+MAX_WINDOW_WORDS = 240
 """Words that are split into cues at once; a paragraph without end is split in windows of this size."""
 
 
@@ -93,7 +93,7 @@ def iter_cues(
     until it can be read.
 
     Args:
-        words: in order; at most WINDOW words of look-ahead are held.
+        words: in order; at most MAX_WINDOW_WORDS words of look-ahead are held.
         style: bounds; a word wider than a line, or longer than the longest cue, breaks its bound alone. East Asian wide
             characters count as two, combining marks as none.
         language: BCP 47 tag; decides which words a line does not end with.
@@ -119,9 +119,9 @@ def _settle(draft: _Draft, limit: float, index: int, last: int, style: CaptionSt
     end = min(readable, max(draft.end, draft.start + style.max_seconds))
     if final:
         end = min(end, limit)
-    elif limit - end < NEAR:
+    elif limit - end < MIN_GAP_SECONDS:
         # two frames or none; a speech that runs on leaves no room for the two frames
-        closed = limit - GAP
+        closed = limit - GAP_SECONDS
         end = closed if closed >= draft.end else max(draft.end, limit)
         if end - draft.start > style.max_seconds:
             end = max(draft.end, draft.start + style.max_seconds)
@@ -139,7 +139,7 @@ def _drafts(words: Iterable[TimedWord], style: CaptionStyle, language: str) -> I
         if run and _separate(run[-1], word):
             yield from (draft for draft, _ in _cut(run, style, language, ended=True))
             run = []
-        elif len(run) >= WINDOW:
+        elif len(run) >= MAX_WINDOW_WORDS:
             done = 0
             for draft, count in _cut(run, style, language, ended=False):
                 done += count
@@ -155,7 +155,7 @@ def _separate(word: TimedWord, following: TimedWord) -> bool:
         following.paragraph != word.paragraph
         or following.voice != word.voice
         or following.heading != word.heading
-        or following.start - word.end > PAUSE
+        or following.start - word.end > MAX_PAUSE_SECONDS
     )
 
 
@@ -203,7 +203,7 @@ def _split(pieces: list[_Piece], style: CaptionStyle) -> list[int]:
                 total = line = piece.width
             if last > first and (lines > style.max_lines or piece.end - pieces[first].start > style.max_seconds):
                 break
-            following = pieces[last + 1].start if last + 1 < count else piece.end + NEAR
+            following = pieces[last + 1].start if last + 1 < count else piece.end + MIN_GAP_SECONDS
             cost = best[first] + _cue_cost(total, following - pieces[first].start, lines, inner, piece, style)
             if cost < best[last + 1]:
                 best[last + 1] = cost

@@ -41,10 +41,10 @@ def extend_address(store: Store, narration: str, revision: str, expires: float) 
     The address stays what it was, unless it was revoked: then the narration gets another one.
     """
     known = find_record(store, _address_key(narration), Address)
-    held = known and find_record(store, layout.grant(narration, known.grant), Grant)
-    if held is None or held.revoked:
-        held = _give(store, narration, covers=NEWEST, expires=None)
-    address = Address(narration=narration, grant=held.grant, revision=revision, expires=moment(expires))
+    grant = known and find_record(store, layout.grant(narration, known.grant), Grant)
+    if grant is None or grant.revoked:
+        grant = _give(store, narration, covers=NEWEST, expires=None)
+    address = Address(narration=narration, grant=grant.grant, revision=revision, expires=moment(expires))
     write_record(store, _address_key(narration), address)
     return address
 
@@ -79,13 +79,13 @@ def check_grant(store: Store, claim: LinkClaim, at: float | None = None) -> Perm
 def grants_of(store: Store, narration: str) -> list[Grant]:
     """Every grant of a narration, oldest first; that of its address with the time at which the address expires."""
     address = find_record(store, _address_key(narration), Address)
-    keys = [one.key for one in store.list(f"grants/{narration}/")]
-    found = []
-    for one in in_parallel(store, lambda key: read_record(store, key, Grant), keys):
-        if one.expires is None and address is not None:
-            one = one.model_copy(update={"expires": address.expires})
-        found.append(one)
-    return sorted(found, key=lambda one: (one.made, one.grant))
+    keys = [stat.key for stat in store.list(f"grants/{narration}/")]
+    grants = []
+    for grant in in_parallel(store, lambda key: read_record(store, key, Grant), keys):
+        if grant.expires is None and address is not None:
+            grant = grant.model_copy(update={"expires": address.expires})
+        grants.append(grant)
+    return sorted(grants, key=lambda grant: (grant.made, grant.grant))
 
 
 def state_of(grant: Grant, at: float | None = None) -> str:
@@ -112,18 +112,18 @@ def revoke(store: Store, narration: str, grant: str | None = None, *, note: str 
         InputError: there is no such grant.
     """
     known = grants_of(store, narration)
-    if grant is not None and grant not in (one.grant for one in known):
+    if grant is not None and grant not in (record.grant for record in known):
         raise InputError(
             f"{narration!r} has no grant {grant!r}", hint=f"See which it has: f5-pipeline links list {narration}."
         )
     revoked = []
-    for one in known:
+    for record in known:
         # An address that has expired may be extended again: it ends by being revoked alone.
-        if (grant is None or one.grant == grant) and (state_of(one) == "alive" or one.covers == NEWEST):
-            key = layout.grant(narration, one.grant)
-            held = read_record(store, key, Grant)
-            if not held.revoked:
-                revoked.append(held.model_copy(update={"revoked": now(), "note": note}))
+        if (grant is None or record.grant == grant) and (state_of(record) == "alive" or record.covers == NEWEST):
+            key = layout.grant(narration, record.grant)
+            kept = read_record(store, key, Grant)
+            if not kept.revoked:
+                revoked.append(kept.model_copy(update={"revoked": now(), "note": note}))
                 write_record(store, key, revoked[-1])
     return revoked
 
@@ -131,9 +131,9 @@ def revoke(store: Store, narration: str, grant: str | None = None, *, note: str 
 def _give(store: Store, narration: str, *, covers: str, expires: str | None) -> Grant:
     from f5_pipeline.studio.links.tokens import new_grant
 
-    made = Grant(grant=new_grant(), narration=narration, covers=covers, made=now(), expires=expires)
-    write_record(store, layout.grant(narration, made.grant), made)
-    return made
+    grant = Grant(grant=new_grant(), narration=narration, covers=covers, made=now(), expires=expires)
+    write_record(store, layout.grant(narration, grant.grant), grant)
+    return grant
 
 
 def _address_key(narration: str) -> str:

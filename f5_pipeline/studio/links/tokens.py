@@ -99,10 +99,10 @@ class LinkClaim(BaseModel):
     version: Literal[2] = 2
     grant: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$", description="id of the permission it stands for")
     narration: str = Field(min_length=1)
-    revision: str | None = Field(min_length=1, description="None: the newest, which the grant's record tells")
+    revision: str | None = Field(min_length=1, description="None: the newest, as the grant's record has it")
     file: str = Field(min_length=1, description="name of the one file it opens, or '*' for page and files")
     expires: int | None = Field(
-        ge=0, description="first second at which it is no longer good, Unix time; None: the grant's record tells"
+        ge=0, description="first second at which it is no longer good, Unix time; None: as the grant's record has it"
     )
 
     @model_validator(mode="after")

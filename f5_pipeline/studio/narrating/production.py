@@ -61,7 +61,8 @@ def make_audio(
     Args:
         loudness: integrated loudness aimed at, LUFS.
         peak: highest true peak allowed, dBTP.
-        on_progress: told what is counted ("chunks placed", "seconds encoded"), how many are done, and of how many.
+        on_progress: called with what is counted ("chunks placed", "seconds encoded"), how many are done, and of how
+            many.
 
     Raises:
         StoreError: a take is missing or cannot be read, or the store or the disk for temporary files is full.

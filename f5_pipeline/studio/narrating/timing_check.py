@@ -12,7 +12,7 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.records import Audio, Plan, PlannedChunk
 
-UNSURE = 0.3
+MIN_CONFIDENCE = 0.3
 """Confidence below which the time of a word is not to be relied on."""
 
 LAST_RESORT = "proportional"
@@ -21,13 +21,13 @@ LAST_RESORT = "proportional"
 
 @dataclass(frozen=True)
 class TimingCheck:
-    """What was found.
+    """Outcome of comparing the timings of a narration with its plan.
 
     Attributes:
         words: words with a time.
         methods: how many words were timed how.
         confidence: mean over the words, 0..1.
-        unsure: words whose confidence is below UNSURE, or that were timed as a last resort.
+        unsure: words whose confidence is below MIN_CONFIDENCE, or that were timed as a last resort.
         fault: the first fault, None where there is none.
     """
 
@@ -52,7 +52,7 @@ def check_timings(store: Store, plan: Plan, audio: Audio) -> TimingCheck:
             break
         methods[timed.method] += 1
         confidence += timed.confidence
-        unsure += timed.method == LAST_RESORT or timed.confidence < UNSURE
+        unsure += timed.method == LAST_RESORT or timed.confidence < MIN_CONFIDENCE
         count, last = count + 1, timed.end
     return TimingCheck(count, dict(methods), confidence / max(count, 1), unsure, fault)
 

@@ -14,10 +14,15 @@ from f5_pipeline.speech.audio.assembly import AssemblySettings, Part, _Log, _Pla
 from f5_pipeline.speech.chunks import Chunk, Pause, Word
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.takes import Take
-from f5_pipeline.speech.timeline import PlacedChunk, read_timeline
-from f5_pipeline_tests.speech.audio.test_mastering import file_size_limit, speechlike
+from f5_pipeline.speech.timeline import PlacedChunk, TimedWord
+from f5_pipeline_tests.support.sounds import file_size_limit, speechlike
 
 LEAD, TRAIL = 0.2, 0.3
+
+
+def read_timeline(path: Path) -> Iterator[TimedWord]:
+    """The words of a timeline file, in order."""
+    return map(TimedWord.model_validate_json, path.read_bytes().splitlines())
 
 
 def make_part(

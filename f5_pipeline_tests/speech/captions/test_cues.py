@@ -10,7 +10,7 @@ import pysubs2
 import pytest
 import webvtt
 
-from f5_pipeline.speech.captions.cues import GAP, WINDOW, Cue, iter_cues
+from f5_pipeline.speech.captions.cues import GAP_SECONDS, MAX_WINDOW_WORDS, Cue, iter_cues
 from f5_pipeline.speech.captions.srt import write_srt
 from f5_pipeline.speech.captions.text import width
 from f5_pipeline.speech.captions.vtt import write_vtt
@@ -176,8 +176,8 @@ def test_gaps_are_two_frames_or_none_or_long():
         at = words[-1].end + rng.choice([0, 0.03, 0.079, 0.081, 0.2, 0.4, 0.6, 2.0])
     cues = list(iter_cues(words, STYLE))
     gaps = [round(b.start - a.end, 3) for a, b in pairwise(cues)]
-    assert {gap for gap in gaps if gap < 0.499} <= {0.0, GAP}
-    assert 0.0 in gaps and GAP in gaps and max(gaps) > 0.5
+    assert {gap for gap in gaps if gap < 0.499} <= {0.0, GAP_SECONDS}
+    assert 0.0 in gaps and GAP_SECONDS in gaps and max(gaps) > 0.5
 
 
 def test_chinese_is_joined_without_blanks_and_counts_double():
@@ -207,7 +207,7 @@ def test_a_paragraph_without_end_streams():
     seen = 0
     for cue in iter_cues(words(), STYLE):
         seen += len(" ".join(cue.lines).split())
-        assert taken <= seen + WINDOW + 50
+        assert taken <= seen + MAX_WINDOW_WORDS + 50
     assert seen == 5000
 
 
