@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -13,8 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from f5_pipeline.errors import StoreError
-
-_BLOCK = 1 << 20
+from f5_pipeline.system.locks import lock
 
 
 @contextmanager
@@ -29,15 +26,6 @@ def on_disk(path: Path) -> Iterator[None]:
             file=str(error.filename or path),
             hint="Free space there, then run again: what is finished is kept." if full else None,
         ) from error
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    hasher = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            hasher.update(block)
-    return hasher.hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
@@ -106,11 +94,9 @@ def journal(path: Path) -> Iterator[Journal]:
     while True:
         file = path.open("a+b")
         try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not lock(file, wait=False):
                 waited = True
-                fcntl.flock(file, fcntl.LOCK_EX)
+                lock(file)
             # Whoever had it may have removed the file behind its name.
             if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 break

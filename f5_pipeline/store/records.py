@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -68,12 +67,3 @@ def put_lines(store: Store, name: Callable[[str], str], records: Iterable[BaseMo
         if not store.exists(key):
             store.put_file(key, path)
     return key, hasher.hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file, hex, in blocks."""
-    hasher = sha256()
-    with path.open("rb") as source:
-        while block := source.read(1 << 20):
-            hasher.update(block)
-    return hasher.hexdigest()

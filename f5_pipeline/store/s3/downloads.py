@@ -10,10 +10,11 @@ from pathlib import Path
 
 from f5_pipeline.errors import DamagedError
 from f5_pipeline.store.base import ObjectStat, Progress
-from f5_pipeline.store.disk import Journal, journal, on_disk, sha256_of, sync_folder
+from f5_pipeline.store.disk import Journal, journal, on_disk, sync_folder
 from f5_pipeline.store.s3.bucket import Bucket
 from f5_pipeline.store.s3.parts import Part, Stopped, cut, in_threads
 from f5_pipeline.store.s3.stream import Changed, Stream
+from f5_pipeline.system.hashing import file_sha256
 
 _BLOCK = 256 << 10
 
@@ -42,7 +43,7 @@ def _bring(
     stat = bucket.stat(key)
     expected = sha256 or stat.sha256
     draft = path.with_name(f".{path.name}.part")
-    if held.waited and expected and path.is_file() and sha256_of(path) == expected:
+    if held.waited and expected and path.is_file() and file_sha256(path) == expected:
         held.end()  # by another process, while we waited for it
         return True
     header = {"object": f"{bucket.url}/{key}", "mark": stat.mark, "size": stat.size, "part": part_bytes}
@@ -58,7 +59,7 @@ def _bring(
         if again:
             return False
         raise
-    if expected and sha256_of(draft) != expected:
+    if expected and file_sha256(draft) != expected:
         draft.unlink()
         held.end()
         if resumed and again:  # the parts of an earlier call may not have reached the disk when power failed

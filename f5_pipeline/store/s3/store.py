@@ -21,13 +21,14 @@ from typing import Any, BinaryIO, cast
 from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
 from f5_pipeline.store.base import ObjectStat, Progress, check_key
 from f5_pipeline.store.calls import Calls
-from f5_pipeline.store.disk import on_disk, sha256_of
+from f5_pipeline.store.disk import on_disk
 from f5_pipeline.store.s3.access import Access
 from f5_pipeline.store.s3.bucket import SHA256, TRIES, Bucket, mark_of, pause, put_bytes, version_of
 from f5_pipeline.store.s3.downloads import download
 from f5_pipeline.store.s3.refusals import DENIED, Refused, denial
 from f5_pipeline.store.s3.stream import BUFFER, Changed, ObjectReader, Stream
 from f5_pipeline.store.s3.uploads import upload
+from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.scratch import workspace
 
 log = logging.getLogger("f5_pipeline.store")
@@ -116,7 +117,7 @@ class S3Store:
                 if on_progress:
                     on_progress(stat.size, stat.size)
                 return stat
-            known = sha256 or sha256_of(path)
+            known = sha256 or file_sha256(path)
             return upload(self.bucket, key, path, known, self._part_bytes, self._state, on_progress)
 
     def get_bytes(self, key: str) -> bytes:

@@ -13,9 +13,10 @@ from f5_pipeline.settings import Settings
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import read_record
-from f5_pipeline.studio.links.grants import check_grant, extend_address, give, moment
+from f5_pipeline.studio.links.grants import check_grant, extend_address, give
 from f5_pipeline.studio.links.rights import check_delivery
 from f5_pipeline.studio.records import Links, Manifest
+from f5_pipeline.system.clock import iso_time, posix_time
 
 if TYPE_CHECKING:
     from f5_pipeline.gateway.delivery import DeliveredFile
@@ -67,7 +68,7 @@ def make_links(store: Store, manifest: Manifest, signer: LinkSigner, *, base_url
         revision=revision,
         page=page_url(base_url, signer.sign_address(narration, address.grant)),
         files={file.name: url(file.name) for file in manifest.files},
-        expires=moment(expires),
+        expires=iso_time(expires),
         grant=grant.grant,
     )
 
@@ -104,7 +105,7 @@ class Deliveries:
         from f5_pipeline.gateway.delivery import DeliveredFile, media_type_of
 
         manifest = self._manifest(narration, revision)
-        made = datetime.fromisoformat(manifest.created).timestamp()
+        made = posix_time(manifest.created)
         return [
             DeliveredFile(file.name, file.key, file.size, file.sha256, media_type_of(file.name), made)
             for file in manifest.files

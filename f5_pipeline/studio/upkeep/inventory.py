@@ -11,13 +11,11 @@ batches, nor what is not ours.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal, NamedTuple
 
 from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
@@ -37,6 +35,8 @@ from f5_pipeline.studio.upkeep.pointers import (
     takes_of,
 )
 from f5_pipeline.studio.upkeep.take_index import AUDIO, RECORD, FoundTake, TakeIndex
+from f5_pipeline.system.clock import posix_time
+from f5_pipeline.system.hashing import stream_sha256
 
 GRACE = 7 * 24 * 3600
 """Age in s under which nothing is unused."""
@@ -54,7 +54,6 @@ _ORIGINAL = re.compile(r"voices/[^/]+/(?:recordings|transcripts)/[^/]+")
 _GRANT = re.compile(r"grants/([^/]+)/[^/]+\.json")
 _REFERRING = ("grants/", "models/", "narrations/", "voices/")
 _LISTED = 10_000  # objects between two words on how far it is
-_BLOCK = 1 << 20
 
 Told = Callable[[str, int, int | None], None]
 """Told of progress: of what (for example "objects listed"), how much is done, and of how much, where that is known."""
@@ -386,11 +385,8 @@ class Inventory:
     def _hash(self, target: Target) -> str | None:
         if target.text is not None:
             return _reference_hash(self.store, target.key, target.text)
-        hasher = hashlib.sha256()
         with self.store.open(target.key) as source:
-            while block := source.read(_BLOCK):
-                hasher.update(block)
-        return hasher.hexdigest()
+            return stream_sha256(source)
 
     # What is unused
 
@@ -482,7 +478,7 @@ def _damaged(target: Target, problem: str) -> Finding:
 
 
 def _seconds(expires: str | None) -> float | None:
-    return datetime.fromisoformat(expires).timestamp() if expires else None
+    return posix_time(expires) if expires else None
 
 
 def _reference_hash(store: Store, key: str, text: str) -> str | None:
