@@ -88,6 +88,7 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
         socket_path = code_socket(settings)
         check_alone(settings)
         set_pool(instance, settings)
+        set_retry_cursors(instance)
         workspace = Path(folder) / "workspace.json"  # JSON is YAML
         server = {"socket": str(socket_path), "location_name": LOCATION}
         workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
@@ -162,6 +163,18 @@ def set_pool(instance: DagsterInstance, settings: Settings) -> None:
     for limit in limits.tag_concurrency_limits or ():
         if limit["key"] == BATCH_TAG and limit["limit"] < len(gpus):
             warn(f"dagster.yaml allows {limit['limit']} runs with the tag {BATCH_TAG} at once, fewer than GPUs")
+
+
+def set_retry_cursors(instance: DagsterInstance) -> None:
+    """Let the daemon's retries of runs begin with what happens from now on. It would do the same by itself in a new
+    instance, but with a warning for each kind of event."""
+    from f5_pipeline.orchestration.internals import RETRY_EVENTS, retry_cursor_key
+
+    keys = {retry_cursor_key(event) for event in RETRY_EVENTS}
+    missing = keys - instance.daemon_cursor_storage.get_cursor_values(keys).keys()
+    if missing:
+        newest = instance.event_log_storage.get_maximum_record_id() or 0
+        instance.daemon_cursor_storage.set_cursor_values(dict.fromkeys(missing, str(newest)))
 
 
 def code_socket(settings: Settings) -> Path:

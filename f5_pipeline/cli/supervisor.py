@@ -68,18 +68,18 @@ class Service:
 
     def look(self) -> None:
         """Note whether it is up."""
-        if not self.up and (
-            time.monotonic() - self.started > SETTLED_SECONDS if self.listens is None else self._answers()
-        ):
+        if not self.up and self._answers():
             self.up = self.ever_up = True
             self.deaths = 0
 
     def _answers(self) -> bool:
+        if self.listens is None:
+            return time.monotonic() - self.started > SETTLED_SECONDS
         try:
             if isinstance(self.listens, str):
                 with socket.socket(socket.AF_UNIX) as probe:
                     probe.connect(self.listens)
-            elif self.listens is not None:
+            else:
                 socket.create_connection(self.listens, timeout=1).close()
         except OSError:
             return False

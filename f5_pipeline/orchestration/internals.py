@@ -50,6 +50,8 @@ if TYPE_CHECKING:
         _execute_command_in_child_process as run_step_in_child,
     )
     from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
+    from dagster._daemon.auto_run_reexecution.event_log_consumer import DAGSTER_EVENT_TYPES as RETRY_EVENTS
+    from dagster._daemon.auto_run_reexecution.event_log_consumer import _create_cursor_key as retry_cursor_key
     from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 
 DAEMON_MODULE = "dagster._daemon"
@@ -69,6 +71,9 @@ _LAZY = {
     "CanCancelExecutionResult": ("dagster._grpc.types", "CanCancelExecutionResult"),
     "IO_TYPE_EXTENSION": ("dagster._core.storage.local_compute_log_manager", "IO_TYPE_EXTENSION"),
     "LocalComputeLogManager": ("dagster._core.storage.local_compute_log_manager", "LocalComputeLogManager"),
+    # Of the daemon that retries runs: the events that it follows, and under which key it keeps how far it has come.
+    "RETRY_EVENTS": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "DAGSTER_EVENT_TYPES"),
+    "retry_cursor_key": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "_create_cursor_key"),
     # The target of a step's process, by which such a process is known.
     "run_step_in_child": ("dagster._core.executor.child_process_executor", "_execute_command_in_child_process"),
 }
@@ -88,6 +93,7 @@ __all__ = [
     "MAX_RUNTIME_SECONDS_TAG",
     "PARTITION_NAME_TAG",
     "PRIORITY_TAG",
+    "RETRY_EVENTS",
     "RETRY_STRATEGY_TAG",
     "RUN_KEY_TAG",
     "WILL_RETRY_TAG",
@@ -113,6 +119,7 @@ __all__ = [
     "get_input_data_version_tag",
     "get_input_event_pointer_tag",
     "is_valid_cron_schedule",
+    "retry_cursor_key",
     "run_step_in_child",
 ]
 

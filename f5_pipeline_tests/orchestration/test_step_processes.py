@@ -71,7 +71,7 @@ def start(tmp_path) -> Iterator:
 
 
 def ended(processes: list[psutil.Process]) -> bool:
-    gone, alive = psutil.wait_procs(processes, timeout=0.2)
+    _, alive = psutil.wait_procs(processes, timeout=0.2)
     return all(process.status() == psutil.STATUS_ZOMBIE for process in alive if process.is_running())
 
 
