@@ -63,9 +63,10 @@ def keep_scripts(paths: Sequence[Path]) -> list[str]:
 def by_batch(names: Sequence[str]) -> dict[str, Any]:
     """One run, with steps in processes of their own, as a run worker executes it; where its time went."""
     import dagster as dg
-    from dagster._core.definitions.reconstruct import ReconstructableRepository
 
-    from f5_pipeline.dagster_host.runs import MODULE, open_instance
+    from f5_pipeline.dagster_host.instance import open_instance
+    from f5_pipeline.dagster_host.runs import MODULE
+    from f5_pipeline.orchestration.internals import ReconstructableRepository
     from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP
     from f5_pipeline.orchestration.partitions import NARRATIONS
     from f5_pipeline.orchestration.reporting.observations import register_all

@@ -16,7 +16,10 @@ from f5_pipeline.orchestration.jobs import JOBS
 from f5_pipeline.orchestration.launching.inbox import inbox
 from f5_pipeline.orchestration.launching.nightly import OFF, nightly
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource, bucket_resources
+from f5_pipeline.orchestration.step_processes import end_steps_with_their_run, step_executor
 from f5_pipeline.settings import get_settings
+
+end_steps_with_their_run()
 
 _settings = get_settings()
 _store = StoreResource(url=_settings.store_url)
@@ -43,8 +46,5 @@ defs = dg.Definitions(
         "io_manager": StoreIOManager(store=_store),
         **bucket_resources(_settings.store_url),
     },
-    # Steps are forked from a process that has imported all this: a fresh interpreter costs each of them seconds.
-    executor=dg.multiprocess_executor.configured(
-        {"start_method": {"forkserver": {"preload_modules": ["f5_pipeline.dagster_host.warm"]}}}
-    ),
+    executor=step_executor,
 )

@@ -129,7 +129,7 @@ def _free(place: Path) -> tuple[str, ...]:
 def _dagster() -> tuple[str, ...]:
     import dagster
 
-    from f5_pipeline.dagster_host.runs import open_instance
+    from f5_pipeline.dagster_host.instance import open_instance
 
     try:
         with open_instance(get_settings()) as instance:
@@ -213,6 +213,8 @@ def _links() -> tuple[str, ...]:
 
 
 def _ports() -> tuple[str, ...]:
+    from f5_pipeline.cli.services import instance_lock
+    from f5_pipeline.system.locks import holder
 
     settings = get_settings()
     taken = []
@@ -221,10 +223,13 @@ def _ports() -> tuple[str, ...]:
             probe.settimeout(0.5)
             if probe.connect_ex((settings.host, port)) == 0:
                 taken.append(str(port))
-    if taken:
-        return (
-            "warning",
-            f"{' and '.join(taken)} in use",
-            "Fine if it is `f5-pipeline up`; else set F5_UI_PORT, F5_PORT.",
-        )
-    return "ok", f"{settings.ui_port} and {settings.port} are free"
+    if not taken:
+        return "ok", f"{settings.ui_port} and {settings.port} are free"
+    text = f"{' and '.join(taken)} in use"
+    if (process := holder(instance_lock(settings))) is not None:
+        return "ok", f"{text}; `f5-pipeline up` runs on this instance as process {process}"
+    return (
+        "warning",
+        f"{text}, not by an `f5-pipeline up` of this instance",
+        "Set F5_UI_PORT, F5_PORT to free ports.",
+    )

@@ -77,7 +77,7 @@ class Session:
 @contextmanager
 def open_session(*, quiet: bool = False, verbose: bool = False) -> Iterator[Session]:
     """Settings, store and instance for the time of a command."""
-    from f5_pipeline.dagster_host.runs import open_instance
+    from f5_pipeline.dagster_host.instance import open_instance
 
     settings = get_settings()
     store = open_store()

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from dagster._core.storage.compute_log_manager import ComputeIOType
-from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION
-from dagster._serdes import ConfigurableClassData
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 
 from f5_pipeline.errors import StoreError
+from f5_pipeline.orchestration.internals import IO_TYPE_EXTENSION, ComputeIOType, ConfigurableClassData
 from f5_pipeline.store import layout
 from f5_pipeline.store.s3.store import S3Store
 

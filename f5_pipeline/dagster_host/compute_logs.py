@@ -12,11 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dagster._core.storage.compute_log_manager import ComputeLogManager
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-from dagster._serdes import ConfigurableClassData
-
 from f5_pipeline.errors import InputError
+from f5_pipeline.orchestration.internals import ComputeLogManager, ConfigurableClassData, LocalComputeLogManager
 from f5_pipeline.settings import Settings, get_settings
 
 

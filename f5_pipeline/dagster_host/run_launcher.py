@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG
-from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
-from dagster._serdes import ConfigurableClass, deserialize_value
 
+from f5_pipeline.orchestration.internals import (
+    GRPC_INFO_TAG,
+    CanCancelExecutionRequest,
+    CanCancelExecutionResult,
+    CheckRunHealthResult,
+    ConfigurableClass,
+    DagsterUserCodeUnreachableError,
+    WorkerStatus,
+)
 from f5_pipeline.orchestration.tags import WORKER_TAG
-from f5_pipeline.system.processes import is_living, process_name
+from f5_pipeline.system.processes import is_living, start_time
 
-_PATIENCE = 10
-"""Seconds that a code server may take to answer."""
+_ANSWER_SECONDS = 10
+"""How long a code server may take to answer."""
 
-_SLACK = 60.0
-"""Seconds that a clock may have been set by between the start of a process and its first event."""
+_CLOCK_SECONDS = 60.0
+"""By how much a clock may have been set between the start of a process and its first event."""
 
 
 class RunProcess(NamedTuple):
@@ -45,27 +48,16 @@ def process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunProcess |
         return None  # a code server on a port may be on another host
     for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         event = entry.dagster_event
-        told = event.engine_event_data.metadata.get("pid") if event and event.step_key is None else None
-        if told is not None and (pid := str(told.value)).isdigit():
-            return RunProcess(int(pid), _is_that(int(pid), entry.timestamp))
+        recorded = event.engine_event_data.metadata.get("pid") if event and event.step_key is None else None
+        if recorded is not None and (pid := str(recorded.value)).isdigit():
+            started = start_time(int(pid))
+            # One that started later has come by the id of the run's process, which is gone.
+            return RunProcess(int(pid), started is not None and started < entry.timestamp + _CLOCK_SECONDS)
     return None
 
 
-def _is_that(pid: int, told: float) -> bool:
-    """Whether a process is the one that told something at a POSIX time: it had started by then."""
-    if is_living(process_name(pid)) is not True:
-        return False
-    try:
-        state, *_ = fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
-    except (OSError, StopIteration):
-        return True  # not told on this system
-    started = float(booted.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return state != "Z" and started < told + _SLACK
-
-
-class LocalRunLauncher(DefaultRunLauncher, ConfigurableClass):
-    """Launches runs by the code server, as Dagster's default does; tells whether their processes on this host live."""
+class LocalRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
+    """Launches runs by the code server, as Dagster's default does; knows whether their processes on this host live."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -74,22 +66,25 @@ class LocalRunLauncher(DefaultRunLauncher, ConfigurableClass):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         process = process_of(self._instance, run)
         if process is None:
-            return self._told_by_server(run)
+            return self._ask_server(run)
         if process.living:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {process.pid} is gone; the run's takes are kept")
 
-    def _told_by_server(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Ask the code server that started a run, in a container or on another host: one that was started anew since
-        does not know it. One that is silent proves nothing, and a run could not be continued without it."""
+    def _ask_server(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Ask the code server that started a run, in a container or on another host, whether it still has it.
+
+        One that was restarted since does not know the run, so its process is gone. One that does not answer proves
+        nothing, and the run could not be continued without it anyway: the run counts as running.
+        """
         client = self._get_grpc_client_for_termination(run.run_id)
         if client is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         try:
-            answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=_PATIENCE)
+            answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=_ANSWER_SECONDS)
         except DagsterUserCodeUnreachableError:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
+        if dg.deserialize_value(answer, CanCancelExecutionResult).can_cancel:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "its code server was started anew; its takes are kept")
 

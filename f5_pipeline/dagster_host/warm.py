@@ -8,14 +8,8 @@ import contextlib
 import importlib
 
 import f5_pipeline.definitions  # noqa: F401
+from f5_pipeline.orchestration.internals import INSTANCE_MODULES
 
-# Private to Dagster, so none of them is counted on: where one is gone, steps begin more slowly.
-for _name in (
-    "dagster._core.storage.local_compute_log_manager",
-    "dagster._core.storage.root",
-    "dagster._core.storage.sqlite_storage",
-    "dagster._daemon.daemon",
-    "upath.implementations.local",
-):
-    with contextlib.suppress(ImportError):
+for _name in INSTANCE_MODULES:
+    with contextlib.suppress(ImportError):  # where one is gone, steps begin more slowly
         importlib.import_module(_name)

@@ -8,7 +8,7 @@ from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 
 from f5_pipeline.errors import StoreError
-from f5_pipeline.store.records import file_sha256
+from f5_pipeline.system.hashing import file_sha256
 
 Mark = tuple[int, int, int, int]
 """Size, times of change and inode of a file: another as soon as it is written again."""

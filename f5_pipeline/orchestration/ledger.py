@@ -14,9 +14,9 @@ from functools import cache
 from typing import Any, Literal, TypeVar
 
 import dagster as dg
-from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, PARTITION_NAME_TAG, WILL_RETRY_TAG
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
+from f5_pipeline.orchestration.internals import AUTO_RETRY_RUN_ID_TAG, PARTITION_NAME_TAG, WILL_RETRY_TAG
 from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.orchestration.tags import WORKER_TAG
 from f5_pipeline.system.processes import is_living

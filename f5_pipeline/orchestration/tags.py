@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import (
+
+from f5_pipeline.orchestration.internals import (
     MAX_RETRIES_TAG,
     MAX_RUNTIME_SECONDS_TAG,
     PRIORITY_TAG,
     RETRY_STRATEGY_TAG,
 )
-
 from f5_pipeline.settings import get_settings
 
 GPU_POOL = "gpu"

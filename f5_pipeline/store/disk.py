@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from f5_pipeline.errors import StoreError
-
-_BLOCK = 1 << 20
+from f5_pipeline.system.locks import lock
 
 
 @contextmanager
@@ -29,26 +26,6 @@ def on_disk(path: Path) -> Iterator[None]:
             file=str(error.filename or path),
             hint="Free space there, then run again: what is finished is kept." if full else None,
         ) from error
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file, hex."""
-    with path.open("rb") as file:
-        return stream_sha256(file)
-
-
-def stream_sha256(source: BinaryIO, copy: IO[bytes] | None = None) -> str:
-    """sha256 of what is left of a stream, hex.
-
-    Args:
-        copy: is written to as the stream is read.
-    """
-    hasher = hashlib.sha256()
-    while block := source.read(_BLOCK):
-        hasher.update(block)
-        if copy is not None:
-            copy.write(block)
-    return hasher.hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
@@ -117,11 +94,9 @@ def journal(path: Path) -> Iterator[Journal]:
     while True:
         file = path.open("a+b")
         try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not lock(file, wait=False):
                 waited = True
-                fcntl.flock(file, fcntl.LOCK_EX)
+                lock(file)
             # Whoever had it may have removed the file behind its name.
             if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 break

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
-from f5_pipeline.store.disk import file_sha256, on_disk, stream_sha256
+from f5_pipeline.store.disk import on_disk
+from f5_pipeline.system.hashing import file_sha256, stream_sha256
 from f5_pipeline.system.scratch import workspace
 
 MAX_IN_MEMORY_BYTES = 8 << 20

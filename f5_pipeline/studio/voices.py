@@ -14,8 +14,10 @@ from f5_pipeline.speech.script.decoding import language_tag
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
-from f5_pipeline.store.records import file_sha256, find_record, put_content, write_record
-from f5_pipeline.studio.records import ReferenceClip, Source, Voice, now
+from f5_pipeline.store.records import find_record, put_content, write_record
+from f5_pipeline.studio.records import ReferenceClip, Source, Voice
+from f5_pipeline.system.clock import iso_time
+from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.scratch import workspace
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def add_voice(
         language=language,
         recording=recorded,
         transcript=transcribed or None,
-        added=now(),
+        added=iso_time(),
         licence=licence or (known.licence if known else None),
         commercial_use=commercial_use or (known.commercial_use if known else "unknown"),
     )

@@ -7,11 +7,8 @@ ends, however it ends.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from f5_pipeline.errors import InputError, StoreError
+from f5_pipeline.errors import InputError
 from f5_pipeline.settings import Settings
 from f5_pipeline.speech.engine import Cancelled
+from f5_pipeline.system.locks import hold, machine_folder, release
 
 _POLL = 0.2
 """Seconds between two looks for a free GPU."""
@@ -181,15 +179,13 @@ def lease_device(
     told = False
     while True:
         for gpu in gpus:
-            lock = try_lock(folder / f"gpu-{gpu.uuid.removeprefix('GPU-').removeprefix('gpu-')}.lock")
+            lock = hold(folder / f"gpu-{gpu.uuid.removeprefix('GPU-').removeprefix('gpu-')}.lock")
             if lock is not None:
                 try:
                     with _only(gpu):
                         yield _device_in_torch(gpu)
                 finally:
-                    if lock in _HELD:  # else this is a child of the process that holds it
-                        _HELD.discard(lock)
-                        os.close(lock)
+                    release(lock)
                 return
         if not told:
             on_wait(f"every GPU is in use ({'; '.join(map(str, gpus))}): waiting for one")
@@ -224,53 +220,3 @@ def _device_in_torch(gpu: Gpu) -> str:
         if str(getattr(torch.cuda.get_device_properties(number), "uuid", "")) == gpu.uuid.removeprefix("GPU-"):
             return f"cuda:{number}"
     return gpu.device
-
-
-def machine_folder() -> Path:
-    """A folder for what this user's processes on this machine share, whatever their DAGSTER_HOME; gone after a restart.
-
-    Raises:
-        StoreError: somebody else has made it.
-    """
-    folder = Path(tempfile.gettempdir()) / f"f5-pipeline-{os.getuid()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError as error:
-        raise StoreError(
-            f"it cannot be made ({error.strerror})", file=str(folder), hint="Set TMPDIR to a folder of yours."
-        ) from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise StoreError("it is somebody else's", file=str(folder), hint="Remove it, or set TMPDIR to another folder.")
-    return folder
-
-
-_HELD: set[int] = set()
-"""Descriptors of the locks that this process holds."""
-
-
-def try_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock on a file until this process ends, or None where another one holds it.
-
-    The file stays: who comes next must find the same one.
-    """
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    _HELD.add(lock)
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())  # for people
-    return lock
-
-
-def _leave_locks() -> None:
-    """A lock belongs to the process that took it: a child that was forked off would hold it beyond its parent's end."""
-    for lock in _HELD:
-        os.close(lock)
-    _HELD.clear()
-
-
-os.register_at_fork(after_in_child=_leave_locks)

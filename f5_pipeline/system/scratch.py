@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import shutil
 import tempfile
 import time
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from f5_pipeline.errors import StoreError
+from f5_pipeline.system.locks import lock
 
 PREFIX = "f5-work-"
 LOCK = ".lock"
@@ -31,8 +31,8 @@ def workspace() -> Iterator[Path]:
     try:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
-            with (folder / LOCK).open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with (folder / LOCK).open("w") as file:
+                lock(file)
                 yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -56,8 +56,8 @@ def sweep(young: float = YOUNG) -> int:
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime < young:
                 continue
-            with (folder / LOCK).open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-                removed += 1
+            with (folder / LOCK).open("a") as file:
+                if lock(file, wait=False):
+                    shutil.rmtree(folder)
+                    removed += 1
     return removed

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -27,7 +26,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from f5_pipeline.store.disk import file_sha256
+from f5_pipeline.system.hashing import file_sha256
+from f5_pipeline.system.locks import lock
 from f5_pipeline.weights.errors import PassingWeightsError, WeightsError
 from f5_pipeline.weights.records import Blob
 
@@ -94,7 +94,7 @@ class Cache:
             return Lease(None)  # who may not write here may not evict here either
         with contextlib.suppress(OSError):
             os.utime(path)
-        fcntl.flock(handle, fcntl.LOCK_SH)
+        lock(handle, shared=True)
         return Lease(handle)
 
     @contextmanager
@@ -112,7 +112,7 @@ class Cache:
             yield  # nobody brings anything to where nobody may write
             return
         with handle:
-            while not _lock(handle):
+            while not lock(handle, wait=False):
                 on_wait()
                 time.sleep(_POLL)
             yield
@@ -245,7 +245,7 @@ class Cache:
                     # A store may keep drafts of its own beside ours: `.<name>.part.part`.
                     name = path.name.removeprefix(".").partition(".")[0]
                     handle = stack.enter_context((self._locks / f"{name}.fetch").open("ab"))
-                    if not _lock(handle):
+                    if not lock(handle, wait=False):
                         continue  # somebody is at it
                 path.unlink()
                 freed += found.st_size
@@ -296,7 +296,7 @@ class Cache:
         """Remove a file unless somebody uses it."""
         self._make(self._locks)
         with (self._locks / f"{path.name.partition('.')[0]}.use").open("ab") as handle:
-            if not _lock(handle):
+            if not lock(handle, wait=False):
                 return False
             path.unlink(missing_ok=True)
             self._stamp(path).unlink(missing_ok=True)
@@ -350,14 +350,6 @@ class Cache:
 
 class Mismatch(WeightsError):
     """Other bytes came than are locked."""
-
-
-def _lock(handle: IO[bytes]) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _files(folder: Path) -> list[Path]:

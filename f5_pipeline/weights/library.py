@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -22,7 +21,9 @@ from f5_pipeline.errors import InputError, NotFoundError, StoreError
 from f5_pipeline.speech.engines.f5.architecture import Architecture, ModelFiles
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
-from f5_pipeline.weights.cache import Cache, Lease, file_sha256
+from f5_pipeline.system.clock import iso_time
+from f5_pipeline.system.hashing import file_sha256
+from f5_pipeline.weights.cache import Cache, Lease
 from f5_pipeline.weights.hub import Hub
 from f5_pipeline.weights.records import ROLES, Blob, ModelRecord, Role
 from f5_pipeline.weights.registry import MODELS, VOCODERS, CommercialUse, ModelSpec, SpecFile, VocoderSpec
@@ -190,7 +191,7 @@ class Library:
                 repo=spec.repo,
                 revision=revision,
                 files=files,
-                locked=_now(),
+                locked=iso_time(),
             )
             return self._keep(record)
 
@@ -358,7 +359,7 @@ class Library:
                 "vocoder_config": config,
                 "vocoder_weights": weights,
             },
-            locked=_now(),
+            locked=iso_time(),
         )
         return self._keep(record)
 
@@ -476,7 +477,3 @@ def _by_repository(
 ) -> Iterator[tuple[ModelSpec | VocoderSpec, dict[Role, SpecFile]]]:
     yield spec, {"checkpoint": spec.checkpoint, "vocabulary": spec.vocabulary}
     yield vocoder, {"vocoder_config": vocoder.config, "vocoder_weights": vocoder.weights}
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -14,6 +14,7 @@ from typing import Literal
 
 from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
 from f5_pipeline.store.base import Store
+from f5_pipeline.system.hashing import stream_sha256
 from f5_pipeline.weights.cache import Cache, Mismatch
 from f5_pipeline.weights.errors import WeightsError
 from f5_pipeline.weights.hub import Hub, Listing
@@ -24,8 +25,6 @@ log = logging.getLogger("f5_pipeline.weights")
 
 Place = Literal["cache", "store", "hub"]
 PLACES: tuple[Place, ...] = ("cache", "store", "hub")
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -164,13 +163,10 @@ class Transfer:
         if (local := self.store.local_path(blob.key)) is not None:
             return self.cache.state(local, blob, deep=True)
         try:
-            hasher = hashlib.sha256()
             with self.store.open(blob.key) as source:
-                while block := source.read(_BLOCK):
-                    hasher.update(block)
+                return "ok" if stream_sha256(source) == blob.sha256 else "corrupt"
         except NotFoundError:
             return "missing"
-        return "ok" if hasher.hexdigest() == blob.sha256 else "corrupt"
 
     @contextmanager
     def borrow(self, name: str, blob: Blob, on_progress: OnProgress) -> Iterator[Path]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
+from f5_pipeline.cli.services import instance_lock
+from f5_pipeline.settings import Settings
+from f5_pipeline.system.locks import hold, release
 from f5_pipeline_tests.support.installation import Installation, free_port
 from f5_pipeline_tests.support.quick import quick
 
@@ -66,6 +70,18 @@ def test_a_port_in_use_is_a_warning(tmp_path):
         port = taken.getsockname()[1]
         found = findings(Installation(tmp_path), 0, F5_PORT=str(port), F5_UI_PORT=str(free_port()))
     assert found["ports"]["state"] == "warning" and f"{port} in use" in found["ports"]["found"]
+
+
+def test_the_ports_of_its_own_up_are_in_order(tmp_path):
+    made = Installation(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = {"F5_PORT": str(taken.getsockname()[1]), "F5_UI_PORT": str(free_port())}
+        lock = hold(instance_lock(Settings(DAGSTER_HOME=tmp_path / "dagster")))  # type: ignore[call-arg]
+        assert lock is not None  # as `up` does
+        found = findings(made, 0, **ports)["ports"]
+        assert found["state"] == "ok" and f"process {os.getpid()}" in found["found"]
+        release(lock)
+        assert findings(made, 0, **ports)["ports"]["state"] == "warning"
 
 
 def test_no_secret_is_shown(tmp_path):

@@ -13,8 +13,8 @@ from itsdangerous.encoding import base64_encode
 from starlette.testclient import TestClient
 
 from f5_pipeline.errors import NotFoundError, StoreError
-from f5_pipeline.store.records import file_sha256
 from f5_pipeline.studio.links.tokens import LinkSigner
+from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline_tests.support.gateway_studio import KEY, NOW, Studio
 
 

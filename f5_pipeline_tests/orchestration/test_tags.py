@@ -22,8 +22,8 @@ from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.tags import GRPC_INFO_TAG, USER_EDITABLE_SYSTEM_TAGS
 
+from f5_pipeline.dagster_host.instance import end_dead_runs
 from f5_pipeline.dagster_host.run_launcher import LocalRunLauncher, process_of
-from f5_pipeline.dagster_host.runs import end_dead_runs
 from f5_pipeline.orchestration import tags as scheduling
 from f5_pipeline.orchestration.tags import COMMAND_LINE, GPU_POOL, INTERACTIVE, WORKER_TAG, someone_waits
 from f5_pipeline.system.bundled import bundled
@@ -242,7 +242,7 @@ def test_a_process_that_came_by_the_id_of_a_dead_one_is_another(instance, proces
     assert found and found.living
     now = time.time
     monkeypatch.setattr(
-        "f5_pipeline.dagster_host.run_launcher._SLACK", now() * -1
+        "f5_pipeline.dagster_host.run_launcher._CLOCK_SECONDS", now() * -1
     )  # as if it had started after it told
     found = process_of(instance, run)
     assert found and not found.living

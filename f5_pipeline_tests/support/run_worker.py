@@ -3,10 +3,9 @@
 import sys
 
 import dagster as dg
-from dagster._core.definitions.reconstruct import ReconstructableRepository
-from dagster._core.execution.api import execute_run_iterator
 
 from f5_pipeline.dagster_host.runs import MODULE
+from f5_pipeline.orchestration.internals import ReconstructableRepository, execute_run_iterator
 
 
 def work(run_id: str) -> None:

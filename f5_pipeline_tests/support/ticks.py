@@ -13,7 +13,8 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import RUN_KEY_TAG
 
-from f5_pipeline.dagster_host.runs import _origin, open_instance
+from f5_pipeline.dagster_host.instance import open_instance
+from f5_pipeline.dagster_host.runs import _origin
 from f5_pipeline.orchestration.batch.job import narrate_batch
 from f5_pipeline.orchestration.launching.inbox import inbox
 from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Ledger

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import dagster as dg
-from dagster._core.storage.tags import RUN_KEY_TAG
 from pydantic import BaseModel
 
 from f5_pipeline.errors import PipelineError, StoreError
 from f5_pipeline.orchestration.batch.job import narrate_batch
+from f5_pipeline.orchestration.internals import RUN_KEY_TAG
 from f5_pipeline.orchestration.jobs import prepare_voice
 from f5_pipeline.orchestration.launching.requests import batch_requests, slots
 from f5_pipeline.orchestration.launching.submissions import take_in_voice

@@ -4,10 +4,10 @@ from datetime import timezone
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from dagster._utils.schedules import is_valid_cron_schedule
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.orchestration.batch.job import narrate_batch
+from f5_pipeline.orchestration.internals import is_valid_cron_schedule
 from f5_pipeline.orchestration.launching.requests import batch_requests, minutes_of, slots
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.settings import get_settings

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from f5_pipeline.errors import DamagedError
 from f5_pipeline.store.base import ObjectStat, Progress
-from f5_pipeline.store.disk import Journal, file_sha256, journal, on_disk, sync_folder
+from f5_pipeline.store.disk import Journal, journal, on_disk, sync_folder
 from f5_pipeline.store.s3.bucket import Bucket
 from f5_pipeline.store.s3.parts import Part, Stopped, cut, in_threads
 from f5_pipeline.store.s3.stream import Changed, Stream
+from f5_pipeline.system.hashing import file_sha256
 
 _BLOCK = 256 << 10
 

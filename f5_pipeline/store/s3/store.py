@@ -21,13 +21,14 @@ from typing import Any, BinaryIO, cast
 from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
 from f5_pipeline.store.base import ObjectStat, Progress, check_key
 from f5_pipeline.store.calls import Calls
-from f5_pipeline.store.disk import file_sha256, on_disk
+from f5_pipeline.store.disk import on_disk
 from f5_pipeline.store.s3.access import Access
 from f5_pipeline.store.s3.bucket import SHA256, TRIES, Bucket, mark_of, pause, put_bytes, version_of
 from f5_pipeline.store.s3.downloads import download
 from f5_pipeline.store.s3.refusals import DENIED, Refused, denial
 from f5_pipeline.store.s3.stream import BUFFER, Changed, ObjectReader, Stream
 from f5_pipeline.store.s3.uploads import upload
+from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.scratch import workspace
 
 log = logging.getLogger("f5_pipeline.store")

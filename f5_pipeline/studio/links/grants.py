@@ -8,7 +8,6 @@ another, which covers whatever revision is the newest: the narration's `Address`
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
@@ -16,7 +15,8 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, read_record, write_record
-from f5_pipeline.studio.records import Address, Grant, Links, now
+from f5_pipeline.studio.records import Address, Grant, Links
+from f5_pipeline.system.clock import iso_time, posix_time
 
 if TYPE_CHECKING:
     from f5_pipeline.studio.links.tokens import LinkClaim, Permit
@@ -25,14 +25,9 @@ NEWEST = "newest"
 """What the grant of a permanent address covers."""
 
 
-def moment(seconds: float) -> str:
-    """Unix time as records have it: ISO 8601, UTC, to the second."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
-
-
 def give(store: Store, narration: str, revision: str, expires: float) -> Grant:
     """A grant for the files of a revision, until `expires` (Unix time, s)."""
-    return _give(store, narration, covers=revision, expires=moment(expires))
+    return _give(store, narration, covers=revision, expires=iso_time(expires))
 
 
 def extend_address(store: Store, narration: str, revision: str, expires: float) -> Address:
@@ -44,7 +39,7 @@ def extend_address(store: Store, narration: str, revision: str, expires: float) 
     grant = known and find_record(store, layout.grant(narration, known.grant), Grant)
     if grant is None or grant.revoked:
         grant = _give(store, narration, covers=NEWEST, expires=None)
-    address = Address(narration=narration, grant=grant.grant, revision=revision, expires=moment(expires))
+    address = Address(narration=narration, grant=grant.grant, revision=revision, expires=iso_time(expires))
     write_record(store, _address_key(narration), address)
     return address
 
@@ -123,7 +118,7 @@ def revoke(store: Store, narration: str, grant: str | None = None, *, note: str 
             key = layout.grant(narration, record.grant)
             kept = read_record(store, key, Grant)
             if not kept.revoked:
-                revoked.append(kept.model_copy(update={"revoked": now(), "note": note}))
+                revoked.append(kept.model_copy(update={"revoked": iso_time(), "note": note}))
                 write_record(store, key, revoked[-1])
     return revoked
 
@@ -131,7 +126,7 @@ def revoke(store: Store, narration: str, grant: str | None = None, *, note: str 
 def _give(store: Store, narration: str, *, covers: str, expires: str | None) -> Grant:
     from f5_pipeline.studio.links.tokens import new_grant
 
-    grant = Grant(grant=new_grant(), narration=narration, covers=covers, made=now(), expires=expires)
+    grant = Grant(grant=new_grant(), narration=narration, covers=covers, made=iso_time(), expires=expires)
     write_record(store, layout.grant(narration, grant.grant), grant)
     return grant
 
@@ -141,4 +136,4 @@ def _address_key(narration: str) -> str:
 
 
 def _seconds(expires: str | None) -> float:
-    return datetime.fromisoformat(expires).timestamp() if expires else 0.0
+    return posix_time(expires) if expires else 0.0

@@ -13,8 +13,9 @@ from pydantic import SecretStr
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import read_record
-from f5_pipeline.studio.links.grants import extend_address, give, moment
+from f5_pipeline.studio.links.grants import extend_address, give
 from f5_pipeline.studio.records import Links, Manifest
+from f5_pipeline.system.clock import iso_time
 
 if TYPE_CHECKING:
     from f5_pipeline.studio.links.tokens import LinkSigner
@@ -63,6 +64,6 @@ def make_links(store: Store, manifest: Manifest, signer: LinkSigner, *, base_url
         revision=revision,
         page=page_url(base_url, signer.sign_address(narration, address.grant)),
         files={file.name: url(file.name) for file in manifest.files},
-        expires=moment(expires),
+        expires=iso_time(expires),
         grant=grant.grant,
     )

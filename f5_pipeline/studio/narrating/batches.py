@@ -120,7 +120,7 @@ def report_of(
     gpu_hour_cost: float,
 ) -> BatchReport:
     """The report of a batch."""
-    from f5_pipeline.studio.links.grants import moment
+    from f5_pipeline.system.clock import iso_time
 
     outcomes = [*plan.failed, *(one for part in parts for one in part.outcomes)]
     audio = sum(one.seconds for one in outcomes)
@@ -129,8 +129,8 @@ def report_of(
     return BatchReport(
         run=run,
         launcher=plan.launcher,
-        began=moment(plan.began),
-        ended=moment(ended),
+        began=iso_time(plan.began),
+        ended=iso_time(ended),
         wall_seconds=round(ended - plan.began, 1),
         narrations=sorted(outcomes, key=lambda one: (one.reason is None, one.narration)),
         waiting=waiting,

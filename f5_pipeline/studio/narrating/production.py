@@ -18,7 +18,7 @@ from f5_pipeline.speech.timeline import TimedWord
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
-from f5_pipeline.store.records import file_sha256, find_record, read_lines, write_record
+from f5_pipeline.store.records import find_record, read_lines, write_record
 from f5_pipeline.studio.narrating.gathering import plan_again, read_takes
 from f5_pipeline.studio.records import (
     Audio,
@@ -31,8 +31,9 @@ from f5_pipeline.studio.records import (
     Takes,
     Timings,
     digest_of,
-    now,
 )
+from f5_pipeline.system.clock import iso_time
+from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.scratch import workspace
 
 
@@ -212,7 +213,7 @@ def make_timings(store: Store, audio: Audio) -> Timings:
     manifest = Manifest(
         narration=narration,
         revision=revision,
-        created=known.created if known else now(),
+        created=known.created if known else iso_time(),
         pipeline=__version__,
         audio=audio,
         timings=files,

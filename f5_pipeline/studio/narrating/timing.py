@@ -5,9 +5,7 @@ rendering of the same text.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +20,7 @@ from f5_pipeline.speech.takes import MIN_WORD
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.engines import references_of
 from f5_pipeline.studio.records import Shard
+from f5_pipeline.system.ahead import ahead
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,26 +63,13 @@ class Timer:
     def ahead(self, lines: Iterable[Line], request_of: Callable[[Line], Request]) -> Iterator[tuple[Line, float | str]]:
         """Each line with its speech seconds, or with the reason why it cannot be spoken; a few are made ahead."""
 
-        def seconds(line: Line) -> float | str:
+        def outcome(line: Line) -> tuple[Line, float | str]:
             try:
-                return self.seconds(request_of(line))
+                return line, self.seconds(request_of(line))
             except InputError as error:
-                return str(error)
+                return line, str(error)
 
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="draft") as threads:
-            waiting: deque = deque()
-            source = iter(lines)
-            try:
-                for line in source:
-                    waiting.append((line, threads.submit(seconds, line)))
-                    if len(waiting) >= _AHEAD:
-                        first, future = waiting.popleft()
-                        yield first, future.result()
-                while waiting:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            finally:
-                threads.shutdown(wait=True, cancel_futures=True)
+        return ahead(outcome, lines, threads=self._workers, most=_AHEAD, name="draft")
 
     def seconds(self, request: Request) -> float:
         """How long a chunk should last in its voice, pauses included, s.

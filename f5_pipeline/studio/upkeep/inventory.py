@@ -15,13 +15,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal, NamedTuple
 
 from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import ObjectStat, Store
-from f5_pipeline.store.disk import stream_sha256
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.upkeep.pointers import (
     BANDS,
@@ -37,6 +35,8 @@ from f5_pipeline.studio.upkeep.pointers import (
 )
 from f5_pipeline.studio.upkeep.take_index import AUDIO, RECORD, FoundTake, TakeIndex
 from f5_pipeline.studio.voices import read_reference
+from f5_pipeline.system.clock import posix_time
+from f5_pipeline.system.hashing import stream_sha256
 
 GRACE = 7 * 24 * 3600
 """Age in s under which nothing is unused."""
@@ -482,4 +482,4 @@ def _damaged(target: Target, problem: str) -> Finding:
 
 
 def _seconds(expires: str | None) -> float | None:
-    return datetime.fromisoformat(expires).timestamp() if expires else None
+    return posix_time(expires) if expires else None

@@ -22,7 +22,8 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.execution.api import create_execution_plan
 from sqlalchemy.exc import OperationalError
 
-from f5_pipeline.dagster_host.runs import MODULE, _origin, open_instance
+from f5_pipeline.dagster_host.instance import open_instance
+from f5_pipeline.dagster_host.runs import MODULE, _origin
 from f5_pipeline.errors import InputError, RetryableStoreError
 from f5_pipeline.orchestration.ledger import BATCH_JOB, Outcome
 from f5_pipeline.orchestration.reporting.failures import failures, is_retryable

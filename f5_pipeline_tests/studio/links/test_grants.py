@@ -13,9 +13,10 @@ from f5_pipeline.gateway import deliveries as deliveries_module
 from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.store.records import read_record, write_record
-from f5_pipeline.studio.links.grants import extend_address, grants_of, holds, moment, revoke, state_of
+from f5_pipeline.studio.links.grants import extend_address, grants_of, holds, revoke, state_of
 from f5_pipeline.studio.links.tokens import LinkSigner, new_grant, page_url
 from f5_pipeline.studio.records import Address, Grant, Links
+from f5_pipeline.system.clock import iso_time
 from f5_pipeline_tests.support.deliveries import BASE, SIGNER, VTT, deliver, give, say_of_voice, service
 
 FIRST = {"story.flac": b"fLaC first", "story.mp3": b"ID3 first", "story.vtt": VTT}
@@ -46,7 +47,7 @@ def all_are(status: int) -> dict[str, int]:
 
 def expire(store, seconds: float = 1) -> None:
     address = read_record(store, ADDRESS, Address)
-    write_record(store, ADDRESS, address.model_copy(update={"expires": moment(time.time() - seconds)}))
+    write_record(store, ADDRESS, address.model_copy(update={"expires": iso_time(time.time() - seconds)}))
 
 
 def test_links_open_what_they_name(store, client):
@@ -151,7 +152,7 @@ def test_the_records_decide_about_expiry_too(store, client):
     links = give(store, "r1")
     key = layout.grant("story", links.grant)
     grant = read_record(store, key, Grant)
-    write_record(store, key, grant.model_copy(update={"expires": moment(time.time() - 1)}))
+    write_record(store, key, grant.model_copy(update={"expires": iso_time(time.time() - 1)}))
     assert client.get(links.files["story.mp3"]).status_code == 410
 
 

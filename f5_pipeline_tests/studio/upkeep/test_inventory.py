@@ -21,7 +21,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import Access, connect
 from f5_pipeline.store.records import read_lines, read_record, write_record
-from f5_pipeline.studio.links.grants import moment, revoke
+from f5_pipeline.studio.links.grants import revoke
 from f5_pipeline.studio.links.making import make_links, read_manifest
 from f5_pipeline.studio.links.tokens import LinkSigner
 from f5_pipeline.studio.narrating.gate import keys_of
@@ -35,6 +35,7 @@ from f5_pipeline.studio.upkeep.collection import collect
 from f5_pipeline.studio.upkeep.inventory import GRACE, Finding, Inventory
 from f5_pipeline.studio.upkeep.pointers import MAX_RETAKES, Lines, takes_of
 from f5_pipeline.studio.upkeep.take_index import AUDIO, RECORD, TakeIndex
+from f5_pipeline.system.clock import iso_time
 from f5_pipeline.weights.records import Blob, ModelRecord
 from f5_pipeline_tests.support.small_studio import Studio, levels
 
@@ -357,7 +358,7 @@ def litter(studio: Studio) -> dict[str, set[str]]:
     store.put_bytes(layout.model_blob(f"{'d' * 64}.pt"), b"weights")
     since("models")
     for name, expires, revoked in (("expired-1", time.time(), None), ("revoked-1", time.time() + 1e8, "2030-01-01")):
-        grant = Grant(grant=name, narration="gone", covers="x", made="", expires=moment(expires), revoked=revoked)
+        grant = Grant(grant=name, narration="gone", covers="x", made="", expires=iso_time(expires), revoked=revoked)
         write_record(store, layout.grant("gone", name), grant)
     since("grants")
     return made
@@ -372,7 +373,7 @@ def kept_though_old(studio: Studio) -> set[str]:
     store.put_bytes("somebody-elses/file", b"not ours")
     store.put_bytes("takes/zz/notes.txt", b"not ours")
     store.put_bytes("scripts/retired.txt", b"Not narrated yet.")
-    never = Grant(grant="forever-1", narration="gone", covers="x", made="", expires=moment(time.time() + 1e8))
+    never = Grant(grant="forever-1", narration="gone", covers="x", made="", expires=iso_time(time.time() + 1e8))
     write_record(store, layout.grant("gone", "forever-1"), never)
     return keys(store) - before
 
@@ -538,7 +539,9 @@ def test_a_delivery_or_grant_of_meanwhile_keeps_an_old_revision(kept, monkeypatc
     revoke(kept.store, "story")
     before = {key for key in keys(kept.store) if not key.startswith("grants/")}
     old = look(kept.store, old_revisions=True)
-    grant = Grant(grant="fresh-1", narration="story", covers=first.revision, made="", expires=moment(time.time() + 1e8))
+    grant = Grant(
+        grant="fresh-1", narration="story", covers=first.revision, made="", expires=iso_time(time.time() + 1e8)
+    )
     write_record(kept.store, layout.grant("story", "fresh-1"), grant)
     monkeypatch.setattr(inventory_module, "FRESH_SECONDS", 0.0)
     collect(old, delete=True)

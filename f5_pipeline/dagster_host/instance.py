@@ -1,0 +1,67 @@
+"""Dagster's instance: opened in the home folder, and cleared of runs whose process is gone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from sqlalchemy.exc import DBAPIError
+
+from f5_pipeline.dagster_host.compute_logs import check_place
+from f5_pipeline.dagster_host.run_launcher import process_of
+from f5_pipeline.errors import StoreError
+from f5_pipeline.settings import Settings
+from f5_pipeline.system.bundled import bundled
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance in the home folder, which is made, with our dagster.yaml, where it is not there yet."""
+    check_place(settings)
+    home = settings.home_folder
+    config = home / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not config.exists():
+            config.write_bytes(bundled("dagster.yaml").read_bytes())
+    except OSError as error:
+        raise _unusable(home, error.strerror or str(error)) from error
+    os.environ["DAGSTER_HOME"] = str(home)
+    # The steps of a run are processes of their own: they must mean the same folder, wherever they are started.
+    os.environ["F5_STORE"] = settings.store_url
+    try:
+        with dg.DagsterInstance.get() as instance:
+            end_dead_runs(instance)
+            yield instance
+    except DBAPIError as error:  # a full disk, a damaged or locked database
+        raise _unusable(home, str(error.orig)) from error
+
+
+def _unusable(home: Path, why: str) -> StoreError:
+    return StoreError(
+        f"Dagster's instance cannot be kept there ({why})",
+        file=str(home),
+        hint="Free space there, make it writable for this user, or set DAGSTER_HOME to another folder; takes are kept.",
+    )
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Mark runs as failed whose process of this host is gone: a killed process cannot do it itself. Return how many."""
+    unfinished = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+    )
+    dead = 0
+    for run in instance.get_runs(filters=unfinished):
+        process = process_of(instance, run)
+        if process is None or process.living:
+            continue
+        now = instance.get_run_by_id(run.run_id)
+        if now is None or now.is_finished:
+            continue  # it has ended between the two looks
+        instance.report_run_failed(run, "The process that worked on this run is gone; its takes are kept.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        dead += 1
+    return dead

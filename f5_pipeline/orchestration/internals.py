@@ -1,0 +1,131 @@
+"""What we use of Dagster's private modules. Every `import dagster._…` of this package stands here, which ruff's TID251
+sees to; each name has a test, so that what an upgrade of Dagster moves or changes is found by name.
+
+What `import dagster` does not load by itself is loaded at its first use (`_LAZY`), to keep the code location quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    extract_data_version_from_entry,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.events import RunFailureReason
+from dagster._core.execution.api import create_execution_plan, execute_run_iterator
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.storage.compute_log_manager import ComputeIOType, ComputeLogManager
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    AUTO_RETRY_RUN_ID_TAG,
+    GRPC_INFO_TAG,
+    MAX_RETRIES_TAG,
+    MAX_RUNTIME_SECONDS_TAG,
+    PARTITION_NAME_TAG,
+    PRIORITY_TAG,
+    RETRY_STRATEGY_TAG,
+    RUN_KEY_TAG,
+    WILL_RETRY_TAG,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from dagster._utils.schedules import is_valid_cron_schedule
+
+if TYPE_CHECKING:
+    from dagster._core.executor.child_process_executor import (
+        _execute_command_in_child_process as run_step_in_child,
+    )
+    from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
+    from dagster._daemon.auto_run_reexecution.event_log_consumer import DAGSTER_EVENT_TYPES as RETRY_EVENTS
+    from dagster._daemon.auto_run_reexecution.event_log_consumer import _create_cursor_key as retry_cursor_key
+    from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+
+DAEMON_MODULE = "dagster._daemon"
+"""Run by `python -m`: the daemon. Its public name is a console script, which need not be on the PATH."""
+
+INSTANCE_MODULES = (
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.root",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._daemon.daemon",
+    "upath.implementations.local",
+)
+"""Modules that opening an instance imports: loaded ahead, steps begin sooner; none of them is counted on."""
+
+_LAZY = {
+    "CanCancelExecutionRequest": ("dagster._grpc.types", "CanCancelExecutionRequest"),
+    "CanCancelExecutionResult": ("dagster._grpc.types", "CanCancelExecutionResult"),
+    "IO_TYPE_EXTENSION": ("dagster._core.storage.local_compute_log_manager", "IO_TYPE_EXTENSION"),
+    "LocalComputeLogManager": ("dagster._core.storage.local_compute_log_manager", "LocalComputeLogManager"),
+    # Of the daemon that retries runs: the events that it follows, and under which key it keeps how far it has come.
+    "RETRY_EVENTS": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "DAGSTER_EVENT_TYPES"),
+    "retry_cursor_key": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "_create_cursor_key"),
+    # The target of a step's process, by which such a process is known.
+    "run_step_in_child": ("dagster._core.executor.child_process_executor", "_execute_command_in_child_process"),
+}
+
+__all__ = [
+    "ASSET_PARTITION_RANGE_END_TAG",
+    "ASSET_PARTITION_RANGE_START_TAG",
+    "AUTO_RETRY_RUN_ID_TAG",
+    "CODE_VERSION_TAG",
+    "DAEMON_MODULE",
+    "DATA_VERSION_IS_USER_PROVIDED_TAG",
+    "DATA_VERSION_TAG",
+    "GRPC_INFO_TAG",
+    "INSTANCE_MODULES",
+    "IO_TYPE_EXTENSION",
+    "MAX_RETRIES_TAG",
+    "MAX_RUNTIME_SECONDS_TAG",
+    "PARTITION_NAME_TAG",
+    "PRIORITY_TAG",
+    "RETRY_EVENTS",
+    "RETRY_STRATEGY_TAG",
+    "RUN_KEY_TAG",
+    "WILL_RETRY_TAG",
+    "CanCancelExecutionRequest",
+    "CanCancelExecutionResult",
+    "CheckRunHealthResult",
+    "ComputeIOType",
+    "ComputeLogManager",
+    "ConfigurableClass",
+    "ConfigurableClassData",
+    "DagsterUserCodeUnreachableError",
+    "LoadableTargetOrigin",
+    "LocalComputeLogManager",
+    "ManagedGrpcPythonEnvCodeLocationOrigin",
+    "ReconstructableRepository",
+    "RemoteJobOrigin",
+    "RemoteRepositoryOrigin",
+    "RunFailureReason",
+    "WorkerStatus",
+    "create_execution_plan",
+    "execute_run_iterator",
+    "extract_data_version_from_entry",
+    "get_input_data_version_tag",
+    "get_input_event_pointer_tag",
+    "is_valid_cron_schedule",
+    "retry_cursor_key",
+    "run_step_in_child",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, private_name = _LAZY[name]
+    return getattr(importlib.import_module(module), private_name)

@@ -1,0 +1,55 @@
+"""Work ahead in threads: order, bounds, errors in their place."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from f5_pipeline.system.ahead import ahead
+
+
+def test_results_come_in_order_whatever_is_ready_first():
+    second = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert second.wait(30)
+        elif number == 1:
+            second.set()
+        return number * 10
+
+    assert list(ahead(work, range(5), threads=2, most=3)) == [0, 10, 20, 30, 40]
+
+
+def test_no_more_is_taken_ahead_than_said():
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    results = ahead(str, items(), threads=2, most=4)
+    assert taken == []
+    assert next(results) == "0" and len(taken) == 4
+    assert next(results) == "1" and len(taken) == 5
+    results.close()
+    assert len(taken) == 5
+
+
+def test_an_error_is_raised_in_its_place_and_nothing_more_is_begun():
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number == 2:
+            raise ValueError(number)
+        return number
+
+    results = ahead(work, range(100), threads=1, most=3)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ValueError, match="2"):
+        next(results)
+    assert max(begun) <= 4
