@@ -85,7 +85,10 @@ def test_a_tag_is_what_it_was(name):
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_it_takes_what_it_is_given(name):
-    assert PARAMETERS[name] <= set(inspect.signature(getattr(internals, name)).parameters)
+    target = getattr(internals, name)
+    # Dagster's records hide what they take behind *args; their fields tell.
+    accepted = getattr(target, "_fields", None) or inspect.signature(target).parameters
+    assert PARAMETERS[name] <= set(accepted)
 
 
 @pytest.mark.parametrize("name", MEMBERS)

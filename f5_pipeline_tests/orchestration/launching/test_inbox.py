@@ -131,7 +131,7 @@ def test_a_file_that_is_still_being_written_is_left_for_the_next_tick(box, monke
 
 
 def test_what_cannot_be_a_narration_is_told_with_the_mend_and_harms_no_other(box):
-    for name in ("My Story.txt", "b.docx", "Größe.md", "語.txt", ".DS_Store", "a.txt"):
+    for name in ("My Story.txt", "b.docx", "Größe.md", "語.txt", "🎉.txt", ".DS_Store", "a.txt"):
         box.put(name)
     looked = inbox_module.look_at_scripts(
         box.store, box.ledger, inbox_module.look(box.store, "scripts/", inbox_module.Cursor()), time.time()
@@ -139,8 +139,9 @@ def test_what_cannot_be_a_narration_is_told_with_the_mend_and_harms_no_other(box
     assert list(looked.changed) == ["a"]
     told = "\n".join(looked.problems)
     assert "call it my-story.txt" in told and "call it grosse.md" in told and "call it another name.txt" in told
+    assert "call it yu.txt" in told
     assert "b.docx: no kind of script; use one of .txt, .md, .toml" in told
-    assert len(looked.problems) == 5
+    assert len(looked.problems) == 6
     assert names_of(box.tick()) == [["a"]]
 
 

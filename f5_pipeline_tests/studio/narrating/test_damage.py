@@ -44,7 +44,7 @@ def test_a_damaged_plan_delivers_nothing_and_planning_again_mends_it(studio, wha
     for step in (
         lambda: list(missing_takes(studio.store, plan)),
         lambda: gather_takes(studio.store, plan),
-        lambda: make_audio(studio.store, plan.model_copy(update={"digest": "another"}), takes),
+        lambda: make_audio(studio.store, plan.model_copy(update={"digest": "another"}), takes, loudness=-19, peak=-1),
     ):
         with pytest.raises(DamagedError) as caught:
             step()
@@ -61,10 +61,10 @@ def test_a_damaged_list_of_takes_delivers_nothing_and_gathering_again_mends_it(s
     takes = studio.takes(plan)
     damage(studio.store, takes.takes_key, LINES[what])
     with pytest.raises(DamagedError) as caught:
-        make_audio(studio.store, plan, takes)
+        make_audio(studio.store, plan, takes, loudness=-19, peak=-1)
     assert caught.value.file == takes.takes_key and "f5-pipeline narrate story" in str(caught.value)
     assert studio.takes(plan).takes_key == takes.takes_key
-    make_audio(studio.store, plan, takes)
+    make_audio(studio.store, plan, takes, loudness=-19, peak=-1)
 
 
 def test_a_plan_whose_counts_are_others_is_refused(studio):
@@ -79,9 +79,9 @@ def test_a_plan_whose_counts_are_others_is_refused(studio):
     kept = list(read_lines(studio.store, takes.takes_key, ChosenTake))[:2]
     takes_key, _ = put_lines(studio.store, lambda digest: layout.narration_takes("story", digest), kept)
     with pytest.raises(DamagedError, match="words, and 15 are planned"):
-        make_audio(studio.store, short, takes.model_copy(update={"takes_key": takes_key}))
+        make_audio(studio.store, short, takes.model_copy(update={"takes_key": takes_key}), loudness=-19, peak=-1)
     with pytest.raises(StoreError, match="do not belong together"):
-        make_audio(studio.store, plan, takes.model_copy(update={"takes_key": takes_key}))
+        make_audio(studio.store, plan, takes.model_copy(update={"takes_key": takes_key}), loudness=-19, peak=-1)
 
 
 def test_what_lies_damaged_under_its_name_is_replaced(studio):
@@ -170,8 +170,8 @@ def test_an_altered_take_is_not_delivered(studio, what, checksum):
             return
     studio.store.put_bytes(key, json.dumps(ALTERATIONS[what](record)).encode())
     with pytest.raises(PipelineError) as caught:
-        make_audio(studio.store, plan, gather_takes(studio.store, plan))
+        make_audio(studio.store, plan, gather_takes(studio.store, plan), loudness=-19, peak=-1)
     if checksum:
         assert isinstance(caught.value, StoreError) and caught.value.file == key and caught.value.hint
         studio.store.delete(key)  # as the hint says
-        assert make_audio(studio.store, plan, studio.takes(plan)).words == plan.words
+        assert make_audio(studio.store, plan, studio.takes(plan), loudness=-19, peak=-1).words == plan.words

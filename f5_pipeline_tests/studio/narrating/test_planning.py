@@ -82,7 +82,7 @@ def test_an_engine_or_a_language_that_is_not_there_is_told(studio):
         studio.plan(TEXT, engine="draft", language="xx")
     studio.weights = Weights(engines={}, digest="")
     with pytest.raises(EngineError, match="model_weights knows nothing of 'draft'"):
-        studio.plan(TEXT, language="en")
+        studio.plan(TEXT, engine="draft", language="en")
 
 
 def test_a_text_without_words_is_told(studio):
