@@ -85,12 +85,12 @@ def _read_all(
     for script in scripts:
         loaded = open_script(session.store, script, name, options)
         narration = loaded.narration
-        model = choose_engine(loaded).model
+        model = choose_engine(loaded, session.options).model
         if model is not None and model not in brought:
             # Now, with a bar, and not in the run: also what is wrong with it is told before anything is kept.
             brought.add(model)
             with download_progress(quiet=session.quiet) as show:
-                open_library(session.store).acquire(model, show).release()
+                open_library(session.store, session.options).acquire(model, show).release()
         if narration in seen:
             raise InputError(
                 f"{seen[narration][0]} and {script} are both the narration {narration!r}",
@@ -108,13 +108,14 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
     """
     from f5_pipeline.dagster_host.runs import contiguous
     from f5_pipeline.orchestration.partitions import NARRATIONS
+    from f5_pipeline.speech.engines import spec_of
     from f5_pipeline.studio.narrating.engines import choose_engine
 
     started = time.monotonic()
     for loaded in scripts:
-        choice = choose_engine(loaded)
+        choice = choose_engine(loaded, session.options)
         if not session.quiet:
-            (warn if choice.engine == "draft" else say)(f"{loaded.narration}: {choice.note}")
+            (say if spec_of(choice.engine).clones else warn)(f"{loaded.narration}: {choice.note}")
     failed: dict[str, str] = {}
     for loaded in scripts:
         session.tell_script(loaded)

@@ -9,7 +9,7 @@ import click
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.options import options_of, script_options
 from f5_pipeline.cli.output import print_json, print_table, say
-from f5_pipeline.cli.session import open_store
+from f5_pipeline.cli.session import open_store, studio_options
 
 
 @cli.command()
@@ -31,7 +31,7 @@ def plan(script: Path, name: str | None, as_json: bool, **said) -> None:
     loaded = open_script(store, script, name, options_of(said))
     needed: dict[str, bool] = {}
     rows, words, missing_seconds, seconds = [], 0, 0.0, 0.0
-    with chosen_engine(store, loaded) as (engine, choice):
+    with chosen_engine(store, loaded, studio_options()) as (engine, choice):
         for planned in planned_chunks(loaded.script, engine):
             chunk = planned.chunk
             first = planned.key not in needed

@@ -79,7 +79,7 @@ def state_of(session: Session, narration: str, outcome: Outcome | None) -> dict[
         record("audio", Audio),
         record("links", Links),
     )
-    missing = sum(1 for _ in missing_takes(session.store, plan)) if plan else None
+    missing = sum(1 for _ in missing_takes(session.store, plan, session.options)) if plan else None
     runs = session.instance.get_runs(filters=dg.RunsFilter(tags={"dagster/partition": narration}), limit=1)
     run = runs[0].status.value.lower() if runs else ""
     key = find_script(session.store, narration)

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from f5_pipeline.errors import InputError, StoreError
-from f5_pipeline.settings import Settings
 from f5_pipeline.speech.engine import Cancelled
 
 _POLL = 0.2
@@ -49,17 +48,20 @@ class Gpu:
         return f"{self.index}: {self.name}, {self.memory / 2**30:.0f} GiB" if self.name else f"GPU {self.index}"
 
 
-def usable_gpus(settings: Settings) -> list[Gpu]:
-    """The GPUs that steps may compute on: those of CUDA_VISIBLE_DEVICES that F5_GPUS allows, in torch's order.
+def usable_gpus(allowed: str) -> list[Gpu]:
+    """The GPUs that steps may compute on: those of CUDA_VISIBLE_DEVICES that are allowed, in torch's order.
 
-    Where no driver tells of GPUs (another maker's, a machine without any), the numbers in F5_GPUS are believed.
+    Where no driver tells of GPUs (another maker's, a machine without any), the numbers are believed.
+
+    Args:
+        allowed: as in F5_GPUS: "auto", "none", or numbers separated by commas.
 
     Raises:
-        InputError: F5_GPUS names one that is not there.
+        InputError: one of the numbers is not there.
     """
-    if settings.gpus == "none":
+    if allowed == "none":
         return []
-    wanted = None if settings.gpus == "auto" else sorted({int(number) for number in settings.gpus.split(",")})
+    wanted = None if allowed == "auto" else sorted({int(number) for number in allowed.split(",")})
     found = _told_by_driver()
     if not found:
         return [_untold(number) for number in wanted or ()]
@@ -146,7 +148,8 @@ def _visible(gpus: Sequence[Gpu], listed: str | None) -> list[Gpu]:
 
 @contextmanager
 def lease_device(
-    settings: Settings,
+    device: str,
+    allowed: str,
     *,
     cancelled: Callable[[], bool] = lambda: False,
     on_wait: Callable[[str], None] = lambda note: None,
@@ -157,7 +160,8 @@ def lease_device(
     Waits while every GPU is held by others. On a processor (or Apple's GPU) nothing is held.
 
     Args:
-        settings: F5_DEVICE `auto` and `cuda` take any of the usable GPUs, `cuda:<n>` that one.
+        device: as in F5_DEVICE: "auto" and "cuda" take any of the usable GPUs, "cuda:<n>" that one.
+        allowed: see `usable_gpus`.
         cancelled: asked while it waits.
         on_wait: told once, in a sentence, that it waits.
         folder: of the locks; else one that all processes of this user on this machine share.
@@ -165,20 +169,20 @@ def lease_device(
     Raises:
         Cancelled: `cancelled()` is true. InputError: see `usable_gpus`.
     """
-    if settings.device in ("cpu", "mps"):
-        yield settings.device
+    if device in ("cpu", "mps"):
+        yield device
         return
     # Before CUDA starts in this process: its numbers are then the driver's, and not by speed.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    gpus = usable_gpus(settings)
-    if settings.device.startswith("cuda:"):
-        named = [gpu for gpu in gpus if gpu.device == settings.device]
-        gpus = named or [_untold(int(settings.device.removeprefix("cuda:")))]
+    gpus = usable_gpus(allowed)
+    if device.startswith("cuda:"):
+        named = [gpu for gpu in gpus if gpu.device == device]
+        gpus = named or [_untold(int(device.removeprefix("cuda:")))]
     if not gpus:
-        yield "cpu" if settings.gpus == "none" else settings.device
+        yield "cpu" if allowed == "none" else device
         return
     folder = folder or machine_folder()
-    told = False
+    announced = False
     while True:
         for gpu in gpus:
             lock = try_lock(folder / f"gpu-{gpu.uuid.removeprefix('GPU-').removeprefix('gpu-')}.lock")
@@ -191,9 +195,9 @@ def lease_device(
                         _HELD.discard(lock)
                         os.close(lock)
                 return
-        if not told:
+        if not announced:
             on_wait(f"every GPU is in use ({'; '.join(map(str, gpus))}): waiting for one")
-            told = True
+            announced = True
         if cancelled():
             raise Cancelled
         time.sleep(_POLL)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.reporting.metadata import Teller, failures, table
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
@@ -46,7 +47,7 @@ def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, stor
             tell(f"MB of {now.model} {now.what}", now.done // MB, now.total // MB)
 
     with failures():
-        weights = gather_weights(store.open(), config.models, show)
+        weights = gather_weights(store.open(), studio_options(get_settings()), config.models, show)
     for key, problem in weights.problems.items():
         context.log.warning(f"{key} is not here: {problem}")
     return dg.Output(weights, data_version=dg.DataVersion(weights.digest), metadata=weights_metadata(weights))
@@ -54,7 +55,7 @@ def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, stor
 
 def weights_metadata(weights: Weights) -> dict[str, Any]:
     """What the UI shows of the engines."""
-    chosen, note = engines.resolve("auto", get_settings().device)
+    spec, note = engines.resolve(engines.AUTO, studio_options(get_settings()))
     rows = [
         {
             "engine": one.engine,
@@ -78,7 +79,7 @@ def weights_metadata(weights: Weights) -> dict[str, Any]:
     ]
     return {
         "engines": table(rows),
-        "auto": f"{chosen}: {note}",
+        "auto": f"{spec.name}: {note}",
         "sha256": weights.digest,
         **({"files": table(files)} if files else {}),
         **({"problems": "\n".join(weights.problems.values())} if weights.problems else {}),

@@ -5,10 +5,12 @@ from typing import Any
 
 import dagster as dg
 
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, failures, seconds, table
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.narrating.planning import missing_takes, plan_narration
@@ -38,9 +40,9 @@ def narration_plan(context: dg.AssetExecutionContext, store: StoreResource, mode
     """
     narration = context.partition_key
     with failures():
-        opened = store.open()
-        plan = plan_narration(opened, narration, model_weights)
-        missing = sum(1 for _ in missing_takes(opened, plan))
+        opened, options = store.open(), studio_options(get_settings())
+        plan = plan_narration(opened, narration, model_weights, options)
+        missing = sum(1 for _ in missing_takes(opened, plan, options))
         metadata = plan_metadata(opened, plan)
     return dg.Output(plan, data_version=dg.DataVersion(plan.digest), metadata={**metadata, "takes_missing": missing})
 

@@ -7,12 +7,14 @@ import dagster as dg
 
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.io_manager import ALLOW_MISSING
 from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
 from f5_pipeline.orchestration.reporting.materializing import materialize
 from f5_pipeline.orchestration.reporting.metadata import failure, failures, seconds
 from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.settings import get_settings
 from f5_pipeline.studio.narrating.gathering import gather_takes
 from f5_pipeline.studio.narrating.shards import plan_shards
 from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
@@ -35,7 +37,8 @@ def plan_shards_op(
     context: dg.OpExecutionContext, store: StoreResource, narration_plan: dict[str, Plan]
 ) -> Iterator[dg.DynamicOutput[Shard]]:
     with failures():
-        shards = plan_shards(store.open(), narration_plan.values(), context.run_id)
+        options = studio_options(get_settings())
+        shards = plan_shards(store.open(), narration_plan.values(), context.run_id, options)
     missing = sum(shard.requests for shard in shards)
     context.log.info(f"{missing} takes to make for {len(narration_plan)} narrations, in {len(shards)} shards")
     yield from shard_outputs(shards)
@@ -57,6 +60,7 @@ def gather_takes_op(
     drafts: list[ShardReport],
 ):
     opened, narrations = store.open(), sorted(context.partition_keys)
+    options = studio_options(get_settings())
     failed: dict[str, PipelineError] = {}
     for narration in narrations:
         try:
@@ -65,7 +69,7 @@ def gather_takes_op(
                     f"narration {narration!r} has no plan, or none that can be read",
                     hint=f"Materialize narration_plan for the partition {narration!r} first.",
                 )
-            takes = gather_takes(opened, narration_plan[narration], [*reports, *drafts])
+            takes = gather_takes(opened, narration_plan[narration], options, [*reports, *drafts])
         except PipelineError as error:
             failed[narration] = error
             context.log.error(f"{narration}: {error}")
@@ -135,10 +139,10 @@ def takes_metadata(plan: Plan, takes: Takes) -> dict[str, Any]:
 def takes(narration_plan, model_weights, reference_audio):
     """The audio of every chunk, content-addressed: same key, same sound, never made twice.
 
-    What is missing is split into shards (`plan_shards`), each is spoken by F5 on a GPU (`synthesize_shard`) or by the
-    draft engine (`draft_shard`), and each narration's takes are gathered in order (`gather_takes`). A take is kept as
-    soon as it is made, so a run that is killed loses only the batch in flight. Of several narrations in one run each
-    stands for itself: one that fails leaves the others materialized.
+    What is missing is split into shards (`plan_shards`), each is spoken by an engine on a GPU (`synthesize_shard`) or
+    by one that needs none (`draft_shard`), and each narration's takes are gathered in order (`gather_takes`). A take is
+    kept as soon as it is made, so a run that is killed loses only the batch in flight. Of several narrations in one run
+    each stands for itself: one that fails leaves the others materialized.
     """
     gpu, draft = plan_shards_op(
         narration_plan=narration_plan, model_weights=model_weights, reference_audio=reference_audio

@@ -24,6 +24,7 @@ from f5_pipeline.orchestration.assets import (
 )
 from f5_pipeline.orchestration.assets import reference_audio as reference
 from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.io_manager import read_asset
 from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Ledger, active_batches, claimed
 from f5_pipeline.orchestration.reporting.materializing import materialize
@@ -56,6 +57,7 @@ from f5_pipeline.studio.narrating.production import make_audio, make_timings
 from f5_pipeline.studio.narrating.scripts import LoadedScript, load_script, script_version
 from f5_pipeline.studio.narrating.shards import plan_shards
 from f5_pipeline.studio.narrating.timing_check import check_timings
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Plan, ShardReport
 from f5_pipeline.studio.voices import find_voice, make_reference, needs_reference
 from f5_pipeline.studio.weights import gather_weights, open_library
@@ -92,6 +94,7 @@ class BatchConfig(dg.Config):
 def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: StoreResource):
     with failures():
         opened, ledger, began = store.open(), Ledger(context.instance), time.time()
+        options = studio_options(get_settings())
         versions, left, failed = _to_do(context, opened, ledger, list(dict.fromkeys(config.narrations)))
         ledger.start(versions, context.run_id)
 
@@ -106,8 +109,8 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
                 fail(narration, script)
             else:
                 scripts[narration] = script
-        _lock_models(context, opened, scripts.values())
-        weights = gather_weights(opened)
+        _lock_models(context, opened, scripts.values(), options)
+        weights = gather_weights(opened, options)
         materialize(
             context,
             opened,
@@ -123,7 +126,7 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
         teller, plans = Teller(context, "narration_plan", None), []
 
         def plan_one(script: LoadedScript) -> tuple[str, Plan | Exception]:
-            return script.narration, _attempt(make_plan, opened, script, weights)
+            return script.narration, _attempt(make_plan, opened, script, weights, options)
 
         for done, (narration, plan) in enumerate(in_parallel(opened, plan_one, scripts.values()), 1):
             teller("narrations planned", done, len(scripts))
@@ -152,7 +155,7 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
             launcher=config.launcher, began=began, versions=versions, lengths=lengths, failed=failed, left=left
         )
         yield dg.Output(batch, "plan")
-        yield from shard_outputs(plan_shards(opened, plans, context.run_id))
+        yield from shard_outputs(plan_shards(opened, plans, context.run_id, options))
 
 
 def _deliverers(store: Store) -> int:
@@ -192,11 +195,13 @@ def _to_do(
     return versions, left, failed
 
 
-def _lock_models(context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript]) -> None:
+def _lock_models(
+    context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript], options: StudioOptions
+) -> None:
     """Lock the models that scripts ask for, so that the weights know them. One that cannot be had is told by the plan
     that needs it."""
-    library = open_library(store)
-    choices = (_attempt(choose_engine, script) for script in scripts)
+    library = open_library(store, options)
+    choices = (_attempt(choose_engine, script, options) for script in scripts)
     for model in sorted({one.model for one in choices if isinstance(one, EngineChoice) and one.model}):
         if isinstance(error := _attempt(library.lock, model), Exception):
             context.log.error(f"model {model}: {error}")
@@ -297,7 +302,7 @@ def _deliver(
         raise PipelineError(
             "another run has planned it from a newer script meanwhile", file=narration, hint="That one narrates it."
         )
-    chosen = gather_takes(store, plan, reports)
+    chosen = gather_takes(store, plan, studio_options(get_settings()), reports)
     materialize(
         context,
         store,

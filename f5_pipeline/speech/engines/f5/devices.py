@@ -8,22 +8,14 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+
+from f5_pipeline.speech.engines import Fact
 
 MIN_MEMORY = 4 << 30
 """Free bytes of a device under which batches get small: the model takes 1.4 GB in fp32, 0.7 GB in half precision."""
 
 _INSTALL = "Install what the engine needs: pip install 'f5-pipeline[f5]'."
 _SLOW = "It works, but slowly: use the draft engine to proof-listen, and a machine with an NVIDIA GPU to narrate."
-
-
-class Fact(NamedTuple):
-    """What was found of one thing: "ok", "warning" or "error", and the mend."""
-
-    what: str
-    state: str
-    found: str
-    hint: str = ""
 
 
 def has_accelerator(root: Path = Path("/")) -> bool:

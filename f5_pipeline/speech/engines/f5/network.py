@@ -7,7 +7,6 @@ else in the batch; in fp32 it is what `f5_tts.model.CFM.sample` makes of the chu
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,11 +44,6 @@ MEMORY_SHARE = 0.7
 
 COMPILED_MULTIPLE = 128
 """Frames of a compiled batch are a multiple of this: aligned for the matrix units."""
-
-MIN_DIM_TRIED = 256
-"""Narrower networks (of tests) take so little time that chance would decide on their precision."""
-
-_TRIAL_FRAMES = 768
 
 
 @dataclass
@@ -110,8 +104,7 @@ class Network:
             raise ValueError("the network is made from parameters in fp32 on the CPU")
         self._dit = dit.eval()
         self.device = choose_device(device)
-        trial = self._seconds if dit.dim >= MIN_DIM_TRIED else None
-        self.dtype, self.notes = choose_dtype(self.device, dtype, trial)
+        self.dtype, self.notes = choose_dtype(self.device, dtype)
         self.layout = "packed" if layout == "auto" else layout
         with self._on_device(), torch.no_grad():
             self._transformer = Transformer(dit, self.device, DTYPES[self.dtype])
@@ -263,19 +256,6 @@ class Network:
         if dtype not in self._wider:
             self._wider[dtype] = Transformer(self._dit, self.device, DTYPES[dtype])
         return self._wider[dtype]
-
-    @torch.no_grad()
-    def _seconds(self, dtype: torch.dtype) -> float:
-        """Seconds of a block in a precision on one chunk, the best of some."""
-        run = Transformer(self._dit, self.device, dtype, depth=1).trial(_TRIAL_FRAMES)
-        segments = attentions.Segments.of([_TRIAL_FRAMES], 1, self.device)
-        best = float("inf")
-        for _ in range(5):
-            started = time.perf_counter()
-            query, key, value, _ = run()
-            attentions.sdpa(query, key, value, segments)
-            best = min(best, time.perf_counter() - started)
-        return best
 
     def _free_bytes(self) -> int:
         if self.device.type == "cuda":

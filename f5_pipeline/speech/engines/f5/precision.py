@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import MappingProxyType
 
 import torch
@@ -10,9 +9,6 @@ import torch
 from f5_pipeline.errors import InputError
 
 DTYPES = MappingProxyType({"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16})
-
-GAIN = 1.25
-"""How many times faster bf16 must be on a CPU to be worth its error."""
 
 
 def choose_device(asked: str) -> torch.device:
@@ -40,16 +36,13 @@ def choose_device(asked: str) -> torch.device:
     return device
 
 
-def choose_dtype(
-    device: torch.device, asked: str, trial: Callable[[torch.dtype], float] | None
-) -> tuple[str, list[str]]:
+def choose_dtype(device: torch.device, asked: str) -> tuple[str, list[str]]:
     """Name of the precision, and why, in sentences.
 
-    With "auto": fp16 on CUDA devices with tensor cores for it, whose error is a fifth of bf16's (whatever overflows is
-    done again, see `retreat`); bf16 on a CPU that computes in it and is faster so; else fp32.
-
-    Args:
-        trial: seconds that a piece of the network takes in a precision; may raise. None: not worth one.
+    "auto" is a function of the device alone, never of a measurement: fp16 on CUDA devices with tensor cores for it,
+    whose error is a fifth of bf16's (whatever overflows is done again, see `retreat`); else fp32. Take keys hold "auto"
+    as it was asked, since a plan is made before it is known which device will speak; each take's details hold what it
+    came to.
 
     Raises:
         InputError: the device has no such precision.
@@ -63,18 +56,7 @@ def choose_dtype(
     if device.type == "cuda":
         capable = torch.cuda.get_device_capability(device) >= (7, 0)
         return ("fp16", []) if capable else ("fp32", ["fp16: this device has no tensor cores for it"])
-    if device.type != "cpu":
-        return "fp32", []
-    if not _has_bf16(device):
-        return "fp32", ["bf16: this CPU does not compute in it"]
-    if trial is None:
-        return "fp32", []
-    try:
-        full, half = trial(torch.float32), trial(torch.bfloat16)
-    except RuntimeError as error:
-        return "fp32", [f"bf16: does not run here: {error}"]
-    times = f"{half * 1e3:.2f} ms where fp32 takes {full * 1e3:.2f} ms"
-    return ("bf16" if half * GAIN < full else "fp32"), [f"bf16: {times}"]
+    return "fp32", []
 
 
 def retreat(device: torch.device, dtype: str) -> str | None:
@@ -85,11 +67,5 @@ def retreat(device: torch.device, dtype: str) -> str | None:
 
 
 def _has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bf16, not only stores it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type == "cpu":
-        # Questions of torch.cpu are not public and come and go; without an answer fp32 is right.
-        checks = [getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")]
-        return any(check() for check in checks if check is not None)
-    return False
+    """Whether a CUDA device computes in bf16, not only stores it."""
+    return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -114,8 +114,7 @@ class Transformer:
         before, after: the two halves of a block; replaced by compiled ones where those are right and faster.
     """
 
-    def __init__(self, dit: Any, device: torch.device, dtype: torch.dtype, *, depth: int | None = None) -> None:
-        """`depth`: only so many of the blocks, for a trial."""
+    def __init__(self, dit: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
         self.before: Callable[..., tuple[Tensor, Tensor, Tensor]] = before_attention
         self.after: Callable[..., Tensor] = after_attention
@@ -126,7 +125,7 @@ class Transformer:
         self.dim: int = dit.dim
         self.bands: int = dit.proj_out.out_features
 
-        self.blocks = [self._block(block) for block in dit.transformer_blocks[:depth]]
+        self.blocks = [self._block(block) for block in dit.transformer_blocks]
         self._convolutions = [
             copy.deepcopy(layer).requires_grad_(False).to(device, dtype)
             for layer in dit.input_embed.conv_pos_embed.conv1d
