@@ -25,7 +25,6 @@ from f5_pipeline.errors import EngineError, InputError
 from f5_pipeline.speech.engine import Engine, ReferenceVoice
 
 if TYPE_CHECKING:
-    from f5_pipeline.speech.engines.f5.files import ModelFiles
     from f5_pipeline.speech.engines.options import EngineOptions
 
 log = logging.getLogger(__name__)
@@ -50,10 +49,10 @@ class LockedModel(Protocol):
 
 
 class AcquiredModel(Protocol):
-    """A model of the library on this machine."""
+    """A model of the library on this machine; `files` are what the F5 engine opens."""
 
     @property
-    def files(self) -> ModelFiles: ...
+    def files(self) -> Any: ...
 
 
 class Models(Protocol):
