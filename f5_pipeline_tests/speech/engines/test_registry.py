@@ -48,7 +48,7 @@ def test_an_engine_that_is_not_there_is_an_error_with_the_nearest(registry):
 
 def test_an_engine_that_cannot_speak_here_says_why(registry):
     registry["f5"] = replace(engines.spec_of("f5"), missing=lambda: "it is not installed")
-    with pytest.raises(EngineError, match="the engine 'f5' cannot be used: it is not installed. Install it: pip"):
+    with pytest.raises(EngineError, match=r"the engine 'f5' cannot be used: it is not installed\. Install it: pip"):
         engines.resolve("f5", EngineOptions())
     spec, note = engines.resolve("auto", EngineOptions())
     assert (spec.name, note) == ("draft", "draft voice (espeak-ng), not the cloned voices: it is not installed")
