@@ -119,12 +119,15 @@ def by_parts(names: Sequence[str]) -> dict[str, Any]:
     from f5_pipeline.studio.weights import gather_weights
 
     settings = get_settings()
-    store, signer = connect(settings.store_url), open_signer(settings)
+    store = connect(settings.store_url)
+    signer = open_signer(settings.home_folder, settings.link_secret, settings.link_seconds)
     weights = gather_weights(store)
     plans = [make_plan(store, load_script(store, name), weights) for name in names]
     reports = [synthesize_shard(store, shard) for shard in plan_shards(store, plans, "parts")]
     for plan in plans:
-        audio = make_audio(store, plan, gather_takes(store, plan, reports))
+        audio = make_audio(
+            store, plan, gather_takes(store, plan, reports), loudness=settings.loudness, peak=settings.peak
+        )
         audio_metadata(store, audio)  # with its pictures
         make_timings(store, audio)
         if fault := check_timings(store, plan, audio).fault:

@@ -21,6 +21,7 @@ from benchmarks.measure import EXAMPLES, environment, in_words, machine, run_alo
 
 SIZES = (25_000, 50_000, 100_000)
 FORMATS = ("flac", "mp3")
+LEVELS = {"loudness": -19.0, "peak": -1.0}
 LIMIT_MB = 600
 NARRATION = "book"
 RUN = "benchmark"
@@ -101,7 +102,7 @@ def audio(root: Path) -> Mapping[str, Any]:
     from f5_pipeline.studio.records import Plan, Takes
 
     store = _store(root)
-    made = make_audio(store, _read(store, "plan", Plan), _read(store, "takes", Takes))
+    made = make_audio(store, _read(store, "plan", Plan), _read(store, "takes", Takes), **LEVELS)
     _keep(store, "audio", made)
     return {"audio_seconds": round(made.seconds), "files_mb": round(sum(file.size for file in made.files) / 1e6)}
 
@@ -152,7 +153,7 @@ def again(root: Path) -> Mapping[str, Any]:
     store = _store(root)
     plan = plan_narration(store, NARRATION, read_record(store, layout.weights(), Weights))
     missing = plan_shards(store, [plan], RUN)
-    made = make_audio(store, plan, gather_takes(store, plan))
+    made = make_audio(store, plan, gather_takes(store, plan), **LEVELS)
     make_timings(store, made)
     if missing:
         raise SystemExit("takes were missing on the second time")

@@ -65,7 +65,7 @@ def through_parts(path: Path) -> None:
         raise SystemExit(f"{path.name}: takes were there already")
     shards = plan_shards(store, [plan], f"parts-{narration}")
     takes = gather_takes(store, plan, [synthesize_shard(store, shard) for shard in shards])
-    audio = make_audio(store, plan, takes)
+    audio = make_audio(store, plan, takes, loudness=settings.loudness, peak=settings.peak)
     with store.fetch(audio.files[0].key) as master:
         peaks = peaks_of(master, 900)
     thumbnail_png(peaks)
@@ -74,7 +74,8 @@ def through_parts(path: Path) -> None:
     if fault := check_timings(store, plan, audio).fault:
         raise SystemExit(fault)
     manifest = read_manifest(store, narration, audio.revision)
-    make_links(store, manifest, open_signer(settings), base_url=settings.base_url)
+    signer = open_signer(settings.home_folder, settings.link_secret, settings.link_seconds)
+    make_links(store, manifest, signer, base_url=settings.base_url)
 
 
 def through_jobs(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:

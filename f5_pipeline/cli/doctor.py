@@ -166,7 +166,7 @@ def _links() -> tuple[str, ...]:
     from f5_pipeline.studio.links.making import open_signer
 
     settings = get_settings()
-    open_signer(settings)
+    open_signer(settings.home_folder, settings.link_secret, settings.link_seconds)
     if settings.public_url is None:
         return "ok", f"{settings.base_url}, on this machine only", "Set F5_PUBLIC_URL to give links to others."
     return "ok", settings.base_url

@@ -53,15 +53,16 @@ PR_SET_PDEATHSIG = 1
 def serve(host: str | None, port: int | None, trusted_proxies: str | None) -> None:
     """Serve the download links until stopped."""
     from f5_pipeline.gateway.app import create_app
+    from f5_pipeline.gateway.deliveries import Deliveries
     from f5_pipeline.gateway.server import serve as run
     from f5_pipeline.settings import get_settings
-    from f5_pipeline.studio.links.making import Deliveries, open_signer
+    from f5_pipeline.studio.links.making import open_signer
 
     settings, store = get_settings(), open_store()
     deliveries = Deliveries(store)
     app = create_app(
         store=store,
-        signer=open_signer(settings),
+        signer=open_signer(settings.home_folder, settings.link_secret, settings.link_seconds),
         permit=deliveries.permit,
         files_of=deliveries.files_of,
         page_facts=deliveries.page_facts,

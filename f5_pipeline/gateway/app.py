@@ -37,6 +37,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.gateway.delivery import DeliveredFile, ObjectReader, deliver, redirect
 from f5_pipeline.gateway.page import STATIC, PageFacts, render_notice, render_page
+from f5_pipeline.gateway.verification import Verifier
 from f5_pipeline.studio.links.tokens import (
     BadLink,
     ExpiredLink,
@@ -157,6 +158,7 @@ class _Service:
         self.store, self.signer, self.permit, self.presign_seconds = store, signer, permit, presign_seconds
         self.files_of, self.page_facts = files_of, page_facts
         self.now = now
+        self.verifier = Verifier()
         self.probe = probe or self._look
         self.health_seconds = health_seconds
         self._health: tuple[float, bool] | None = None
@@ -204,7 +206,7 @@ class _Service:
             seconds = int(min(self.presign_seconds, permit.expires - self.now()))
             response = await redirect(request, self.store, file, seconds)
         if response is None:
-            response = await deliver(request, self.store, file, inline=inline)
+            response = await deliver(request, self.store, file, self.verifier, inline=inline)
         shown = response.headers.get("content-disposition", "").startswith("inline")
         response.headers["content-security-policy"] = _INLINE_POLICY if shown else _DOWNLOAD_POLICY
         return response

@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
+from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote
 
@@ -27,26 +28,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from f5_pipeline.errors import StoreError
+from f5_pipeline.gateway.verification import Verifier
+from f5_pipeline.studio.formats import format_of
 
 CHUNK = 256 * 1024
 """Bytes read and sent at a time."""
-
-_MEDIA_TYPES = {
-    "flac": "audio/flac",
-    "mp3": "audio/mpeg",
-    "wav": "audio/wav",
-    "ogg": "audio/ogg",
-    "opus": "audio/ogg",
-    "m4a": "audio/mp4",
-    "m4b": "audio/mp4",
-    "vtt": "text/vtt; charset=utf-8",
-    "srt": "application/x-subrip; charset=utf-8",
-    "csv": "text/csv; charset=utf-8",
-    "json": "application/json",
-    "txt": "text/plain; charset=utf-8",
-    "png": "image/png",
-    "zip": "application/zip",
-}
 
 # What a browser may show in place. Everything else is always a download: no file can bring a page under our origin.
 _INLINE = re.compile(r"(audio/[\w.+-]+|text/vtt)(;|$)")
@@ -97,6 +83,10 @@ class ObjectReader(Protocol):
     """What the service needs of a store. `stat` and `open` (or the first read) raise NotFoundError for a missing key,
     StoreError for other trouble."""
 
+    def local_path(self, key: str) -> Path | None:
+        """The object's own file, where the store is a local folder; None elsewhere."""
+        ...
+
     def stat(self, key: str) -> ObjectStat: ...
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> BinaryIO:
@@ -109,8 +99,10 @@ class ObjectReader(Protocol):
 
 
 def media_type_of(name: str) -> str:
-    """Media type by the extension of a file name, with the charset where it is text."""
-    return _MEDIA_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+    """Media type of a file by its name, with the charset where it is text; that of bytes where its format is none of
+    ours."""
+    known = format_of(name)
+    return known.media_type if known else "application/octet-stream"
 
 
 def content_disposition(name: str, *, inline: bool = False) -> str:
@@ -145,7 +137,9 @@ async def redirect(request: Request, store: ObjectReader, file: DeliveredFile, s
     return Response(status_code=307, headers={"location": url, "cache-control": "no-store"}) if url else None
 
 
-async def deliver(request: Request, store: ObjectReader, file: DeliveredFile, *, inline: bool) -> Response:
+async def deliver(
+    request: Request, store: ObjectReader, file: DeliveredFile, verifier: Verifier, *, inline: bool
+) -> Response:
     """Answer a GET or HEAD for `file` from here: 200, 206, 304, 412 or 416.
 
     A single byte range is honoured. Several in one request, and what is not a byte range, get the whole file, as RFC
@@ -153,7 +147,7 @@ async def deliver(request: Request, store: ObjectReader, file: DeliveredFile, *,
 
     Raises:
         NotFoundError: the object is gone.
-        StoreError: the store fails, or the object has not the size that was delivered.
+        StoreError: the store fails, or the object has not the size or the content that was delivered.
     """
     etag, modified, size = file.etag, int(file.modified), file.size
     headers = {
@@ -184,6 +178,9 @@ async def deliver(request: Request, store: ObjectReader, file: DeliveredFile, *,
             status = 206
             headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
     headers["content-length"] = str(end - start)
+    path = store.local_path(file.key)
+    if path is not None:  # a bucket watches over its own bytes
+        await verifier.check(path, file.size, file.sha256)
     if request.method == "HEAD":
         _check_size(file, (await run_in_threadpool(store.stat, file.key)).size)
         return Response(status_code=status, headers=headers)

@@ -7,13 +7,15 @@ elsewhere: one style sheet and one script of our own. Without the script the pag
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from f5_pipeline.gateway.delivery import DeliveredFile
+from f5_pipeline.speech.audio.encoding import FORMATS as AUDIO_FORMATS
+from f5_pipeline.studio.formats import describe_file
 from f5_pipeline.studio.links.tokens import Permit
 
 if TYPE_CHECKING:
@@ -23,23 +25,6 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
-
-# What a browser plays, best first for a page: the small one loads at once, the lossless one is the fallback.
-_PLAYABLE = ("audio/mpeg", "audio/mp4", "audio/ogg", "audio/flac", "audio/wav")
-
-_KINDS = {
-    "mp3": "Audio, MP3",
-    "flac": "Audio, lossless FLAC",
-    "wav": "Audio, WAV",
-    "ogg": "Audio, Ogg",
-    "opus": "Audio, Opus",
-    "m4a": "Audio, M4A",
-    "m4b": "Audiobook, M4B",
-    "vtt": "Captions, WebVTT",
-    "srt": "Captions, SubRip",
-    "csv": "Word times, CSV",
-    "json": "Word times, JSON",
-}
 
 
 @dataclass(frozen=True)
@@ -63,7 +48,6 @@ class PageFacts:
         created: when the revision was made (with time zone).
         language: BCP 47 tag of the script.
         chapters: in order; none or one shows no list.
-        kinds: by file name, what a file is, where its extension does not say it.
     """
 
     title: str
@@ -74,7 +58,6 @@ class PageFacts:
     created: datetime | None = None
     language: str = "en"
     chapters: Sequence[PageChapter] = ()
-    kinds: dict[str, str] = field(default_factory=dict)
 
 
 def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit, token: str, *, newest: bool) -> str:
@@ -87,16 +70,18 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
     rows = [
         {
             "name": file.name,
-            "kind": facts.kinds.get(file.name) or _KINDS.get(file.name.rpartition(".")[2].lower(), "File"),
+            "description": describe_file(file.name),
             "size": human_size(file.size),
             "type": file.media_type,
             "url": _address(token, file, query),
             "inline": _address(token, file, [*query, ("inline", "1")]),
-            "sha256": file.sha256,
         }
         for file in files
     ]
-    by_type = {row["type"].partition(";")[0]: row for row in reversed(rows)}
+    # A browser takes the first that it can play: the small one loads at once, the lossless one is the fallback.
+    lossless = {known.media_type for known in AUDIO_FORMATS.values() if known.lossless}
+    sources = [row for row in rows if row["type"].startswith("audio/")]
+    sources.sort(key=lambda row: row["type"] in lossless)
     chapters = [
         {"title": chapter.title, "start": f"{chapter.start:.3f}", "clock": clock(chapter.start)}
         for chapter in facts.chapters
@@ -104,8 +89,9 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
     return _template("page.html").render(
         facts=facts,
         files=rows,
-        sources=[by_type[kind] for kind in _PLAYABLE if kind in by_type],
-        captions=by_type.get("text/vtt"),
+        sources=sources,
+        # the only captions that HTML's <track> takes
+        captions=next((row for row in rows if row["type"].startswith("text/vtt")), None),
         chapters=chapters if len(chapters) > 1 else [],
         duration=human_duration(facts.seconds),
         created=_day(facts.created) if facts.created else None,

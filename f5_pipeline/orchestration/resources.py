@@ -45,7 +45,8 @@ class LinksResource(dg.ConfigurableResource):
         """Signs and checks links with the secret of the settings."""
         from f5_pipeline.studio.links.making import open_signer
 
-        return open_signer(get_settings())
+        settings = get_settings()
+        return open_signer(settings.home_folder, settings.link_secret, settings.link_seconds)
 
 
 def bucket_resources(url: str) -> dict[str, dg.ConfigurableResource]:

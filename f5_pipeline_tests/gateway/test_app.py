@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from f5_pipeline.errors import NotFoundError, StoreError
+from f5_pipeline.store.records import file_sha256
 from f5_pipeline.studio.links.tokens import LinkSigner
 from f5_pipeline_tests.support.gateway_studio import KEY, NOW, Studio
 
@@ -229,6 +230,32 @@ def test_a_deleted_object_is_missing_and_a_damaged_one_is_not_served(studio, cli
     assert client.head(url).status_code == 404
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_file_that_rotted_at_its_size_is_not_served(studio, client, method):
+    url, path = f"/d/{studio.token()}/engine.flac", studio.path("engine.flac")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5] + b"rot" + whole[-2:])
+    for headers in ({}, {"range": "bytes=0-9"}, {}):
+        answer = client.request(method, url, headers=headers)
+        assert answer.status_code == 503 and "etag" not in answer.headers and "retry-after" in answer.headers
+    path.write_bytes(whole)
+    assert client.get(url).content == whole, "as soon as it is made again"
+
+
+def test_a_file_is_hashed_when_it_is_first_served_and_when_it_was_written_again(studio, client, monkeypatch):
+    from f5_pipeline.gateway import verification
+
+    hashed = []
+    monkeypatch.setattr(verification, "file_sha256", lambda path: hashed.append(path.name) or file_sha256(path))
+    url = f"/d/{studio.token()}/engine.flac"
+    for _ in range(3):
+        assert client.get(url).status_code == 200
+        assert client.get(url, headers={"range": "bytes=0-9"}).status_code == 206
+    assert len(hashed) == 1
+    studio.store.put_bytes(studio.files["engine.flac"].key, studio.path("engine.flac").read_bytes())
+    assert client.get(url).status_code == 200 and len(hashed) == 2
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_it_is_read_only(studio, client, method):
     for url in (f"/d/{studio.token()}/engine.mp3", f"/n/{studio.token()}/", "/", "/static/page.css"):
@@ -302,6 +329,9 @@ class Broken:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+
+    def local_path(self, key: str):
+        return None
 
     def stat(self, key: str):
         raise self.error

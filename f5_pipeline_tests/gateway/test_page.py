@@ -73,7 +73,6 @@ def test_what_the_author_wrote_stays_text(studio, evil):
         engine="draft",
         language='"><b>',
         chapters=[PageChapter(evil, 0), PageChapter(evil, 1)],
-        kinds={"engine.mp3": evil},
     )
     studio.add(evil.replace("/", "") + ".mp3", b"x")
     tags = page(studio)

@@ -8,12 +8,13 @@ from hashlib import sha256
 from starlette.testclient import TestClient
 
 from f5_pipeline.gateway.app import create_app
+from f5_pipeline.gateway.deliveries import Deliveries
 from f5_pipeline.speech.audio.assembly import AssemblySettings
 from f5_pipeline.speech.script.model import CaptionStyle, Pauses
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import write_record
-from f5_pipeline.studio.links.making import Deliveries, make_links, read_manifest
+from f5_pipeline.studio.links.making import make_links, read_manifest
 from f5_pipeline.studio.links.tokens import LinkSigner
 from f5_pipeline.studio.records import Audio, EngineWeights, File, Links, Manifest, Plan, Source, Voice
 
@@ -70,8 +71,13 @@ def say_of_voice(store: Store, commercial_use: str) -> None:
 
 def service(store: Store, **options) -> TestClient:
     """The download service on a store, as `f5-pipeline serve` makes it."""
-    told = Deliveries(store)
+    deliveries = Deliveries(store)
     app = create_app(
-        store=store, signer=SIGNER, permit=told.permit, files_of=told.files_of, page_facts=told.page_facts, **options
+        store=store,
+        signer=SIGNER,
+        permit=deliveries.permit,
+        files_of=deliveries.files_of,
+        page_facts=deliveries.page_facts,
+        **options,
     )
     return TestClient(app, base_url=BASE, follow_redirects=False)

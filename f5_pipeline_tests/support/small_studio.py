@@ -23,6 +23,12 @@ from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes, Timings,
 from f5_pipeline.studio.voices import add_voice, make_reference
 
 
+def levels() -> dict[str, float]:
+    """Loudness and peak of the settings, as the assets hand them to `make_audio`."""
+    settings = get_settings()
+    return {"loudness": settings.loudness, "peak": settings.peak}
+
+
 def prepare_voice(store: Store, name: str, recording: Path) -> None:
     add_voice(store, name, recording)
     write_record(store, layout.reference(name), make_reference(store, name)[0])
@@ -55,5 +61,5 @@ class Studio:
 
     def produce(self, plan: Plan) -> tuple[Takes, Audio, Timings]:
         takes = self.takes(plan)
-        audio = make_audio(self.store, plan, takes)
+        audio = make_audio(self.store, plan, takes, **levels())
         return takes, audio, make_timings(self.store, audio)

@@ -10,7 +10,9 @@ from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
 from f5_pipeline.orchestration.reporting.metadata import Teller, failures, partition_check, picture, seconds, table
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.formats import describe_file
 from f5_pipeline.studio.narrating.production import make_audio
 from f5_pipeline.studio.records import Audio, Plan, Takes
 
@@ -45,7 +47,15 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
                 allow_retries=False,
             )
         opened = store.open()
-        audio = make_audio(opened, narration_plan, takes, on_progress=Teller(context, "narration_audio", narration))
+        settings = get_settings()
+        audio = make_audio(
+            opened,
+            narration_plan,
+            takes,
+            loudness=settings.loudness,
+            peak=settings.peak,
+            on_progress=Teller(context, "narration_audio", narration),
+        )
         metadata = audio_metadata(opened, audio)
     yield dg.Output(audio, data_version=dg.DataVersion(audio.revision), metadata=metadata)
     yield from audio_checks(audio, takes)
@@ -74,7 +84,15 @@ def audio_metadata(store: Store, audio: Audio) -> dict[str, Any]:
             else {}
         ),
         "files": table(
-            [{"name": one.name, "MB": round(one.size / 1e6, 2), "sha256": one.sha256[:16]} for one in audio.files]
+            [
+                {
+                    "name": file.name,
+                    "kind": describe_file(file.name),
+                    "MB": round(file.size / 1e6, 2),
+                    "sha256": file.sha256[:16],
+                }
+                for file in audio.files
+            ]
         ),
         "revision": audio.revision,
     }

@@ -9,7 +9,9 @@ from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.orchestration.reporting.metadata import failures, markdown_text, partition_check, seconds
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.speech.captions.formats import CAPTIONS
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.formats import describe_file, format_of
 from f5_pipeline.studio.narrating.production import make_timings
 from f5_pipeline.studio.narrating.timing_check import LAST_RESORT, TimingCheck, check_timings
 from f5_pipeline.studio.records import Audio, Plan, Timings
@@ -59,8 +61,8 @@ def timing_files(context: dg.AssetExecutionContext, store: StoreResource, narrat
 
 def timings_metadata(store: Store, timings: Timings, audio: Audio, check: TimingCheck) -> dict[str, Any]:
     """What the UI shows of a revision's timing files."""
-    srt = next(file for file in timings.files if file.name.endswith(".srt"))
-    with store.open(srt.key) as lines:
+    captions = next(file for file in timings.files if (known := format_of(file.name)) and known.group == CAPTIONS)
+    with store.open(captions.key) as lines:
         first = lines.read(1200).decode("utf-8", "ignore")
     return {
         "words": timings.words,
@@ -68,7 +70,9 @@ def timings_metadata(store: Store, timings: Timings, audio: Audio, check: Timing
         "length": seconds(audio.seconds),
         "first_captions": dg.MetadataValue.md("\n".join(f"    {line}" for line in first.splitlines()[:24])),
         "methods": ", ".join(f"{name}: {count}" for name, count in check.methods.items()),
-        "files": dg.MetadataValue.md("\n".join(f"- {markdown_text(file.name)}" for file in timings.files)),
+        "files": dg.MetadataValue.md(
+            "\n".join(f"- {markdown_text(file.name)}: {describe_file(file.name)}" for file in timings.files)
+        ),
         "revision": timings.revision,
     }
 

@@ -313,7 +313,8 @@ def _deliver(
         code_version=takes.CODE_VERSION,
         metadata=takes.takes_metadata(plan, chosen),
     )
-    audio = make_audio(store, plan, chosen)
+    settings = get_settings()
+    audio = make_audio(store, plan, chosen, loudness=settings.loudness, peak=settings.peak)
     materialize(
         context,
         store,

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.speech.audio.mastering import BLOCK, LoudnessMeter, choose_gain, decibels, disk_error, encode
+from f5_pipeline.speech.audio.encoding import BLOCK, FORMATS, disk_error, encode
+from f5_pipeline.speech.audio.loudness import LoudnessMeter, choose_gain, decibels
 from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script.model import AudioFormat
@@ -98,8 +99,8 @@ def assemble(
         work: an existing folder of the caller's; the results are written there, as well as a temporary file of 96 kB a
             second, removed at the end.
         settings: pauses, loudness and the rest.
-        formats: files to write: narration.flac, narration.mp3.
-        tags: see `mastering.TAGS`.
+        formats: files to write, by their names in `encoding.FORMATS`: narration.flac, narration.mp3.
+        tags: see `tags.TAGS`.
         progress: called after each chunk with the number of chunks placed.
         encoding: called while the files are written, with the samples done and the samples in all.
 
@@ -108,7 +109,7 @@ def assemble(
             result is left in `work` then.
     """
     pcm, timeline, chunk_index = work / "narration.f32", work / "timeline.jsonl", work / "chunks.jsonl"
-    files: dict[AudioFormat, Path] = {name: work / f"narration.{name}" for name in formats}
+    files: dict[AudioFormat, Path] = {name: work / f"narration{FORMATS[name].suffix}" for name in formats}
     meter = LoudnessMeter()
     log = _Log()
     try:

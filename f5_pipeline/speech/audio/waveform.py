@@ -25,6 +25,9 @@ _CLIPPED = (226, 74, 74, 255)
 _INK = (128, 132, 145, 255)
 _LINE = (128, 132, 145, 70)
 
+DENSE_SECONDS = 0.5
+"""A column of more seconds than this holds loud samples whatever is said: its energy alone tells something."""
+
 _SCALE = 2  # drawn this much larger and reduced: smooth edges
 _AXIS = 20  # pixels below the waveform for the time labels
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000)
@@ -114,7 +117,9 @@ def waveform_png(
 ) -> bytes:
     """Draw a waveform as PNG: least to largest sample, RMS in a stronger shade, clipped places in red, a time axis.
 
-    Quiet recordings are drawn larger, so that they are seen; a mark beside the axis names the scale then.
+    Of a long recording the energy (mean square) is drawn alone: each of its columns holds some loud sample, and peaks
+    would be a solid block. What is quiet is drawn larger, so that it is seen; a mark beside the axis names the scale
+    of peaks then.
 
     Args:
         source: an audio file, samples of shape (n,) or (n, channels) at `rate` Hz, or the envelope of either.
@@ -133,7 +138,13 @@ def waveform_png(
         raise InputError(f"a waveform of {width} x {height} pixels is too small", hint="Ask for at least 80 x 40.")
     peaks = source if isinstance(source, Peaks) else peaks_of(source, width, rate)
     room = height - _AXIS
-    largest = float(max(np.abs(peaks.low).max(), np.abs(peaks.high).max()))
+    low, high = peaks.low, peaks.high
+    clipped = np.maximum(np.abs(low), np.abs(high)) >= 0.999
+    dense = peaks.seconds > DENSE_SECONDS * len(peaks.rms)
+    if dense:
+        high = np.square(peaks.rms) / max(float(peaks.rms.max()), 1e-9)
+        low = -high
+    largest = float(max(np.abs(low).max(), np.abs(high).max()))
     gain = 1.0 if largest < 1e-4 else min(1 / largest, 30.0)
 
     scale = _SCALE
@@ -142,15 +153,14 @@ def waveform_png(
     middle, reach = room * scale / 2, (room / 2 - 2) * scale
     place = np.minimum(np.arange(width) * len(peaks.low) // width, len(peaks.low) - 1)
     draw.line([(0, middle), (width * scale, middle)], fill=_LINE, width=scale)
-    clipped = np.maximum(np.abs(peaks.low), np.abs(peaks.high)) >= 0.999
     for column in range(width):
         value = place[column]
         x = (column * scale, column * scale + scale - 1)
-        for low, high, colour in (
-            (peaks.low[value], peaks.high[value], _CLIPPED if clipped[value] else _PEAK),
-            (-peaks.rms[value], peaks.rms[value], _BODY),
-        ):
-            top, bottom = (float(middle - edge * gain * reach) for edge in (high, low))
+        layers = [(low[value], high[value], _CLIPPED if clipped[value] else _BODY if dense else _PEAK)]
+        if not dense:
+            layers.append((-peaks.rms[value], peaks.rms[value], _BODY))
+        for least, most, colour in layers:
+            top, bottom = (float(middle - level * gain * reach) for level in (most, least))
             if bottom - top >= 1:
                 draw.rectangle([x[0], top, x[1], bottom], fill=colour)
 
@@ -159,7 +169,7 @@ def waveform_png(
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(11)
     draw.line([(0, room), (width, room)], fill=_LINE)
-    note = f"x{gain:.0f}" if gain >= 1.5 else ""
+    note = f"x{gain:.0f}" if gain >= 1.5 and not dense else ""
     note_width = draw.textlength(note, font) + 6 if note else 0.0
     step = _step(peaks.seconds, width)
     taken = -1.0
@@ -181,9 +191,11 @@ def waveform_png(
 
 
 def thumbnail_png(source: Path | str | np.ndarray | Peaks, *, limit: int = 700, rate: int = SAMPLE_RATE) -> bytes:
-    """Draw a waveform as bars of one colour, 48 pixels high, as fine as `limit` bytes hold.
+    """Draw the energy (RMS) of a recording as bars of one colour, 400 by 48 pixels, as fine as `limit` bytes hold.
 
-    Dagster's UI shows a picture in its place only if its Markdown is shorter than 1,000 characters.
+    Dagster's UI shows a picture in its place only if its Markdown is shorter than 1,000 characters, in a pane 440
+    pixels wide. Where even the quiet bars are loud, as in a long narration, the scale begins above zero, so that they
+    are a quarter as high as the loudest: which parts are louder and which have more pauses is seen.
 
     Raises:
         InputError: as `peaks_of`.
@@ -191,13 +203,17 @@ def thumbnail_png(source: Path | str | np.ndarray | Peaks, *, limit: int = 700, 
     import numpy as np
     from PIL import Image
 
-    height, pitch = 48, 4
+    width, height = 400, 48
     png = b""
     peaks = source if isinstance(source, Peaks) else peaks_of(source, 900, rate)
-    reach = np.maximum(np.abs(peaks.low), np.abs(peaks.high))
-    for bars in (150, 120, 80, 40, 10):
-        groups = np.array_split(reach, min(bars, len(reach)))
-        tops = np.array([group.max() for group in groups]) / max(float(reach.max()), 1e-9)
+    for bars in (100, 80, 50, 25, 10):
+        groups = np.array_split(np.square(peaks.rms), min(bars, len(peaks.rms)))
+        energy = np.sqrt([group.mean() for group in groups])
+        loudest = max(float(energy.max()), 1e-9)
+        quiet = min(float(np.quantile(energy, 0.05)), 0.9 * loudest)
+        base = max(quiet - 0.25 * loudest, 0) / 0.75
+        tops = np.maximum(energy - base, 0) / (loudest - base)
+        pitch = width // bars
         picture = np.zeros((height, len(tops) * pitch), np.uint8)
         for column, half in enumerate(np.maximum(1, np.rint(tops * height / 2)).astype(int)):
             picture[height // 2 - half : height // 2 + half, column * pitch : (column + 1) * pitch - 1] = 1

@@ -1,4 +1,4 @@
-"""Timing files from word times: words as CSV and JSON, caption cues as SRT and WebVTT, spelled as the author wrote.
+"""Caption cues from word times, spelled as the author wrote.
 
 Everything streams: a narration of hours needs no more memory than a paragraph. Cues keep the usual broadcast norms
 (Netflix, "Timed Text Style Guide: General Requirements" and "English (USA)"; BBC, "Subtitle Guidelines"): bounds of
@@ -8,23 +8,17 @@ silence allows, and between cues either two frames or nothing.
 
 from __future__ import annotations
 
-import csv
-import json
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 from f5_pipeline.speech.captions.breaks import SENTENCE, end_cost
+from f5_pipeline.speech.captions.text import joint, one_line, width
 from f5_pipeline.speech.script.model import CaptionStyle
 
 if TYPE_CHECKING:
     from f5_pipeline.speech.timeline import TimedWord
-
-CSV_COLUMNS = ("index", "word", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence")
 
 PAUSE = 1.0
 """A silence of more seconds than this always ends a cue."""
@@ -58,85 +52,6 @@ class Cue:
     end: float
     lines: tuple[str, ...]
     voice: str
-
-
-# --- words ------------------------------------------------------------------------------------------------------------
-
-
-def write_words_csv(words: Iterable[TimedWord], out: TextIO) -> int:
-    """Write one row a word under the names in CSV_COLUMNS, seconds with three decimals; returns the number of words.
-
-    `out` is UTF-8, opened with newline="".
-    """
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(CSV_COLUMNS)
-    count = 0
-    for word, start, end in _milliseconds(words):
-        table.writerow(
-            (
-                count,
-                word.text,
-                _seconds(start),
-                _seconds(end),
-                word.chunk,
-                word.paragraph,
-                word.voice,
-                int(word.heading),
-                word.method,
-                word.confidence,
-            )
-        )
-        count += 1
-    return count
-
-
-def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str, Any]) -> int:
-    """Write one object: the entries of `meta` (narration, audio, …), then "words"; returns the number of words.
-
-    A word is {"word", "space", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence"}, times
-    in seconds; the texts joined, each followed by its space, give the script again. One word stands on one line.
-    """
-    if "words" in meta:
-        raise ValueError("meta must not hold words")
-    out.write("{\n")
-    for key, value in meta.items():
-        out.write(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)},\n")
-    out.write('"words": [')
-    count = 0
-    for word, start, end in _milliseconds(words):
-        entry = {
-            "word": word.text,
-            "space": word.space,
-            "start": start / 1000,
-            "end": end / 1000,
-            "chunk": word.chunk,
-            "paragraph": word.paragraph,
-            "voice": word.voice,
-            "heading": word.heading,
-            "method": word.method,
-            "confidence": word.confidence,
-        }
-        out.write(",\n" if count else "\n")
-        out.write(json.dumps(entry, ensure_ascii=False))
-        count += 1
-    out.write("\n]\n}\n")
-    return count
-
-
-def _milliseconds(words: Iterable[TimedWord]) -> Iterator[tuple[TimedWord, int, int]]:
-    """Word times rounded so that start < end and start >= the end before still hold."""
-    last = 0
-    for word in words:
-        start = max(round(word.start * 1000), last)
-        last = max(round(word.end * 1000), start + 1)
-        yield word, start, last
-
-
-def _seconds(milliseconds: int) -> str:
-    return f"{milliseconds // 1000}.{milliseconds % 1000:03d}"
-
-
-# --- cues -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -261,7 +176,7 @@ def _cut(run: list[TimedWord], style: CaptionStyle, language: str, *, ended: boo
 def _pieces(run: list[TimedWord], language: str) -> list[_Piece]:
     pieces = []
     for index, word in enumerate(run):
-        text, space = _one_line(word.text), _joint(word.space)
+        text, space = one_line(word.text), joint(word.space)
         cost = end_cost(word, run[index + 1], language) if index + 1 < len(run) else SENTENCE
         pieces.append(_Piece(text, space, width(text), width(space), word.start, word.end, cost))
     return pieces
@@ -346,81 +261,7 @@ def _lines(cue: list[_Piece], style: CaptionStyle) -> tuple[str, ...]:
     return tuple(lines[::-1])
 
 
-# --- text -------------------------------------------------------------------------------------------------------------
-
-
-def width(text: str) -> int:
-    """Columns that `text` takes: two for East Asian wide characters, none for combining marks and format controls."""
-    return len(text) if text.isascii() else sum(map(_columns, text))
-
-
-@lru_cache(maxsize=8192)
-def _columns(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def _one_line(text: str) -> str:
-    """Text without what would end a line or a cue; nothing else is changed, and what is left is never blank."""
-    if not text.isprintable():
-        text = "".join(map(_printable, text))
-    return text if text.strip() else "\ufffd"
-
-
-def _joint(space: str) -> str:
-    """What joins two words on a line."""
-    return space if space.isprintable() else " "
-
-
-def _printable(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Cs":
-        return "\ufffd"
-    if category in ("Cc", "Zl", "Zp"):
-        return " " if character.isspace() else ""
-    return character
-
-
-# --- files ------------------------------------------------------------------------------------------------------------
-
-
-def write_srt(cues: Iterable[Cue], out: TextIO) -> int:
-    """Write SubRip; returns the number of cues. `out` is UTF-8 without a byte order mark, newline="\\n".
-
-    SubRip has no escapes, and players take "<b", "{\\\\" and "-->" for markup: there a zero width space keeps the
-    characters apart, so that they are shown. (Players built on libass hide what stands in braces all the same.)
-    """
-    count = 0
-    for count, cue in enumerate(cues, 1):  # noqa: B007
-        text = "\n".join(_SRT_MARKUP.sub("\u200b", line) for line in cue.lines)
-        out.write(f"{cue.index}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{text}\n\n")
-    return count
-
-
-_SRT_MARKUP = re.compile(r"(?<=<)(?=[a-zA-Z/])|(?<=\{)(?=[\\a-zA-Z])|(?<=--)(?=>)")
-
-
-def write_vtt(cues: Iterable[Cue], out: TextIO, *, voices: bool = False) -> int:
-    """Write WebVTT (W3C, "WebVTT: The Web Video Text Tracks Format"); returns the number of cues.
-
-    `out` is UTF-8 without a byte order mark, newline="\\n". With `voices` each cue names who speaks in a <v> span.
-    """
-    out.write("WEBVTT\n\n")
-    count = 0
-    for count, cue in enumerate(cues, 1):  # noqa: B007
-        text = "\n".join(map(_escape, cue.lines))
-        if voices and cue.voice.strip():
-            text = f"<v {_escape(_one_line(cue.voice))}>{text}</v>"
-        out.write(f"{cue.index}\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{text}\n\n")
-    return count
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _clock(seconds: float, point: str) -> str:
+def clock(seconds: float, point: str) -> str:
     milliseconds = round(seconds * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"

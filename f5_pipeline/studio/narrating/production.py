@@ -9,8 +9,10 @@ from typing import Any
 
 from f5_pipeline import __version__
 from f5_pipeline.errors import NotFoundError, StoreError
-from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.audio import encoding
 from f5_pipeline.speech.audio.assembly import AssemblySettings, Part, assemble
+from f5_pipeline.speech.captions import formats as captions
+from f5_pipeline.speech.captions.cues import Cue, iter_cues
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.timeline import TimedWord
 from f5_pipeline.store import layout
@@ -34,10 +36,9 @@ from f5_pipeline.studio.records import (
 from f5_pipeline.system.scratch import workspace
 
 
-def assembly_settings(plan: Plan) -> AssemblySettings:
-    """How a plan's takes become its narration: the script's pauses, the installation's loudness."""
-    settings = get_settings()
-    return AssemblySettings(**plan.pauses.model_dump(), loudness=settings.loudness, peak=settings.peak)
+def assembly_settings(plan: Plan, *, loudness: float, peak: float) -> AssemblySettings:
+    """How a plan's takes become its narration: with the script's pauses, at this loudness (LUFS) and peak (dBTP)."""
+    return AssemblySettings(**plan.pauses.model_dump(), loudness=loudness, peak=peak)
 
 
 def revision_of(plan: Plan, takes: Takes, assembly: AssemblySettings) -> str:
@@ -50,28 +51,33 @@ def make_audio(
     plan: Plan,
     takes: Takes,
     *,
+    loudness: float,
+    peak: float,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Audio:
-    """Assemble a narration; nothing is done where this revision is there already.
+    """Assemble a narration. Where this revision is there already and whole, nothing is done; what is lost or damaged
+    of it is replaced.
 
     Args:
+        loudness: integrated loudness aimed at, LUFS.
+        peak: highest true peak allowed, dBTP.
         on_progress: told what is counted ("chunks placed", "seconds encoded"), how many are done, and of how many.
 
     Raises:
         StoreError: a take is missing or cannot be read, or the store or the disk for temporary files is full.
     """
-    assembly = assembly_settings(plan)
+    assembly = assembly_settings(plan, loudness=loudness, peak=peak)
     revision = revision_of(plan, takes, assembly)
     record_key = layout.delivered(plan.narration, revision, "audio.json")
     known = find_record(store, record_key, Audio)
-    if known is not None and all(store.exists(file.key) for file in known.files):
+    if known is not None and store.exists(known.timeline_key) and all(_is_whole(store, file) for file in known.files):
         return known
 
     def parts() -> Iterator[Part]:
         yield from in_parallel(store, lambda pair: _part(store, *pair), read_takes(store, plan, takes))
 
     with workspace() as folder:
-        made = assemble(
+        assembled = assemble(
             parts(),
             folder,
             assembly,
@@ -81,11 +87,11 @@ def make_audio(
             encoding=lambda done, total: on_progress("seconds encoded", done // SAMPLE_RATE, total // SAMPLE_RATE),
         )
         files = [
-            _deliver(store, plan.narration, revision, path, f"{plan.narration}{path.suffix}")
-            for path in made.files.values()
+            _deliver(store, plan.narration, revision, path, f"{plan.narration}{encoding.FORMATS[name].suffix}")
+            for name, path in assembled.files.items()
         ]
-        timeline = _deliver(store, plan.narration, revision, made.timeline, "timeline.jsonl")
-        _deliver(store, plan.narration, revision, made.chunk_index, "chunks.jsonl")
+        timeline = _deliver(store, plan.narration, revision, assembled.timeline, "timeline.jsonl")
+        _deliver(store, plan.narration, revision, assembled.chunk_index, "chunks.jsonl")
         audio = Audio(
             narration=plan.narration,
             revision=revision,
@@ -94,13 +100,13 @@ def make_audio(
             takes_key=takes.takes_key,
             computed=takes.computed,
             assembly=assembly,
-            seconds=made.seconds,
-            words=made.words,
-            loudness_lufs=made.loudness_lufs,
-            true_peak_dbtp=made.true_peak_dbtp,
-            gain_db=made.gain_db,
-            limited_by_peak=made.limited_by_peak,
-            chapters=[Chapter(title=one.text, start=one.start) for one in made.chapters],
+            seconds=assembled.seconds,
+            words=assembled.words,
+            loudness_lufs=assembled.loudness_lufs,
+            true_peak_dbtp=assembled.true_peak_dbtp,
+            gain_db=assembled.gain_db,
+            limited_by_peak=assembled.limited_by_peak,
+            chapters=[Chapter(title=chapter.text, start=chapter.start) for chapter in assembled.chapters],
             timeline_key=timeline.key,
             files=files,
         )
@@ -141,52 +147,67 @@ def _tags(plan: Plan, revision: str) -> dict[str, str]:
 def _deliver(store: Store, narration: str, revision: str, path: Path, name: str) -> File:
     key = layout.delivered(narration, revision, name)
     digest = file_sha256(path)
-    found = store.put_file(key, path, sha256=digest)
-    return File(name=name, key=key, size=found.size, sha256=digest)
+    stat = store.put_file(key, path, sha256=digest)
+    return File(name=name, key=key, size=stat.size, sha256=digest)
+
+
+def _is_whole(store: Store, file: File) -> bool:
+    """Whether a delivered file is what was written: by its hash in a local folder, elsewhere by its size, since a
+    bucket watches over its own bytes."""
+    path = store.local_path(file.key)
+    try:
+        return store.stat(file.key).size == file.size and (path is None or file_sha256(path) == file.sha256)
+    except NotFoundError:
+        return False
 
 
 def make_timings(store: Store, audio: Audio) -> Timings:
-    """Write the timing files of a revision, then its manifest, which closes it.
+    """Write the timing files of a revision, one of each of `captions.formats.FORMATS`, then its manifest, which closes
+    it. Where they are there already and whole, nothing is done.
 
-    Word level: CSV and JSON. Caption level: SRT and VTT. All spelled as the author wrote.
+    Raises:
+        StoreError: the timeline cannot be read, or the store or the disk for temporary files is full.
     """
-    from f5_pipeline.speech.captions import cues as captions
-
-    manifest_key = layout.manifest(audio.narration, audio.revision)
+    narration, revision = audio.narration, audio.revision
+    manifest_key = layout.manifest(narration, revision)
     known = find_record(store, manifest_key, Manifest)
-    record_key = layout.delivered(audio.narration, audio.revision, "timings.json")
+    record_key = layout.delivered(narration, revision, "timings.json")
     timings = find_record(store, record_key, Timings)
-    if known and timings and all(store.exists(file.key) for file in known.files):
+    if known and known.audio == audio and timings and all(_is_whole(store, file) for file in timings.files):
         return timings
+
+    cue_count = 0
 
     def words() -> Iterator[TimedWord]:
         return read_lines(store, audio.timeline_key, TimedWord)
 
-    def cues() -> Iterator[captions.Cue]:
-        return captions.iter_cues(
-            words(), audio.plan.captions, language=audio.plan.language, audio_seconds=audio.seconds
-        )
+    def cues() -> Iterator[Cue]:
+        nonlocal cue_count
+        plan = audio.plan
+        for cue in iter_cues(words(), plan.captions, language=plan.language, audio_seconds=audio.seconds):
+            cue_count = cue.index
+            yield cue
 
-    name = audio.narration
-    about = {"narration": name, "revision": audio.revision, "title": audio.plan.title, "seconds": audio.seconds}
+    meta = {"narration": narration, "revision": revision, "title": audio.plan.title, "seconds": audio.seconds}
+    timed = captions.TimedNarration(words, cues, meta)
+    files = []
     with workspace() as folder:
-        paths = {suffix: folder / f"{name}{suffix}" for suffix in (".words.csv", ".words.json", ".srt", ".vtt")}
-        with paths[".words.csv"].open("w", encoding="utf-8", newline="") as out:
-            captions.write_words_csv(words(), out)
-        with paths[".words.json"].open("w", encoding="utf-8", newline="\n") as out:
-            captions.write_words_json(words(), out, about)
-        with paths[".srt"].open("w", encoding="utf-8", newline="\n") as out:
-            count = captions.write_srt(cues(), out)
-        with paths[".vtt"].open("w", encoding="utf-8", newline="\n") as out:
-            captions.write_vtt(cues(), out)
-        files = [_deliver(store, name, audio.revision, path, path.name) for path in paths.values()]
+        for file_format in captions.FORMATS.values():
+            path = folder / f"{narration}{file_format.suffix}"
+            file_format.write(timed, path)
+            files.append(_deliver(store, narration, revision, path, path.name))
     timings = Timings(
-        narration=name, revision=audio.revision, words=audio.words, cues=count, files=files, manifest_key=manifest_key
+        narration=narration,
+        revision=revision,
+        words=audio.words,
+        cues=cue_count,
+        files=files,
+        manifest_key=manifest_key,
     )
     write_record(store, record_key, timings)
     manifest = Manifest(
-        narration=name,
-        revision=audio.revision,
+        narration=narration,
+        revision=revision,
         created=known.created if known else now(),
         pipeline=__version__,
         audio=audio,

@@ -10,15 +10,9 @@ import soundfile
 from scipy.signal import butter, resample_poly, sosfilt
 
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.speech.audio.mastering import (
-    TAGS,
-    LoudnessMeter,
-    choose_gain,
-    decibels,
-    encode,
-    id3v2,
-    k_weighting,
-)
+from f5_pipeline.speech.audio.encoding import encode
+from f5_pipeline.speech.audio.loudness import LoudnessMeter, choose_gain, decibels, k_weighting
+from f5_pipeline.speech.audio.tags import TAGS, id3v2
 from f5_pipeline.speech.engine import SAMPLE_RATE
 
 TEXT = {

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png
+from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png, waveform_png
 
 NOISE = np.random.default_rng(1).normal(scale=0.2, size=240_000).astype(np.float32)
 
@@ -27,6 +27,29 @@ def test_a_thumbnail_is_as_high_as_it_is_loud():
     heights = picture.sum(axis=0)
     third = picture.shape[1] // 3
     assert [int(heights[n * third + 4 : (n + 1) * third - 4].max()) for n in range(3)] == [4, 48, 24]
+
+
+def test_of_a_long_narration_energy_is_drawn_and_no_block():
+    """Sentences of 2 to 12 s, each a little louder or softer, and their pauses: each bar holds some of both."""
+    rng = np.random.default_rng(2)
+    rate = 400
+    speech = []
+    while sum(map(len, speech)) < 27 * 60 * rate:
+        begin, length = rng.integers(0, 200_000), round(rng.uniform(2, 12) * rate)
+        speech += [
+            rng.normal(1, 0.1) * NOISE[begin : begin + length],
+            np.zeros(int(rng.choice([0.35, 0.7, 1.5]) * rate)),
+        ]
+    peaks = peaks_of(np.concatenate(speech).astype(np.float32), 900, rate=rate)
+    assert min(part.max() for part in np.array_split(peaks.high, 100)) > 0.4
+    thumbnail, detail = (
+        np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))[:, :, 3] > 100
+        for png in (thumbnail_png(peaks), waveform_png(peaks))
+    )
+    assert thumbnail.shape[1] <= 420, "the pane of Dagster's UI is 440 pixels wide"
+    bars = thumbnail.sum(axis=0)[::4]
+    assert len(np.unique(bars)) > 8 and np.quantile(bars, 0.05) < bars.max() / 2
+    assert detail[:140].mean() < 0.6
 
 
 def test_from_the_envelope_it_is_the_same():

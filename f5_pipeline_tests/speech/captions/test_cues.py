@@ -10,18 +10,11 @@ import pysubs2
 import pytest
 import webvtt
 
-from f5_pipeline.speech.captions.cues import (
-    CSV_COLUMNS,
-    GAP,
-    WINDOW,
-    Cue,
-    iter_cues,
-    width,
-    write_srt,
-    write_vtt,
-    write_words_csv,
-    write_words_json,
-)
+from f5_pipeline.speech.captions.cues import GAP, WINDOW, Cue, iter_cues
+from f5_pipeline.speech.captions.srt import write_srt
+from f5_pipeline.speech.captions.text import width
+from f5_pipeline.speech.captions.vtt import write_vtt
+from f5_pipeline.speech.captions.word_files import CSV_COLUMNS, write_words_csv, write_words_json
 from f5_pipeline.speech.script.model import CaptionStyle
 from f5_pipeline.speech.timeline import TimedWord
 

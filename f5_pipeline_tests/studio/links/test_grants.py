@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from f5_pipeline.errors import InputError, StoreError
+from f5_pipeline.gateway import deliveries as deliveries_module
 from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.store.records import read_record, write_record
-from f5_pipeline.studio.links import making as links_module
 from f5_pipeline.studio.links.grants import extend_address, grants_of, holds, moment, revoke, state_of
 from f5_pipeline.studio.links.tokens import LinkSigner, new_grant, page_url
 from f5_pipeline.studio.records import Address, Grant, Links
@@ -205,17 +205,17 @@ def test_what_has_expired_by_the_token_needs_no_record(store, client):
 
 
 def test_a_revision_made_again_is_served_anew(store, client, monkeypatch):
-    monkeypatch.setattr(links_module, "MANIFEST_SECONDS", 1e9)
+    monkeypatch.setattr(deliveries_module, "MANIFEST_SECONDS", 1e9)
     links = give(store, "r1")
     assert client.get(links.files["story.mp3"]).content == FIRST["story.mp3"]
     deliver(store, "r1", SECOND)
     assert client.get(links.files["story.mp3"]).status_code == 503, "not what the manifest says, which is kept a while"
-    monkeypatch.setattr(links_module, "MANIFEST_SECONDS", 1e-9)
+    monkeypatch.setattr(deliveries_module, "MANIFEST_SECONDS", 1e-9)
     assert client.get(links.files["story.mp3"]).content == SECOND["story.mp3"]
 
 
 def test_a_commercial_narration_is_withheld_once_its_voice_has_withdrawn(store, client, monkeypatch):
-    monkeypatch.setattr(links_module, "RIGHTS_SECONDS", 1e-9)
+    monkeypatch.setattr(deliveries_module, "RIGHTS_SECONDS", 1e-9)
     say_of_voice(store, "yes")
     deliver(store, "sold", FIRST, commercial=True)
     free, sold = give(store, "r1"), give(store, "sold")
@@ -233,7 +233,7 @@ def test_rights_are_looked_up_once_in_a_while(store, monkeypatch):
     say_of_voice(store, "yes")
     deliver(store, "sold", FIRST, commercial=True)
     for kept in ("RIGHTS_SECONDS", "MANIFEST_SECONDS"):
-        monkeypatch.setattr(links_module, kept, 1e9)
+        monkeypatch.setattr(deliveries_module, kept, 1e9)
     read: list[str] = []
 
     class Counted(LocalStore):

@@ -8,14 +8,16 @@ from hashlib import sha256
 import pytest
 
 from f5_pipeline.errors import StoreError
+from f5_pipeline.gateway.deliveries import Deliveries
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.timeline import TimedWord
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import put_lines, read_lines
-from f5_pipeline.studio.links.making import Deliveries, read_manifest
+from f5_pipeline.studio.links.making import read_manifest
 from f5_pipeline.studio.narrating.production import assembly_settings, make_audio, make_timings, revision_of
 from f5_pipeline.studio.narrating.timing_check import check_timings
 from f5_pipeline.studio.records import PlannedChunk
+from f5_pipeline_tests.support.small_studio import levels
 
 TEXT = "# One\n\nThe first sentence is here. A second one follows.\n\n# Two\n\nThe end.\n"
 
@@ -33,7 +35,7 @@ def test_made_again_nothing_changes(studio):
     plan = studio.plan(story(), "story.md")
     takes, audio, timings = studio.produce(plan)
     before = content(studio)
-    assert make_audio(studio.store, plan, takes) == audio
+    assert make_audio(studio.store, plan, takes, **levels()) == audio
     assert make_timings(studio.store, audio) == timings
     assert content(studio) == before
 
@@ -73,10 +75,37 @@ def test_a_lost_file_is_made_again_with_the_same_content(studio):
     whole = studio.store.get_bytes(audio.files[0].key)
     studio.store.delete(audio.files[0].key)
     studio.store.delete(timings.files[0].key)
-    assert make_audio(studio.store, plan, takes) == audio
+    assert make_audio(studio.store, plan, takes, **levels()) == audio
     assert studio.store.get_bytes(audio.files[0].key) == whole
     assert make_timings(studio.store, audio) == timings
     assert studio.store.exists(timings.files[0].key)
+
+
+def test_a_file_that_rotted_at_its_size_is_made_again(studio):
+    plan = studio.plan(story(), "story.md")
+    takes, audio, timings = studio.produce(plan)
+    whole = {file.key: studio.store.get_bytes(file.key) for file in (*audio.files, *timings.files)}
+    for key, data in whole.items():
+        studio.store.put_bytes(key, data[:-9] + b"rot" + data[-6:])
+    assert make_audio(studio.store, plan, takes, **levels()) == audio
+    assert make_timings(studio.store, audio) == timings
+    assert {key: studio.store.get_bytes(key) for key in whole} == whole
+
+
+def test_a_lost_timeline_is_made_again(studio):
+    plan = studio.plan(story(), "story.md")
+    takes, audio, timings = studio.produce(plan)
+    studio.store.delete(audio.timeline_key)
+    studio.store.delete(timings.files[0].key)
+    assert make_timings(studio.store, make_audio(studio.store, plan, takes, **levels())) == timings
+
+
+def test_the_manifest_has_the_files_that_another_encoder_made_again(studio):
+    plan = studio.plan(story(), "story.md")
+    _, audio, _ = studio.produce(plan)
+    again = audio.model_copy(update={"files": [audio.files[0].model_copy(update={"sha256": "0" * 64}), audio.files[1]]})
+    make_timings(studio.store, again)
+    assert read_manifest(studio.store, "story", audio.revision).audio == again
 
 
 def test_a_lost_or_damaged_take_is_told_with_its_mend(studio):
@@ -90,18 +119,18 @@ def test_a_lost_or_damaged_take_is_told_with_its_mend(studio):
         else:
             studio.store.put_bytes(layout.take_audio(key), damaged)
         with pytest.raises(StoreError) as told:
-            make_audio(studio.store, plan, takes)
+            make_audio(studio.store, plan, takes, **levels())
         assert layout.take_audio(key) in str(told.value) and told.value.hint
-        revision = revision_of(plan, takes, assembly_settings(plan))
+        revision = revision_of(plan, takes, assembly_settings(plan, **levels()))
         assert not list(studio.store.list(f"narrations/story/{revision}/")), "nothing is delivered of it"
     studio.store.put_bytes(layout.take_audio(key), whole)
-    make_audio(studio.store, plan, takes)
+    make_audio(studio.store, plan, takes, **levels())
 
 
 def test_a_revision_changes_with_what_is_delivered_and_with_nothing_else(studio, monkeypatch):
     def revision(**header) -> str:
         plan = studio.plan(story(**header), "story.md")
-        return revision_of(plan, studio.takes(plan), assembly_settings(plan))
+        return revision_of(plan, studio.takes(plan), assembly_settings(plan, **levels()))
 
     plain = revision()
     assert revision() == plain

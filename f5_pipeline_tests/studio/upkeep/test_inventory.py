@@ -35,7 +35,7 @@ from f5_pipeline.studio.upkeep.inventory import GRACE, Finding, Inventory
 from f5_pipeline.studio.upkeep.pointers import MAX_RETAKES, Lines, takes_of
 from f5_pipeline.studio.upkeep.take_index import AUDIO, RECORD, TakeIndex
 from f5_pipeline.weights.records import Blob, ModelRecord
-from f5_pipeline_tests.support.small_studio import Studio
+from f5_pipeline_tests.support.small_studio import Studio, levels
 
 TEXT = "The first sentence is here. A second one follows it.\n\nThe third one ends it."
 EDITED = TEXT.replace("A second one follows it", "Another one stands here now")
@@ -131,7 +131,7 @@ def assert_whole(studio: Studio) -> None:
     plan = plan_of(studio)
     assert list(missing_takes(studio.store, plan, studio.options)) == []
     takes = gather_takes(studio.store, plan, studio.options)
-    audio = make_audio(studio.store, plan, takes)
+    audio = make_audio(studio.store, plan, takes, **levels())
     assert audio == read_record(studio.store, layout.narration_state("story", "audio"), Audio)
     make_timings(studio.store, audio)
 
@@ -455,7 +455,11 @@ def test_without_states_the_revision_made_last_stays(kept):
 def test_an_audio_without_timings_yet_is_no_cut_off_delivery(studio):
     plan = studio.plan(TEXT)
     takes = studio.takes(plan)
-    for step, record in {"plan": plan, "takes": takes, "audio": make_audio(studio.store, plan, takes)}.items():
+    for step, record in {
+        "plan": plan,
+        "takes": takes,
+        "audio": make_audio(studio.store, plan, takes, **levels()),
+    }.items():
         write_record(studio.store, layout.narration_state("story", step), record)
     assert unused(studio.store) == {"runs": 1}
     studio.store.delete(layout.narration_state("story", "audio"))

@@ -1,0 +1,198 @@
+"""Loudness and true peak, measured in a stream, and the one linear gain that brings a narration to its loudness."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from f5_pipeline.speech.engine import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
+
+BLOCK = 1 << 16
+"""Samples that are measured at once."""
+
+
+class LoudnessMeter:
+    """Integrated loudness and peaks of mono audio that arrives in blocks of any length.
+
+    Loudness follows ITU-R BS.1770-4 and EBU R 128: K-weighting, blocks of 400 ms with 75 % overlap, an absolute gate at
+    -70 LUFS and a relative gate 10 LU below the loudness of what passed the first. Kept is one number per 100 ms
+    (0.9 MB for 3 h). True peak is estimated on a 4 x oversampled signal as in BS.1770-4, Annex 2.
+
+    Args:
+        rate: samples a second.
+    """
+
+    _SUBBLOCK = 512  # true peak is searched only in those sub-blocks that can hold a new one
+    _TAPS = 16  # per phase of the interpolator
+
+    def __init__(self, rate: int = SAMPLE_RATE) -> None:
+        import numpy as np
+
+        if rate % 10:
+            raise ValueError(f"blocks of 100 ms need a sampling rate divisible by 10, not {rate}")
+        self.rate = rate
+        self._hop = rate // 10
+        self._weighting = k_weighting(rate)
+        self._state = np.zeros((len(self._weighting), 2))
+        self._hops = array("d")  # energy of each full 100 ms after K-weighting
+        self._open = 0.0  # energy of the 100 ms under way
+        self._open_samples = 0
+        self._phases = _interpolator(self._TAPS)
+        # |y| <= L1 norm of the filter x largest |x|: what cannot raise the peak need not be interpolated
+        self._bound = max(float(np.abs(phase).sum()) for phase in self._phases)
+        self._history = np.zeros(self._TAPS - 1, dtype=np.float32)
+        self._true_peak = 0.0
+        self.samples = 0
+        self.sample_peak = 0.0
+
+    def add(self, samples: Samples) -> None:
+        """Measure further samples: float, shape (n,), full scale is 1.0."""
+        import numpy as np
+
+        block = np.ascontiguousarray(samples, dtype=np.float32)
+        if block.ndim != 1:
+            raise ValueError(f"mono samples of shape (n,) are needed, not {block.shape}")
+        for start in range(0, len(block), BLOCK):
+            self._add(block[start : start + BLOCK])
+
+    def _add(self, block: Samples) -> None:
+        import numpy as np
+        from scipy.signal import sosfilt
+
+        weighted, self._state = sosfilt(self._weighting, block.astype(np.float64), zi=self._state)
+        energy = np.square(weighted)
+        first = min(self._hop - self._open_samples, len(energy))
+        self._open += float(energy[:first].sum())
+        self._open_samples += first
+        if self._open_samples == self._hop:
+            self._hops.append(self._open)
+            rest = energy[first:]
+            full = len(rest) // self._hop
+            self._hops.extend(rest[: full * self._hop].reshape(full, self._hop).sum(axis=1))
+            self._open = float(rest[full * self._hop :].sum())
+            self._open_samples = len(rest) - full * self._hop
+
+        with_history = np.concatenate([self._history, block])
+        self._true_peak = self._search(with_history, self._true_peak)
+        self._history = with_history[-(self._TAPS - 1) :]
+        self.sample_peak = max(self.sample_peak, float(np.abs(block).max(initial=0.0)))
+        self.samples += len(block)
+
+    def _search(self, samples: Samples, peak: float) -> float:
+        """The larger of `peak` and the interpolated peak of `samples`, which begin with the history."""
+        import numpy as np
+
+        level = np.abs(samples)
+        peak = max(peak, float(level.max(initial=0.0)))
+        overlap = self._TAPS - 1
+        count = max(0, len(samples) - overlap)
+        starts = np.arange(0, count, self._SUBBLOCK)
+        peaks = [float(level[start : start + self._SUBBLOCK + overlap].max()) for start in starts]
+        for index in np.argsort(peaks)[::-1]:
+            if peaks[index] * self._bound <= peak:
+                break
+            part = samples[starts[index] : starts[index] + self._SUBBLOCK + overlap]
+            for phase in self._phases:
+                peak = max(peak, float(np.abs(np.convolve(part, phase, "valid")).max()))
+        return peak
+
+    @property
+    def integrated(self) -> float:
+        """Integrated loudness so far, LUFS; -inf where nothing is above -70 LUFS or less than 400 ms were heard."""
+        count, total = self._gated(_power(-70.0))
+        if not count:
+            return float("-inf")
+        count, total = self._gated(max(_power(-70.0), math.nextafter(total / count / 10, math.inf)))
+        return -0.691 + 10 * math.log10(total / count)
+
+    def _gated(self, least: float) -> tuple[int, float]:
+        """How many 400 ms blocks have at least this power, and the sum of theirs; a part of the blocks at a time."""
+        import numpy as np
+
+        count, total = 0, 0.0
+        for start in range(0, len(self._hops) - 3, 1 << 16):
+            hops = np.array(self._hops[start : start + (1 << 16) + 3])
+            power = (hops[:-3] + hops[1:-2] + hops[2:-1] + hops[3:]) / (4 * self._hop)
+            power = power[power >= least]
+            count, total = count + len(power), total + float(power.sum())
+        return count, total
+
+    @property
+    def true_peak(self) -> float:
+        """True peak so far, dBTP; -inf for silence."""
+        import numpy as np
+
+        tail = np.concatenate([self._history, np.zeros(self._TAPS - 1, dtype=np.float32)])
+        return decibels(self._search(tail, self._true_peak))
+
+
+def k_weighting(rate: int) -> NDArray[np.float64]:
+    """Second-order sections of the K-weighting of ITU-R BS.1770-4 at any sampling rate, shape (2, 6).
+
+    The standard gives coefficients for 48 kHz only; these are the analogue prototypes behind them (B. De Man,
+    "Evaluation of implementations of the EBU R128 loudness measurement", AES 145, 2018), bilinear transformed.
+    """
+    import numpy as np
+
+    k = np.tan(np.pi * 1681.974450955533 / rate)
+    q = 0.7071752369554196
+    high = 10 ** (3.999843853973347 / 20)
+    band = high**0.4996667741545416
+    norm = 1 + k / q + k * k
+    shelf = [
+        (high + band * k / q + k * k) / norm,
+        2 * (k * k - high) / norm,
+        (high - band * k / q + k * k) / norm,
+        1.0,
+        2 * (k * k - 1) / norm,
+        (1 - k / q + k * k) / norm,
+    ]
+    k = np.tan(np.pi * 38.13547087602444 / rate)
+    q = 0.5003270373238773
+    norm = 1 + k / q + k * k
+    highpass = [1.0, -2.0, 1.0, 1.0, 2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm]
+    return np.array([shelf, highpass])
+
+
+@lru_cache(maxsize=1)
+def _interpolator(taps: int) -> list[NDArray[np.float32]]:
+    """Phases 1 to 3 of a 4 x interpolator (windowed sinc); phase 0 is the signal itself."""
+    import numpy as np
+    from scipy.signal import firwin
+
+    prototype = 4 * np.asarray(firwin(4 * taps + 1, 0.25))  # the standard's example has 12 taps a phase
+    return [prototype[phase::4].astype(np.float32) for phase in (1, 2, 3)]
+
+
+def _power(lufs: float) -> float:
+    return 10 ** ((lufs + 0.691) / 10)
+
+
+def decibels(amplitude: float) -> float:
+    """Amplitude in dB relative to 1.0; -inf for zero."""
+    return 20 * math.log10(amplitude) if amplitude > 0 else float("-inf")
+
+
+def choose_gain(loudness: float, true_peak: float, target: float, ceiling: float) -> tuple[float, bool]:
+    """One linear gain for the whole narration.
+
+    Args:
+        loudness: measured integrated loudness, LUFS; -inf where it could not be measured, then the level is kept.
+        true_peak: measured true peak, dBTP.
+        target: loudness aimed at, LUFS.
+        ceiling: highest true peak allowed, dBTP.
+
+    Returns:
+        The factor, and whether the peak ceiling kept it below what the target asks for.
+    """
+    wanted = target - loudness if loudness > float("-inf") else 0.0
+    allowed = ceiling - true_peak
+    return 10 ** (min(wanted, allowed) / 20), wanted > allowed

@@ -1,0 +1,25 @@
+"""SubRip, the caption file that every player reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TextIO
+
+from f5_pipeline.speech.captions.cues import Cue, clock
+
+_MARKUP = re.compile(r"(?<=<)(?=[a-zA-Z/])|(?<=\{)(?=[\\a-zA-Z])|(?<=--)(?=>)")
+"""Places between the characters of what players take for markup."""
+
+
+def write_srt(cues: Iterable[Cue], out: TextIO) -> int:
+    """Write SubRip; returns the number of cues. `out` is UTF-8 without a byte order mark, newline="\\n".
+
+    SubRip has no escapes, and players take "<b", "{\\\\" and "-->" for markup: there a zero width space keeps the
+    characters apart, so that they are shown. (Players built on libass hide what stands in braces all the same.)
+    """
+    count = 0
+    for count, cue in enumerate(cues, 1):  # noqa: B007
+        text = "\n".join(_MARKUP.sub("\u200b", line) for line in cue.lines)
+        out.write(f"{cue.index}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n{text}\n\n")
+    return count

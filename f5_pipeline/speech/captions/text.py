@@ -1,0 +1,39 @@
+"""Text of captions: how wide it is, and what of it would break a line or a file."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes: two for East Asian wide characters, none for combining marks and format controls."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+@lru_cache(maxsize=8192)
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def one_line(text: str) -> str:
+    """Text without what would end a line or a cue; nothing else is changed, and what is left is never blank."""
+    if not text.isprintable():
+        text = "".join(map(_printable, text))
+    return text if text.strip() else "\ufffd"
+
+
+def joint(space: str) -> str:
+    """What joins two words on a line."""
+    return space if space.isprintable() else " "
+
+
+def _printable(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\ufffd"
+    if category in ("Cc", "Zl", "Zp"):
+        return " " if character.isspace() else ""
+    return character

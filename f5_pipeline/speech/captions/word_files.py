@@ -1,0 +1,86 @@
+"""Word times as tables: CSV for spreadsheets, JSON for programs. Both stream."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from f5_pipeline.speech.timeline import TimedWord
+
+CSV_COLUMNS = ("index", "word", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence")
+
+
+def write_words_csv(words: Iterable[TimedWord], out: TextIO) -> int:
+    """Write one row a word under the names in CSV_COLUMNS, seconds with three decimals; returns the number of words.
+
+    `out` is UTF-8, opened with newline="".
+    """
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(CSV_COLUMNS)
+    count = 0
+    for word, start, end in _milliseconds(words):
+        table.writerow(
+            (
+                count,
+                word.text,
+                _seconds(start),
+                _seconds(end),
+                word.chunk,
+                word.paragraph,
+                word.voice,
+                int(word.heading),
+                word.method,
+                word.confidence,
+            )
+        )
+        count += 1
+    return count
+
+
+def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str, Any]) -> int:
+    """Write one object: the entries of `meta` (narration, audio, …), then "words"; returns the number of words.
+
+    A word is {"word", "space", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence"}, times
+    in seconds; the texts joined, each followed by its space, give the script again. One word stands on one line.
+    """
+    if "words" in meta:
+        raise ValueError("meta must not hold words")
+    out.write("{\n")
+    for key, value in meta.items():
+        out.write(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)},\n")
+    out.write('"words": [')
+    count = 0
+    for word, start, end in _milliseconds(words):
+        entry = {
+            "word": word.text,
+            "space": word.space,
+            "start": start / 1000,
+            "end": end / 1000,
+            "chunk": word.chunk,
+            "paragraph": word.paragraph,
+            "voice": word.voice,
+            "heading": word.heading,
+            "method": word.method,
+            "confidence": word.confidence,
+        }
+        out.write(",\n" if count else "\n")
+        out.write(json.dumps(entry, ensure_ascii=False))
+        count += 1
+    out.write("\n]\n}\n")
+    return count
+
+
+def _milliseconds(words: Iterable[TimedWord]) -> Iterator[tuple[TimedWord, int, int]]:
+    """Word times rounded so that start < end and start >= the end before still hold."""
+    last = 0
+    for word in words:
+        start = max(round(word.start * 1000), last)
+        last = max(round(word.end * 1000), start + 1)
+        yield word, start, last
+
+
+def _seconds(milliseconds: int) -> str:
+    return f"{milliseconds // 1000}.{milliseconds % 1000:03d}"
