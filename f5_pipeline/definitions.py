@@ -10,7 +10,7 @@ from f5_pipeline.orchestration.assets.reference_audio import reference_audio
 from f5_pipeline.orchestration.assets.sources import script, voice_recording
 from f5_pipeline.orchestration.assets.takes import takes
 from f5_pipeline.orchestration.assets.timing_files import timing_files
-from f5_pipeline.orchestration.batch.job import batch_report
+from f5_pipeline.orchestration.batch.report import batch_report
 from f5_pipeline.orchestration.io_manager import StoreIOManager
 from f5_pipeline.orchestration.jobs import JOBS
 from f5_pipeline.orchestration.launching.inbox import inbox

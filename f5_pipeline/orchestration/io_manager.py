@@ -4,55 +4,24 @@ What assets hand each other are small records (pydantic models) that point to th
 assets put into the store themselves: audio is never held in memory here, nor pickled.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import dagster as dg
 from pydantic import BaseModel
 
 from f5_pipeline.errors import NotFoundError, StoreError
+from f5_pipeline.orchestration.lineage import LINEAGE
 from f5_pipeline.orchestration.reporting.calls import calls_metadata
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.store import layout
-from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import read_record, write_record
 from f5_pipeline.studio.narrating.batches import BatchGroup, BatchPart, BatchPlan, BatchWork
-from f5_pipeline.studio.records import (
-    Audio,
-    Links,
-    Plan,
-    ReferenceClip,
-    Shard,
-    ShardReport,
-    Takes,
-    Timings,
-    Weights,
-)
+from f5_pipeline.studio.records import Shard, ShardReport
+from f5_pipeline.studio.state import read_state, state_key, write_state
 
 ALLOW_MISSING = "allow_missing_partitions"
 """Metadata of an input: partitions of the upstream asset whose value is not there, or cannot be read, are left out."""
 
-
-class Kept(NamedTuple):
-    """Where the value of an asset is kept, and what it is."""
-
-    kind: type[BaseModel]
-    key: Callable[[str | None], str]
-
-
-def _of_narration(step: str) -> Callable[[str | None], str]:
-    return lambda partition: layout.narration_state(str(partition), step)
-
-
-ASSETS: dict[str, Kept] = {
-    "model_weights": Kept(Weights, lambda _: layout.weights()),
-    "reference_audio": Kept(ReferenceClip, lambda partition: layout.reference(str(partition))),
-    "narration_plan": Kept(Plan, _of_narration("plan")),
-    "takes": Kept(Takes, _of_narration("takes")),
-    "narration_audio": Kept(Audio, _of_narration("audio")),
-    "timing_files": Kept(Timings, _of_narration("timings")),
-    "download_links": Kept(Links, _of_narration("links")),
-}
 
 STEPS: dict[str, type[BaseModel]] = {
     kind.__name__: kind for kind in (Shard, ShardReport, BatchPlan, BatchWork, BatchGroup, BatchPart)
@@ -87,9 +56,9 @@ class StoreIOManager(dg.ConfigurableIOManager):
             value = StepValue(kind=type(record).__name__, value=record.model_dump(mode="json"))
             write_record(store, _step_key(context), value)
         else:
-            kept = ASSETS[context.asset_key.to_user_string()]
+            kind = _kind_of(context)
             for partition, record in _by_partition(context, obj).items():
-                write_record(store, kept.key(partition), _check_kind(record, (kept.kind,), context.step_key))
+                write_state(store, _check_kind(record, (kind,), context.step_key), partition or "")
         context.add_output_metadata(calls_metadata(store.calls.take()))
 
     def load_input(self, context: dg.InputContext) -> Any:
@@ -100,15 +69,15 @@ class StoreIOManager(dg.ConfigurableIOManager):
                 raise dg.DagsterInvariantViolationError("an input that is no asset has an output to come from")
             value = read_record(store, _step_key(upstream), StepValue)
             return STEPS[value.kind].model_validate(value.value)
-        kept = ASSETS[context.asset_key.to_user_string()]
+        kind = _kind_of(context)
         if not context.has_asset_partitions:
-            return read_asset(store, context.asset_key.to_user_string(), None)
+            return read_state(store, kind)
         keys = sorted(context.asset_partition_keys)  # dynamic partitions come in no order
         metadata = context.definition_metadata or {}
         values = {}
         for partition in keys:
             try:
-                values[partition] = read_asset(store, context.asset_key.to_user_string(), partition)
+                values[partition] = read_state(store, kind, partition)
             except StoreError as error:
                 if metadata.get(ALLOW_MISSING):
                     context.log.warning(f"left out: {error}")
@@ -116,24 +85,19 @@ class StoreIOManager(dg.ConfigurableIOManager):
                 if isinstance(error, NotFoundError):
                     raise dg.Failure(
                         f"{context.asset_key.to_user_string()} of {partition!r} is not in the store "
-                        f"({kept.key(partition)}). Materialize it first.",
+                        f"({state_key(kind, partition)}). Materialize it first.",
                         allow_retries=False,
                     ) from None
+                raise
         if len(keys) == 1 and not metadata.get(ALLOW_MISSING):
             return values[keys[0]]
         return values
 
 
-def read_asset(store: Store, asset: str, partition: str | None) -> Any:
-    """The newest value of an asset. Raises NotFoundError."""
-    kept = ASSETS[asset]
-    return read_record(store, kept.key(partition), kept.kind)
-
-
-def write_asset(store: Store, asset: str, partition: str | None, record: BaseModel) -> None:
-    """Keep the value of an asset, as `StoreIOManager` does."""
-    kept = ASSETS[asset]
-    write_record(store, kept.key(partition), _check_kind(record, (kept.kind,), asset))
+def _kind_of(context: dg.OutputContext | dg.InputContext) -> type[BaseModel]:
+    kind = LINEAGE[context.asset_key.to_user_string()].record
+    assert kind is not None, "an asset that people bring is never loaded as a value"
+    return kind
 
 
 def _by_partition(context: dg.OutputContext, obj: Any) -> dict[str | None, Any]:

@@ -6,12 +6,11 @@ import dagster as dg
 
 from f5_pipeline.orchestration.batch.job import narrate_batch
 from f5_pipeline.orchestration.launching.submissions import submit_script, take_in_voice
+from f5_pipeline.orchestration.lineage import NARRATION_ASSETS
 from f5_pipeline.orchestration.tags import gpu_run_tags
 
 # As it should be: of the assets of this job `takes` alone takes many partitions in one run, so the job takes one.
 warnings.filterwarnings("ignore", message="Asset job narrate materializes assets with varying BackfillPolicies")
-
-NARRATION_ASSETS = ("narration_plan", "takes", "narration_audio", "timing_files", "download_links")
 
 narrate = dg.define_asset_job(
     "narrate",

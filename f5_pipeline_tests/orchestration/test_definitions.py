@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from f5_pipeline.definitions import defs
-from f5_pipeline.orchestration.reporting.materializing import UPSTREAM
+from f5_pipeline.orchestration.lineage import LINEAGE
 
 ASSETS = {
     "model_weights": set(),
@@ -33,7 +33,7 @@ def test_every_asset_tells_its_story(name):
     assert spec.code_version
     assert spec.group_name in ("models", "voices", "narration")
     assert any(tag.startswith("dagster/kind/") for tag in spec.tags)
-    assert {key.to_user_string() for key in spec.parent_keys} == ASSETS[name] == set(UPSTREAM[name])
+    assert {key.to_user_string() for key in spec.parent_keys} == ASSETS[name] == set(LINEAGE[name].upstream)
 
 
 def test_takes_alone_handle_many_partitions_in_one_run():

@@ -3,10 +3,11 @@
 import dagster as dg
 import pytest
 
-from f5_pipeline.orchestration.io_manager import ALLOW_MISSING, StoreIOManager, read_asset
+from f5_pipeline.orchestration.io_manager import ALLOW_MISSING, StoreIOManager
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.studio.records import EngineWeights, ReferenceClip, Shard, ShardReport, Takes, Weights
+from f5_pipeline.studio.state import read_state
 
 VOICES = dg.StaticPartitionsDefinition(["ada", "ben", "cyd"])
 NARRATIONS = dg.StaticPartitionsDefinition(["one", "two", "three"])
@@ -86,7 +87,7 @@ def test_plain_values_go_in_and_out(resources, store):
 
     resources["other"] = dg.mem_io_manager
     assert materialize([model_weights, reader], resources).success
-    assert seen == [weights()] == [read_asset(store, "model_weights", None)]
+    assert seen == [weights()] == [read_state(store, Weights)]
 
 
 def test_a_partition_at_a_time(resources, store):
@@ -95,7 +96,7 @@ def test_a_partition_at_a_time(resources, store):
         return clip(context.partition_key)
 
     assert materialize([reference_audio], resources, partition_key="ben").success
-    assert read_asset(store, "reference_audio", "ben") == clip("ben")
+    assert read_state(store, ReferenceClip, "ben") == clip("ben")
     assert not store.exists("voices/ada/reference.json")
 
 
@@ -115,7 +116,7 @@ def test_many_partitions_at_once_are_a_dict(resources, store):
     assert materialize([takes], resources, tags=tags).success
     assert materialize([reader, takes.to_source_asset()], resources, tags=tags, selection=[reader]).success
     assert seen == [{key: takes_of(key) for key in ("one", "three", "two")}]
-    assert read_asset(store, "takes", "two") == takes_of("two")
+    assert read_state(store, Takes, "two") == takes_of("two")
 
 
 def test_all_partitions_of_another_asset(resources):
@@ -169,7 +170,7 @@ def test_steps_of_a_graph_hand_each_other_records_through_the_store(resources, s
 
     made = materialize([takes], resources, partition_key="one")
     assert made.success
-    assert read_asset(store, "takes", "one").narration == "0-1-2"
+    assert read_state(store, Takes, "one").narration == "0-1-2"
     kept = [one.key for one in store.list(f"runs/{made.run_id}/")]
     assert len(kept) == 6
     assert all(key.endswith("result.json") for key in kept)

@@ -1,32 +1,25 @@
 """Where a narration can be had."""
 
-from typing import Any
+from dataclasses import replace
 
 import dagster as dg
 
 from f5_pipeline.orchestration.ledger import Ledger
-from f5_pipeline.orchestration.partitions import NARRATIONS
+from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.calls import calls_of_run
-from f5_pipeline.orchestration.reporting.metadata import failures
+from f5_pipeline.orchestration.reporting.failures import failures
+from f5_pipeline.orchestration.reporting.materializing import Product
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.store.base import Store
 from f5_pipeline.studio.links.making import make_links, read_manifest
 from f5_pipeline.studio.links.rights import check_delivery
-from f5_pipeline.studio.records import Links, Timings
-
-CODE_VERSION = "2"
+from f5_pipeline.studio.records import Links, Manifest, Timings
 
 
-@dg.asset(
-    partitions_def=NARRATIONS,
-    group_name="narration",
-    kinds={"python"},
-    code_version=CODE_VERSION,
-    retry_policy=STEP_RETRIES,
-)
+@asset
 def download_links(
     context: dg.AssetExecutionContext, store: StoreResource, links: LinksResource, timing_files: Timings
-) -> dg.Output[Links]:
+):
     """A signed, expiring link for each file of a narration, and its permanent address: a page that plays the newest
     revision with its captions.
 
@@ -36,20 +29,23 @@ def download_links(
     """
     with failures():
         opened = store.open()
-        manifest = read_manifest(opened, timing_files.narration, timing_files.revision)
-        check_delivery(opened, manifest.audio.plan)
-        made = make_links(opened, manifest, links.signer(), base_url=links.base_url)
-    Ledger(context.instance).finish(made.narration, manifest.audio.plan.version, context.run_id)
+        manifest, made = make(opened, timing_files, links)
+    Ledger(context.instance).finish(manifest.narration, manifest.audio.plan.version, context.run_id)
     calls = calls_of_run(context.instance, context.run_id, opened.calls.untaken)
-    return dg.Output(made, data_version=dg.DataVersion(made.revision), metadata={**links_metadata(made), **calls})
+    yield from replace(made, metadata={**made.metadata, **calls}).outputs()
 
 
-def links_metadata(made: Links) -> dict[str, Any]:
-    """What the UI shows of a narration's links."""
-    return {
-        "listen": dg.MetadataValue.url(made.page),
-        **{name: dg.MetadataValue.url(url) for name, url in made.files.items()},
-        "expires": made.expires,
-        "grant": made.grant,
-        "revision": made.revision,
+def make(store: Store, timings: Timings, links: LinksResource) -> tuple[Manifest, Product[Links]]:
+    """The manifest of a revision, and links to its files, as the UI shows them. Raises InputError where its model or
+    voices do not allow its use."""
+    manifest = read_manifest(store, timings.narration, timings.revision)
+    check_delivery(store, manifest.audio.plan)
+    given = make_links(store, manifest, links.signer(), base_url=links.base_url)
+    metadata = {
+        "listen": dg.MetadataValue.url(given.page),
+        **{name: dg.MetadataValue.url(url) for name, url in given.files.items()},
+        "expires": given.expires,
+        "grant": given.grant,
+        "revision": given.revision,
     }
+    return manifest, Product(given, given.revision, metadata)

@@ -6,9 +6,12 @@ import dagster as dg
 from pydantic import Field
 
 from f5_pipeline.orchestration.configured import studio_options
-from f5_pipeline.orchestration.reporting.metadata import Teller, failures, table
+from f5_pipeline.orchestration.lineage import asset
+from f5_pipeline.orchestration.reporting.failures import failures
+from f5_pipeline.orchestration.reporting.materializing import Product
+from f5_pipeline.orchestration.reporting.metadata import table
+from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
 from f5_pipeline.studio.records import Weights
@@ -16,8 +19,6 @@ from f5_pipeline.studio.weights import gather_weights
 
 if TYPE_CHECKING:
     from f5_pipeline.weights.library import Progress
-
-CODE_VERSION = "2"
 
 MB = 1_000_000
 
@@ -28,8 +29,8 @@ class WeightsConfig(dg.Config):
     models: list[str] = Field(default=[], description="names of further models to lock and pull")
 
 
-@dg.asset(group_name="models", kinds={"python"}, code_version=CODE_VERSION, retry_policy=STEP_RETRIES)
-def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, store: StoreResource) -> dg.Output[Weights]:
+@asset
+def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, store: StoreResource):
     """What the engines of this installation speak with.
 
     Every F5 model that was ever pulled or added is locked in the store: the commit of its repository and the sha256 of
@@ -40,21 +41,25 @@ def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, stor
     The `draft` engine (espeak-ng) is always there. It speaks exact words and times within seconds on any processor, to
     proof-listen a script before GPU money is spent.
     """
-    tell = Teller(context, "model_weights", None)
+    report = ProgressReporter(context, "model_weights", None)
 
     def show(now: "Progress") -> None:
         if now.total > MB:
-            tell(f"MB of {now.model} {now.what}", now.done // MB, now.total // MB)
+            report(f"MB of {now.model} {now.what}", now.done // MB, now.total // MB)
 
     with failures():
         weights = gather_weights(store.open(), studio_options(get_settings()), config.models, show)
     for key, problem in weights.problems.items():
         context.log.warning(f"{key} is not here: {problem}")
-    return dg.Output(weights, data_version=dg.DataVersion(weights.digest), metadata=weights_metadata(weights))
+    yield from product(weights).outputs()
 
 
-def weights_metadata(weights: Weights) -> dict[str, Any]:
-    """What the UI shows of the engines."""
+def product(weights: Weights) -> Product[Weights]:
+    """The engines of this installation, as the UI shows them."""
+    return Product(weights, weights.digest, _metadata(weights))
+
+
+def _metadata(weights: Weights) -> dict[str, Any]:
     spec, note = engines.resolve(engines.AUTO, studio_options(get_settings()))
     rows = [
         {

@@ -5,33 +5,26 @@ from typing import Any
 
 import dagster as dg
 
-from f5_pipeline.orchestration.partitions import NARRATIONS
+from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
-from f5_pipeline.orchestration.reporting.metadata import Teller, failures, partition_check, picture, seconds, table
+from f5_pipeline.orchestration.reporting.failures import failures
+from f5_pipeline.orchestration.reporting.materializing import Product
+from f5_pipeline.orchestration.reporting.metadata import picture, seconds, table
+from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.formats import describe_file
 from f5_pipeline.studio.narrating.production import make_audio
 from f5_pipeline.studio.records import Audio, Plan, Takes
 
-CODE_VERSION = "1"
+CHECKS = {
+    "mastered": "loudness and true peak are what was asked for",
+    "quality": "every take is within its voice's band, perhaps after retakes",
+}
 
 
-@dg.asset(
-    partitions_def=NARRATIONS,
-    group_name="narration",
-    kinds={"python"},
-    code_version=CODE_VERSION,
-    retry_policy=STEP_RETRIES,
-    check_specs=[
-        partition_check("mastered", "narration_audio", "loudness and true peak are what was asked for", NARRATIONS),
-        partition_check(
-            "quality", "narration_audio", "every take is within its voice's band, perhaps after retakes", NARRATIONS
-        ),
-    ],
-)
+@asset(checks=CHECKS)
 def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, takes: Takes):
     """The finished narration: a FLAC master and an MP3.
 
@@ -54,15 +47,19 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
             takes,
             loudness=settings.loudness,
             peak=settings.peak,
-            on_progress=Teller(context, "narration_audio", narration),
+            on_progress=ProgressReporter(context, "narration_audio", narration),
         )
-        metadata = audio_metadata(opened, audio)
-    yield dg.Output(audio, data_version=dg.DataVersion(audio.revision), metadata=metadata)
-    yield from audio_checks(audio, takes)
+        made = product(opened, audio, takes)
+    yield from made.outputs()
 
 
-def audio_metadata(store: Store, audio: Audio) -> dict[str, Any]:
-    """What the UI shows of a revision's audio; the master is read once for its waveform."""
+def product(store: Store, audio: Audio, takes: Takes) -> Product[Audio]:
+    """A revision's audio, as the UI shows it, with its checks."""
+    return Product(audio, audio.revision, _metadata(store, audio), list(_checks(audio, takes)))
+
+
+def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
+    """The master is read once for its waveform."""
     from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png, waveform_png
 
     with store.fetch(audio.files[0].key) as path:
@@ -98,8 +95,7 @@ def audio_metadata(store: Store, audio: Audio) -> dict[str, Any]:
     }
 
 
-def audio_checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
-    """Whether the audio is as it was asked for, and its takes as they should be."""
+def _checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
     asked = audio.assembly
     loud = audio.loudness_lufs is not None and (
         abs(audio.loudness_lufs - asked.loudness) <= 0.5 or audio.limited_by_peak

@@ -6,32 +6,20 @@ from typing import Any
 import dagster as dg
 
 from f5_pipeline.orchestration.configured import studio_options
-from f5_pipeline.orchestration.partitions import NARRATIONS
-from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, failures, seconds, table
+from f5_pipeline.orchestration.lineage import asset
+from f5_pipeline.orchestration.reporting.failures import failures
+from f5_pipeline.orchestration.reporting.materializing import Product
+from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, seconds, table
 from f5_pipeline.orchestration.resources import StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.narrating.planning import missing_takes, plan_narration
 from f5_pipeline.studio.records import Plan, PlannedChunk, Weights
 
-CODE_VERSION = "1"
 
-
-@dg.asset(
-    partitions_def=NARRATIONS,
-    group_name="narration",
-    kinds={"python"},
-    code_version=CODE_VERSION,
-    retry_policy=STEP_RETRIES,
-    deps=[
-        "script",
-        # Every voice, since which voices speak is known only from the script; the one needed is read from the store.
-        dg.AssetDep("reference_audio", partition_mapping=dg.AllPartitionMapping()),
-    ],
-)
-def narration_plan(context: dg.AssetExecutionContext, store: StoreResource, model_weights: Weights) -> dg.Output[Plan]:
+@asset
+def narration_plan(context: dg.AssetExecutionContext, store: StoreResource, model_weights: Weights):
     """All chunks of a narration, each with the key of its take.
 
     The script is read, its text normalised (numbers, dates, abbreviations) with a map back to the words as written, and
@@ -43,12 +31,16 @@ def narration_plan(context: dg.AssetExecutionContext, store: StoreResource, mode
         opened, options = store.open(), studio_options(get_settings())
         plan = plan_narration(opened, narration, model_weights, options)
         missing = sum(1 for _ in missing_takes(opened, plan, options))
-        metadata = plan_metadata(opened, plan)
-    return dg.Output(plan, data_version=dg.DataVersion(plan.digest), metadata={**metadata, "takes_missing": missing})
+        planned = product(opened, plan, takes_missing=missing)
+    yield from planned.outputs()
 
 
-def plan_metadata(store: Store, plan: Plan) -> dict[str, Any]:
-    """What the UI shows of a plan."""
+def product(store: Store, plan: Plan, **counted: int) -> Product[Plan]:
+    """A plan, as the UI shows it; `counted` is shown beside what it says itself."""
+    return Product(plan, plan.digest, {**_metadata(store, plan), **counted})
+
+
+def _metadata(store: Store, plan: Plan) -> dict[str, Any]:
     rows = [
         {
             "chunk": planned.chunk.index,

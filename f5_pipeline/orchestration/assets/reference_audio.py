@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from f5_pipeline.orchestration.partitions import VOICES
-from f5_pipeline.orchestration.reporting.metadata import Teller, failures, markdown_text, partition_check, picture
+from f5_pipeline.orchestration.lineage import asset
+from f5_pipeline.orchestration.reporting.failures import failures
+from f5_pipeline.orchestration.reporting.materializing import Product
+from f5_pipeline.orchestration.reporting.metadata import markdown_text, picture
+from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.studio.records import ReferenceClip
 from f5_pipeline.studio.voices import make_reference
 
 if TYPE_CHECKING:
     from f5_pipeline.speech.references.prepare import Reference
-
-CODE_VERSION = "2"
 
 CHECKS = {
     "duration": "long enough to know the voice, short enough that F5 does not clip it",
@@ -30,15 +30,7 @@ CHECKS = {
 }
 
 
-@dg.asset(
-    partitions_def=VOICES,
-    group_name="voices",
-    kinds={"python"},
-    code_version=CODE_VERSION,
-    retry_policy=STEP_RETRIES,
-    deps=["voice_recording"],
-    check_specs=[partition_check(name, "reference_audio", text, VOICES) for name, text in CHECKS.items()],
-)
+@asset(checks=CHECKS)
 def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
     """The part of a voice's recording and transcript that F5 is conditioned on, a partition a voice.
 
@@ -49,13 +41,19 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
     """
     name = context.partition_key
     with failures():
-        clip, reference = make_reference(store.open(), name, on_progress=Teller(context, "reference_audio", name))
-    yield dg.Output(clip, data_version=dg.DataVersion(clip.sha256), metadata=reference_metadata(clip, reference))
-    yield from reference_checks(clip, reference)
+        clip, reference = make_reference(
+            store.open(), name, on_progress=ProgressReporter(context, "reference_audio", name)
+        )
+        made = product(clip, reference)
+    yield from made.outputs()
 
 
-def reference_metadata(clip: ReferenceClip, reference: "Reference") -> dict[str, Any]:
-    """What the UI shows of a reference."""
+def product(clip: ReferenceClip, reference: "Reference") -> Product[ReferenceClip]:
+    """A prepared reference, as the UI shows it, with its checks."""
+    return Product(clip, clip.sha256, _metadata(clip, reference), list(_checks(clip, reference)))
+
+
+def _metadata(clip: ReferenceClip, reference: "Reference") -> dict[str, Any]:
     from f5_pipeline.speech.audio.waveform import thumbnail_png, waveform_png
 
     return {
@@ -75,8 +73,7 @@ def reference_metadata(clip: ReferenceClip, reference: "Reference") -> dict[str,
     }
 
 
-def reference_checks(clip: ReferenceClip, reference: "Reference") -> Iterator[dg.AssetCheckResult]:
-    """Whether F5 can be conditioned on it."""
+def _checks(clip: ReferenceClip, reference: "Reference") -> Iterator[dg.AssetCheckResult]:
     from f5_pipeline.speech.references.prepare import check_reference
 
     outcomes = {one.name: one for one in check_reference(reference.measures, clip.text, clip.language)}

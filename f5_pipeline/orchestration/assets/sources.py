@@ -1,24 +1,16 @@
 """What people bring: recordings and scripts. They are not made here; adding or editing one is told to Dagster, so that
 what was made from an older state is called stale."""
 
-import dagster as dg
+from f5_pipeline.orchestration.lineage import spec
 
-from f5_pipeline.orchestration.partitions import NARRATIONS, VOICES
-
-voice_recording = dg.AssetSpec(
+voice_recording = spec(
     "voice_recording",
-    partitions_def=VOICES,
-    group_name="voices",
-    kinds={"file"},
-    description="A person's recording with its transcript, as it was added: `f5-pipeline voices add NAME RECORDING`.",
+    "A person's recording with its transcript, as it was added: `f5-pipeline voices add NAME RECORDING`.",
 )
 
-script = dg.AssetSpec(
+script = spec(
     "script",
-    partitions_def=NARRATIONS,
-    group_name="narration",
-    kinds={"markdown", "file"},
-    description="What a person wrote to be narrated: text, Markdown or F5-TTS's own multi-voice form, with what was "
+    "What a person wrote to be narrated: text, Markdown or F5-TTS's own multi-voice form, with what was "
     "said beside it (voice, engine, speed): `f5-pipeline scripts add FILE`, the job `submit_script`, or a file put "
     "into `scripts/` of the store. The events of a partition tell when it was seen, edited, and retired (removed).",
 )

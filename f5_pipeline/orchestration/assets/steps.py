@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from f5_pipeline.orchestration.configured import studio_options
-from f5_pipeline.orchestration.reporting.metadata import Teller, failures, seconds
+from f5_pipeline.orchestration.reporting.failures import failures
+from f5_pipeline.orchestration.reporting.metadata import seconds
+from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import GPU_POOL, STEP_RETRIES, gpu_op_tags, someone_waits
 from f5_pipeline.settings import get_settings
@@ -62,11 +64,11 @@ def draft_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: 
 def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, yields: bool) -> ShardReport:
     context.log.info(f"{shard.requests} takes by {shard.engine}, about {seconds(shard.expected_seconds)} of speech")
     keys = context.partition_keys if context.has_partition_key or context.has_partition_key_range else []
-    teller = Teller(context, "takes", keys[0] if len(keys) == 1 else None)
+    report_progress = ProgressReporter(context, "takes", keys[0] if len(keys) == 1 else None)
 
-    def tell(progress: Progress) -> None:
+    def show(progress: Progress) -> None:
         rate = progress.audio_seconds / max(progress.wall_seconds, 1e-9)
-        teller("takes", progress.done, progress.total, shard=shard.index, x_real_time=round(rate, 1))
+        report_progress("takes", progress.done, progress.total, shard=shard.index, x_real_time=round(rate, 1))
 
     step_key = context.get_step_execution_context().step.key
     urgent = _EveryNow(lambda: yields and someone_waits(context.instance, context.run, step_key))
@@ -79,7 +81,7 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
                 store,
                 shard,
                 studio_options(get_settings()),
-                on_progress=tell,
+                on_progress=show,
                 on_report=told.append,
                 cancelled=lambda: (run is not None and not run.is_alive()) or urgent(),
             )

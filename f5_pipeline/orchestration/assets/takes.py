@@ -9,17 +9,16 @@ from f5_pipeline.errors import PipelineError
 from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
 from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.io_manager import ALLOW_MISSING
-from f5_pipeline.orchestration.partitions import NARRATIONS
+from f5_pipeline.orchestration.lineage import graph_asset
 from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
-from f5_pipeline.orchestration.reporting.materializing import materialize
-from f5_pipeline.orchestration.reporting.metadata import failure, failures, seconds
+from f5_pipeline.orchestration.reporting.failures import failure, failures
+from f5_pipeline.orchestration.reporting.materializing import Product, materialize
+from f5_pipeline.orchestration.reporting.metadata import seconds
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
 from f5_pipeline.studio.narrating.gathering import gather_takes
 from f5_pipeline.studio.narrating.shards import plan_shards
 from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
-
-CODE_VERSION = "1"
 
 
 @dg.op(
@@ -69,25 +68,16 @@ def gather_takes_op(
                     f"narration {narration!r} has no plan, or none that can be read",
                     hint=f"Materialize narration_plan for the partition {narration!r} first.",
                 )
-            takes = gather_takes(opened, narration_plan[narration], options, [*reports, *drafts])
+            plan = narration_plan[narration]
+            gathered = product(plan, gather_takes(opened, plan, options, [*reports, *drafts]))
         except PipelineError as error:
             failed[narration] = error
             context.log.error(f"{narration}: {error}")
             continue
-        metadata = takes_metadata(narration_plan[narration], takes)
         if len(narrations) == 1:
-            yield dg.Output(takes, data_version=dg.DataVersion(takes.digest), metadata=metadata)
+            yield from gathered.outputs()
             return
-        materialize(
-            context,
-            opened,
-            "takes",
-            narration,
-            takes,
-            data_version=takes.digest,
-            code_version=CODE_VERSION,
-            metadata=metadata,
-        )
+        materialize(context, opened, "takes", narration, gathered)
     if failed:
         raise _failure(failed, len(narrations))
 
@@ -102,8 +92,12 @@ def _failure(failed: dict[str, PipelineError], narrations: int) -> dg.Failure:
     )
 
 
-def takes_metadata(plan: Plan, takes: Takes) -> dict[str, Any]:
-    """What the UI shows of a narration's takes."""
+def product(plan: Plan, takes: Takes) -> Product[Takes]:
+    """The takes of a narration, as the UI shows them."""
+    return Product(takes, takes.digest, _metadata(plan, takes))
+
+
+def _metadata(plan: Plan, takes: Takes) -> dict[str, Any]:
     rate = takes.audio_seconds_made / takes.wall_seconds if takes.wall_seconds else 0.0
     return {
         "engine": f"{plan.engine}: {plan.engine_note}",
@@ -121,28 +115,15 @@ def takes_metadata(plan: Plan, takes: Takes) -> dict[str, Any]:
     }
 
 
-@dg.graph_asset(
-    partitions_def=NARRATIONS,
-    # One run for many narrations: an engine loads once, and its batches fill across narrations.
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="narration",
-    kinds={"python"},
-    code_version=CODE_VERSION,
-    ins={
-        "narration_plan": dg.AssetIn("narration_plan"),
-        "model_weights": dg.AssetIn("model_weights", dagster_type=dg.Nothing),
-        "reference_audio": dg.AssetIn(
-            "reference_audio", partition_mapping=dg.AllPartitionMapping(), dagster_type=dg.Nothing
-        ),
-    },
-)
+# One run for many narrations: an engine loads once, and its batches fill across narrations.
+@graph_asset(loaded="narration_plan")
 def takes(narration_plan, model_weights, reference_audio):
     """The audio of every chunk, content-addressed: same key, same sound, never made twice.
 
-    What is missing is split into shards (`plan_shards`), each is spoken by an engine on a GPU (`synthesize_shard`) or
-    by one that needs none (`draft_shard`), and each narration's takes are gathered in order (`gather_takes`). A take is
-    kept as soon as it is made, so a run that is killed loses only the batch in flight. Of several narrations in one run
-    each stands for itself: one that fails leaves the others materialized.
+    What is missing is split into shards (`plan_shards`), each is spoken by F5 on a GPU (`synthesize_shard`) or by the
+    draft engine (`draft_shard`), and each narration's takes are gathered in order (`gather_takes`). A take is kept as
+    soon as it is made, so a run that is killed loses only the batch in flight. Of several narrations in one run each
+    stands for itself: one that fails leaves the others materialized.
     """
     gpu, draft = plan_shards_op(
         narration_plan=narration_plan, model_weights=model_weights, reference_audio=reference_audio

@@ -5,10 +5,11 @@ from typing import Any
 
 import dagster as dg
 
-from f5_pipeline.orchestration.partitions import NARRATIONS
-from f5_pipeline.orchestration.reporting.metadata import failures, markdown_text, partition_check, seconds
+from f5_pipeline.orchestration.lineage import asset
+from f5_pipeline.orchestration.reporting.failures import failures
+from f5_pipeline.orchestration.reporting.materializing import Product
+from f5_pipeline.orchestration.reporting.metadata import markdown_text, seconds
 from f5_pipeline.orchestration.resources import StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.speech.captions.formats import CAPTIONS
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.formats import describe_file, format_of
@@ -16,33 +17,18 @@ from f5_pipeline.studio.narrating.production import make_timings
 from f5_pipeline.studio.narrating.timing_check import LAST_RESORT, TimingCheck, check_timings
 from f5_pipeline.studio.records import Audio, Plan, Timings
 
-CODE_VERSION = "1"
+CHECKS = {
+    "every_word_once": "every word of the script occurs once, in order, with start < end, within the audio",
+    "word_times": (
+        "the time of every word was measured, and surely; a word names its method and confidence in the JSON"
+    ),
+}
 
 MAX_UNSURE = 0.02
 """Share of a narration's words whose times may be unsure."""
 
 
-@dg.asset(
-    partitions_def=NARRATIONS,
-    group_name="narration",
-    kinds={"csv", "json"},
-    code_version=CODE_VERSION,
-    retry_policy=STEP_RETRIES,
-    check_specs=[
-        partition_check(
-            "every_word_once",
-            "timing_files",
-            "every word of the script occurs once, in order, with start < end, within the audio",
-            NARRATIONS,
-        ),
-        partition_check(
-            "word_times",
-            "timing_files",
-            "the time of every word was measured, and surely; a word names its method and confidence in the JSON",
-            NARRATIONS,
-        ),
-    ],
-)
+@asset(checks=CHECKS)
 def timing_files(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, narration_audio: Audio):
     """Word times (CSV, JSON) and captions (SRT, VTT) of a narration, spelled as the author wrote.
 
@@ -51,16 +37,18 @@ def timing_files(context: dg.AssetExecutionContext, store: StoreResource, narrat
     manifest, which names everything it was made from by hash.
     """
     with failures():
-        opened = store.open()
-        timings = make_timings(opened, narration_audio)
-        check = check_timings(opened, narration_plan, narration_audio)
-        metadata = timings_metadata(opened, timings, narration_audio, check)
-    yield dg.Output(timings, data_version=dg.DataVersion(timings.revision), metadata=metadata)
-    yield from timings_checks(check)
+        made = make(store.open(), narration_plan, narration_audio)
+    yield from made.outputs()
 
 
-def timings_metadata(store: Store, timings: Timings, audio: Audio, check: TimingCheck) -> dict[str, Any]:
-    """What the UI shows of a revision's timing files."""
+def make(store: Store, plan: Plan, audio: Audio) -> Product[Timings]:
+    """A revision's timing files, as the UI shows them, with their checks."""
+    timings = make_timings(store, audio)
+    check = check_timings(store, plan, audio)
+    return Product(timings, timings.revision, _metadata(store, timings, audio, check), list(_checks(check)))
+
+
+def _metadata(store: Store, timings: Timings, audio: Audio, check: TimingCheck) -> dict[str, Any]:
     captions = next(file for file in timings.files if (known := format_of(file.name)) and known.group == CAPTIONS)
     with store.open(captions.key) as lines:
         first = lines.read(1200).decode("utf-8", "ignore")
@@ -77,8 +65,7 @@ def timings_metadata(store: Store, timings: Timings, audio: Audio, check: Timing
     }
 
 
-def timings_checks(check: TimingCheck) -> Iterator[dg.AssetCheckResult]:
-    """Whether every word has its time, and how sure it is."""
+def _checks(check: TimingCheck) -> Iterator[dg.AssetCheckResult]:
     yield dg.AssetCheckResult(
         check_name="every_word_once",
         asset_key="timing_files",

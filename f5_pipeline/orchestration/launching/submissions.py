@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.orchestration.reporting.metadata import failures
+from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.observations import tell_voice
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES

@@ -1,52 +1,62 @@
-"""Materializations that a step tells itself, of one partition among many: as a run of the asset alone would."""
+"""What the making of an asset gives, and how Dagster is told: by a run of the asset, or by a step that makes many."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import dagster as dg
 from pydantic import BaseModel
 
-from f5_pipeline.orchestration.io_manager import write_asset
+from f5_pipeline.orchestration.lineage import LINEAGE, takes_all
 from f5_pipeline.orchestration.reporting.calls import calls_metadata
 from f5_pipeline.orchestration.reporting.provenance import materialization_tags
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.state import write_state
 
-UPSTREAM = {
-    "model_weights": (),
-    "reference_audio": ("voice_recording",),
-    "narration_plan": ("script", "model_weights", "reference_audio"),
-    "takes": ("narration_plan", "model_weights", "reference_audio"),
-    "narration_audio": ("narration_plan", "takes"),
-    "timing_files": ("narration_plan", "narration_audio"),
-    "download_links": ("timing_files",),
-}
-"""What each asset is made from, as the lineage has it."""
+Record = TypeVar("Record", bound=BaseModel)
 
-WHOLE = ("model_weights", "reference_audio")
-"""Upstream assets of which a narration takes all there is, not the partition of its own name."""
+
+@dataclass(frozen=True)
+class Product(Generic[Record]):
+    """A new value of an asset.
+
+    Attributes:
+        record: the value.
+        data_version: changes whenever what is made from it must be made again.
+        metadata: what the UI shows.
+        checks: outcomes of the asset's checks.
+    """
+
+    record: Record
+    data_version: str
+    metadata: Mapping[str, Any]
+    checks: Sequence[dg.AssetCheckResult] = ()
+
+    def outputs(self) -> Iterator[dg.Output[Record] | dg.AssetCheckResult]:
+        """What the function of an asset yields."""
+        yield dg.Output(self.record, data_version=dg.DataVersion(self.data_version), metadata=dict(self.metadata))
+        yield from self.checks
 
 
 def materialize(
-    context: dg.OpExecutionContext,
-    store: Store,
-    asset: str,
-    partition: str | None,
-    record: BaseModel,
-    *,
-    data_version: str,
-    code_version: str,
-    metadata: Mapping[str, Any],
-    checks: Iterable[dg.AssetCheckResult] = (),
-) -> None:
-    """Keep the value of an asset and tell Dagster of it, with what it was made from."""
-    write_asset(store, asset, partition, record)
-    inputs = {name: None if name in WHOLE else partition for name in UPSTREAM[asset]}
-    tags = materialization_tags(context.instance, data_version=data_version, code_version=code_version, inputs=inputs)
-    told = {**metadata, **calls_metadata(store.calls.take())}
-    context.log_event(dg.AssetMaterialization(asset, partition=partition, metadata=told, tags=tags))
-    for check in checks:
+    context: dg.OpExecutionContext, store: Store, asset: str, partition: str | None, product: Product[Record]
+) -> Record:
+    """Keep the value of one partition among many and log its materialization, as a run of the asset alone would."""
+    row = LINEAGE[asset]
+    write_state(store, product.record, partition or "")
+    tags = materialization_tags(
+        context.instance,
+        data_version=product.data_version,
+        code_version=str(row.code_version),
+        inputs={name: None if takes_all(row, name) else partition for name in row.upstream},
+    )
+    metadata = {**product.metadata, **calls_metadata(store.calls.take())}
+    context.log_event(dg.AssetMaterialization(asset, partition=partition, metadata=metadata, tags=tags))
+    for check in product.checks:
         context.log_event(
-            # It takes them; its hints do not say so.
+            # log_event takes evaluations; its annotation does not say so.
             dg.AssetCheckEvaluation(  # type: ignore[arg-type]
                 asset_key=dg.AssetKey(asset),
                 check_name=str(check.check_name),
@@ -57,3 +67,4 @@ def materialize(
                 partition=partition,
             )
         )
+    return product.record

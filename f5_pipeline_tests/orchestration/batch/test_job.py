@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError
 from f5_pipeline.dagster_host.runs import MODULE, _origin, open_instance
 from f5_pipeline.errors import InputError, RetryableStoreError
 from f5_pipeline.orchestration.ledger import BATCH_JOB, Outcome
-from f5_pipeline.orchestration.reporting.metadata import failures, is_retryable
+from f5_pipeline.orchestration.reporting.failures import failures, is_retryable
 from f5_pipeline.orchestration.reporting.provenance import data_version_tags
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store import layout

@@ -1,0 +1,152 @@
+"""The first step of a batch: its scripts are read and planned together."""
+
+import time
+from collections.abc import Iterable
+
+import dagster as dg
+from pydantic import Field
+
+from f5_pipeline.orchestration.assets import model_weights, narration_plan, reference_audio
+from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, shard_outputs
+from f5_pipeline.orchestration.batch.outcomes import attempt, record_failure
+from f5_pipeline.orchestration.configured import studio_options
+from f5_pipeline.orchestration.ledger import CLAIM_OP, Ledger, active_batches, claimed
+from f5_pipeline.orchestration.reporting.failures import failures
+from f5_pipeline.orchestration.reporting.materializing import materialize
+from f5_pipeline.orchestration.reporting.observations import tell_voice
+from f5_pipeline.orchestration.reporting.progress import ProgressReporter
+from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.settings import get_settings
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
+from f5_pipeline.studio.narrating.batches import BatchPlan, NarrationOutcome
+from f5_pipeline.studio.narrating.engines import EngineChoice, choose_engine
+from f5_pipeline.studio.narrating.planning import make_plan
+from f5_pipeline.studio.narrating.scripts import LoadedScript, load_script, script_version
+from f5_pipeline.studio.narrating.shards import plan_shards
+from f5_pipeline.studio.options import StudioOptions
+from f5_pipeline.studio.records import Plan
+from f5_pipeline.studio.voices import find_voice, make_reference, needs_reference
+from f5_pipeline.studio.weights import gather_weights, open_library
+
+
+class BatchConfig(dg.Config):
+    """What a batch is launched for."""
+
+    narrations: list[str] = Field(description="names of the narrations, the most urgent first")
+    launcher: str = Field("a person", description="what launched it, for the report")
+
+
+@dg.op(
+    name=CLAIM_OP,
+    description="Read the scripts of the batch and plan them; split what is missing into shards.",
+    out={"plan": dg.Out(BatchPlan), **SHARD_OUTS},
+    retry_policy=STEP_RETRIES,
+    tags={"dagster/compute_kind": "python"},
+)
+def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: StoreResource):
+    with failures():
+        opened, ledger, began = store.open(), Ledger(context.instance), time.time()
+        options = studio_options(get_settings())
+        versions, left, failed = _to_do(context, opened, ledger, list(dict.fromkeys(config.narrations)))
+        ledger.start(versions, context.run_id)
+
+        def fail(narration: str, error: Exception) -> None:
+            failed.append(record_failure(context, ledger, narration, versions.pop(narration), error))
+
+        scripts: dict[str, LoadedScript] = {}
+        for narration, script in in_parallel(
+            opened, lambda name: (name, attempt(load_script, opened, name)), list(versions)
+        ):
+            if isinstance(script, Exception):
+                fail(narration, script)
+            else:
+                scripts[narration] = script
+        _lock_models(context, opened, scripts.values(), options)
+        weights = gather_weights(opened, options)
+        materialize(context, opened, "model_weights", None, model_weights.product(weights))
+        _prepare_voices(context, opened, scripts.values())
+
+        report_progress, plans = ProgressReporter(context, "narration_plan", None), []
+
+        def plan_one(script: LoadedScript) -> tuple[str, Plan | Exception]:
+            return script.narration, attempt(make_plan, opened, script, weights, options)
+
+        for done, (narration, plan) in enumerate(in_parallel(opened, plan_one, scripts.values()), 1):
+            report_progress("narrations planned", done, len(scripts))
+            if isinstance(plan, Exception):
+                fail(narration, plan)
+                continue
+            if plan.version != versions[narration]:  # it was edited between two looks
+                versions[narration] = plan.version
+                ledger.start({narration: plan.version}, context.run_id)
+            plans.append(plan)
+            materialize(context, opened, "narration_plan", narration, narration_plan.product(opened, plan))
+        context.log.info(
+            f"{len(plans)} narrations to make, {len(failed)} cannot be planned, {len(left)} left to others"
+        )
+        lengths = {plan.narration: plan.expected_seconds for plan in plans}
+        batch = BatchPlan(
+            launcher=config.launcher, began=began, versions=versions, lengths=lengths, failed=failed, left=left
+        )
+        yield dg.Output(batch, "plan")
+        yield from shard_outputs(plan_shards(opened, plans, context.run_id, options))
+
+
+def _to_do(
+    context: dg.OpExecutionContext, store: Store, ledger: Ledger, names: list[str]
+) -> tuple[dict[str, str], list[str], list[NarrationOutcome]]:
+    """Of the narrations asked for those that are this run's, with the versions of their scripts; those that are left;
+    and those that have no script.
+
+    Two launches at once may name the same narration: the run that was created first has it.
+    """
+    others: set[str] = set()
+    for run in active_batches(context.instance):
+        if run.run_id == context.run_id:
+            break
+        others.update(claimed(run))
+    outcomes, seen = ledger.outcomes(names), ledger.seen(names)
+    versions: dict[str, str] = {}
+    left: list[str] = []
+    failed: list[NarrationOutcome] = []
+    for name, version in in_parallel(store, lambda name: (name, attempt(script_version, store, name)), names):
+        if isinstance(version, Exception):
+            # Of the version that waits, so that its attempts are counted.
+            waiting = seen[name].version if name in seen else ""
+            ledger.start({name: waiting}, context.run_id)
+            failed.append(record_failure(context, ledger, name, waiting, version))
+            continue
+        outcome = outcomes.get(name)
+        if name in others or (outcome and outcome.state == "done" and outcome.version == version):
+            left.append(name)
+        else:
+            versions[name] = version
+    return versions, left, failed
+
+
+def _lock_models(
+    context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript], options: StudioOptions
+) -> None:
+    """Lock the models that scripts ask for, so that the weights know them. One that cannot be had is told by the plan
+    that needs it."""
+    library = open_library(store, options)
+    choices = (attempt(choose_engine, script, options) for script in scripts)
+    for model in sorted({one.model for one in choices if isinstance(one, EngineChoice) and one.model}):
+        if isinstance(error := attempt(library.lock, model), Exception):
+            context.log.error(f"model {model}: {error}")
+
+
+def _prepare_voices(context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript]) -> None:
+    """Make the references that the scripts' voices lack. One that cannot be made is told by the plan that needs it."""
+    for name in sorted({name for script in scripts for name in script.script.voices}):
+        voice, needed = attempt(find_voice, store, name), attempt(needs_reference, store, name)
+        if voice is None or isinstance(voice, Exception) or needed is False:
+            continue
+        tell_voice(context.instance, voice)
+        made = attempt(make_reference, store, name)
+        if isinstance(made, Exception):
+            context.log.error(f"voice {name}: {made}")
+            continue
+        materialize(context, store, "reference_audio", name, reference_audio.product(*made))

@@ -1,0 +1,49 @@
+"""Errors as Dagster's failures: with a hint, and retried only where that can help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+from dagster import DagsterError
+from sqlalchemy.exc import DBAPIError
+
+from f5_pipeline.errors import PipelineError
+from f5_pipeline.speech.engine import Cancelled
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn an error into a Failure that says what a person can do, and that Dagster retries only where that can help.
+
+    Retryable are the errors that say so, and those of the machine and of the instance's database. Any other is a bug,
+    which comes again each time.
+    """
+    try:
+        yield
+    except PipelineError as error:
+        raise failure(error) from error
+    except (dg.Failure, dg.RetryRequested, Cancelled):
+        raise
+    except Exception as error:
+        if is_retryable(error):
+            raise
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether an error may be gone at another attempt."""
+    if isinstance(error, PipelineError):
+        return error.retryable
+    return isinstance(error, (DagsterError, OSError, MemoryError, DBAPIError))
+
+
+def failure(error: PipelineError) -> dg.Failure:
+    """The Failure of an error, with its parts as metadata."""
+    metadata = {"error": error.message, "file": error.file, "place": error.place, "hint": error.hint}
+    return dg.Failure(
+        str(error),
+        metadata={name: str(value) for name, value in metadata.items() if value is not None},
+        allow_retries=error.retryable,
+    )

@@ -1,0 +1,137 @@
+"""The newest state of things: where each record is kept, and how far a narration is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+from f5_pipeline.errors import StoreError
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.records import find_record, read_record, write_record
+from f5_pipeline.studio.options import StudioOptions
+from f5_pipeline.studio.records import Audio, Links, Manifest, Plan, ReferenceClip, Takes, Timings, Weights
+
+Record = TypeVar("Record", bound=BaseModel)
+
+_KEYS: dict[type[BaseModel], Callable[[str], str]] = {
+    Weights: lambda _: layout.weights(),
+    ReferenceClip: layout.reference,
+    Plan: partial(layout.narration_state, step="plan"),
+    Takes: partial(layout.narration_state, step="takes"),
+    Audio: partial(layout.narration_state, step="audio"),
+    Timings: partial(layout.narration_state, step="timings"),
+    Links: partial(layout.narration_state, step="links"),
+}
+
+
+def state_key(kind: type[BaseModel], name: str = "") -> str:
+    """The key of the newest record of a kind.
+
+    Args:
+        name: of the voice or narration that it belongs to; the weights belong to none.
+    """
+    return _KEYS[kind](name)
+
+
+def read_state(store: Store, kind: type[Record], name: str = "") -> Record:
+    """The newest record of a kind. Raises NotFoundError, or StoreError where it cannot be read."""
+    return read_record(store, state_key(kind, name), kind)
+
+
+def find_state(store: Store, kind: type[Record], name: str = "") -> Record | None:
+    """The newest record of a kind, None where there is none."""
+    return find_record(store, state_key(kind, name), kind)
+
+
+def write_state(store: Store, record: BaseModel, name: str = "") -> None:
+    """Keep a record as the newest of its kind."""
+    write_record(store, state_key(type(record), name), record)
+
+
+class NarrationState(BaseModel):
+    """How far a narration is.
+
+    `edited` and `failed` speak of the script as it is now; length and revision of what is still delivered.
+    """
+
+    narration: str
+    state: Literal[
+        "scripted", "planned", "synthesized", "delivered", "edited", "running", "failed", "retired", "damaged"
+    ]
+    takes: int | None = Field(default=None, description="takes that the plan needs")
+    missing: int | None = Field(default=None, description="of them, takes that are not made yet")
+    seconds: float | None = Field(default=None, description="length of the delivered revision, s")
+    engine: str | None = None
+    revision: str | None = Field(default=None, description="delivered, with links")
+    reason: str | None = Field(default=None, description="why it failed or cannot be read")
+
+
+def narration_state(
+    store: Store,
+    narration: str,
+    options: StudioOptions,
+    *,
+    failed_version: str | None = None,
+    reason: str | None = None,
+    running: bool = False,
+) -> NarrationState:
+    """How far a narration is: from what the store holds, and what is known of attempts at it.
+
+    Args:
+        failed_version: version of the script at which the last attempt failed, if it did.
+        reason: why it failed.
+        running: whether a run works on it now.
+
+    Raises:
+        InputError: the narration has no script.
+    """
+    from f5_pipeline.studio.narrating.planning import missing_takes
+    from f5_pipeline.studio.narrating.scripts import script_version
+
+    version = script_version(store, narration)
+    try:
+        plan, takes = find_state(store, Plan, narration), find_state(store, Takes, narration)
+        audio, links = find_state(store, Audio, narration), find_state(store, Links, narration)
+        seconds = _delivered_seconds(store, audio, links)
+        missing = sum(1 for _ in missing_takes(store, plan, options)) if plan else None
+    except StoreError as error:
+        return NarrationState(narration=narration, state="damaged", reason=str(error))
+    failed = failed_version == version
+    if running:
+        state = "running"
+    elif failed:
+        state = "failed"
+    elif plan is None:
+        state = "scripted"
+    elif plan.version != version:
+        state = "edited"
+    elif audio and links and links.revision == audio.revision and audio.plan.digest == plan.digest:
+        state = "delivered"
+    elif takes and takes.plan == plan.digest:
+        state = "synthesized"
+    else:
+        state = "planned"
+    return NarrationState(
+        narration=narration,
+        state=state,
+        takes=plan.takes if plan else None,
+        missing=missing,
+        seconds=seconds,
+        engine=plan.engine if plan else None,
+        revision=links.revision if links else None,
+        reason=reason if failed else None,
+    )
+
+
+def _delivered_seconds(store: Store, audio: Audio | None, links: Links | None) -> float | None:
+    """The length of the revision that the links are of; the newest audio may be of another."""
+    if links is None:
+        return None
+    if audio is not None and audio.revision == links.revision:
+        return audio.seconds
+    manifest = find_record(store, layout.manifest(links.narration, links.revision), Manifest)
+    return manifest.audio.seconds if manifest else None
