@@ -62,10 +62,10 @@ def usable_gpus(allowed: str) -> list[Gpu]:
     if allowed == "none":
         return []
     wanted = None if allowed == "auto" else sorted({int(number) for number in allowed.split(",")})
-    found = _told_by_driver()
-    if not found:
+    gpus = _told_by_driver()
+    if not gpus:
         return [_untold(number) for number in wanted or ()]
-    visible = _visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    visible = _visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
     if wanted is None:
         return visible
     if missing := set(wanted) - {gpu.index for gpu in visible}:
@@ -92,15 +92,15 @@ def _told_by_driver() -> list[Gpu]:
     except pynvml.NVMLError:
         return []
     try:
-        found = []
+        gpus = []
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             name = _text(pynvml.nvmlDeviceGetName(handle))
             for part in _instances(pynvml, handle) or [handle]:
                 uuid = _text(pynvml.nvmlDeviceGetUUID(part))
                 memory = int(pynvml.nvmlDeviceGetMemoryInfo(part).total)
-                found.append(Gpu(uuid, f"cuda:{index}", index, name, memory))
-        return found
+                gpus.append(Gpu(uuid, f"cuda:{index}", index, name, memory))
+        return gpus
     except pynvml.NVMLError:
         return []  # a driver that does not answer: torch will say why
     finally:
@@ -110,16 +110,16 @@ def _told_by_driver() -> list[Gpu]:
 
 def _instances(pynvml: Any, handle: Any) -> list[Any]:
     """The MIG instances of a GPU that is split into some."""
-    found = []
+    instances = []
     try:
         if pynvml.nvmlDeviceGetMigMode(handle)[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
             return []
         for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
             with contextlib.suppress(pynvml.NVMLError_NotFound):
-                found.append(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number))
+                instances.append(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number))
     except pynvml.NVMLError:  # a GPU that knows no MIG
         return []
-    return found
+    return instances
 
 
 def _text(value: str | bytes) -> str:
