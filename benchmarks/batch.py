@@ -107,8 +107,8 @@ def _end_fork_server() -> None:
 def by_parts(names: Sequence[str]) -> dict[str, Any]:
     """The work of a batch in its order, in this process."""
     from f5_pipeline.orchestration.assets.narration_audio import product
+    from f5_pipeline.orchestration.configured import open_store, studio_options
     from f5_pipeline.settings import get_settings
-    from f5_pipeline.store.connect import connect
     from f5_pipeline.studio.links.making import make_links, open_signer, read_manifest
     from f5_pipeline.studio.narrating.gathering import gather_takes
     from f5_pipeline.studio.narrating.planning import make_plan
@@ -120,13 +120,13 @@ def by_parts(names: Sequence[str]) -> dict[str, Any]:
     from f5_pipeline.studio.weights import gather_weights
 
     settings = get_settings()
-    store = connect(settings.store_url)
+    store, options = open_store(settings), studio_options(settings)
     signer = open_signer(settings.home_folder, settings.link_secret, settings.link_seconds)
-    weights = gather_weights(store)
-    plans = [make_plan(store, load_script(store, name), weights) for name in names]
-    reports = [synthesize_shard(store, shard) for shard in plan_shards(store, plans, "parts")]
+    weights = gather_weights(store, options)
+    plans = [make_plan(store, load_script(store, name), weights, options) for name in names]
+    reports = [synthesize_shard(store, shard, options) for shard in plan_shards(store, plans, "parts", options)]
     for plan in plans:
-        gathered = gather_takes(store, plan, reports)
+        gathered = gather_takes(store, plan, options, reports)
         audio = make_audio(store, plan, gathered, loudness=settings.loudness, peak=settings.peak)
         product(store, audio, gathered)  # with its pictures
         make_timings(store, audio)

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import EXAMPLES, environment, in_words, machine, run_alone, table, tell, write_results
+from f5_pipeline.studio.options import StudioOptions
 
 SIZES = (25_000, 50_000, 100_000)
 FORMATS = ("flac", "mp3")
+OPTIONS = StudioOptions(engine="draft")
 LEVELS = {"loudness": -19.0, "peak": -1.0}
 LIMIT_MB = 600
 NARRATION = "book"
@@ -38,7 +40,7 @@ def voice(root: Path) -> Mapping[str, Any]:
     add_voice(store, "ada", EXAMPLES / "voices" / "ada.flac")
     clip, _ = make_reference(store, "ada")
     write_record(store, layout.reference("ada"), clip)
-    write_record(store, layout.weights(), gather_weights(store))
+    write_record(store, layout.weights(), gather_weights(store, OPTIONS))
     return {}
 
 
@@ -58,7 +60,7 @@ def plan(root: Path) -> Mapping[str, Any]:
     from f5_pipeline.studio.records import Weights
 
     store = _store(root)
-    made = plan_narration(store, NARRATION, read_record(store, layout.weights(), Weights))
+    made = plan_narration(store, NARRATION, read_record(store, layout.weights(), Weights), OPTIONS)
     _keep(store, "plan", made)
     return {"words_planned": made.words, "chunks": made.chunks, "takes": made.takes}
 
@@ -69,7 +71,7 @@ def shards(root: Path) -> Mapping[str, Any]:
     from f5_pipeline.studio.records import Plan, ShardReport
 
     store = _store(root)
-    made = plan_shards(store, [_read(store, "plan", Plan)], RUN)
+    made = plan_shards(store, [_read(store, "plan", Plan)], RUN, OPTIONS)
     _keep_list(store, "shards", made)
     _keep_list(store, "reports", list[ShardReport]())
     return {"requests": sum(shard.requests for shard in made)}
@@ -81,7 +83,7 @@ def takes(root: Path) -> Mapping[str, Any]:
     from f5_pipeline.studio.records import Shard
 
     store = _store(root)
-    reports = [synthesize_shard(store, shard) for shard in _read_list(store, "shards", Shard)]
+    reports = [synthesize_shard(store, shard, OPTIONS) for shard in _read_list(store, "shards", Shard)]
     _keep_list(store, "reports", reports)
     return {"audio_seconds": round(sum(report.audio_seconds for report in reports))}
 
@@ -92,7 +94,8 @@ def gather(root: Path) -> Mapping[str, Any]:
     from f5_pipeline.studio.records import Plan, ShardReport
 
     store = _store(root)
-    _keep(store, "takes", gather_takes(store, _read(store, "plan", Plan), _read_list(store, "reports", ShardReport)))
+    reports = _read_list(store, "reports", ShardReport)
+    _keep(store, "takes", gather_takes(store, _read(store, "plan", Plan), OPTIONS, reports))
     return {}
 
 
@@ -151,9 +154,9 @@ def again(root: Path) -> Mapping[str, Any]:
     from f5_pipeline.studio.records import Weights
 
     store = _store(root)
-    plan = plan_narration(store, NARRATION, read_record(store, layout.weights(), Weights))
-    missing = plan_shards(store, [plan], RUN)
-    made = make_audio(store, plan, gather_takes(store, plan), **LEVELS)
+    plan = plan_narration(store, NARRATION, read_record(store, layout.weights(), Weights), OPTIONS)
+    missing = plan_shards(store, [plan], RUN, OPTIONS)
+    made = make_audio(store, plan, gather_takes(store, plan, OPTIONS), **LEVELS)
     make_timings(store, made)
     if missing:
         raise SystemExit("takes were missing on the second time")

@@ -43,9 +43,9 @@ def script(root: Path, words: int, seed: int) -> Path:
 
 def through_parts(path: Path) -> None:
     """What the assets of a narration do, one after the other, in this process."""
+    from f5_pipeline.orchestration.configured import open_store, studio_options
     from f5_pipeline.settings import get_settings
     from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png, waveform_png
-    from f5_pipeline.store.connect import connect
     from f5_pipeline.studio.links.making import make_links, open_signer, read_manifest
     from f5_pipeline.studio.narrating.gathering import gather_takes
     from f5_pipeline.studio.narrating.planning import missing_takes, plan_narration
@@ -57,14 +57,14 @@ def through_parts(path: Path) -> None:
     from f5_pipeline.studio.weights import gather_weights
 
     settings = get_settings()
-    store = connect(settings.store_url)
+    store, options = open_store(settings), studio_options(settings)
     narration = add_script(store, path).narration
-    plan = plan_narration(store, narration, gather_weights(store))
+    plan = plan_narration(store, narration, gather_weights(store, options), options)
     # A short sentence may be shared by chance; a text whose takes are there would measure nothing.
-    if sum(1 for _ in missing_takes(store, plan)) < 0.8 * plan.takes:
+    if sum(1 for _ in missing_takes(store, plan, options)) < 0.8 * plan.takes:
         raise SystemExit(f"{path.name}: takes were there already")
-    shards = plan_shards(store, [plan], f"parts-{narration}")
-    takes = gather_takes(store, plan, [synthesize_shard(store, shard) for shard in shards])
+    shards = plan_shards(store, [plan], f"parts-{narration}", options)
+    takes = gather_takes(store, plan, options, [synthesize_shard(store, shard, options) for shard in shards])
     audio = make_audio(store, plan, takes, loudness=settings.loudness, peak=settings.peak)
     with store.fetch(audio.files[0].key) as master:
         peaks = peaks_of(master, 900)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -52,7 +51,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DAGSTER_HOME"),
         description="Dagster's instance (DAGSTER_HOME) and the secret that signs links",
     )
-    engine: Literal["auto", "f5", "draft"] = Field("auto", description="engine where the script asks for none")
+    engine: str = Field("auto", description="engine where the script asks for none: auto, f5, draft, or another's name")
     model: str = Field("F5TTS_v1_Base", description="model of the F5 engine where the script asks for none")
     preset: Literal["final", "fast", "rapid"] = Field("final", description="sampler of the F5 engine: NFE 32, 16 or 7")
     nfe: int | None = Field(None, ge=1, le=256, description="sampler: evaluations; else the preset's")
@@ -144,10 +143,6 @@ class Settings(BaseSettings):
         if scheme == "file" and folder:
             return f"file:{Path(folder).expanduser().absolute()}"
         return self.store
-
-    @property
-    def draft_workers(self) -> int:
-        return self.workers or os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)

@@ -10,14 +10,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.output import print_json, print_table
+from f5_pipeline.cli.session import open_store, studio_options
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.engines import Fact as Finding
+from f5_pipeline.speech.engines import all_specs, resolve
 
 LOW_DISK = 2 << 30
 """Free bytes under which a disk is called low: an hour of narration takes about 0.3 GB with its takes."""
@@ -25,15 +27,6 @@ LOW_DISK = 2 << 30
 
 LOW_MEMORY = 8 << 30
 """Memory under which F5 may not load: the full network's weights twice, torch, and what imports bring."""
-
-
-class Finding(NamedTuple):
-    """What was found of one thing: "ok", "warning" or "error", and the mend."""
-
-    what: str
-    state: str
-    found: str
-    hint: str = ""
 
 
 @cli.command()
@@ -60,11 +53,10 @@ def examine() -> Iterator[Finding]:
         ("disk", _disk),
         ("temporary files", _temporary),
         ("Dagster", _dagster),
-        ("draft engine", _draft),
-        ("F5 engine", _f5),
     ):
         yield _look(what, look)
-    yield from _devices()
+    for spec in all_specs():
+        yield from spec.examine()
     for what, look in (("weights", _weights), ("hub", _hub), ("links", _links), ("ports", _ports)):
         yield _look(what, look)
 
@@ -97,12 +89,12 @@ def _memory() -> tuple[str, ...]:
 
 def _settings() -> tuple[str, ...]:
     changed = {name: getattr(get_settings(), name) for name in sorted(get_settings().model_fields_set)}
-    return "ok", ", ".join(f"{name} = {value}" for name, value in changed.items()) or "all as by default"
+    spec, note = resolve(get_settings().engine, studio_options())
+    text = ", ".join(f"{name} = {value}" for name, value in changed.items()) or "all as by default"
+    return "ok", f"{text}; narrations are spoken by {spec.name}: {note}"
 
 
 def _store() -> tuple[str, ...]:
-    from f5_pipeline.cli.session import open_store
-
     store = open_store()
     store.check()
     return "ok", store.url
@@ -141,43 +133,11 @@ def _dagster() -> tuple[str, ...]:
     return "ok", f"{dagster.__version__}, instance in {get_settings().home_folder}"
 
 
-def _draft() -> tuple[str, ...]:
-    from f5_pipeline.speech import engines
-
-    if (reason := engines.missing("draft")) is not None:
-        return "error", reason, "Install the package again: pip install f5-pipeline."
-    from f5_pipeline.speech.engines.draft.engine import espeak_facts
-
-    facts = espeak_facts()
-    return "ok", f"espeak-ng {facts['version']}, {facts['languages']} languages"
-
-
-def _f5() -> tuple[str, ...]:
-    from f5_pipeline.speech import engines
-
-    reason = engines.missing("f5")
-    if reason is not None:
-        return "warning", reason, "Install it to speak in the cloned voices: pip install 'f5-pipeline[f5]'."
-    name, note = engines.resolve(get_settings().engine, get_settings().device)
-    return "ok", f"installed; narrations are spoken by {name}: {note}"
-
-
-def _devices() -> Iterator[Finding]:
-    """torch, CUDA, driver, devices, flash-attn: where F5 is installed."""
-    from f5_pipeline.speech import engines
-    from f5_pipeline.speech.engines.f5.devices import facts
-
-    if engines.missing("f5") is None:
-        for fact in facts():
-            yield Finding(*fact)
-
-
 def _weights() -> tuple[str, ...]:
-    from f5_pipeline.cli.session import open_store
     from f5_pipeline.studio.weights import open_library
 
     settings = get_settings()
-    library = open_library(open_store())
+    library = open_library(open_store(), studio_options())
     record = library.find(settings.model)
     where = f"cache {settings.cache_folder}, at most {settings.cache_gb:g} GB"
     if record is None:

@@ -14,7 +14,7 @@ import click
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.options import one_name, options_of, script_options
 from f5_pipeline.cli.output import complain, print_json, say, warn
-from f5_pipeline.cli.session import Session, open_session, open_store
+from f5_pipeline.cli.session import Session, open_session, open_store, studio_options
 
 if TYPE_CHECKING:
     from f5_pipeline.dagster_host.runs import Outcome
@@ -95,14 +95,14 @@ def _read_all(
     for script in scripts:
         loaded = open_script(store, script, name, options, replace=replace)
         narration = loaded.narration
-        with chosen_engine(store, loaded) as (engine, choice):
+        with chosen_engine(store, loaded, studio_options()) as (engine, choice):
             check_language(engine, loaded)
         model = choice.model
         if model is not None and model not in brought:
             # Now, with a bar, and not in the run: also what is wrong with it is told before anything is kept.
             brought.add(model)
             with download_progress(quiet=quiet) as show:
-                open_library(store).acquire(model, show).release()
+                open_library(store, studio_options()).acquire(model, show).release()
         if narration in seen:
             raise one_name(seen[narration][0], script, narration)
         seen[narration] = script, loaded
@@ -116,13 +116,14 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
     """
     from f5_pipeline.orchestration.launching.requests import batch_config
     from f5_pipeline.orchestration.ledger import BATCH_JOB, SINGLE_JOB, Ledger
+    from f5_pipeline.speech.engines import spec_of
     from f5_pipeline.studio.narrating.engines import choose_engine
 
     started, ledger = time.monotonic(), Ledger(session.instance)
     for loaded in scripts:
-        choice = choose_engine(loaded)
+        choice = choose_engine(loaded, session.options)
         if not session.quiet:
-            (warn if choice.engine == "draft" else say)(f"{loaded.narration}: {choice.note}")
+            (say if spec_of(choice.engine).clones else warn)(f"{loaded.narration}: {choice.note}")
         session.report_script(loaded)
     names = [loaded.narration for loaded in scripts]
     if len(scripts) == 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.engines import choices
 
 if TYPE_CHECKING:
     from f5_pipeline.speech.script.model import ScriptOptions
@@ -20,7 +21,7 @@ _OPTIONS = (
     click.option("--speed", type=float, help="1.0 is the voice's own pace."),
     click.option(
         "--engine",
-        type=click.Choice(["auto", "f5", "draft"]),
+        type=click.Choice(choices()),
         help="auto: f5 where it is installed and has a GPU, else draft.",
     ),
     click.option("--model", metavar="NAME", help="Model of the f5 engine; see: f5-pipeline weights list."),

@@ -10,7 +10,7 @@ import click
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.options import options_of, script_options
 from f5_pipeline.cli.output import print_json, print_table, say, warn
-from f5_pipeline.cli.session import open_store
+from f5_pipeline.cli.session import open_store, studio_options
 
 
 @cli.command()
@@ -32,7 +32,7 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **given: 
     loaded = open_script(store, script, name, options_of(given), replace=replace)
     needed: dict[str, bool] = {}
     rows, words, missing_seconds, seconds, pause = [], 0, 0.0, 0.0, 0.0
-    with chosen_engine(store, loaded) as (engine, choice):
+    with chosen_engine(store, loaded, studio_options()) as (engine, choice):
         check_language(engine, loaded)
         for planned in planned_chunks(loaded.script, engine):
             chunk = planned.chunk

@@ -151,7 +151,7 @@ def set_pool(instance: DagsterInstance, settings: Settings) -> None:
     from f5_pipeline.orchestration.tags import BATCH_TAG, GPU_POOL
     from f5_pipeline.system.gpus import usable_gpus
 
-    gpus = usable_gpus(settings)
+    gpus = usable_gpus(settings.gpus)
     instance.event_log_storage.set_concurrency_slots(GPU_POOL, max(1, len(gpus)))
     say(f"GPUs: {'; '.join(map(str, gpus)) or 'none'}")
     limits = instance.get_concurrency_config().run_queue_config

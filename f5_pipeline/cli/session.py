@@ -7,21 +7,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from f5_pipeline.orchestration import configured
 from f5_pipeline.settings import Settings, get_settings
 from f5_pipeline.store.base import Store
-from f5_pipeline.store.connect import connect
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from f5_pipeline.dagster_host.runs import Outcome
     from f5_pipeline.studio.narrating.scripts import LoadedScript
+    from f5_pipeline.studio.options import StudioOptions
     from f5_pipeline.studio.records import Voice
 
 
 def open_store() -> Store:
     """The store of the settings."""
-    return connect(get_settings().store_url)
+    return configured.open_store(get_settings())
+
+
+def studio_options() -> StudioOptions:
+    """What the settings say of the studio's work."""
+    return configured.studio_options(get_settings())
 
 
 @dataclass
@@ -36,6 +42,7 @@ class Session:
     settings: Settings
     store: Store
     instance: dg.DagsterInstance
+    options: StudioOptions
     quiet: bool = False
     verbose: bool = False
 
@@ -80,6 +87,6 @@ def open_session(*, quiet: bool = False, verbose: bool = False) -> Iterator[Sess
     from f5_pipeline.dagster_host.instance import open_instance
 
     settings = get_settings()
-    store = open_store()
+    store, options = open_store(), studio_options()
     with open_instance(settings) as instance:
-        yield Session(settings, store, instance, quiet, verbose)
+        yield Session(settings, store, instance, options, quiet, verbose)

@@ -27,7 +27,7 @@ def status(narration: str | None, as_json: bool) -> None:
     with open_session(quiet=as_json) as session:
         if narration is not None:
             find_script(session.store, narration)
-        states = list(narration_states(session.instance, session.store, narration))
+        states = list(narration_states(session.instance, session.store, session.options, narration))
     rows = [
         {**state.model_dump(), "length": None if state.seconds is None else seconds(state.seconds)} for state in states
     ]

@@ -6,7 +6,7 @@ import click
 
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.output import print_json, print_table, say
-from f5_pipeline.cli.session import open_store
+from f5_pipeline.cli.session import open_store, studio_options
 
 
 @cli.command()
@@ -25,7 +25,7 @@ def verify(narration: str, sample: int, as_json: bool) -> None:
     from f5_pipeline.studio.narrating.verification import verify_narration
 
     rows, wrong, count = [], 0, 0
-    for one in verify_narration(open_store(), narration, sample=sample):
+    for one in verify_narration(open_store(), narration, studio_options(), sample=sample):
         count += 1
         wrong += one.outcome in ("different", "failed")
         if as_json:

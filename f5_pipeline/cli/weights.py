@@ -11,7 +11,7 @@ import click
 
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.output import complain, print_json, print_table, say, warn
-from f5_pipeline.cli.session import open_store
+from f5_pipeline.cli.session import open_store, studio_options
 from f5_pipeline.settings import get_settings
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def add(name: str, checkpoint: str, languages: tuple[str, ...], as_json: bool, *
 def _library() -> Library:
     from f5_pipeline.studio.weights import open_library
 
-    return open_library(open_store())
+    return open_library(open_store(), studio_options())
 
 
 def _path(given: str) -> str:

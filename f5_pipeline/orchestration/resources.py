@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from f5_pipeline.orchestration.configured import open_store
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
-from f5_pipeline.store.connect import connect
 
 if TYPE_CHECKING:
     from f5_pipeline.studio.links.tokens import LinkSigner
@@ -33,7 +33,7 @@ class StoreResource(dg.ConfigurableResource):
 
 @lru_cache(maxsize=8)
 def _opened(url: str, settings: int, pid: int) -> Store:
-    return connect(url)
+    return open_store(get_settings(), url)
 
 
 class LinksResource(dg.ConfigurableResource):

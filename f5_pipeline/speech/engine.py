@@ -74,6 +74,25 @@ class Speech:
 
 
 @dataclass(frozen=True)
+class ReferenceVoice:
+    """What a voice is cloned from.
+
+    Attributes:
+        name: of the voice, for messages.
+        sha256: of samples and text, in hex.
+        text: what is said in the recording.
+        language: BCP 47 tag of the text.
+        load: the recording: float32, shape (n,), mono, 24 kHz.
+    """
+
+    name: str
+    sha256: str
+    text: str
+    language: str
+    load: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
 class Failed:
     """A request that could not be spoken.
 

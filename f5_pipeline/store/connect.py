@@ -18,19 +18,19 @@ _HINT = "Use file:<folder>, b2://<bucket>/<prefix> or s3://<bucket>/<prefix>."
 
 def connect(
     url: str,
-    access: Access | None = None,
+    access: Access = Access(),  # noqa: B008 - frozen
     *,
-    transfers: int | None = None,
-    part_bytes: int | None = None,
-    state: Path | None = None,
+    transfers: int = 8,
+    part_bytes: int = 16 << 20,
+    state: Path = Path("~/.cache/f5_pipeline/uploads"),
 ) -> Store:
     """The store at `url`: `file:<folder>`, `b2://<bucket>/<prefix>` or `s3://<bucket>/<prefix>`. Asks nothing of it.
 
     Args:
-        access: to the bucket; this and what else is None is taken from the settings.
-        transfers: requests that may be under way at once.
+        access: key, endpoint and region of the bucket. A folder needs neither this nor anything else.
+        transfers: requests to the bucket that may be under way at once.
         part_bytes: size of the parts that large objects are moved in.
-        state: folder of this machine where uploads that may be cut off are noted.
+        state: folder of this machine that records uploads under way, so that one that is cut off can go on.
 
     Raises:
         InputError: no store has such an address, or what the bucket needs is not set.
@@ -50,21 +50,12 @@ def connect(
     except StoreError:
         raise InputError(f"{prefix!r} cannot begin the keys of a store", file="F5_STORE", hint=_HINT) from None
 
-    from f5_pipeline.settings import get_settings
     from f5_pipeline.store.s3.store import S3Store
 
-    settings = get_settings()
-    if access is None:
-        access = Access(
-            key_id=settings.store_key_id.get_secret_value() if settings.store_key_id else None,
-            key=settings.store_key.get_secret_value() if settings.store_key else None,
-            endpoint=settings.store_endpoint,
-            region=settings.store_region,
-        )
     return S3Store(
         f"{scheme}://{name}/{prefix}".rstrip("/"),
         complete(scheme, access),
-        transfers=transfers or settings.transfers,
-        part_bytes=part_bytes or settings.part_mb << 20,
-        state=state or settings.cache_folder / "uploads",
+        transfers=transfers,
+        part_bytes=part_bytes,
+        state=state.expanduser(),
     )

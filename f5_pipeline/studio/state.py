@@ -12,6 +12,7 @@ from f5_pipeline.errors import StoreError
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import find_record, read_record, write_record
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Audio, Links, Manifest, Plan, ReferenceClip, Takes, Timings, Weights
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -76,7 +77,13 @@ class NarrationState(BaseModel):
 
 
 def narration_state(
-    store: Store, narration: str, *, failed_version: str | None = None, reason: str | None = None, running: bool = False
+    store: Store,
+    narration: str,
+    options: StudioOptions,
+    *,
+    failed_version: str | None = None,
+    reason: str | None = None,
+    running: bool = False,
 ) -> NarrationState:
     """How far a narration is: from what the store holds, and what is known of attempts at it.
 
@@ -96,7 +103,7 @@ def narration_state(
         plan, takes = find_state(store, Plan, narration), find_state(store, Takes, narration)
         audio, links = find_state(store, Audio, narration), find_state(store, Links, narration)
         seconds = _delivered_seconds(store, audio, links)
-        missing = sum(1 for _ in missing_takes(store, plan)) if plan else None
+        missing = sum(1 for _ in missing_takes(store, plan, options)) if plan else None
     except StoreError as error:
         return NarrationState(narration=narration, state="damaged", reason=str(error))
     failed = failed_version == version

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import EngineError, PipelineError
-from f5_pipeline.settings import Settings, get_settings
 from f5_pipeline.speech import engines
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import EngineWeights, Weights, digest_of
 
 if TYPE_CHECKING:
@@ -18,69 +18,75 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("f5_pipeline.weights")
 
+_F5 = "f5"
+"""The engine whose models the library holds."""
 
-def open_library(store: Store, settings: Settings | None = None) -> Library:
-    """The models of a store, with cache and hub as the settings say."""
+
+def open_library(store: Store, options: StudioOptions) -> Library:
+    """The models of a store, with cache and hub as the options say."""
     from f5_pipeline.weights.library import Library
 
-    chosen = settings or get_settings()
     return Library(
         store,
-        cache=chosen.cache_folder,
-        cache_bytes=int(chosen.cache_gb * 1e9),
-        hub=chosen.hub,
-        token=chosen.hub_token.get_secret_value() if chosen.hub_token else None,
-        offline=chosen.offline,
+        cache=options.cache.expanduser().absolute(),
+        cache_bytes=int(options.cache_gb * 1e9),
+        hub=options.hub,
+        token=options.hub_token.get_secret_value() if options.hub_token else None,
+        offline=options.offline,
     )
 
 
 def gather_weights(
-    store: Store, models: Sequence[str] = (), on_progress: Callable[[Progress], None] = lambda _: None
+    store: Store,
+    options: StudioOptions,
+    models: Sequence[str] = (),
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Weights:
     """Look at every engine that can speak here and at every locked model; pull those that are wanted.
 
-    Wanted are `models`, and the settings' model where F5 speaks what asks for no engine. Where F5 is only what "auto"
-    comes to, a model that cannot be had is told in `problems`, and the draft engine speaks on.
+    Wanted are `models`, and the options' model where F5 speaks what asks for no engine. Where F5 is only what "auto"
+    resolves to, a model that cannot be had is recorded in `problems`, and the other engines speak on.
 
     Raises:
         EngineError: no engine can speak.
         PipelineError: one of `models` cannot be had.
     """
-    found: dict[str, EngineWeights] = {}
+    weights: dict[str, EngineWeights] = {}
     problems: dict[str, str] = {}
-    if engines.missing("draft") is None:
-        found["draft"] = _draft()
-    library = open_library(store)
+    for spec in engines.all_specs():
+        if spec.facts is not None and spec.missing() is None:
+            weights[spec.name] = EngineWeights(engine=spec.name, **spec.facts()._asdict())
+    library = open_library(store, options)
     wanted = list(models)
-    if (default := _default_model()) and default not in wanted:
+    if (default := _default_model(options)) and default not in wanted:
         wanted.append(default)
     for name in wanted:
         try:
             with library.acquire(name, on_progress) as acquired:
-                found[f5_key(name)] = of_model(acquired.record, acquired)
+                weights[weights_key(_F5, name)] = of_model(acquired.record, acquired)
         except PipelineError as error:
-            if name in models or get_settings().engine == "f5" or not found:
+            if name in models or options.engine == _F5 or not weights:
                 raise
             log.warning("the model %s is not here: %s", name, error)
-            problems[f5_key(name)] = str(error)
+            problems[weights_key(_F5, name)] = str(error)
     for record in library.locked():
-        if f5_key(record.name) not in {*found, *problems}:
-            found[f5_key(record.name)] = of_model(record)
-    if not found:
+        if weights_key(_F5, record.name) not in {*weights, *problems}:
+            weights[weights_key(_F5, record.name)] = of_model(record)
+    if not weights:
         raise EngineError("no engine is installed", hint="Install the package again: pip install f5-pipeline.")
-    digest = digest_of({name: one.sha256 for name, one in found.items()})
-    return Weights(engines=dict(sorted(found.items())), digest=digest, problems=problems)
+    digest = digest_of({name: one.sha256 for name, one in weights.items()})
+    return Weights(engines=dict(sorted(weights.items())), digest=digest, problems=problems)
 
 
-def f5_key(model: str) -> str:
-    """Under which an F5 model stands among the weights."""
-    return f"f5:{model}"
+def weights_key(engine: str, model: str | None) -> str:
+    """Under which an engine, or a model of it, is recorded among the weights."""
+    return engine if model is None else f"{engine}:{model}"
 
 
 def of_model(record: ModelRecord, acquired: Acquired | None = None) -> EngineWeights:
-    """What is told of a locked model, and of how it came here."""
+    """What is recorded of a locked model, and of how it came here."""
     return EngineWeights(
-        engine="f5",
+        engine=_F5,
         name=record.name,
         version=(record.revision or record.files["checkpoint"].sha256)[:12],
         sha256=record.sha256,
@@ -101,26 +107,10 @@ def of_model(record: ModelRecord, acquired: Acquired | None = None) -> EngineWei
     )
 
 
-def _draft() -> EngineWeights:
-    from f5_pipeline.speech.engines.draft.engine import espeak_facts
-
-    facts = espeak_facts()
-    return EngineWeights(
-        engine="draft",
-        name="espeak-ng",
-        version=facts["version"],
-        sha256=facts["sha256"],
-        size=facts["size"],
-        languages=facts["languages"],
-        licence=facts["licence"],
-        commercial_use="yes",
-        source="package espeakng-loader",
-    )
-
-
-def _default_model() -> str | None:
-    """The settings' model where F5 speaks what asks for no engine; on a machine where that is the draft, None."""
-    settings = get_settings()
-    if engines.missing("f5") is not None:
+def _default_model(options: StudioOptions) -> str | None:
+    """The model that speaks what asks for no engine; None where no model does, or the engine is missing here."""
+    try:
+        spec, _ = engines.resolve(options.engine, options)
+    except EngineError:
         return None
-    return settings.model if engines.resolve(settings.engine, settings.device)[0] == "f5" else None
+    return spec.configure(options, None, None).model

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.settings import Settings
 from f5_pipeline.speech.engine import Cancelled
 from f5_pipeline.system.locks import hold, machine_folder, release
 
@@ -47,21 +46,24 @@ class Gpu:
         return f"{self.index}: {self.name}, {self.memory / 2**30:.0f} GiB" if self.name else f"GPU {self.index}"
 
 
-def usable_gpus(settings: Settings) -> list[Gpu]:
-    """The GPUs that steps may compute on: those of CUDA_VISIBLE_DEVICES that F5_GPUS allows, in torch's order.
+def usable_gpus(allowed: str) -> list[Gpu]:
+    """The GPUs that steps may compute on: those of CUDA_VISIBLE_DEVICES that are allowed, in torch's order.
 
-    Where no driver tells of GPUs (another maker's, a machine without any), the numbers in F5_GPUS are believed.
+    Where no driver tells of GPUs (another maker's, a machine without any), the numbers are believed.
+
+    Args:
+        allowed: as in F5_GPUS: "auto", "none", or numbers separated by commas.
 
     Raises:
-        InputError: F5_GPUS names one that is not there.
+        InputError: one of the numbers is not there.
     """
-    if settings.gpus == "none":
+    if allowed == "none":
         return []
-    wanted = None if settings.gpus == "auto" else sorted({int(number) for number in settings.gpus.split(",")})
-    found = _told_by_driver()
-    if not found:
+    wanted = None if allowed == "auto" else sorted({int(number) for number in allowed.split(",")})
+    gpus = _told_by_driver()
+    if not gpus:
         return [_untold(number) for number in wanted or ()]
-    visible = _visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    visible = _visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
     if wanted is None:
         return visible
     if missing := set(wanted) - {gpu.index for gpu in visible}:
@@ -88,15 +90,15 @@ def _told_by_driver() -> list[Gpu]:
     except pynvml.NVMLError:
         return []
     try:
-        found = []
+        gpus = []
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             name = _text(pynvml.nvmlDeviceGetName(handle))
             for part in _instances(pynvml, handle) or [handle]:
                 uuid = _text(pynvml.nvmlDeviceGetUUID(part))
                 memory = int(pynvml.nvmlDeviceGetMemoryInfo(part).total)
-                found.append(Gpu(uuid, f"cuda:{index}", index, name, memory))
-        return found
+                gpus.append(Gpu(uuid, f"cuda:{index}", index, name, memory))
+        return gpus
     except pynvml.NVMLError:
         return []  # a driver that does not answer: torch will say why
     finally:
@@ -106,16 +108,16 @@ def _told_by_driver() -> list[Gpu]:
 
 def _instances(pynvml: Any, handle: Any) -> list[Any]:
     """The MIG instances of a GPU that is split into some."""
-    found = []
+    instances = []
     try:
         if pynvml.nvmlDeviceGetMigMode(handle)[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
             return []
         for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
             with contextlib.suppress(pynvml.NVMLError_NotFound):
-                found.append(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number))
+                instances.append(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number))
     except pynvml.NVMLError:  # a GPU that knows no MIG
         return []
-    return found
+    return instances
 
 
 def _text(value: str | bytes) -> str:
@@ -144,7 +146,8 @@ def _visible(gpus: Sequence[Gpu], listed: str | None) -> list[Gpu]:
 
 @contextmanager
 def lease_device(
-    settings: Settings,
+    device: str,
+    allowed: str,
     *,
     cancelled: Callable[[], bool] = lambda: False,
     on_wait: Callable[[str], None] = lambda note: None,
@@ -155,7 +158,8 @@ def lease_device(
     Waits while every GPU is held by others. On a processor (or Apple's GPU) nothing is held.
 
     Args:
-        settings: F5_DEVICE `auto` and `cuda` take any of the usable GPUs, `cuda:<n>` that one.
+        device: as in F5_DEVICE: "auto" and "cuda" take any of the usable GPUs, "cuda:<n>" that one.
+        allowed: see `usable_gpus`.
         cancelled: asked while it waits.
         on_wait: told once, in a sentence, that it waits.
         folder: of the locks; else one that all processes of this user on this machine share.
@@ -163,20 +167,20 @@ def lease_device(
     Raises:
         Cancelled: `cancelled()` is true. InputError: see `usable_gpus`.
     """
-    if settings.device in ("cpu", "mps"):
-        yield settings.device
+    if device in ("cpu", "mps"):
+        yield device
         return
     # Before CUDA starts in this process: its numbers are then the driver's, and not by speed.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    gpus = usable_gpus(settings)
-    if settings.device.startswith("cuda:"):
-        named = [gpu for gpu in gpus if gpu.device == settings.device]
-        gpus = named or [_untold(int(settings.device.removeprefix("cuda:")))]
+    gpus = usable_gpus(allowed)
+    if device.startswith("cuda:"):
+        named = [gpu for gpu in gpus if gpu.device == device]
+        gpus = named or [_untold(int(device.removeprefix("cuda:")))]
     if not gpus:
-        yield "cpu" if settings.gpus == "none" else settings.device
+        yield "cpu" if allowed == "none" else device
         return
     folder = folder or machine_folder()
-    told = False
+    announced = False
     while True:
         for gpu in gpus:
             lock = hold(folder / f"gpu-{gpu.uuid.removeprefix('GPU-').removeprefix('gpu-')}.lock")
@@ -187,9 +191,9 @@ def lease_device(
                 finally:
                     release(lock)
                 return
-        if not told:
+        if not announced:
             on_wait(f"every GPU is in use ({'; '.join(map(str, gpus))}): waiting for one")
-            told = True
+            announced = True
         if cancelled():
             raise Cancelled
         time.sleep(_POLL)

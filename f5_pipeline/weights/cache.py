@@ -136,11 +136,11 @@ class Cache:
     def state(self, path: Path, blob: Blob, *, deep: bool = False) -> str:
         """ "ok", "corrupt" or "missing": what a file is that should hold `blob`, in the cache or in a local store."""
         try:
-            found = path.stat()
+            stat = path.stat()
         except OSError:
             return "missing"
-        seen = (found.st_size, found.st_mtime_ns)
-        if found.st_size != blob.size:
+        seen = (stat.st_size, stat.st_mtime_ns)
+        if stat.st_size != blob.size:
             return "corrupt"
         if not deep and seen in (self._proven.get(path), self._read_stamp(path)):
             return "ok"
@@ -190,8 +190,8 @@ class Cache:
             part.replace(path)
         except OSError as error:
             raise self._explain(error, blob.name) from error
-        found = path.stat()
-        self._proven[path] = (found.st_size, found.st_mtime_ns)
+        stat = path.stat()
+        self._proven[path] = (stat.st_size, stat.st_mtime_ns)
         self._write_stamp(path, self._proven[path])
         return path
 
@@ -238,8 +238,8 @@ class Cache:
         freed = 0
         for path in [*_files(self._aside), *_files(self._partial)]:
             with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-                found = path.stat()
-                if time.time() - found.st_mtime < older_than:
+                stat = path.stat()
+                if time.time() - stat.st_mtime < older_than:
                     continue
                 if path.parent == self._partial:
                     # A store may keep drafts of its own beside ours: `.<name>.part.part`.
@@ -248,7 +248,7 @@ class Cache:
                     if not lock(handle, wait=False):
                         continue  # somebody is at it
                 path.unlink()
-                freed += found.st_size
+                freed += stat.st_size
         return freed
 
     def make_room(self, need: int, what: str) -> None:
@@ -285,9 +285,9 @@ class Cache:
 
     def _oldest_first(self) -> list[Path]:
         def last_use(path: Path) -> float:
-            for one in (self._locks / f"{path.name.partition('.')[0]}.use", path):
+            for file in (self._locks / f"{path.name.partition('.')[0]}.use", path):
                 with contextlib.suppress(OSError):
-                    return one.stat().st_mtime
+                    return file.stat().st_mtime
             return 0.0
 
         return sorted(_files(self._blobs), key=last_use)

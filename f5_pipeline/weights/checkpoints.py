@@ -42,10 +42,10 @@ def read_architecture(given: str | Path | Architecture) -> Architecture:
     from pydantic import ValidationError
 
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError("it is not YAML", file=str(path), hint="Give the file the model was trained with.") from error
-    model = told.get("model", told) if isinstance(told, dict) else None
+    model = config.get("model", config) if isinstance(config, dict) else None
     sizes = model.get("arch", model) if isinstance(model, dict) else None
     if not isinstance(model, dict) or not isinstance(sizes, dict):
         raise InputError(
@@ -71,8 +71,8 @@ def read_architecture(given: str | Path | Architecture) -> Architecture:
 
 def package_vocabulary() -> Path:
     """The vocabulary that comes with f5-tts. Raises InputError where the package is not installed."""
-    found = find_spec("f5_tts")
-    for folder in (found.submodule_search_locations or ()) if found else ():
+    package = find_spec("f5_tts")
+    for folder in (package.submodule_search_locations or ()) if package else ():
         path = Path(folder) / "infer" / "examples" / "vocab.txt"
         if path.is_file():
             return path
@@ -115,8 +115,8 @@ def read_shapes(path: Path) -> dict[str, Shape]:
                 raise ValueError
             header = json.loads(source.read(length))
         header.pop("__metadata__", None)
-        shapes = {_short(name): Shape(tuple(one["shape"])) for name, one in header.items()}
-        whole = 8 + length + max((one["data_offsets"][1] for one in header.values()), default=0)
+        shapes = {_short(name): Shape(tuple(tensor["shape"])) for name, tensor in header.items()}
+        whole = 8 + length + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         raise InputError("it is no safetensors file", file=str(path)) from error
     if size != whole:
@@ -130,14 +130,14 @@ def check_fit(path: Path, shapes: dict[str, Shape], architecture: Architecture, 
     Raises:
         InputError: it is no DiT, or another one; every difference is named.
     """
-    found, wanted = sizes_of(shapes), architecture.model_dump()
-    if "dim" not in found or "depth" not in found:
+    sizes, wanted = sizes_of(shapes), architecture.model_dump()
+    if "dim" not in sizes or "depth" not in sizes:
         raise InputError(
             "it is no checkpoint of F5-TTS's DiT",
             file=str(path),
             hint="Give a checkpoint of F5-TTS; E2-TTS and others are not spoken with.",
         )
-    if wrong := [f"{name} {value} instead of {wanted[name]}" for name, value in found.items() if value != wanted[name]]:
+    if wrong := [f"{name} {value} instead of {wanted[name]}" for name, value in sizes.items() if value != wanted[name]]:
         raise InputError(
             f"the checkpoint is of another architecture: it has {', '.join(wrong)}",
             file=str(path),
@@ -172,7 +172,7 @@ def convert(source: Path, target: Path) -> None:
     from safetensors.torch import save_file
 
     try:
-        told = torch.load(source, map_location="cpu", weights_only=True, mmap=is_zipfile(source))
+        content = torch.load(source, map_location="cpu", weights_only=True, mmap=is_zipfile(source))
     except Exception as error:  # whatever a broken or hostile pickle makes torch raise
         if isinstance(error, OSError):
             raise InputError(f"it cannot be read ({error.strerror or error})", file=str(source)) from error
@@ -181,7 +181,7 @@ def convert(source: Path, target: Path) -> None:
             file=str(source),
             hint="Give a .safetensors file, or a .pt file as f5-tts writes it; do not open this one elsewhere.",
         ) from error
-    tensors = _tensors(told)
+    tensors = _tensors(content)
     if not tensors:
         raise InputError("there are no weights in it", file=str(source), hint="Give a .pt file as f5-tts writes it.")
     kept = {name: value.contiguous() for name, value in tensors.items() if name not in ("initted", "update", "step")}
@@ -194,16 +194,16 @@ def convert(source: Path, target: Path) -> None:
     save_file(kept, str(target))
 
 
-def _tensors(told: Any) -> dict[str, Any]:
+def _tensors(content: Any) -> dict[str, Any]:
     """The network's tensors by name, with `ema_model.` before them, from what a training run has saved."""
     import torch
 
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         return {}
     for key in ("ema_model_state_dict", "model_state_dict"):
-        if isinstance(told.get(key), dict):
-            told = told[key]
+        if isinstance(content.get(key), dict):
+            content = content[key]
             break
-    tensors = {str(name): value for name, value in told.items() if isinstance(value, torch.Tensor)}
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
     plain = ("initted", "update", "step")
     return {n if n.startswith("ema_model.") or n in plain else f"ema_model.{n}": value for n, value in tensors.items()}

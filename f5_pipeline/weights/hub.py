@@ -83,7 +83,7 @@ class Hub:
         failed = 0
         while True:
             try:
-                found = api.model_info(repo, revision=revision, files_metadata=True, timeout=30)
+                info = api.model_info(repo, revision=revision, files_metadata=True, timeout=30)
                 break
             except OfflineModeIsEnabled:
                 raise self._offline_error(repo) from None
@@ -105,14 +105,15 @@ class Hub:
             failed += 1
             self._wait(failed, after, repo, problem)
         files = {}
-        for one in found.siblings or []:
-            lfs = one.lfs
-            size = lfs.size if lfs else one.size
+        for sibling in info.siblings or []:
+            lfs = sibling.lfs
+            size = lfs.size if lfs else sibling.size
             if size is not None:
-                files[one.rfilename] = RemoteFile(one.rfilename, size, lfs.sha256 if lfs else None, one.blob_id)
-        if not found.sha:
+                sha256 = lfs.sha256 if lfs else None
+                files[sibling.rfilename] = RemoteFile(sibling.rfilename, size, sha256, sibling.blob_id)
+        if not info.sha:
             raise WeightsError(f"the hub tells no commit of {repo}", file=self.endpoint, hint="Check F5_HUB.")
-        return Listing(repo, found.sha, files)
+        return Listing(repo, info.sha, files)
 
     def download(
         self, repo: str, revision: str, path: str, size: int, partial: Path, on_bytes: Callable[[int], None]
@@ -229,8 +230,8 @@ def _size(path: Path) -> int:
 
 def _starts_at(response: httpx.Response, start: int) -> bool:
     """Whether a partial answer begins where it was asked to."""
-    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return found is not None and int(found[1]) == start
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return match is not None and int(match[1]) == start
 
 
 def _kind(error: Exception) -> str:

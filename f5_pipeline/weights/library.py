@@ -176,8 +176,10 @@ class Library:
                 listing = None
                 if not _pinned(part, *wanted.values()):
                     listing = self.hub.listing(part.repo, part.revision)
-                for role, one in wanted.items():
-                    files[role] = self._transfer.describe(name, part.repo, part.revision, one, listing, on_progress)
+                for role, spec_file in wanted.items():
+                    files[role] = self._transfer.describe(
+                        name, part.repo, part.revision, spec_file, listing, on_progress
+                    )
                 if part is spec and listing is not None:
                     revision = listing.revision
             record = ModelRecord(
@@ -254,9 +256,9 @@ class Library:
             vocoder_weights=paths["vocoder_weights"],
             sha256=record.sha256,
         )
-        made = Acquired(files, record, PLACES[farthest], time.monotonic() - began, received, notes, leases)
-        _held.append(made)
-        return made
+        acquired = Acquired(files, record, PLACES[farthest], time.monotonic() - began, received, notes, leases)
+        _held.append(acquired)
+        return acquired
 
     def verify(self, name: str) -> list[Finding]:
         """Compute every hash of a model again, in the cache and in the store.
@@ -269,18 +271,18 @@ class Library:
             if name in self._models:
                 return []
             raise self._unknown(name)
-        found = []
+        findings = []
         for role in ROLES:
             blob = record.files[role]
             lease = self.cache.lease(blob)
             try:
                 if self.store.local_path(blob.key) is None or self.cache.has(blob):
                     state = self.cache.state(self.cache.path(blob), blob, deep=True)
-                    found.append(Finding(name, blob.name, role, "cache", state, blob.sha256))
-                found.append(Finding(name, blob.name, role, "store", self._transfer.stored_state(blob), blob.sha256))
+                    findings.append(Finding(name, blob.name, role, "cache", state, blob.sha256))
+                findings.append(Finding(name, blob.name, role, "store", self._transfer.stored_state(blob), blob.sha256))
             finally:
                 lease.release()
-        return found
+        return findings
 
     def evict(self, name: str | None = None) -> dict[str, int]:
         """Remove a model, or all, from this machine's cache; the store keeps it. Returns the bytes by file.
@@ -294,7 +296,7 @@ class Library:
             if name in self._models:
                 return {}
             raise self._unknown(name)
-        others = [one for one in self.locked() if one.name != name and self.cache.has(one.files["checkpoint"])]
+        others = [other for other in self.locked() if other.name != name and self.cache.has(other.files["checkpoint"])]
         kept = {blob.sha256 for other in others for blob in other.files.values()}
         return self.cache.evict({blob.sha256 for blob in record.files.values()} - kept)
 
@@ -394,16 +396,16 @@ class Library:
         if known := self._vocoders.get(str(given)):
             listing = None
             if known.revision is None or any(
-                one.sha256 is None or one.size is None for one in (known.config, known.weights)
+                spec_file.sha256 is None or spec_file.size is None for spec_file in (known.config, known.weights)
             ):
                 listing = self.hub.listing(known.repo, known.revision)
             config, weights = (
-                self._transfer.describe(name, known.repo, known.revision, one, listing, on_progress)
-                for one in (known.config, known.weights)
+                self._transfer.describe(name, known.repo, known.revision, spec_file, listing, on_progress)
+                for spec_file in (known.config, known.weights)
             )
             return config, weights
         files = ("config.yaml", "pytorch_model.bin")
-        if (found := _HUB_FILE.fullmatch(str(given))) and not found["path"]:
+        if (match := _HUB_FILE.fullmatch(str(given))) and not match["path"]:
             config, weights = (self._add_file(name, f"{given}/{file}", on_progress) for file in files)
             return config, weights
         folder = Path(given)
@@ -417,12 +419,12 @@ class Library:
 
     def _add_file(self, name: str, given: str | Path, on_progress: OnProgress, called: str | None = None) -> Blob:
         """A local file into the store, or a file of the hub locked."""
-        if found := _HUB_FILE.fullmatch(str(given)):
-            if not found["path"]:
+        if match := _HUB_FILE.fullmatch(str(given)):
+            if not match["path"]:
                 raise InputError(f"{given} names no file", hint="Write hf://owner/name/path/of/the/file.")
-            listing = self.hub.listing(found["repo"], found["revision"])
-            wanted = SpecFile(path=found["path"])
-            blob = self._transfer.describe(name, found["repo"], listing.revision, wanted, listing, on_progress)
+            listing = self.hub.listing(match["repo"], match["revision"])
+            wanted = SpecFile(path=match["path"])
+            blob = self._transfer.describe(name, match["repo"], listing.revision, wanted, listing, on_progress)
             with self._transfer.borrow(name, blob, on_progress):  # now the store has it, for every worker
                 return blob
         path = Path(given)
@@ -451,12 +453,12 @@ class Library:
 
     def _locks(self) -> list[str]:
         """Names of the models that are locked, by one look at the store."""
-        found = []
+        names = []
         for stat in self.store.list("models/"):
             fields = layout.model_record.match(stat.key)
             if fields and NAME.fullmatch(name := fields["model"]) and stat.key == self._record_key(name):
-                found.append(name)
-        return found
+                names.append(name)
+        return names
 
     def _unknown(self, name: str) -> InputError:
         known = [*self._models, *self._locks()]
@@ -469,7 +471,7 @@ class Library:
 
 def _pinned(part: ModelSpec | VocoderSpec, *files: SpecFile) -> bool:
     """Whether the registry knows all that a lock says, so that the hub need not be asked."""
-    return part.revision is not None and all(one.sha256 and one.size is not None for one in files)
+    return part.revision is not None and all(file.sha256 and file.size is not None for file in files)
 
 
 def _by_repository(

@@ -279,8 +279,8 @@ _VOCODERS = (
     ),
 )
 
-MODELS = MappingProxyType({one.name: one for one in _MODELS})
+MODELS = MappingProxyType({spec.name: spec for spec in _MODELS})
 """Every known model, by name, in the order in which they are listed."""
 
-VOCODERS = MappingProxyType({one.name: one for one in _VOCODERS})
+VOCODERS = MappingProxyType({spec.name: spec for spec in _VOCODERS})
 """Every known vocoder, by name."""

@@ -59,15 +59,15 @@ class Transfer:
     def obtain(self, name: str, blob: Blob, notes: list[str], on_progress: OnProgress) -> tuple[Path, Place, int]:
         """The path of a file whose hash is right, where it came from, and the bytes that were moved."""
         local = self.store.local_path(blob.key)
-        if found := self._here(blob, local):
-            return (*found, 0)
+        if local_copy := self._here(blob, local):
+            return (*local_copy, 0)
 
         def waiting() -> None:
             on_progress(Progress(name, blob.name, "waiting", self.cache.partial_size(blob), blob.size))
 
         with self.cache.alone(blob.sha256, waiting):
-            if found := self._here(blob, local):
-                return (*found, 0)
+            if local_copy := self._here(blob, local):
+                return (*local_copy, 0)
             place: Place = "cache"
             path = self.cache.find(blob)
             if path is None and local is None:
@@ -82,12 +82,12 @@ class Transfer:
             if place == "store":
                 return path, place, received
 
-            def tell(done: int, total: int) -> None:
+            def report(done: int, total: int) -> None:
                 on_progress(Progress(name, blob.name, "to store", done, total))
 
-            tell(0, blob.size)
+            report(0, blob.size)
             self._check_store_room(blob, local)
-            self.store.put_file(blob.key, path, sha256=blob.sha256, on_progress=tell)
+            self.store.put_file(blob.key, path, sha256=blob.sha256, on_progress=report)
             if local is None:
                 return path, place, received
             self.cache.drop(blob)
@@ -109,13 +109,13 @@ class Transfer:
             return None
         if size == blob.size:
 
-            def tell(done: int, total: int) -> None:
+            def report(done: int, total: int) -> None:
                 on_progress(Progress(name, blob.name, "from store", done, total))
 
             # The store has a way of its own to go on where it was cut off.
             with contextlib.suppress(DamagedError, Mismatch):
                 return self.cache.fill(
-                    blob, lambda part: self.store.download(blob.key, part, sha256=blob.sha256, on_progress=tell)
+                    blob, lambda part: self.store.download(blob.key, part, sha256=blob.sha256, on_progress=report)
                 )
         _note(notes, f"{blob.name} in the store is damaged ({blob.key}); it is fetched again")
         return None
@@ -130,11 +130,11 @@ class Transfer:
                 hint=f"Bring it again: f5-pipeline weights add {name} CHECKPOINT …",
             )
 
-        def tell(done: int) -> None:
+        def report(done: int) -> None:
             on_progress(Progress(name, blob.name, "from hub", done, blob.size))
 
         def pull(part: Path) -> None:
-            self.hub.download(origin.repo, origin.revision, origin.path, blob.size, part, tell)
+            self.hub.download(origin.repo, origin.revision, origin.path, blob.size, part, report)
 
         return self.cache.fill(blob, pull)
 
@@ -216,10 +216,10 @@ class Transfer:
             self.cache.make_room(size, origin.path)
             file_name = origin.path.rpartition("/")[2]
 
-            def tell(done: int) -> None:
+            def report(done: int) -> None:
                 on_progress(Progress(name, file_name, "from hub", done, size))
 
-            self.hub.download(origin.repo, origin.revision, origin.path, size, draft, tell)
+            self.hub.download(origin.repo, origin.revision, origin.path, size, draft, report)
             content = draft.read_bytes()
             if oid is not None and hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() != oid:
                 raise Mismatch(f"what came as {origin} is not what the hub said it is", file=self.hub.endpoint)

@@ -15,9 +15,9 @@ from dagster._core.storage.compute_log_manager import ComputeIOType
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.orchestration.configured import open_store
 from f5_pipeline.orchestration.resources import StoreResource, bucket_resources
 from f5_pipeline.settings import get_settings
-from f5_pipeline.store.connect import connect
 from f5_pipeline.store.s3.store import S3Store
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
 
@@ -70,7 +70,7 @@ def store(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Monkey
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
-    opened = connect(values["F5_STORE"])
+    opened = open_store(get_settings())
     assert isinstance(opened, S3Store)
     return opened
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from f5_pipeline.store.local import LocalStore
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Weights
 from f5_pipeline.studio.weights import gather_weights
 from f5_pipeline_tests.support.installation import EXAMPLES
@@ -16,7 +17,7 @@ from f5_pipeline_tests.support.small_studio import Studio, prepare_voice
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory) -> Weights:
-    return gather_weights(LocalStore(tmp_path_factory.mktemp("weights")))
+    return gather_weights(LocalStore(tmp_path_factory.mktemp("weights")), StudioOptions(offline=True))
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 import pytest
 
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.orchestration.assets.model_weights import model_weights
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
-from f5_pipeline.studio.weights import gather_weights, open_library
+from f5_pipeline.store.base import Store
+from f5_pipeline.studio import weights as studio_weights
+from f5_pipeline.studio.records import Weights
+from f5_pipeline.weights.library import Library
 from f5_pipeline_tests.support.hub import running_hub
 from f5_pipeline_tests.support.weights_place import ARCHITECTURE, content, shaped_checkpoint
 
@@ -34,6 +40,14 @@ def configured(here, hub, monkeypatch):
         return here.store
 
     return say
+
+
+def gather_weights(store: Store, models: Sequence[str] = ()) -> Weights:
+    return studio_weights.gather_weights(store, studio_options(get_settings()), models)
+
+
+def open_library(store: Store) -> Library:
+    return studio_weights.open_library(store, studio_options(get_settings()))
 
 
 def add_tiny(store) -> None:

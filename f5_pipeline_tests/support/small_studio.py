@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.store import layout
@@ -17,6 +18,7 @@ from f5_pipeline.studio.narrating.production import make_audio, make_timings
 from f5_pipeline.studio.narrating.scripts import add_script
 from f5_pipeline.studio.narrating.shards import plan_shards
 from f5_pipeline.studio.narrating.synthesis import synthesize_shard
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes, Timings, Weights
 from f5_pipeline.studio.voices import add_voice, make_reference
 
@@ -39,19 +41,25 @@ class Studio:
     store: LocalStore
     weights: Weights
 
+    @property
+    def options(self) -> StudioOptions:
+        """Those of the settings as they are now."""
+        return studio_options(get_settings())
+
     def plan(self, text: str, name: str = "story.txt", **options) -> Plan:
         path = self.store.root.parent / name
         path.write_text(text, encoding="utf-8")
         options = {"voice": "ada", **options}
         # A test may go on with a copy of a store whose scripts came from another folder.
         loaded = add_script(self.store, path, options=ScriptOptions(**options), replace=True)
-        return make_plan(self.store, loaded, self.weights)
+        return make_plan(self.store, loaded, self.weights, self.options)
 
     def synthesize(self, *plans: Plan, run: str = "run") -> list[ShardReport]:
-        return [synthesize_shard(self.store, shard) for shard in plan_shards(self.store, plans, run)]
+        shards = plan_shards(self.store, plans, run, self.options)
+        return [synthesize_shard(self.store, shard, self.options) for shard in shards]
 
     def takes(self, plan: Plan, run: str = "run") -> Takes:
-        return gather_takes(self.store, plan, self.synthesize(plan, run=run))
+        return gather_takes(self.store, plan, self.options, self.synthesize(plan, run=run))
 
     def produce(self, plan: Plan) -> tuple[Takes, Audio, Timings]:
         takes = self.takes(plan)

@@ -11,17 +11,12 @@ from pathlib import Path
 import pytest
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.settings import Settings
 from f5_pipeline.speech.engine import Cancelled
 from f5_pipeline.system import gpus as devices
 from f5_pipeline.system.gpus import Gpu, lease_device, usable_gpus
 
 A, B, C = (Gpu(f"GPU-{name}", f"cuda:{n}", n, "NVIDIA H200", 141 << 30) for n, name in enumerate(("aa", "ab", "cc")))
 MIG = Gpu("MIG-dd", "cuda:3", 3, "NVIDIA H200", 18 << 30)
-
-
-def settings(**values) -> Settings:
-    return Settings(**values)  # type: ignore[call-arg]
 
 
 @pytest.fixture
@@ -52,7 +47,7 @@ def test_the_gpus_are_numbered_as_torch_sees_them(driver, monkeypatch, listed, g
     driver += [A, B, C]
     if listed is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
-    assert [(gpu.uuid, gpu.device) for gpu in usable_gpus(settings(gpus=gpus))] == expected
+    assert [(gpu.uuid, gpu.device) for gpu in usable_gpus(gpus)] == expected
 
 
 @pytest.mark.parametrize(("listed", "gpus"), [(None, "3"), ("0,1", "2")])
@@ -61,12 +56,12 @@ def test_a_gpu_that_is_not_there_is_an_error(driver, monkeypatch, listed, gpus):
     if listed is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
     with pytest.raises(InputError, match=f"F5_GPUS names GPU {gpus}"):
-        usable_gpus(settings(gpus=gpus))
+        usable_gpus(gpus)
 
 
 def test_without_a_driver_the_settings_are_believed(driver):
-    assert usable_gpus(settings()) == []
-    assert [(gpu.uuid, gpu.device) for gpu in usable_gpus(settings(gpus="0,3"))] == [
+    assert usable_gpus("auto") == []
+    assert [(gpu.uuid, gpu.device) for gpu in usable_gpus("0,3")] == [
         ("gpu-0", "cuda:0"),
         ("gpu-3", "cuda:3"),
     ]
@@ -80,50 +75,53 @@ def test_the_driver_is_asked(monkeypatch):
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", "cpu"), ("mps", "mps"), ("auto", "auto"), ("cuda", "cuda")])
 def test_nothing_is_held_where_there_is_no_gpu(driver, tmp_path, device, expected):
-    with lease_device(settings(device=device), folder=tmp_path) as leased:
+    with lease_device(device, "auto", folder=tmp_path) as leased:
         assert leased == expected
     assert list(tmp_path.iterdir()) == []
 
 
 def test_gpus_that_are_switched_off_are_not_computed_on(driver, tmp_path):
     driver += [A]
-    with lease_device(settings(gpus="none"), folder=tmp_path) as leased:
+    with lease_device("auto", "none", folder=tmp_path) as leased:
         assert leased == "cpu"
 
 
 def test_leases_of_one_process_differ_and_come_back(driver, tmp_path):
     driver += [A, B]
-    with lease_device(settings(), folder=tmp_path) as first, lease_device(settings(), folder=tmp_path) as second:
+    with (
+        lease_device("auto", "auto", folder=tmp_path) as first,
+        lease_device("auto", "auto", folder=tmp_path) as second,
+    ):
         assert {first, second} == {"cuda:0", "cuda:1"}
         notes: list[str] = []
         with (
             pytest.raises(Cancelled),
-            lease_device(settings(), folder=tmp_path, cancelled=lambda: len(notes) == 1, on_wait=notes.append),
+            lease_device("auto", "auto", folder=tmp_path, cancelled=lambda: len(notes) == 1, on_wait=notes.append),
         ):
             raise AssertionError("a third lease of two GPUs")
         assert len(notes) == 1 and "NVIDIA H200" in notes[0]
-    with lease_device(settings(device="cuda:1"), folder=tmp_path) as again:
+    with lease_device("cuda:1", "auto", folder=tmp_path) as again:
         assert again == "cuda:1"
 
 
 def test_a_named_device_is_leased_and_no_other(driver, tmp_path):
     driver += [A, B]
-    named = settings(device="cuda:1")
-    with lease_device(named, folder=tmp_path) as leased:
+    named = ("cuda:1", "auto")
+    with lease_device(*named, folder=tmp_path) as leased:
         assert leased == "cuda:1"
-        with pytest.raises(Cancelled), lease_device(named, folder=tmp_path, cancelled=lambda: True):
+        with pytest.raises(Cancelled), lease_device(*named, folder=tmp_path, cancelled=lambda: True):
             raise AssertionError("leased twice")
-        with lease_device(settings(), folder=tmp_path) as other:
+        with lease_device("auto", "auto", folder=tmp_path) as other:
             assert other == "cuda:0"
 
 
 def test_an_instance_of_a_split_gpu_is_all_that_its_holder_sees(driver, tmp_path, monkeypatch):
     driver += [A, MIG]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-dd")
-    with lease_device(settings(), folder=tmp_path) as leased:
+    with lease_device("auto", "auto", folder=tmp_path) as leased:
         assert (leased, os.environ["CUDA_VISIBLE_DEVICES"]) == ("cuda:0", "MIG-dd")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    with lease_device(settings(gpus="3"), folder=tmp_path):
+    with lease_device("auto", "3", folder=tmp_path):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "MIG-dd"
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
@@ -131,9 +129,8 @@ def test_an_instance_of_a_split_gpu_is_all_that_its_holder_sees(driver, tmp_path
 HOLD = """
 import sys
 from pathlib import Path
-from f5_pipeline.settings import Settings
 from f5_pipeline.system.gpus import lease_device
-with lease_device(Settings(gpus="0,1"), folder=Path(sys.argv[1])) as device:
+with lease_device("auto", "0,1", folder=Path(sys.argv[1])) as device:
     print(device, flush=True)
     sys.stdin.readline()
 """
@@ -161,13 +158,13 @@ def test_no_two_processes_hold_the_same_gpu_and_a_killed_one_holds_none(driver, 
     assert set(held) == {"cuda:0", "cuda:1"}
 
     third = Holder(tmp_path)
-    with pytest.raises(Cancelled), lease_device(settings(gpus="0,1"), folder=tmp_path, cancelled=lambda: True):
+    with pytest.raises(Cancelled), lease_device("auto", "0,1", folder=tmp_path, cancelled=lambda: True):
         raise AssertionError("a third lease of two GPUs")
     held["cuda:1"].process.send_signal(signal.SIGKILL)
     assert third.device() == "cuda:1", "the kernel has freed it"
 
     held["cuda:0"].end()
-    with lease_device(settings(gpus="0,1"), folder=tmp_path) as device:
+    with lease_device("auto", "0,1", folder=tmp_path) as device:
         assert device == "cuda:0"
     third.end()
     held["cuda:1"].process.wait()
@@ -194,7 +191,7 @@ def test_a_child_does_not_hold_what_its_killed_parent_held(driver, tmp_path):
         parent.process.kill()
         parent.process.wait()
         os.kill(child, 0)  # it lives on
-        with lease_device(settings(gpus="0"), folder=tmp_path) as device:
+        with lease_device("auto", "0", folder=tmp_path) as device:
             assert device == "cuda:0"
     finally:
         os.kill(child, signal.SIGKILL)

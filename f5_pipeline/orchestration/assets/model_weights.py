@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
@@ -47,7 +48,7 @@ def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, stor
             report(f"MB of {now.model} {now.what}", now.done // MB, now.total // MB)
 
     with failures():
-        weights = gather_weights(store.open(), config.models, show)
+        weights = gather_weights(store.open(), studio_options(get_settings()), config.models, show)
     for key, problem in weights.problems.items():
         context.log.warning(f"{key} is not here: {problem}")
     yield from product(weights).outputs()
@@ -59,7 +60,7 @@ def product(weights: Weights) -> Product[Weights]:
 
 
 def _metadata(weights: Weights) -> dict[str, Any]:
-    chosen, note = engines.resolve("auto", get_settings().device)
+    spec, note = engines.resolve(engines.AUTO, studio_options(get_settings()))
     rows = [
         {
             "engine": one.engine,
@@ -83,7 +84,7 @@ def _metadata(weights: Weights) -> dict[str, Any]:
     ]
     return {
         "engines": table(rows),
-        "auto": f"{chosen}: {note}",
+        "auto": f"{spec.name}: {note}",
         "sha256": weights.digest,
         **({"files": table(files)} if files else {}),
         **({"problems": "\n".join(weights.problems.values())} if weights.problems else {}),

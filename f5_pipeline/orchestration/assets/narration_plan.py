@@ -5,11 +5,13 @@ from typing import Any
 
 import dagster as dg
 
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
 from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, seconds, table
 from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.narrating.planning import missing_takes, plan_narration
@@ -26,9 +28,9 @@ def narration_plan(context: dg.AssetExecutionContext, store: StoreResource, mode
     """
     narration = context.partition_key
     with failures():
-        opened = store.open()
-        plan = plan_narration(opened, narration, model_weights)
-        missing = sum(1 for _ in missing_takes(opened, plan))
+        opened, options = store.open(), studio_options(get_settings())
+        plan = plan_narration(opened, narration, model_weights, options)
+        missing = sum(1 for _ in missing_takes(opened, plan, options))
         planned = product(opened, plan, takes_missing=missing)
     yield from planned.outputs()
 

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.metadata import seconds
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import GPU_POOL, STEP_RETRIES, gpu_op_tags, someone_waits
+from f5_pipeline.settings import get_settings
+from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import Cancelled
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -19,8 +22,8 @@ from f5_pipeline.studio.narrating.synthesis import Progress, synthesize_shard
 from f5_pipeline.studio.records import Shard, ShardReport
 
 SHARD_OUTS = {
-    "gpu": dg.DynamicOut(Shard, description="for F5: each step holds a GPU"),
-    "draft": dg.DynamicOut(Shard, description="for the draft engine: any processor"),
+    "gpu": dg.DynamicOut(Shard, description="for engines that need a GPU: each step holds one"),
+    "draft": dg.DynamicOut(Shard, description="for engines that need none: any processor"),
 }
 
 ASK_EVERY = 5.0
@@ -32,7 +35,7 @@ MAX_YIELDS = 1000
 def shard_outputs(shards: list[Shard]) -> Iterator[dg.DynamicOutput[Shard]]:
     """Each shard to the steps that can speak it."""
     for shard in shards:
-        out = "draft" if shard.model is None else "gpu"
+        out = "gpu" if engines.spec_of(shard.engine).needs_gpu else "draft"
         yield dg.DynamicOutput(shard, mapping_key=f"{shard.index:03}", output_name=out)
 
 
@@ -50,7 +53,7 @@ def synthesize_shard_op(context: dg.OpExecutionContext, store: StoreResource, sh
 
 @dg.op(
     name="draft_shard",
-    description="Speak the takes of a shard by the draft engine and keep each as soon as it is made.",
+    description="Speak the takes of a shard on processors and keep each as soon as it is made.",
     retry_policy=STEP_RETRIES,
     tags={"dagster/compute_kind": "python"},
 )
@@ -77,6 +80,7 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
             report = synthesize_shard(
                 store,
                 shard,
+                studio_options(get_settings()),
                 on_progress=show,
                 on_report=told.append,
                 cancelled=lambda: (run is not None and not run.is_alive()) or urgent(),

@@ -7,6 +7,7 @@ import dagster as dg
 
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.io_manager import ALLOW_MISSING
 from f5_pipeline.orchestration.lineage import graph_asset
 from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
@@ -14,6 +15,7 @@ from f5_pipeline.orchestration.reporting.failures import failure, failures
 from f5_pipeline.orchestration.reporting.materializing import Product, materialize
 from f5_pipeline.orchestration.reporting.metadata import seconds
 from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.settings import get_settings
 from f5_pipeline.studio.narrating.gathering import gather_takes
 from f5_pipeline.studio.narrating.shards import plan_shards
 from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
@@ -34,7 +36,8 @@ def plan_shards_op(
     context: dg.OpExecutionContext, store: StoreResource, narration_plan: dict[str, Plan]
 ) -> Iterator[dg.DynamicOutput[Shard]]:
     with failures():
-        shards = plan_shards(store.open(), narration_plan.values(), context.run_id)
+        options = studio_options(get_settings())
+        shards = plan_shards(store.open(), narration_plan.values(), context.run_id, options)
     missing = sum(shard.requests for shard in shards)
     context.log.info(f"{missing} takes to make for {len(narration_plan)} narrations, in {len(shards)} shards")
     yield from shard_outputs(shards)
@@ -56,6 +59,7 @@ def gather_takes_op(
     drafts: list[ShardReport],
 ):
     opened, narrations = store.open(), sorted(context.partition_keys)
+    options = studio_options(get_settings())
     failed: dict[str, PipelineError] = {}
     for narration in narrations:
         try:
@@ -65,7 +69,7 @@ def gather_takes_op(
                     hint=f"Materialize narration_plan for the partition {narration!r} first.",
                 )
             plan = narration_plan[narration]
-            gathered = product(plan, gather_takes(opened, plan, [*reports, *drafts]))
+            gathered = product(plan, gather_takes(opened, plan, options, [*reports, *drafts]))
         except PipelineError as error:
             failed[narration] = error
             context.log.error(f"{narration}: {error}")

@@ -8,6 +8,7 @@ import dagster as dg
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.orchestration.assets import download_links, narration_audio, takes, timing_files
 from f5_pipeline.orchestration.batch.outcomes import attempt, record_failure
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import materialize
@@ -107,10 +108,11 @@ def _deliver(
             "another run has planned it from a newer script meanwhile", file=narration, hint="That one narrates it."
         )
     deliver = partial(materialize, context, store)
-    gathered = deliver("takes", narration, takes.product(plan, gather_takes(store, plan, reports)))
     settings = get_settings()
-    assembled = make_audio(store, plan, gathered, loudness=settings.loudness, peak=settings.peak)
-    audio = deliver("narration_audio", narration, narration_audio.product(store, assembled, gathered))
+    gathered = gather_takes(store, plan, studio_options(settings), reports)
+    gathered = deliver("takes", narration, takes.product(plan, gathered))
+    audio = make_audio(store, plan, gathered, loudness=settings.loudness, peak=settings.peak)
+    audio = deliver("narration_audio", narration, narration_audio.product(store, audio, gathered))
     timings = deliver("timing_files", narration, timing_files.make(store, plan, audio))
     _, given = download_links.make(store, timings, links)
     deliver("download_links", narration, given)

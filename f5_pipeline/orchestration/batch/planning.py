@@ -9,6 +9,7 @@ from pydantic import Field
 from f5_pipeline.orchestration.assets import model_weights, narration_plan, reference_audio
 from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, shard_outputs
 from f5_pipeline.orchestration.batch.outcomes import attempt, record_failure
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.ledger import CLAIM_OP, Ledger, active_batches, claimed
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import materialize
@@ -16,6 +17,7 @@ from f5_pipeline.orchestration.reporting.observations import report_voice
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.narrating.batches import BatchPlan, NarrationOutcome
@@ -23,6 +25,7 @@ from f5_pipeline.studio.narrating.engines import EngineChoice, choose_engine
 from f5_pipeline.studio.narrating.planning import make_plan
 from f5_pipeline.studio.narrating.scripts import LoadedScript, load_script, script_version
 from f5_pipeline.studio.narrating.shards import plan_shards
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Plan
 from f5_pipeline.studio.voices import find_voice, make_reference, needs_reference
 from f5_pipeline.studio.weights import gather_weights, open_library
@@ -45,6 +48,7 @@ class BatchConfig(dg.Config):
 def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: StoreResource):
     with failures():
         opened, ledger, began = store.open(), Ledger(context.instance), time.time()
+        options = studio_options(get_settings())
         versions, left, failed = _to_do(context, opened, ledger, list(dict.fromkeys(config.narrations)))
         ledger.start(versions, context.run_id)
 
@@ -59,15 +63,15 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
                 fail(narration, script)
             else:
                 scripts[narration] = script
-        _lock_models(context, opened, scripts.values())
-        weights = gather_weights(opened)
+        _lock_models(context, opened, scripts.values(), options)
+        weights = gather_weights(opened, options)
         materialize(context, opened, "model_weights", None, model_weights.product(weights))
         _prepare_voices(context, opened, scripts.values())
 
         report_progress, plans = ProgressReporter(context, "narration_plan", None), []
 
         def plan_one(script: LoadedScript) -> tuple[str, Plan | Exception]:
-            return script.narration, attempt(make_plan, opened, script, weights)
+            return script.narration, attempt(make_plan, opened, script, weights, options)
 
         for done, (narration, plan) in enumerate(in_parallel(opened, plan_one, scripts.values()), 1):
             report_progress("narrations planned", done, len(scripts))
@@ -87,7 +91,7 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
             launcher=config.launcher, began=began, versions=versions, lengths=lengths, failed=failed, left=left
         )
         yield dg.Output(batch, "plan")
-        yield from shard_outputs(plan_shards(opened, plans, context.run_id))
+        yield from shard_outputs(plan_shards(opened, plans, context.run_id, options))
 
 
 def _to_do(
@@ -122,11 +126,13 @@ def _to_do(
     return versions, left, failed
 
 
-def _lock_models(context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript]) -> None:
+def _lock_models(
+    context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript], options: StudioOptions
+) -> None:
     """Lock the models that scripts ask for, so that the weights know them. One that cannot be had is told by the plan
     that needs it."""
-    library = open_library(store)
-    choices = (attempt(choose_engine, script) for script in scripts)
+    library = open_library(store, options)
+    choices = (attempt(choose_engine, script, options) for script in scripts)
     for model in sorted({one.model for one in choices if isinstance(one, EngineChoice) and one.model}):
         if isinstance(error := attempt(library.lock, model), Exception):
             context.log.error(f"model {model}: {error}")

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 import yaml
@@ -13,10 +13,16 @@ from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.observations import report_voice
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.speech.engines import choices
 from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.store import layout
 from f5_pipeline.studio.narrating.scripts import keep_script, list_scripts, read_script
 from f5_pipeline.studio.voices import add_voice
+
+if TYPE_CHECKING:
+    EngineName = str
+else:
+    EngineName = Literal[tuple(choices())]  # so that the Launchpad offers them
 
 
 class Submission(dg.Config):
@@ -26,9 +32,7 @@ class Submission(dg.Config):
     title: str = Field(description="title of the narration; its name is made from it")
     voice: str | None = Field(default=None, description="voice of all text that names none itself")
     language: str | None = Field(default=None, description="BCP 47 tag, for example en or pt-br")
-    engine: Literal["auto", "f5", "draft"] = Field(
-        default="auto", description="f5: the cloned voices; draft: to proof-listen"
-    )
+    engine: EngineName = Field(default="auto", description="f5: the cloned voices; draft: to proof-listen")
     preset: Literal["auto", "final", "fast", "rapid"] = Field(default="auto", description="steps of F5: 32, 16 or 7")
     priority: int = Field(
         default=0, description="-9 to 9: what has more comes first; from 1 on it is not kept waiting by a batch"

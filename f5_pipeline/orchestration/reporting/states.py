@@ -9,11 +9,12 @@ import dagster as dg
 from f5_pipeline.orchestration.ledger import Ledger, at_work
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.scripts import list_scripts
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.state import NarrationState, narration_state
 
 
 def narration_states(
-    instance: dg.DagsterInstance, store: Store, narration: str | None = None
+    instance: dg.DagsterInstance, store: Store, options: StudioOptions, narration: str | None = None
 ) -> Iterator[NarrationState]:
     """How far each narration is, in order of name; those whose scripts were removed are retired.
 
@@ -35,6 +36,7 @@ def narration_states(
         state = narration_state(
             store,
             name,
+            options,
             failed_version=outcome.version if outcome and failed else None,
             reason=outcome.reason if outcome else None,
             running=name in working,

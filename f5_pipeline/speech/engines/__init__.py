@@ -1,52 +1,280 @@
-"""Which engines there are, and which one speaks."""
+"""The engines that there are: an `EngineSpec` each, which tells the rest of the house all that differs between them.
+
+A further engine is a class with the methods of `speech.engine.Engine`, and its spec. Pools, retakes, timing, the
+choices of `--engine`, the record of weights and `doctor` read the spec. A package makes its spec known to every process
+on the machine, the steps of a run among them, by an entry point:
+
+    [project.entry-points."f5_pipeline.engines"]
+    toy = "toy_engine:TOY"
+
+A notebook may call `register(TOY)`, for its own process alone. `f5_pipeline_tests/support/toy_engine.py` is an example.
+"""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from f5_pipeline.errors import EngineError
-from f5_pipeline.speech.engine import Engine
+from f5_pipeline.errors import EngineError, InputError
+from f5_pipeline.speech.engine import Engine, ReferenceVoice
 
-ENGINES = ("f5", "draft")
-_CLONED = "F5-TTS, in the cloned voices"
+if TYPE_CHECKING:
+    from f5_pipeline.speech.engines.options import EngineOptions
+
+log = logging.getLogger(__name__)
+
+ENTRY_POINTS = "f5_pipeline.engines"
+"""Group of the entry points by which packages bring engines."""
+
+AUTO = "auto"
+"""Asked for in place of an engine's name: see `resolve`."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-def missing(name: str) -> str | None:
-    """Why an engine cannot speak here, or None where it can."""
-    if name == "draft":
-        return None if find_spec("espeakng_loader") else "the package espeakng-loader is not installed"
-    return None if find_spec("f5_tts") and find_spec("torch") else "the package f5-tts is not installed"
+class LockedModel(Protocol):
+    """A model of the library: exactly which bytes it is."""
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def languages(self) -> Sequence[str]: ...
 
 
-def resolve(asked: str, device: str = "auto") -> tuple[str, str]:
+class AcquiredModel(Protocol):
+    """A model of the library on this machine; `files` are what the F5 engine opens."""
+
+    @property
+    def files(self) -> Any: ...
+
+
+class Models(Protocol):
+    """The library of F5 models, as an engine sees it (`weights.library.Library`)."""
+
+    def lock(self, name: str) -> LockedModel: ...
+
+    def acquire(self, name: str) -> AcquiredModel: ...
+
+
+class EngineContext(Protocol):
+    """What an engine is made of. References and models are looked up when they are asked for.
+
+    Attributes:
+        options: of the installation.
+        device: where it computes: the one that is held for it, or `options.device` where it only plans.
+        workers: processes that it may start.
+        model, sampler: as `EngineSpec.configure` gave them for the plan.
+    """
+
+    @property
+    def options(self) -> EngineOptions: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def workers(self) -> int: ...
+
+    @property
+    def model(self) -> str | None: ...
+
+    @property
+    def sampler(self) -> Mapping[str, Any] | None: ...
+
+    def references(self) -> Mapping[str, ReferenceVoice]:
+        """By voice, of the voices that are to speak; one without a reference is left out."""
+        ...
+
+    def models(self) -> Models:
+        """The library of F5 models."""
+        ...
+
+    def pace(self) -> str:
+        """Identity of what estimates `Request.speech_seconds`: belongs into the sound of an engine that goes by it."""
+        ...
+
+
+class Configuration(NamedTuple):
+    """How an engine speaks a script, as it is kept with the plan.
+
+    Attributes:
+        model: of the library.
+        preset: name of the sampler's settings, for people.
+        sampler: every setting that decides the sound, as JSON.
+    """
+
+    model: str | None = None
+    preset: str | None = None
+    sampler: dict[str, Any] | None = None
+
+
+class EngineFacts(NamedTuple):
+    """What an engine speaks with, for the record of weights.
+
+    Attributes:
+        sha256: of all that decides its sound.
+        size: bytes.
+        languages: how many; None: not known.
+        commercial_use: whether what it speaks may be used commercially: yes, no or disputed.
+        source: where it came from, for people.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    size: int
+    languages: int | None
+    licence: str
+    commercial_use: str
+    source: str
+
+
+class Fact(NamedTuple):
+    """What `doctor` shows of one thing: "ok", "warning" or "error", and what to do about it."""
+
+    what: str
+    state: str
+    found: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """An engine, as the rest of the house knows it.
+
+    Attributes:
+        name: in options, records and take keys: a lower-case word.
+        label: for people, for example "draft voice (espeak-ng)".
+        make: makes the engine, to plan or to speak. It is closed by whoever made it.
+        needs_gpu: its steps wait for a place in the pool of GPUs and hold a device.
+        times_itself: its words' times are exact; those of other engines are aligned, and their takes measured.
+        retakes: another seed may speak better, so takes that the quality gate doubts are made again.
+        clones: it speaks in the voices of the recordings. What does not is announced, lest a draft be delivered.
+        missing: why it cannot speak on this machine, or None.
+        hint: what to do where it is missing.
+        configure: from the options, and the model and preset that a script asks for.
+        facts: what it speaks with; None for the F5 engine, whose models the library locks.
+        findings: see `examine`; None: one line, from `missing` and `facts`.
+
+    Example:
+        >>> EngineSpec("toy", "beeps", make=lambda context: Toy(), times_itself=True, facts=toy_facts)
+    """
+
+    name: str
+    label: str
+    make: Callable[[EngineContext], Engine]
+    needs_gpu: bool = False
+    times_itself: bool = False
+    retakes: bool = False
+    clones: bool = False
+    missing: Callable[[], str | None] = lambda: None
+    hint: str = "Install it."
+    configure: Callable[[EngineOptions, str | None, str | None], Configuration] = lambda *_: Configuration()
+    facts: Callable[[], EngineFacts] | None = None
+    findings: Callable[[], list[Fact]] | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or self.name == AUTO:
+            raise ValueError(f"{self.name!r} cannot be the name of an engine: a lower-case word, and not {AUTO!r}")
+
+    def examine(self) -> list[Fact]:
+        """What `doctor` shows of the engine on this machine."""
+        if self.findings is not None:
+            return self.findings()
+        what = f"{self.name} engine"
+        if (reason := self.missing()) is not None:
+            return [Fact(what, "warning", reason, self.hint)]
+        facts = self.facts() if self.facts else None
+        return [Fact(what, "ok", f"{facts.name} {facts.version}" if facts else "installed")]
+
+
+@cache
+def _specs() -> dict[str, EngineSpec]:
+    """The engines of this process, by name: ours, then those of other packages."""
+    from f5_pipeline.speech.engines.draft.spec import DRAFT
+    from f5_pipeline.speech.engines.f5.spec import F5
+
+    specs = {spec.name: spec for spec in (DRAFT, F5)}
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            _add(specs, entry.load())
+        except Exception as error:  # whatever a package raises while it is imported: the others speak on
+            log.warning("the engine %s (%s) is left out: %s: %s", entry.name, entry.value, type(error).__name__, error)
+    return specs
+
+
+def _add(specs: dict[str, EngineSpec], spec: EngineSpec) -> None:
+    if specs.setdefault(spec.name, spec) is not spec:
+        raise ValueError(f"there is another engine {spec.name!r}")
+
+
+def register(spec: EngineSpec) -> None:
+    """Make an engine known to this process. Raises ValueError where another one has its name."""
+    _add(_specs(), spec)
+
+
+def all_specs() -> list[EngineSpec]:
+    """Every engine that is known here, whether or not it can speak."""
+    return list(_specs().values())
+
+
+def choices() -> list[str]:
+    """What may be asked for: "auto", or an engine's name."""
+    return [AUTO, *_specs()]
+
+
+def find(name: str) -> EngineSpec | None:
+    """The engine of this name; None where none is known here, as for a plan that was made elsewhere."""
+    return _specs().get(name)
+
+
+def spec_of(name: str) -> EngineSpec:
+    """The engine of this name. Raises InputError where there is none."""
+    check_choice(name, automatic=False)
+    return _specs()[name]
+
+
+def check_choice(name: str, *, automatic: bool = True) -> None:
+    """Raise InputError where no engine has this name; "auto" is one where `automatic`."""
+    names = choices()[0 if automatic else 1 :]
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Use one of {', '.join(names)}."
+        raise InputError(f"there is no engine {name!r}", hint=hint)
+
+
+def resolve(asked: str, options: EngineOptions) -> tuple[EngineSpec, str]:
     """The engine to use and a sentence for people that says why.
 
     Args:
-        asked: "f5", "draft" or "auto": F5 where it is installed and has an accelerator, else draft. F5 on a plain
-            processor takes minutes for a sentence: it must be asked for, or `device` must say so.
-        device: where F5 is to compute, as in the settings.
+        asked: an engine's name, or "auto": F5 where it is installed and has an accelerator, else draft. F5 on a plain
+            processor takes minutes for a sentence: it must be asked for, or `options.device` must say so.
 
     Raises:
-        EngineError: the engine asked for cannot speak here.
+        InputError: there is no such engine. EngineError: the engine asked for cannot speak here.
     """
-    if asked == "auto":
-        reason = missing("f5")
-        if reason is None and device == "auto":
-            from f5_pipeline.speech.engines.f5.devices import has_accelerator
-
-            reason = None if has_accelerator() else "there is no GPU here (--engine f5 does without, slowly)"
-        if reason is None:
-            return "f5", _CLONED
-        return "draft", f"draft voice (espeak-ng), not the cloned voices: {reason}"
-    reason = missing(asked)
-    if reason is not None:
-        hint = "Install it: pip install 'f5-pipeline[f5]'. Or use --engine draft." if asked == "f5" else "Install it."
-        raise EngineError(f"the engine {asked!r} cannot be used: {reason}", hint=hint)
-    return asked, _CLONED if asked == "f5" else "draft voice (espeak-ng), as asked for"
+    if asked == AUTO:
+        cloned, draft = spec_of("f5"), spec_of("draft")
+        reason = cloned.missing() or _no_accelerator(options)
+        return (cloned, cloned.label) if reason is None else (draft, f"{draft.label}, not the cloned voices: {reason}")
+    spec = spec_of(asked)
+    if (reason := spec.missing()) is not None:
+        raise EngineError(f"the engine {asked!r} cannot be used: {reason}", hint=spec.hint)
+    return spec, spec.label if spec.clones else f"{spec.label}, as asked for"
 
 
-def draft_engine(workers: int) -> Engine:
-    """The draft engine on so many processes."""
-    from f5_pipeline.speech.engines.draft.engine import DraftEngine
+def _no_accelerator(options: EngineOptions) -> str | None:
+    from f5_pipeline.speech.engines.f5.devices import has_accelerator
 
-    return DraftEngine(workers=workers)
+    if options.device != "auto":
+        return None
+    if options.gpus == "none":
+        return "F5_GPUS is none"
+    return None if has_accelerator() else "there is no GPU here (--engine f5 does without, slowly)"

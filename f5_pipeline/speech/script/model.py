@@ -61,7 +61,7 @@ class ScriptOptions(BaseModel):
     voice: str | None = Field(default=None, description="voice of all text that names none itself")
     file: str | None = Field(default=None, description="the script's file as it was given, where its name is another")
     language: str | None = Field(default=None, description="BCP 47 language tag, for example en or pt-br")
-    engine: Literal["auto", "f5", "draft"] = "auto"
+    engine: str = Field(default="auto", description="auto, f5, draft, or another engine's name")
     speed: float | None = Field(default=None, gt=0.3, lt=3.0, description="1.0 is the voice's own pace")
     model: str | None = Field(default=None, min_length=1, max_length=64, description="model of the F5 engine")
     preset: Preset | None = Field(default=None, description="sampler of the F5 engine: final, fast or rapid")

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import AliasChoices, BaseModel, Field
 
+from f5_pipeline.speech import engines
 from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes
 
 CHARACTERS_PER_MINUTE = 850
@@ -78,7 +79,7 @@ class BatchReport(BaseModel):
     waiting: int = Field(description="narrations that wait for another batch")
     audio_seconds: float = Field(description="of finished narrations")
     gpu_seconds: float = Field(description="that GPUs were held to synthesize")
-    draft_seconds: float = Field(description="that the draft engine worked")
+    draft_seconds: float = Field(description="that engines without a GPU worked")
     takes_made: int
     retakes: int
     gpu_hour_cost: float
@@ -124,7 +125,7 @@ def report_of(
 
     outcomes = [*plan.failed, *(one for part in parts for one in part.outcomes)]
     audio = sum(one.seconds for one in outcomes)
-    gpu = sum(shard.wall_seconds for shard in shards if shard.engine != "draft")
+    gpu = sum(shard.wall_seconds for shard in shards if _needs_gpu(shard))
     cost = gpu / 3600 * gpu_hour_cost
     return BatchReport(
         run=run,
@@ -136,13 +137,18 @@ def report_of(
         waiting=waiting,
         audio_seconds=round(audio, 1),
         gpu_seconds=round(gpu, 1),
-        draft_seconds=round(sum(shard.wall_seconds for shard in shards if shard.engine == "draft"), 1),
+        draft_seconds=round(sum(shard.wall_seconds for shard in shards if not _needs_gpu(shard)), 1),
         takes_made=sum(sum(shard.made.values()) for shard in shards),
         retakes=sum(shard.retakes for shard in shards),
         gpu_hour_cost=gpu_hour_cost,
         cost=round(cost, 4),
         cost_per_minute=round(cost / (audio / 60), 6) if audio else None,
     )
+
+
+def _needs_gpu(shard: ShardReport) -> bool:
+    spec = engines.find(shard.engine)
+    return spec is None or spec.needs_gpu
 
 
 Item = TypeVar("Item")

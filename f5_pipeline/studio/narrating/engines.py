@@ -1,27 +1,26 @@
-"""Engines as the studio opens them: chosen for a script, and given the weights and references that are in the store."""
+"""Engines as the studio opens them: chosen for a script, and given the references and models that are in the store."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
-from f5_pipeline.speech.engine import Engine
+from f5_pipeline.speech.engine import Engine, ReferenceVoice
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.scripts import LoadedScript
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Shard
 from f5_pipeline.studio.voices import find_reference, read_reference
-from f5_pipeline.studio.weights import f5_key, open_library
+from f5_pipeline.studio.weights import open_library, weights_key
 from f5_pipeline.system.gpus import lease_device
 
 if TYPE_CHECKING:
-    from f5_pipeline.speech.engines.f5.engine import ReferenceVoice
-    from f5_pipeline.speech.engines.f5.sampling import Sampler
+    from f5_pipeline.weights.library import Library
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,9 +31,9 @@ class EngineChoice:
 
     Attributes:
         engine: its name.
-        asked: what was asked for, by the script's options or the settings.
+        asked: what was asked for, by the script's options or the installation's.
         note: why this one, for people.
-        model, preset, sampler: of the F5 engine.
+        model, preset, sampler: see `speech.engines.Configuration`.
     """
 
     engine: str
@@ -47,56 +46,69 @@ class EngineChoice:
     @property
     def weights(self) -> str:
         """Its name in the Weights record."""
-        return self.engine if self.model is None else f5_key(self.model)
+        return weights_key(self.engine, self.model)
 
 
-def choose_engine(loaded: LoadedScript) -> EngineChoice:
-    """The engine that a script asks for, else the one of the settings. Raises EngineError where it cannot speak."""
-    settings = get_settings()
-    asked = loaded.options.engine if loaded.options.engine != "auto" else settings.engine
-    if asked == "auto" and settings.device == "auto" and settings.gpus == "none":
-        return EngineChoice("draft", asked, "draft voice (espeak-ng), not the cloned voices: F5_GPUS is none")
-    name, note = engines.resolve(asked, settings.device)
-    if name == "draft":
-        return EngineChoice(name, asked, note)
-    preset = loaded.script.preset or settings.preset
-    return EngineChoice(
-        name,
-        asked,
-        note,
-        model=loaded.script.model or settings.model,
-        preset=preset,
-        sampler=settings_sampler(preset).model_dump(),
-    )
+@dataclass(frozen=True)
+class _Context:
+    """What an engine is made of: `speech.engines.EngineContext`, from a store."""
+
+    store: Store
+    options: StudioOptions
+    voices: Iterable[str]
+    device: str
+    workers: int
+    model: str | None
+    sampler: Mapping[str, Any] | None
+
+    def references(self) -> dict[str, ReferenceVoice]:
+        return references_of(self.store, self.voices)
+
+    def models(self) -> Library:
+        return open_library(self.store, self.options)
+
+    def pace(self) -> str:
+        from f5_pipeline.speech.alignment.pace import identity
+
+        return identity()
 
 
-def settings_sampler(preset: str) -> Sampler:
-    """A preset with what the settings say otherwise."""
-    from f5_pipeline.speech.engines.f5.sampling import sampler
+def choose_engine(loaded: LoadedScript, options: StudioOptions) -> EngineChoice:
+    """The engine that a script asks for, else that of the options.
 
-    settings = get_settings()
-    return sampler(
-        preset,
-        nfe=settings.nfe,
-        cfg_strength=settings.cfg_strength,
-        sway=settings.sway,
-        method=settings.ode,
-        dtype=settings.dtype,
-    )
+    Raises:
+        InputError: there is no such engine. EngineError: it cannot speak here.
+    """
+    asked = loaded.options.engine if loaded.options.engine != engines.AUTO else options.engine
+    spec, note = engines.resolve(asked, options)
+    configuration = spec.configure(options, loaded.script.model, loaded.script.preset)
+    return EngineChoice(spec.name, asked, note, **configuration._asdict())
+
+
+def retakes_of(engine: str, options: StudioOptions) -> int:
+    """Times that a chunk is made again at most: never by an engine of which every attempt is the same."""
+    spec = engines.find(engine)
+    return options.retakes if spec is None or spec.retakes else 0
 
 
 @contextmanager
-def chosen_engine(store: Store, loaded: LoadedScript) -> Iterator[tuple[Engine, EngineChoice]]:
+def chosen_engine(store: Store, loaded: LoadedScript, options: StudioOptions) -> Iterator[tuple[Engine, EngineChoice]]:
     """The engine that speaks a script, for its plan: nothing heavy is loaded.
 
     Raises:
-        EngineError: the engine asked for cannot speak here, or its model is not known.
+        InputError: there is no such engine. EngineError: it cannot speak here, or its model is not known.
     """
-    choice = choose_engine(loaded)
-    if choice.model is None:
-        engine = engines.draft_engine(get_settings().draft_workers)
-    else:
-        engine = _f5(store, choice.model, choice.sampler or {}, loaded.script.voices, get_settings().device)
+    choice = choose_engine(loaded, options)
+    context = _Context(
+        store=store,
+        options=options,
+        voices=loaded.script.voices,
+        device=options.device,
+        workers=options.workers_beside(1),
+        model=choice.model,
+        sampler=choice.sampler,
+    )
+    engine = engines.spec_of(choice.engine).make(context)
     try:
         yield engine, choice
     finally:
@@ -107,59 +119,47 @@ def chosen_engine(store: Store, loaded: LoadedScript) -> Iterator[tuple[Engine, 
 def speaking_engine(
     store: Store,
     shard: Shard,
+    options: StudioOptions,
     *,
     cancelled: Callable[[], bool] = lambda: False,
     on_wait: Callable[[str], None] = _LOG.warning,
 ) -> Iterator[Engine]:
-    """The engine of a shard. F5 holds a GPU for as long as the context, and waits for one: see `lease_device`."""
-    settings = get_settings()
+    """The engine of a shard. One that needs a GPU holds it for as long as the context, and waits for it: see
+    `lease_device`."""
+    spec = engines.spec_of(shard.engine)
     with ExitStack() as stack:
-        if shard.model is None:
-            engine = engines.draft_engine(max(1, settings.draft_workers // settings.shards))
-        else:
-            device = stack.enter_context(lease_device(settings, cancelled=cancelled, on_wait=on_wait))
-            engine = _f5(store, shard.model, shard.sampler or {}, shard.voices, device)
+        device = options.device
+        if spec.needs_gpu:
+            device = stack.enter_context(
+                lease_device(options.device, options.gpus, cancelled=cancelled, on_wait=on_wait)
+            )
+        context = _Context(
+            store=store,
+            options=options,
+            voices=shard.voices,
+            device=device,
+            workers=options.workers_beside(options.shards),
+            model=shard.model,
+            sampler=shard.sampler,
+        )
+        engine = spec.make(context)
         stack.callback(engine.close)
         yield engine
 
 
-def _f5(store: Store, model: str, sampler: dict[str, Any], voices: Iterable[str], device: str) -> Engine:
-    from f5_pipeline.speech.alignment.pace import identity
-    from f5_pipeline.speech.engines.f5.engine import F5Engine
-    from f5_pipeline.speech.engines.f5.sampling import Sampler
-
-    settings = get_settings()
-    library = open_library(store)
-    record = library.lock(model)
-    return F5Engine(
-        files=lambda: library.acquire(model).files,
-        model_sha256=record.sha256,
-        languages=record.languages,
-        references=references_of(store, voices),
-        sampler=Sampler.model_validate(sampler),
-        device=device,
-        attention=settings.attention,
-        compile=settings.compile,
-        batch_frames=settings.batch_frames,
-        pace=identity(),
-    )
-
-
 def references_of(store: Store, voices: Iterable[str]) -> dict[str, ReferenceVoice]:
-    """What F5 is conditioned on, by voice; a voice without a reference is left out, and fails where it speaks."""
-    from f5_pipeline.speech.engines.f5.engine import ReferenceVoice
-
-    found = {}
+    """The references by voice; a voice without one is left out, and fails where it is to speak."""
+    references = {}
     for voice in voices:
         try:
             clip = find_reference(store, voice)
         except InputError:
             continue
-        found[voice] = ReferenceVoice(
+        references[voice] = ReferenceVoice(
             name=voice,
             sha256=clip.sha256,
             text=clip.text,
             language=clip.language,
             load=lambda clip=clip: read_reference(store, clip),
         )
-    return found
+    return references

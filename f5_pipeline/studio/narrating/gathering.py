@@ -14,8 +14,9 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import put_lines, read_lines
+from f5_pipeline.studio.narrating.engines import retakes_of
 from f5_pipeline.studio.narrating.gate import Bands, Choice, choose, keys_of
-from f5_pipeline.studio.narrating.planning import retakes_of
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import ChosenTake, Doubt, Plan, PlannedChunk, ShardReport, Takes, digest_of
 
 MAX_DOUBTS = 50
@@ -33,7 +34,7 @@ class MissingTakes(PipelineError):
     """Chunks of a narration have no take."""
 
 
-def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) -> Takes:
+def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iterable[ShardReport] = ()) -> Takes:
     """The takes of a narration, in the order of its plan: of each chunk the first that passes the quality gate, else
     the best.
 
@@ -42,7 +43,7 @@ def gather_takes(store: Store, plan: Plan, reports: Iterable[ShardReport] = ()) 
         DamagedError: the plan or a take is not what was written.
     """
     reports = list(reports)
-    bands, retakes = Bands(store), retakes_of(plan)
+    bands, retakes = Bands(store), retakes_of(plan.engine, options)
     missing: list[PlannedChunk] = []
     keys: set[bytes] = set()
     computed: dict[str, dict[str, Any]] = {}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from f5_pipeline.errors import EngineError, InputError
-from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.script.model import Pauses, Script
@@ -16,9 +15,10 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import put_lines, read_lines
 from f5_pipeline.studio.links.rights import check_rights
-from f5_pipeline.studio.narrating.engines import chosen_engine
+from f5_pipeline.studio.narrating.engines import chosen_engine, retakes_of
 from f5_pipeline.studio.narrating.gate import Bands, choose, keys_of
 from f5_pipeline.studio.narrating.scripts import LoadedScript, check_language, load_script
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Plan, PlannedChunk, Weights, digest_of
 from f5_pipeline.studio.voices import find_reference, find_voice
 
@@ -46,14 +46,14 @@ class _Tally:
         return planned
 
 
-def plan_narration(store: Store, narration: str, weights: Weights) -> Plan:
+def plan_narration(store: Store, narration: str, weights: Weights, options: StudioOptions) -> Plan:
     """Read a narration's script and plan it.
 
     Raises:
         InputError: the script cannot be used (names file and line), or a voice has no reference.
         EngineError: the engine asked for cannot speak here.
     """
-    return make_plan(store, load_script(store, narration), weights)
+    return make_plan(store, load_script(store, narration), weights, options)
 
 
 def planned_chunks(script: Script, engine: Engine) -> Iterator[PlannedChunk]:
@@ -63,10 +63,10 @@ def planned_chunks(script: Script, engine: Engine) -> Iterator[PlannedChunk]:
         yield PlannedChunk(key=keys_of(chunk, sounds[chunk.voice])(0), chunk=chunk)
 
 
-def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
+def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: StudioOptions) -> Plan:
     """Plan a script and keep its chunks. Raises as `plan_narration`."""
     script, tally = loaded.script, _Tally(loaded.script.pauses)
-    with chosen_engine(store, loaded) as (engine, choice):
+    with chosen_engine(store, loaded, options) as (engine, choice):
         spoken_with = weights.engines.get(choice.weights)
         if spoken_with is None:
             raise EngineError(
@@ -78,7 +78,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
         if script.commercial:
             check_rights(
                 spoken_with,
-                [found for voice in script.voices if (found := find_voice(store, voice))],
+                [voice for name in script.voices if (voice := find_voice(store, name))],
                 loaded.source.key,
             )
         sounds = {voice: engine.sound(voice) for voice in script.voices}
@@ -126,11 +126,6 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights) -> Plan:
     )
 
 
-def retakes_of(plan: Plan) -> int:
-    """Times that a chunk of the plan is made again at most: never by an engine that is exact."""
-    return 0 if plan.engine == "draft" else get_settings().retakes
-
-
 class MissingTake(NamedTuple):
     """A take that a plan needs: the chunk, the attempt, and the take's key."""
 
@@ -139,10 +134,10 @@ class MissingTake(NamedTuple):
     key: str
 
 
-def missing_takes(store: Store, plan: Plan) -> Iterator[MissingTake]:
+def missing_takes(store: Store, plan: Plan, options: StudioOptions) -> Iterator[MissingTake]:
     """The takes that the plan needs and the store has not, each once: of chunks without a take the first attempt, of
     chunks whose takes the quality gate doubts the next."""
-    bands, retakes = Bands(store), retakes_of(plan)
+    bands, retakes = Bands(store), retakes_of(plan.engine, options)
 
     def chunks() -> Iterator[PlannedChunk]:
         seen: set[bytes] = set()
@@ -154,8 +149,8 @@ def missing_takes(store: Store, plan: Plan) -> Iterator[MissingTake]:
 
     def missing(planned: PlannedChunk) -> MissingTake | None:
         if not retakes:
-            there = store.exists(layout.take_record(planned.key))
-            return None if there else MissingTake(planned, 0, planned.key)
+            is_kept = store.exists(layout.take_record(planned.key))
+            return None if is_kept else MissingTake(planned, 0, planned.key)
         chunk = planned.chunk
         sound = plan.sounds[chunk.voice]
         key = keys_of(chunk, sound)

@@ -9,12 +9,12 @@ from typing import BinaryIO
 from pydantic import BaseModel
 
 from f5_pipeline.errors import StoreError
-from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.engine import Request
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.planning import MissingTake, missing_takes
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Plan, Shard
 from f5_pipeline.system.scratch import workspace
 
@@ -40,14 +40,14 @@ def request_of(chunk: Chunk, key: str, attempt: int) -> Request:
     )
 
 
-def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, shards: int | None = None) -> list[Shard]:
+def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, options: StudioOptions) -> list[Shard]:
     """Split the takes that several plans lack into shards of about equal length; takes that plans share come once.
+
+    Of each engine, model and sampler there are as many shards as the options say, at most.
 
     Args:
         run_id: names the place of the shards in the store.
-        shards: how many at most for each engine, model and sampler; from the settings where None.
     """
-    shards = shards or get_settings().shards
     claimed: set[bytes] = set()
     queues: dict[tuple[int, int], _Queue] = {}
     kinds: list[tuple] = []
@@ -58,13 +58,13 @@ def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, shards: int | 
                 if kind not in kinds:
                     kinds.append(kind)
                 number = kinds.index(kind)
-                for missing in _missing_and_readable(store, plan):
+                for missing in _missing_and_readable(store, plan, options):
                     key = bytes.fromhex(missing.planned.key)
                     if key in claimed:
                         continue
                     claimed.add(key)
-                    mine = [queues.get((number, n)) for n in range(shards)]
-                    n = min(range(shards), key=lambda n: q.seconds if (q := mine[n]) else 0.0)
+                    mine = [queues.get((number, n)) for n in range(options.shards)]
+                    n = min(range(options.shards), key=lambda n: q.seconds if (q := mine[n]) else 0.0)
                     queue = mine[n]
                     if queue is None:
                         queue = queues[number, n] = _Queue((folder / f"{number}-{n}").open("wb"))
@@ -72,12 +72,12 @@ def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, shards: int | 
         finally:
             for queue in queues.values():
                 queue.out.close()
-        made = []
+        shards = []
         for index, ((number, n), queue) in enumerate(sorted(queues.items())):
             key = layout.run_value(run_id, "shards", f"{index:03}.jsonl")
             store.put_file(key, folder / f"{number}-{n}")
             engine, model, sampler = kinds[number]
-            made.append(
+            shards.append(
                 Shard(
                     index=index,
                     requests_key=key,
@@ -89,13 +89,13 @@ def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, shards: int | 
                     voices=sorted(queue.voices),
                 )
             )
-    return made
+    return shards
 
 
-def _missing_and_readable(store: Store, plan: Plan) -> Iterator[MissingTake]:
+def _missing_and_readable(store: Store, plan: Plan, options: StudioOptions) -> Iterator[MissingTake]:
     """The missing takes of a plan as far as it can be read: one that cannot fails alone, when it is gathered."""
     with suppress(StoreError):
-        yield from missing_takes(store, plan)
+        yield from missing_takes(store, plan, options)
 
 
 class _Queue:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engine import SAMPLE_RATE, Engine, Failed, Request, Speech
 from f5_pipeline.speech.quality.gate import Measures
 from f5_pipeline.speech.takes import Take, make_take, take_json, take_key
@@ -22,10 +21,11 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import read_lines
-from f5_pipeline.studio.narrating.engines import speaking_engine
+from f5_pipeline.studio.narrating.engines import retakes_of, speaking_engine
 from f5_pipeline.studio.narrating.gate import Bands, find_take, verdict_of
 from f5_pipeline.studio.narrating.shards import ShardLine
 from f5_pipeline.studio.narrating.timing import Timer, timer_of
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Shard, ShardReport, TakeProblem
 
 MAX_PROBLEMS = 50
@@ -48,6 +48,7 @@ class Progress:
 def synthesize_shard(
     store: Store,
     shard: Shard,
+    options: StudioOptions,
     *,
     engine: Engine | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -68,12 +69,13 @@ def synthesize_shard(
     """
     started = time.monotonic()  # the device is held from here on
     with ExitStack() as stack:
-        engine = engine or stack.enter_context(speaking_engine(store, shard, cancelled=cancelled))
-        timer = stack.enter_context(timer_of(store, shard))
-        work = _Work(store, shard, engine, timer, on_progress, cancelled, started)
+        engine = engine or stack.enter_context(speaking_engine(store, shard, options, cancelled=cancelled))
+        timer = stack.enter_context(timer_of(store, shard, options))
+        retakes = retakes_of(shard.engine, options)
+        work = _Work(store, shard, engine, timer, retakes, on_progress, cancelled, started)
         lines: Iterable[ShardLine] = read_lines(store, shard.requests_key, ShardLine)
         try:
-            for round_ in range(1 + (get_settings().retakes if timer else 0)):
+            for round_ in range(1 + retakes):
                 doubted = work.speak(lines, first=round_ == 0)
                 if not doubted:
                     break
@@ -92,11 +94,13 @@ class _Work:
         shard: Shard,
         engine: Engine,
         timer: Timer | None,
+        retakes: int,
         on_progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
         started: float,
     ) -> None:
         self._store, self._shard, self._engine, self._timer = store, shard, engine, timer
+        self._retakes = retakes
         self._on_progress, self._cancelled = on_progress, cancelled
         self._started = started
         self._made: Counter[str] = Counter()
@@ -215,7 +219,7 @@ class _Work:
                 if not verdict_of(take, self._bands.of(voice, self._sounds[voice])).passed:
                     again += self._next(line)
         for line, failure in failed:
-            retry = self._next(line) if self._timer and failure.another_seed else []
+            retry = self._next(line) if failure.another_seed else []
             again += retry
             if not retry and self._base(line) not in self._chunks:
                 self._problem(line, str(failure))
@@ -224,7 +228,7 @@ class _Work:
 
     def _next(self, line: ShardLine) -> list[ShardLine]:
         attempt = line.request.attempt + 1
-        if attempt > get_settings().retakes:
+        if attempt > self._retakes:
             return []
         request = replace(line.request, attempt=attempt, key=self._key(line.request, attempt))
         return [line.model_copy(update={"request": request})]

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.settings import get_settings
+from f5_pipeline.speech import engines
 from f5_pipeline.speech.alignment.forced import Alignment, AlignmentError, align, proportional
 from f5_pipeline.speech.alignment.pace import speech_seconds, voice_rate
 from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
@@ -19,6 +19,7 @@ from f5_pipeline.speech.quality.gate import ReferenceTail, measure
 from f5_pipeline.speech.takes import MIN_WORD
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.engines import references_of
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Shard
 from f5_pipeline.system.ahead import ahead
 
@@ -42,9 +43,12 @@ class _Voice:
 class Timer:
     """Durations, word times and measures of takes in some voices. Threads may share one; close it after use."""
 
-    def __init__(self, store: Store, voices: Iterable[str]) -> None:
-        """Args: voices: those that have no reference are told when they speak."""
-        workers = max(1, get_settings().draft_workers // get_settings().shards)
+    def __init__(self, store: Store, voices: Iterable[str], workers: int) -> None:
+        """
+        Args:
+            voices: one that has no reference fails when it is to speak.
+            workers: processes that render drafts.
+        """
         self._drafts = Drafts(workers)
         self._workers = workers
         self._references = references_of(store, voices)
@@ -129,9 +133,11 @@ class Timer:
             return self._voices[name]
 
 
-def timer_of(store: Store, shard: Shard) -> AbstractContextManager[Timer | None]:
+def timer_of(store: Store, shard: Shard, options: StudioOptions) -> AbstractContextManager[Timer | None]:
     """The timer of a shard, None where its engine knows its own times."""
-    return nullcontext() if shard.model is None else Timer(store, shard.voices)
+    if engines.spec_of(shard.engine).times_itself:
+        return nullcontext()
+    return Timer(store, shard.voices, options.workers_beside(options.shards))
 
 
 def _in_order(alignment: Alignment, seconds: float) -> tuple[list[Token], list[float]]:

@@ -23,6 +23,7 @@ from f5_pipeline.studio.narrating.gate import keys_of
 from f5_pipeline.studio.narrating.gathering import read_takes
 from f5_pipeline.studio.narrating.shards import request_of
 from f5_pipeline.studio.narrating.timing import timer_of
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import ChosenTake, Plan, PlannedChunk, Shard, Takes
 
 if TYPE_CHECKING:
@@ -49,7 +50,12 @@ class Comparison(BaseModel):
 
 
 def verify_narration(
-    store: Store, narration: str, *, sample: int = 5, cancelled: Callable[[], bool] = lambda: False
+    store: Store,
+    narration: str,
+    options: StudioOptions,
+    *,
+    sample: int = 5,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[Comparison]:
     """Make a sample of a narration's takes again, with the same text, reference, weights, settings and seeds.
 
@@ -77,8 +83,8 @@ def verify_narration(
         voices=sorted({planned.chunk.voice for planned, _ in chosen}),
     )
     with ExitStack() as stack:
-        engine = stack.enter_context(speaking_engine(store, shard))
-        timer = stack.enter_context(timer_of(store, shard))
+        engine = stack.enter_context(speaking_engine(store, shard, options))
+        timer = stack.enter_context(timer_of(store, shard, options))
         kept: dict[str, tuple[PlannedChunk, ChosenTake, Request]] = {}
         for planned, used in chosen:
             request = request_of(planned.chunk, used.take.key, used.take.details.get("attempt", 0))

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import StoreError
+from f5_pipeline.speech import engines
 from f5_pipeline.speech.quality.gate import Band
 from f5_pipeline.speech.takes import take_key
 from f5_pipeline.store import layout
@@ -182,7 +183,8 @@ def _bands(plan: Plan) -> list[str]:
 
 
 def _of_plan(plan: Plan, key: str) -> References:
-    retakes = 0 if plan.engine == "draft" else MAX_RETAKES
+    spec = engines.find(plan.engine)
+    retakes = MAX_RETAKES if spec is None or spec.retakes else 0
     return References(
         targets=[Target(plan.chunks_key, key, _narrate(plan.narration))],
         kept=_bands(plan),

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from f5_pipeline.errors import InputError, NotFoundError, RetryableStoreError, StoreError
+from f5_pipeline.orchestration.configured import open_store
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.connect import Access, connect
 from f5_pipeline.store.parallel import in_parallel
@@ -612,7 +613,7 @@ def test_the_key_comes_from_the_environment(settings, tmp_path):
     settings(
         B2_APPLICATION_KEY_ID="id", B2_APPLICATION_KEY="secret", F5_STORE_REGION="eu-central-003", F5_TRANSFERS="3"
     )
-    store = connect("b2://bucket/prefix")
+    store = open_store(get_settings(), "b2://bucket/prefix")
     assert isinstance(store, S3Store)
     assert store.bucket.access == Access("id", "secret", "https://s3.eu-central-003.backblazeb2.com", "eu-central-003")
     assert store.parallel == 3 and store._state == tmp_path / "uploads"
@@ -632,7 +633,7 @@ def test_the_key_comes_from_the_environment(settings, tmp_path):
 def test_what_is_not_set_is_named(settings, url, values, variable):
     settings(**values)
     with pytest.raises(InputError) as refused:
-        connect(url)
+        open_store(get_settings(), url)
     assert refused.value.file == variable and refused.value.hint and variable in f"{refused.value.hint}F5_STORE_KEY_ID"
     assert "secret" not in str(refused.value)
 

@@ -455,14 +455,14 @@ def test_key_for_another_prefix(place: Place, large: Path) -> None:
 _WORKER = """
 import sys
 from pathlib import Path
+from f5_pipeline.orchestration.configured import open_store
 from f5_pipeline.settings import get_settings
-from f5_pipeline.store.connect import connect
 
 def progress(done, size):
     print(done, flush=True)
 
 what, key, path = sys.argv[1:]
-store = connect(get_settings().store_url)
+store = open_store(get_settings())
 getattr(store, what)(*((key, Path(path))), on_progress=progress)
 """
 

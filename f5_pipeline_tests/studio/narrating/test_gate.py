@@ -104,12 +104,11 @@ def retakes(monkeypatch) -> Callable[[int], None]:
 def speak(studio, plan: Plan, faults: dict[str, tuple[Damage, int]], run: str = "run") -> tuple[Uneven, Any, Any]:
     engine = Uneven(faults)
     try:
-        reports = [
-            synthesize_shard(studio.store, shard, engine=engine) for shard in plan_shards(studio.store, [plan], run)
-        ]
+        shards = plan_shards(studio.store, [plan], run, studio.options)
+        reports = [synthesize_shard(studio.store, shard, studio.options, engine=engine) for shard in shards]
     finally:
         engine.close()
-    return engine, reports, gather_takes(studio.store, plan, reports)
+    return engine, reports, gather_takes(studio.store, plan, studio.options, reports)
 
 
 def test_good_takes_are_made_once_and_timed(studio, f5_plan, retakes):
@@ -134,7 +133,7 @@ def test_a_faulty_take_is_made_again(studio, f5_plan, retakes):
     assert (takes.retaken, takes.doubtful, report.retakes) == (1, 0, 1)
     used = {chosen.take.text: chosen for _, chosen in read_takes(studio.store, plan, takes)}
     assert used[FAULTY].take.details["attempt"] == 1 and used[FAULTY].attempts == 2
-    assert list(missing_takes(studio.store, plan)) == []
+    assert list(missing_takes(studio.store, plan, studio.options)) == []
     again, reports, same = speak(studio, plan, {}, "again")
     assert again.spoken == [] and reports == [] and same.digest == takes.digest
 
@@ -148,9 +147,9 @@ def test_the_best_of_bad_takes_is_kept_and_told(studio, f5_plan, retakes):
     (doubt,) = takes.doubts
     assert (doubt.line, doubt.text, doubt.attempts) == (3, FAULTY, 2)
     assert doubt.reasons and doubt.score > 0
-    assert list(missing_takes(studio.store, plan)) == [], "all attempts are made"
+    assert list(missing_takes(studio.store, plan, studio.options)) == [], "all attempts are made"
     retakes(2)
-    (missing,) = missing_takes(studio.store, plan)
+    (missing,) = missing_takes(studio.store, plan, studio.options)
     assert missing.attempt == 2, "one more is allowed now"
     _, _, takes = speak(studio, plan, {FAULTY: (cut, 2)}, "more")
     assert (takes.doubtful, takes.retaken) == (0, 1)
@@ -162,15 +161,15 @@ def test_a_silent_take_is_made_again(studio, f5_plan, retakes):
     _, (report,), takes = speak(studio, plan, {FAULTY: (silence, 1)})
     assert report.problems == [] and report.made == {"story": 4}
     assert (takes.chunks, takes.doubtful) == (4, 0)
-    assert list(missing_takes(studio.store, plan)) == []
+    assert list(missing_takes(studio.store, plan, studio.options)) == []
 
 
 def test_a_chunk_that_is_silent_in_every_attempt_is_a_problem(studio, f5_plan, retakes):
     retakes(1)
     plan = f5_plan()
     engine = Uneven({FAULTY: (silence, 9)})
-    (shard,) = plan_shards(studio.store, [plan], "run")
-    report = synthesize_shard(studio.store, shard, engine=engine)
+    (shard,) = plan_shards(studio.store, [plan], "run", studio.options)
+    report = synthesize_shard(studio.store, shard, studio.options, engine=engine)
     engine.close()
     (problem,) = report.problems
     assert problem.text == FAULTY and report.made == {"story": 3}
@@ -217,8 +216,8 @@ def test_a_voice_that_has_changed_since_the_plan_is_told(studio, f5_plan, retake
     plan = f5_plan()
     engine = Uneven({})
     engine.sound = lambda voice: {"engine": "f5", "reference": "another"}  # type: ignore[method-assign]
-    (shard,) = plan_shards(studio.store, [plan], "run")
-    report = synthesize_shard(studio.store, shard, engine=engine)
+    (shard,) = plan_shards(studio.store, [plan], "run", studio.options)
+    report = synthesize_shard(studio.store, shard, studio.options, engine=engine)
     engine.close()
     assert engine.spoken == [] and len(report.problems) == 4
     assert "has changed since: plan the narration again" in report.problems[0].reason

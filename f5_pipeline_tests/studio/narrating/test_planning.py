@@ -23,12 +23,12 @@ def test_a_plan_counts_what_it_needs(studio):
     assert (plan.chunks, plan.takes, plan.words) == (3, 2, 12)
     assert plan.expected_seconds > 2
     assert (plan.narration, plan.engine, plan.voices) == ("story", "draft", ["ada"])
-    assert [one.planned.chunk.written for one in missing_takes(studio.store, plan)] == [
+    assert [one.planned.chunk.written for one in missing_takes(studio.store, plan, studio.options)] == [
         "One sentence stands here.",
         "Another one follows it.",
     ]
     studio.synthesize(plan)
-    assert list(missing_takes(studio.store, plan)) == []
+    assert list(missing_takes(studio.store, plan, studio.options)) == []
 
 
 def test_the_same_plan_again_is_the_same(studio, make_studio):
@@ -92,8 +92,8 @@ def test_a_text_without_words_is_told(studio):
 
 def test_plans_of_narrations_that_are_not_there(studio, weights):
     with pytest.raises(InputError, match="no script for the narration 'nowhere'"):
-        plan_narration(studio.store, "nowhere", weights)
+        plan_narration(studio.store, "nowhere", weights, studio.options)
     plan = studio.plan(TEXT)
     studio.store.delete(plan.chunks_key)
     with pytest.raises(NotFoundError):
-        list(missing_takes(studio.store, plan))
+        list(missing_takes(studio.store, plan, studio.options))

@@ -28,7 +28,7 @@ def test_shards_are_even_and_hold_every_take_once(studio):
         studio.plan(sentences(20, "birds"), "first.txt"),
         studio.plan(sentences(20, "birds") + "\n\nAnd one line more.", "second.txt"),
     ]
-    shards = plan_shards(studio.store, plans, "run", shards=3)
+    shards = plan_shards(studio.store, plans, "run", studio.options.model_copy(update={"shards": 3}))
     assert [shard.index for shard in shards] == [0, 1, 2]
     assert sum(shard.requests for shard in shards) == 21, "what both need comes once"
     lengths = [shard.expected_seconds for shard in shards]
@@ -41,27 +41,30 @@ def test_shards_are_even_and_hold_every_take_once(studio):
 def test_what_is_there_needs_no_shard(studio):
     plan = studio.plan(sentences(3, "bees"))
     assert [report.made for report in studio.synthesize(plan)] == [{"story": 3}]
-    assert plan_shards(studio.store, [plan], "again") == []
-    takes = gather_takes(studio.store, plan, [])
+    assert plan_shards(studio.store, [plan], "again", studio.options) == []
+    takes = gather_takes(studio.store, plan, studio.options, [])
     assert (takes.chunks, takes.total, takes.synthesized, takes.reused) == (3, 3, 0, 3)
 
 
 def test_more_shards_than_takes_are_not_made(studio):
     plan = studio.plan("Only one sentence is here.")
-    assert [shard.requests for shard in plan_shards(studio.store, [plan], "run", shards=8)] == [1]
+    assert [
+        shard.requests
+        for shard in plan_shards(studio.store, [plan], "run", studio.options.model_copy(update={"shards": 8}))
+    ] == [1]
 
 
 def test_a_plan_that_cannot_be_read_disturbs_no_other(studio):
     good, gone, bad = (studio.plan(f"The {name} one has this.", f"{name}.txt") for name in ("good", "gone", "bad"))
     studio.store.delete(gone.chunks_key)
     studio.store.put_bytes(bad.chunks_key, b"{}\n")
-    (shard,) = plan_shards(studio.store, [gone, bad, good], "run")
+    (shard,) = plan_shards(studio.store, [gone, bad, good], "run", studio.options)
     assert shard.requests == 1
-    reports = [synthesize_shard(studio.store, shard)]
-    assert gather_takes(studio.store, good, reports).total == 1
+    reports = [synthesize_shard(studio.store, shard, studio.options)]
+    assert gather_takes(studio.store, good, studio.options, reports).total == 1
     for plan in (gone, bad):
         with pytest.raises(StoreError, match=plan.chunks_key):
-            gather_takes(studio.store, plan, reports)
+            gather_takes(studio.store, plan, studio.options, reports)
 
 
 def test_one_chunk_without_sound_leaves_the_rest(studio):
@@ -72,7 +75,7 @@ def test_one_chunk_without_sound_leaves_the_rest(studio):
     assert (problem.narration, problem.line) == ("story", 3)
     assert "no sound" in problem.reason
     with pytest.raises(MissingTakes, match=r"1 of 3 chunks have no take: line 3, .*no sound") as told:
-        gather_takes(studio.store, plan, [report])
+        gather_takes(studio.store, plan, studio.options, [report])
     assert told.value.file == "scripts/story.txt" and told.value.hint
     assert list(studio.store.list("narrations/story/takes/")) == []
     (again,) = studio.synthesize(plan, run="again")
@@ -82,28 +85,28 @@ def test_one_chunk_without_sound_leaves_the_rest(studio):
 def test_many_chunks_without_a_take_are_counted(studio):
     plan = studio.plan(sentences(10, "nothing"))
     with pytest.raises(MissingTakes, match=r"10 of 10 chunks .*\(and 7 more\)"):
-        gather_takes(studio.store, plan, [])
+        gather_takes(studio.store, plan, studio.options, [])
 
 
 def test_a_take_that_another_run_made_meanwhile_is_found(studio):
     plan = studio.plan(sentences(4, "two runs"))
-    first, second = (plan_shards(studio.store, [plan], run) for run in ("one", "two"))
-    assert synthesize_shard(studio.store, first[0]).made == {"story": 4}
-    report = synthesize_shard(studio.store, second[0])
+    first, second = (plan_shards(studio.store, [plan], run, studio.options) for run in ("one", "two"))
+    assert synthesize_shard(studio.store, first[0], studio.options).made == {"story": 4}
+    report = synthesize_shard(studio.store, second[0], studio.options)
     assert (report.made, report.found) == ({}, 4)
 
 
 def test_progress_is_told_and_a_cancelled_shard_keeps_what_it_made(studio):
     plan = studio.plan(sentences(200, "an interruption"))
-    (shard,) = plan_shards(studio.store, [plan], "run")
+    (shard,) = plan_shards(studio.store, [plan], "run", studio.options)
     told: list[Progress] = []
     with pytest.raises(Cancelled):
-        synthesize_shard(studio.store, shard, on_progress=told.append, cancelled=lambda: len(told) >= 5)
+        synthesize_shard(studio.store, shard, studio.options, on_progress=told.append, cancelled=lambda: len(told) >= 5)
     assert [one.done for one in told] == list(range(1, len(told) + 1))
     assert told[-1].total == 200 and told[-1].audio_seconds > 0
     kept = [one.key for one in studio.store.list("takes/") if one.key.endswith(".json")]
     assert 5 <= len(kept) < 200
-    report = synthesize_shard(studio.store, shard)
+    report = synthesize_shard(studio.store, shard, studio.options)
     assert (report.found, report.made) == (len(kept), {"story": 200 - len(kept)})
 
 
@@ -134,5 +137,5 @@ def test_a_damaged_record_is_told_with_its_key(studio):
     record = json.loads(studio.store.get_bytes(layout.take_record(key)))
     studio.store.put_bytes(layout.take_record(key), json.dumps({**record, "samples": "many"}).encode())
     with pytest.raises(StoreError, match="not a Take record of this version") as told:
-        gather_takes(studio.store, plan, [])
+        gather_takes(studio.store, plan, studio.options, [])
     assert (told.value.file, told.value.place) == (layout.take_record(key), "samples")

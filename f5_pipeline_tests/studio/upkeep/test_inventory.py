@@ -131,8 +131,8 @@ def assert_whole(studio: Studio) -> None:
     inventory = look(studio.store)
     assert [*inventory.findings(), *inventory.damage()] == []
     plan = plan_of(studio)
-    assert list(missing_takes(studio.store, plan)) == []
-    takes = gather_takes(studio.store, plan)
+    assert list(missing_takes(studio.store, plan, studio.options)) == []
+    takes = gather_takes(studio.store, plan, studio.options)
     audio = make_audio(studio.store, plan, takes, **levels())
     assert audio == read_record(studio.store, layout.narration_state("story", "audio"), Audio)
     make_timings(studio.store, audio)
@@ -529,7 +529,7 @@ def test_a_plan_made_after_the_references_were_read_keeps_the_takes_it_reuses(ke
     write_record(kept.store, layout.narration_state("other", "plan"), plan)
     monkeypatch.setattr(inventory_module, "FRESH_SECONDS", 0.0)
     collect(old, delete=True)
-    assert list(missing_takes(kept.store, plan)) == []
+    assert list(missing_takes(kept.store, plan, kept.options)) == []
     assert kept.store.exists(plan.chunks_key) and not kept.store.exists(takes.takes_key)
 
 
@@ -577,7 +577,7 @@ def test_lists_that_are_not_named_yet_protect_their_takes(kept):
         if one.key not in (plan.chunks_key, takes.takes_key):
             age(kept, one.key)
     assert set(collect(look(kept.store, later=0, grace=3600.0), delete=True)) == {"runs"}
-    assert list(missing_takes(kept.store, plan)) == []
+    assert list(missing_takes(kept.store, plan, kept.options)) == []
 
 
 def test_a_removal_that_was_cut_off_is_finished_by_the_next(kept, monkeypatch):

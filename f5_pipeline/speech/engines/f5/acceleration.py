@@ -67,16 +67,13 @@ def choose_device(requested: str) -> torch.device:
     return device
 
 
-def choose_dtype(
-    device: torch.device, requested: str, trial: Callable[[torch.dtype], float] | None
-) -> tuple[str, list[str]]:
+def choose_dtype(device: torch.device, requested: str) -> tuple[str, list[str]]:
     """Name of the precision, and notes.
 
-    With "auto": fp16 on CUDA devices with tensor cores for it, whose error is a fifth of bf16's (whatever overflows is
-    done again, see `wider_dtype`); bf16 on a CPU that computes in it and is faster so; else fp32.
-
-    Args:
-        trial: seconds that a piece of the network takes in a precision; may raise. None: not worth a trial.
+    "auto" is a function of the device alone, never of a measurement: fp16 on CUDA devices with tensor cores for it,
+    whose error is a fifth of bf16's (whatever overflows is done again, see `wider_dtype`); else fp32. Take keys hold
+    "auto" as it was requested, since a plan is made before it is known which device will speak; each take's details
+    hold the precision that it was computed in.
 
     Raises:
         InputError: the device has no such precision.
@@ -90,16 +87,7 @@ def choose_dtype(
     if device.type == "cuda":
         capable = torch.cuda.get_device_capability(device) >= (7, 0)
         return ("fp16", []) if capable else ("fp32", ["fp16: this device has no tensor cores for it"])
-    if device.type != "cpu" or trial is None:
-        return "fp32", []
-    if not _has_bf16(device):
-        return "fp32", ["bf16: this CPU does not compute in it"]
-    try:
-        full, half = trial(torch.float32), trial(torch.bfloat16)
-    except RuntimeError as error:
-        return "fp32", [f"bf16: does not run here: {error}"]
-    times = f"{half * 1e3:.2f} ms where fp32 takes {full * 1e3:.2f} ms"
-    return ("bf16" if half * MIN_BF16_GAIN < full else "fp32"), [f"bf16: {times}"]
+    return "fp32", []
 
 
 def wider_dtype(device: torch.device, dtype: str) -> str | None:
@@ -110,14 +98,8 @@ def wider_dtype(device: torch.device, dtype: str) -> str | None:
 
 
 def _has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bf16, not only stores it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type == "cpu":
-        # These functions of torch.cpu are not public and come and go; without an answer fp32 is right.
-        checks = [getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")]
-        return any(check() for check in checks if check is not None)
-    return False
+    """Whether a CUDA device computes in bf16, not only stores it."""
+    return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 # --- attention backends -----------------------------------------------------------------------------------------------

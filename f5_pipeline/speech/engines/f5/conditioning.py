@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.engine import SAMPLE_RATE
+from f5_pipeline.speech.engine import SAMPLE_RATE, ReferenceVoice
 from f5_pipeline.speech.engines.f5.architecture import HOP, MEL_BANDS
 from f5_pipeline.speech.engines.f5.checkpoint import import_f5_tts
 from f5_pipeline.speech.engines.f5.text import Vocabulary, reference_text
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 TARGET_RMS = 0.1
@@ -22,25 +20,6 @@ TARGET_RMS = 0.1
 
 WINDOW = 1024
 """Samples of a mel frame's window; also what a reference has at least."""
-
-
-@dataclass(frozen=True)
-class ReferenceVoice:
-    """What a voice is cloned from.
-
-    Attributes:
-        name: of the voice, for messages.
-        sha256: of samples and text, in hex.
-        text: what is said in the recording.
-        language: BCP 47 tag of the text.
-        load: the recording: float32, shape (n,), mono, 24 kHz.
-    """
-
-    name: str
-    sha256: str
-    text: str
-    language: str
-    load: Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -8,23 +8,14 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
 
+from f5_pipeline.speech.engines import Fact
 from f5_pipeline.speech.engines.f5.checkpoint import F5_TTS, INSTALL, first_line
 
 MIN_FREE_BYTES = 4 << 30
 """Free bytes of a device under which batches get small: the model takes 1.4 GB in fp32, 0.7 GB in half precision."""
 
 _SLOW = "It works, but slowly: use the draft engine to proof-listen, and a machine with an NVIDIA GPU to narrate."
-
-
-class Fact(NamedTuple):
-    """One line of `doctor`: the thing looked at, "ok", "warning" or "error", what is there, and a hint."""
-
-    what: str
-    state: str
-    found: str
-    hint: str = ""
 
 
 def has_accelerator(root: Path = Path("/")) -> bool:

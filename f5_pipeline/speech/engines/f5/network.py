@@ -18,7 +18,6 @@ import torch
 from f5_pipeline.speech.engine import Cancelled
 from f5_pipeline.speech.engines.f5.acceleration import (
     DTYPES,
-    best_seconds,
     choose_attention,
     choose_device,
     choose_dtype,
@@ -32,7 +31,6 @@ from f5_pipeline.speech.engines.f5.transformer import (
     Modulations,
     Packed,
     Padded,
-    Segments,
     Transformer,
     after_attention,
     before_attention,
@@ -56,11 +54,6 @@ MAX_MEMORY_SHARE = 0.7
 
 COMPILED_MULTIPLE = 128
 """Frames of a compiled batch are a multiple of this: aligned for the matrix units."""
-
-MIN_TRIAL_DIM = 256
-"""Narrower networks (of tests) take so little time that chance would decide on their precision."""
-
-_TRIAL_FRAMES = 768
 
 
 @dataclass
@@ -121,8 +114,7 @@ class Network:
             raise ValueError("the network is made from parameters in fp32 on the CPU")
         self._dit = dit.eval()
         self.device = choose_device(device)
-        trial = self._seconds if dit.dim >= MIN_TRIAL_DIM else None
-        self.dtype, self.notes = choose_dtype(self.device, dtype, trial)
+        self.dtype, self.notes = choose_dtype(self.device, dtype)
         self.layout = "packed" if layout == "auto" else layout
         with self._on_device(), torch.no_grad():
             self._transformer = Transformer(dit, self.device, DTYPES[self.dtype])
@@ -278,18 +270,6 @@ class Network:
         if dtype not in self._wider:
             self._wider[dtype] = Transformer(self._dit, self.device, DTYPES[dtype])
         return self._wider[dtype]
-
-    @torch.no_grad()
-    def _seconds(self, dtype: torch.dtype) -> float:
-        """Seconds of a block with its attention in a precision, on one chunk."""
-        run = Transformer(self._dit, self.device, dtype, depth=1).trial(_TRIAL_FRAMES)
-        segments = Segments.of([_TRIAL_FRAMES], 1, self.device)
-
-        def block() -> None:
-            query, key, value, _ = run()
-            sdpa(query, key, value, segments)
-
-        return best_seconds(block, self.device, runs=5)
 
     def _free_bytes(self) -> int:
         if self.device.type == "cuda":

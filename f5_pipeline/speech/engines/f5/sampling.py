@@ -31,7 +31,7 @@ class Sampler(BaseModel):
         cfg_strength: classifier-free guidance; 0 does without, at half the cost.
         sway: coefficient of sway sampling, -1..1: below 0 more steps early; None for even steps.
         epss: take the empirically pruned steps where `nfe` has them (EPSS_STEPS), as F5-TTS does.
-        dtype: the network's precision.
+        dtype: the network's precision. "auto": what suits the device that speaks, see `acceleration.choose_dtype`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

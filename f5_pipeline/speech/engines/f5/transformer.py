@@ -303,11 +303,10 @@ class Transformer:
         blocks: parameters of the l blocks.
     """
 
-    def __init__(self, dit: Any, device: torch.device, dtype: torch.dtype, *, depth: int | None = None) -> None:
+    def __init__(self, dit: Any, device: torch.device, dtype: torch.dtype) -> None:
         """
         Args:
             dit: `f5_tts.model.DiT`, fp32 on the CPU; stays as it is.
-            depth: the number of blocks to take, for a trial; None: all.
         """
         self.device, self.dtype = device, dtype
         self.before: Callable[..., tuple[Tensor, Tensor, Tensor]] = before_attention
@@ -330,7 +329,7 @@ class Transformer:
             if isinstance(layer, torch.nn.Conv1d)
         ]
         self._inverse_frequencies = dit.rotary_embed.inv_freq.detach().float().cpu()  # (k / 2)
-        self.blocks = [self._block(block) for block in dit.transformer_blocks[:depth]]
+        self.blocks = [self._block(block) for block in dit.transformer_blocks]
         skip = dit.long_skip_connection
         self._skip = None if skip is None else self._half(skip.weight)  # (d, 2d)
         self._out, self._out_bias = self._full(dit.proj_out.weight), self._full(dit.proj_out.bias)  # (m, d), (m)

@@ -1,0 +1,50 @@
+"""From the settings to what store and studio are handed. Imports no Dagster: the command line uses it too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.settings import Settings
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.connect import Access, connect
+
+if TYPE_CHECKING:
+    from f5_pipeline.studio.options import StudioOptions
+
+
+def open_store(settings: Settings, url: str | None = None) -> Store:
+    """The store of the settings, or the one at `url` with the same access. Asks nothing of it.
+
+    Raises:
+        InputError: no store has such an address, or what the bucket needs is not set.
+    """
+    access = Access(
+        key_id=settings.store_key_id.get_secret_value() if settings.store_key_id else None,
+        key=settings.store_key.get_secret_value() if settings.store_key else None,
+        endpoint=settings.store_endpoint,
+        region=settings.store_region,
+    )
+    return connect(
+        url or settings.store_url,
+        access,
+        transfers=settings.transfers,
+        part_bytes=settings.part_mb << 20,
+        state=settings.cache_folder / "uploads",
+    )
+
+
+def studio_options(settings: Settings) -> StudioOptions:
+    """What the settings say of the studio's work.
+
+    Raises:
+        InputError: there is no engine of the name in F5_ENGINE.
+    """
+    from f5_pipeline.speech import engines
+    from f5_pipeline.studio.options import StudioOptions
+
+    try:
+        engines.check_choice(settings.engine)
+    except InputError as error:
+        raise InputError(f"F5_ENGINE is not valid: {error.message}", file="environment", hint=error.hint) from None
+    return StudioOptions.model_validate(settings)

@@ -1,0 +1,78 @@
+"""An engine that another package brings: one file and an entry point, and it narrates by the real job."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from f5_pipeline.store import layout
+from f5_pipeline.store.records import read_record
+from f5_pipeline.studio.records import Plan, Weights
+from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, Installation
+from f5_pipeline_tests.support.quick import quick
+from f5_pipeline_tests.support.toy_engine import LETTER_SECONDS
+
+TEXT = "One small beep.\n\nAnother paragraph follows."
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory) -> Installation:
+    """An installation beside which the package of the toy engine is installed: what pip leaves of it is its entry
+    point."""
+    site = tmp_path_factory.mktemp("site")
+    metadata = site / "toy_engine-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-engine\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[f5_pipeline.engines]\ntoy = f5_pipeline_tests.support.toy_engine:TOY\n"
+    )
+    path = os.pathsep.join((str(site), str(REPOSITORY)))
+    made = Installation(tmp_path_factory.mktemp("studio"), {"PYTHONPATH": path})
+    made.run("voices", "add", "ada", EXAMPLES / "voices" / "ada.flac")
+    return made
+
+
+@pytest.fixture(scope="module")
+def told(studio) -> dict:
+    return studio.run("narrate", studio.write("beeps.txt", TEXT), "--voice", "ada", "--engine", "toy", "--json").object
+
+
+def test_it_narrates_by_the_real_job(studio, told):
+    assert told["engine"] == "toy" and told["takes"]["synthesized"] == told["takes"]["total"] == 2
+    assert soundfile.info(told["files"]["beeps.flac"]).duration == pytest.approx(told["audio_seconds"], abs=0.01)
+    with Path(told["files"]["beeps.words.csv"]).open(newline="") as file:
+        words = list(csv.DictReader(file))
+    assert [word["word"] for word in words] == TEXT.split()
+    for word in words:  # its own times, not those of an alignment
+        length = len(word["word"])
+        assert float(word["end"]) - float(word["start"]) == pytest.approx(LETTER_SECONDS * length, abs=0.002)
+
+
+def test_plan_and_weights_name_it(studio, told):
+    plan = read_record(studio.store, layout.narration_state("beeps", "plan"), Plan)
+    assert (plan.engine, plan.engine_note, plan.model) == ("toy", "beeps, as asked for", None)
+    weights = read_record(studio.store, layout.weights(), Weights)
+    assert weights.engines["toy"] == plan.weights and plan.weights.name == "beeps"
+
+
+def test_what_it_spoke_is_not_spoken_again(studio, told):
+    again = studio.run("narrate", "beeps", "--json").object
+    assert (again["revision"], again["takes"]["synthesized"]) == (told["revision"], 0)
+
+
+def test_doctor_and_the_options_know_it(studio):
+    findings = {line["what"]: line for line in studio.run("doctor", "--json", code=None).objects}
+    assert (findings["toy engine"]["state"], findings["toy engine"]["found"]) == ("ok", "beeps 1")
+    assert "[auto|draft|f5|toy]" in studio.run("plan", "--help").out
+
+
+def test_where_it_is_not_installed_its_narration_is_still_told(studio, told):
+    # `quick` forks commands from a process that has the test's own path.
+    (state,) = quick(studio, "status", "--json").objects
+    assert state["state"] == "delivered"
+    refused = quick(studio, "narrate", "beeps", code=2)
+    assert "there is no engine 'toy'" in refused.err
