@@ -42,8 +42,8 @@ def test_a_damaged_plan_delivers_nothing_and_planning_again_mends_it(studio, wha
     takes, audio, _ = studio.produce(plan)
     damage(studio.store, plan.chunks_key, LINES[what])
     for step in (
-        lambda: list(missing_takes(studio.store, plan)),
-        lambda: gather_takes(studio.store, plan),
+        lambda: list(missing_takes(studio.store, plan, studio.options)),
+        lambda: gather_takes(studio.store, plan, studio.options),
         lambda: make_audio(studio.store, plan.model_copy(update={"digest": "another"}), takes, loudness=-19, peak=-1),
     ):
         with pytest.raises(DamagedError) as caught:
@@ -75,7 +75,7 @@ def test_a_plan_whose_counts_are_others_is_refused(studio):
     key, _ = put_lines(studio.store, lambda digest: layout.plan_chunks("story", digest), chunks)
     short = plan.model_copy(update={"chunks_key": key})
     with pytest.raises(DamagedError, match="it holds 2 chunks, and 3 are planned"):
-        gather_takes(studio.store, short)
+        gather_takes(studio.store, short, studio.options)
     kept = list(read_lines(studio.store, takes.takes_key, ChosenTake))[:2]
     takes_key, _ = put_lines(studio.store, lambda digest: layout.narration_takes("story", digest), kept)
     with pytest.raises(DamagedError, match="words, and 15 are planned"):
@@ -165,12 +165,12 @@ def test_an_altered_take_is_not_delivered(studio, what, checksum):
     if not checksum:
         del record["checksum"]
         studio.store.put_bytes(key, json.dumps(record).encode())
-        assert gather_takes(studio.store, plan).chunks == 1, "a record of an older version is valid"
+        assert gather_takes(studio.store, plan, studio.options).chunks == 1, "a record of an older version is valid"
         if what in HARMLESS:
             return
     studio.store.put_bytes(key, json.dumps(ALTERATIONS[what](record)).encode())
     with pytest.raises(PipelineError) as caught:
-        make_audio(studio.store, plan, gather_takes(studio.store, plan), loudness=-19, peak=-1)
+        make_audio(studio.store, plan, gather_takes(studio.store, plan, studio.options), loudness=-19, peak=-1)
     if checksum:
         assert isinstance(caught.value, StoreError) and caught.value.file == key and caught.value.hint
         studio.store.delete(key)  # as the hint says

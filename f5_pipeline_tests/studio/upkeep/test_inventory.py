@@ -316,8 +316,8 @@ def test_a_list_that_lost_a_line_is_found_and_planning_again_mends_it(kept):
             "Plan it again: f5-pipeline narrate story.",
         )
         assert damage_of(store) == []
-        plan = make_plan(store, load_script(store, "story"), kept.weights)
-        gather_takes(store, plan)
+        plan = make_plan(store, load_script(store, "story"), kept.weights, kept.options)
+        gather_takes(store, plan, kept.options)
         assert store.get_bytes(key) == whole
     assert_whole(kept)
 
