@@ -311,24 +311,31 @@ def inbox(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.Senso
         else:  # not before: a tick that is killed launches nothing
             ledger.see_voices({name: seen})
 
+    gathering = 0
     if settings.inbox == "now":
-        requests += _launch(instance, ledger)
+        batches, gathering = _launch(instance, ledger)
+        requests += batches
     for problem in (problems := [*scripts.problems, *voices.problems]):
         context.log.warning(problem)
     if not requests:
-        told = f"{len(problems)} cannot be used: {problems[0]}" if problems else "nothing new"
-        return dg.SensorResult(skip_reason=told, cursor=cursor.model_dump_json())
+        reason = "There is nothing new."
+        if gathering:
+            reason = f"{gathering} narrations wait for the next batch: as many are at work as there are GPUs."
+        if problems:
+            reason = f"{len(problems)} cannot be used. {problems[0]}"
+        return dg.SensorResult(skip_reason=reason, cursor=cursor.model_dump_json())
     return dg.SensorResult(run_requests=requests, cursor=cursor.model_dump_json())
 
 
-def _launch(instance: dg.DagsterInstance, ledger: Ledger) -> list[dg.RunRequest]:
-    """Batches for what waits. While as many are at work as there are GPUs the rest gathers, but for what is urgent."""
+def _launch(instance: dg.DagsterInstance, ledger: Ledger) -> tuple[list[dg.RunRequest], int]:
+    """Batches for the narrations that wait, and how many of these gather for later: while as many batches are at work
+    as there are GPUs, all but the urgent ones."""
     settings = get_settings()
     waiting = ledger.pending(attempts=settings.attempts, wait=settings.attempt_seconds)
-    urgent = [one for one in waiting if one.seen.priority > 0]
-    patient = [one for one in waiting if one.seen.priority <= 0]
+    urgent = [pending for pending in waiting if pending.seen.priority > 0]
+    patient = [pending for pending in waiting if pending.seen.priority <= 0]
     free = slots(instance) - len(active_batches(instance))
-    return [
-        *batch_requests(urgent, 1, "in-box, urgent", urgent=True),
-        *(batch_requests(patient, free, "in-box") if free > 0 else []),
-    ]
+    requests = batch_requests(urgent, 1, "in-box, urgent", urgent=True)
+    if free > 0:
+        return [*requests, *batch_requests(patient, free, "in-box")], 0
+    return requests, len(patient)

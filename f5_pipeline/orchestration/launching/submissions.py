@@ -1,5 +1,6 @@
 """What people hand in from the UI or drop into the store: scripts and voices, checked before they are kept."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,7 +27,7 @@ else:
 
 
 class Submission(dg.Config):
-    """A script, and what is said beside it."""
+    """A script and its options; an option that is left empty is not given."""
 
     text: str = Field(description="the text, plain or Markdown; [voice] tags change the voice")
     title: str = Field(description="title of the narration; its name is made from it")
@@ -59,7 +60,7 @@ def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreRe
                 raise InputError(
                     f"there is no {field}", file="configuration", hint=f"Write a {field} and launch again."
                 )
-        name = layout.check_name(config.name or layout.slug(config.title), "narration")
+        name = layout.check_name((config.name or "").strip() or layout.slug(config.title), "narration")
         if not config.replace and any(name == known for known, _ in list_scripts(opened)):
             raise InputError(
                 f"there is a narration {name!r} already",
@@ -67,8 +68,12 @@ def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreRe
             )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.md"
-            path.write_text(_with_title(config.text, config.title), encoding="utf-8")
-            loaded = read_script(opened, path, name, _options(config), replace=True, origin="the job submit_script")
+            header = _header(config.text, config.title)
+            path.write_text(header + config.text, encoding="utf-8")
+            try:
+                loaded = read_script(opened, path, name, _options(config), replace=True, origin="the job submit_script")
+            except InputError as error:
+                raise _in_configuration(error, path, header) from None
             keep_script(opened, loaded)
     context.add_output_metadata(
         {
@@ -83,29 +88,40 @@ def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreRe
 def _options(config: Submission) -> ScriptOptions:
     if not -9 <= config.priority <= 9:
         raise InputError(f"priority {config.priority} is out of bounds", hint="Use -9 to 9.")
-    said = {
-        "voice": config.voice,
-        "language": config.language,
-        "preset": None if config.preset == "auto" else config.preset,
+    options = {
+        "voice": (config.voice or "").strip(),
+        "language": (config.language or "").strip(),
+        "preset": "" if config.preset == "auto" else config.preset,
     }
-    given = {name: value for name, value in said.items() if value is not None}
+    given = {name: value for name, value in options.items() if value}
     return ScriptOptions.model_validate({**given, "engine": config.engine, "priority": config.priority})
 
 
-def _with_title(text: str, title: str) -> str:
-    """The text with its title in front, unless it has front matter of its own."""
+def _header(text: str, title: str) -> str:
+    """Front matter with the title, unless the text has front matter of its own."""
     if text.lstrip().startswith("---"):
-        return text
-    return f"---\n{yaml.safe_dump({'title': title}, allow_unicode=True)}---\n{text}\n"
+        return ""
+    return f"---\n{yaml.safe_dump({'title': title}, allow_unicode=True)}---\n"
+
+
+def _in_configuration(error: InputError, path: Path, header: str) -> InputError:
+    """An error about the file that the text was put into, as one about the configuration in the Launchpad."""
+    place, file = error.place, error.file
+    if file == str(path):
+        file = "text"
+        if isinstance(place, int):
+            place = max(1, place - header.count("\n"))
+    hint = re.sub(r"--(\w+)", r"`\1:` in the configuration", error.hint or "") or None
+    return InputError(error.message, file=file, place=place, hint=hint)
 
 
 @dg.job(
     name="submit_script",
     # What the Launchpad opens with.
-    config=dg.RunConfig(ops={"submit": Submission(text="", title="")}),
+    config=dg.RunConfig(ops={"submit": Submission(text="", title="", voice="", language="", name="")}),
     description=(
-        "Narrate without a shell: write the text into the configuration, launch, and the in-box does the rest. What is "
-        "wrong with it is told at once."
+        "Narrate without a shell: write the text and the name of a voice into the configuration and launch; the in-box "
+        "does the rest. Errors are shown at once."
     ),
 )
 def submit_script():

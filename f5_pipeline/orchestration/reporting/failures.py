@@ -9,7 +9,7 @@ import dagster as dg
 from dagster import DagsterError
 from sqlalchemy.exc import DBAPIError
 
-from f5_pipeline.errors import PipelineError
+from f5_pipeline.errors import InputError, PipelineError
 from f5_pipeline.speech.engine import Cancelled
 
 
@@ -22,6 +22,8 @@ def failures() -> Iterator[None]:
     """
     try:
         yield
+    except InputError as error:  # it says all there is to say: no stack of ours above it
+        raise failure(error) from None
     except PipelineError as error:
         raise failure(error) from error
     except (dg.Failure, dg.RetryRequested, Cancelled):

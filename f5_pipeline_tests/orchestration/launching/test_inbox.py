@@ -189,7 +189,7 @@ def test_damaged_options_stop_no_other_and_are_narrated_to_be_told(box):
 
 
 def test_a_folder_that_is_not_there_yet_is_empty(box):
-    assert box.look().skip_reason.skip_message == "nothing new"
+    assert box.look().skip_reason.skip_message == "There is nothing new."
 
 
 @pytest.mark.parametrize("page", [2, 3, 4, 7])
@@ -315,6 +315,8 @@ def test_while_as_many_batches_are_at_work_as_there_are_gpus_the_rest_gathers(bo
     for name in ("e", "f"):
         box.put(f"{name}.txt", text)
     assert box.tick() == [] and box.tick() == []
+    reason = box.look().skip_reason.skip_message
+    assert reason == "2 narrations wait for the next batch: as many are at work as there are GPUs."
     assert set(box.ledger.seen("ef")) == {"e", "f"}, "seen, and waiting"
     finish(box, runs[0])
     assert [sorted(names) for names in names_of(box.tick())] == [["e", "f"]], (

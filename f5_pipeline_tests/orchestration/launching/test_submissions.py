@@ -128,6 +128,19 @@ def test_an_unknown_voice_is_told_with_those_there_are(studio):
     assert list(studio.store.list("scripts/")) == []
 
 
+@pytest.mark.parametrize("voice", ["", " ", None])
+def test_a_submission_without_a_voice_is_told_where_to_write_it(studio, voice):
+    add_voice(studio.store, "ben", EXAMPLES / "voices" / "ben.ogg")
+    told = why(submit(studio, text="One line.\n\nAnd more.", voice=voice))
+    assert "`voice:` in the configuration" in told and "text" in told and "--voice" not in told
+    assert "/tmp" not in told, "the file that the text passes through is nobody's business"
+
+
+def test_a_place_in_the_text_is_a_line_of_the_text(studio):
+    told = why(submit(studio, text="One line.\n\n[adda] And more."))
+    assert "text, line 3" in told or "text:3" in told
+
+
 def test_a_field_that_is_none_is_refused_by_dagster(studio):
     with pytest.raises(dg.DagsterInvalidConfigError):
         submit(studio, engine="festival")

@@ -65,7 +65,7 @@ def workers_of(pid: int) -> set[int]:
     found = set()
     for child in children_of(pid):
         try:
-            if b"draft_worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"draft/worker" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found.add(child)
         except OSError:
             continue
