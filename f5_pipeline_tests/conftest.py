@@ -14,6 +14,20 @@ from f5_pipeline_tests.support.installation import Installation, Services, runni
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
 
 
+NEEDS = {"services": "service", "batches": "service", "swift_server": "service", "postgres": "service"}
+"""Fixtures, also as parameters, that start what takes long or what pip does not bring; and the marker of their tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        asked = {*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))}
+        if "services" in item.path.parts:
+            item.add_marker("service")
+        for name in asked & NEEDS.keys():
+            item.add_marker(NEEDS[name])
+
+
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
     return Installation(tmp_path)

@@ -27,8 +27,9 @@ from packaging.utils import canonicalize_name
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import Access, connect
 from f5_pipeline_tests.services.test_daemon import LAUNCH
-from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, Installation, Services, free_port, wait_for
+from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, Installation, Services, free_port
 from f5_pipeline_tests.support.servers.server import S3Server
+from f5_pipeline_tests.support.waiting import wait_for
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -491,7 +492,7 @@ def test_the_containers_commands_work_together_and_outlive_a_dead_worker(contain
     for name in ("worker", "webserver", "daemon", "downloads"):
         containers.start(name)
     for name in ("worker", "webserver", "downloads", "daemon"):
-        wait_for(f"health of {name}", lambda name=name: containers.healthy(name), 120)
+        wait_for(f"health of {name}", lambda name=name: containers.healthy(name))
 
     installation = containers.installation
     ui = Services(
@@ -509,7 +510,7 @@ def test_the_containers_commands_work_together_and_outlive_a_dead_worker(contain
     tags = [{"key": "dagster/partition", "value": "story"}]
     launched = ui.graphql(LAUNCH, job="narrate", tags=tags)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    wait_for("take", containers.takes, 120)
+    wait_for("take", containers.takes)
     containers.kill("worker")
     made = containers.takes()
     containers.start("worker")
@@ -523,10 +524,10 @@ def test_the_containers_commands_work_together_and_outlive_a_dead_worker(contain
             if one["tags"].get("dagster/parent_run_id") == first
         ] == [True]
 
-    wait_for("continued run", lambda: continued("STARTED"), 120)
+    wait_for("continued run", lambda: continued("STARTED"))
     worker = containers.running["worker"]
     worker.terminate()  # a stop: the run under way ends first
-    wait_for("end of the continued run", lambda: continued("SUCCESS", "FAILURE", "CANCELED"), 240)
+    wait_for("end of the continued run", lambda: continued("SUCCESS", "FAILURE", "CANCELED"))
     assert continued("SUCCESS")
     assert worker.wait(60) is not None
     assert {one["status"] for one in containers.runs(ui) if one["runId"] == first} == {"FAILURE"}

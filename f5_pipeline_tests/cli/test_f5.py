@@ -22,9 +22,10 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.takes import seed_of
 from f5_pipeline.store import layout
 from f5_pipeline_tests.support.hub import LocalHub
-from f5_pipeline_tests.support.installation import EXAMPLES, Installation, wait_for
+from f5_pipeline_tests.support.installation import EXAMPLES, Installation
 from f5_pipeline_tests.support.quick import quick
 from f5_pipeline_tests.support.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
+from f5_pipeline_tests.support.waiting import wait_for
 
 pytest.importorskip("f5_tts")
 

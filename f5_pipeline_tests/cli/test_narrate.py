@@ -20,7 +20,8 @@ import webvtt
 from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.script.model import parse_script
 from f5_pipeline.store import layout
-from f5_pipeline_tests.support.installation import EXAMPLES, Installation, wait_for
+from f5_pipeline_tests.support.installation import EXAMPLES, Installation
+from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 STORY = """---
 title: The Kettle
@@ -191,7 +192,7 @@ def test_two_runs_of_one_narration_at_once(studio):
     running = [studio.start("narrate", script, "--voice", "ada", "--json") for _ in range(2)]
     told = []
     for process in running:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == 0, err
         told.append(json.loads(out))
     assert told[0]["revision"] == told[1]["revision"]
@@ -257,7 +258,7 @@ def test_a_killed_step_is_tried_again_in_the_same_run(studio):
     step = synthesizing(process.pid)
     assert step is not None
     os.kill(step, signal.SIGKILL)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     assert json.loads(out)["takes"]["total"] == 400
     with dg.DagsterInstance.from_config(str(studio.root / "dagster")) as instance:
@@ -273,7 +274,7 @@ def test_interrupted_it_says_so_and_goes_on_the_next_time(studio):
     process = studio.start("narrate", script, "--voice", "ada", "--json")
     wait_for("first takes", lambda: len(set(studio.take_records()) - before) > 30)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 130, err
     assert "run the same command again" in err and out == ""
     made = len(set(studio.take_records()) - before)

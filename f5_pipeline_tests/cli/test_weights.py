@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from f5_pipeline_tests.support.hub import LocalHub, running_hub
-from f5_pipeline_tests.support.installation import Ended, Installation, wait_for
+from f5_pipeline_tests.support.installation import Ended, Installation
 from f5_pipeline_tests.support.quick import quick
+from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 from f5_pipeline_tests.support.weights_place import ARCHITECTURE, content, shaped_checkpoint
 
 CHECKPOINT = shaped_checkpoint()
@@ -110,7 +111,7 @@ def test_an_interrupted_pull_ends_with_130(bench: Bench):
     process = bench.installation.start("weights", "pull", "tiny")
     wait_for("beginning", lambda: bench.hub.sent > 0)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 130
     assert "run the same command again" in err
 

@@ -19,6 +19,7 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.gateway.server import serve
 from f5_pipeline.studio.links.tokens import LinkSigner
 from f5_pipeline_tests.support.gateway_studio import KEY
+from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
 NAME = "Grüße.flac"
 BIG = 24 * 1024 * 1024
@@ -76,7 +77,7 @@ class Running:
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=30)
+        rest, _ = self.process.communicate(timeout=HANG_SECONDS)
         return self.process.returncode, rest
 
 

@@ -11,10 +11,10 @@ import dagster as dg
 import psutil
 import pytest
 
-from f5_pipeline.orchestration.step_processes import GRACE_SECONDS
 from f5_pipeline_tests.support.batches import kill
 from f5_pipeline_tests.support.flood import GO
-from f5_pipeline_tests.support.installation import REPOSITORY, Installation, wait_for
+from f5_pipeline_tests.support.installation import REPOSITORY, Installation
+from f5_pipeline_tests.support.waiting import wait_for
 
 
 class Run:
@@ -85,7 +85,7 @@ def test_a_step_with_a_full_pipe_ends_when_its_run_is_killed(start, job):
     step, others = run.step(), run.others()
     assert not ended([step]), "it waits for room in its pipe"
     kill(run.worker.pid)
-    wait_for("end of the step", lambda: ended([step, *others]), 3 * GRACE_SECONDS)
+    wait_for("end of the step", lambda: ended([step, *others]))
 
 
 def test_a_step_that_hears_no_interruption_ends_when_its_run_is_killed(start):
@@ -93,4 +93,4 @@ def test_a_step_that_hears_no_interruption_ends_when_its_run_is_killed(start):
     wait_for("the step's first words", lambda: run.count(dg.DagsterEventType.ASSET_OBSERVATION))
     step, others = run.step(), run.others()
     kill(run.worker.pid)
-    wait_for("end of the step", lambda: ended([step, *others]), 3 * GRACE_SECONDS)
+    wait_for("end of the step", lambda: ended([step, *others]))

@@ -28,6 +28,7 @@ from f5_pipeline.orchestration import tags as scheduling
 from f5_pipeline.orchestration.tags import COMMAND_LINE, GPU_POOL, INTERACTIVE, WORKER_TAG, someone_waits
 from f5_pipeline.system.bundled import bundled
 from f5_pipeline.system.processes import process_name
+from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
 
 @pytest.fixture
@@ -219,7 +220,7 @@ def test_a_run_whose_process_is_killed_is_noticed_and_gives_its_gpu_back(instanc
 def test_a_run_is_canceled_though_its_code_server_is_gone(instance, process, make):
     run = make(instance, process)
     assert instance.run_launcher.terminate(run.run_id)
-    assert process.wait(timeout=30) == 7
+    assert process.wait(timeout=HANG_SECONDS) == 7
     found = instance.get_run_by_id(run.run_id)
     assert found and found.status == dg.DagsterRunStatus.CANCELING
 

@@ -16,7 +16,8 @@ import pytest
 
 from f5_pipeline.orchestration.ledger import claimed
 from f5_pipeline_tests.support.batches import Batches, kill
-from f5_pipeline_tests.support.installation import running_services, wait_for
+from f5_pipeline_tests.support.installation import running_services
+from f5_pipeline_tests.support.waiting import wait_for
 
 SCRIPTS = int(os.environ.get("F5_TEST_SCRIPTS", "200"))
 

@@ -15,6 +15,7 @@ from f5_pipeline.store import layout
 from f5_pipeline_tests.support.installation import Installation
 from f5_pipeline_tests.support.servers.server import S3Server
 from f5_pipeline_tests.support.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
+from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 STORY = """---
 title: The Bell
@@ -96,7 +97,7 @@ def test_two_workers_share_a_bucket(swift_server, tmp_path, tmp_path_factory):
 
 def test_links_of_a_bucket(swift_server, tmp_path):
     """By the download service as a user starts it; streaming is tested with the gateway."""
-    from f5_pipeline_tests.support.installation import answers, free_port, wait_for
+    from f5_pipeline_tests.support.installation import answers, free_port
 
     port = free_port()
     env = on_bucket(swift_server, swift_server.make_bucket("links"))
@@ -117,5 +118,5 @@ def test_links_of_a_bucket(swift_server, tmp_path):
         assert refused.value.code == 410
     finally:
         service.terminate()
-        log = "".join(service.communicate(timeout=30))
+        log = "".join(service.communicate(timeout=HANG_SECONDS))
     assert swift_server.key not in log and "X-Amz" not in log

@@ -9,7 +9,8 @@ import urllib.request
 import pytest
 
 from f5_pipeline.store import layout
-from f5_pipeline_tests.support.installation import Services, wait_for
+from f5_pipeline_tests.support.installation import Services
+from f5_pipeline_tests.support.waiting import wait_for
 
 LAUNCH = """
 mutation ($tags: [ExecutionTag!]!, $job: String!) {
@@ -71,7 +72,7 @@ def launch(services: Services, job: str, **tags: str) -> str:
         run = services.graphql(RUN, id=run_id)["runOrError"]
         return run["status"] if run["status"] in ("SUCCESS", "FAILURE", "CANCELED") else None
 
-    return wait_for("end of the run", status, 180)
+    return wait_for("end of the run", status)
 
 
 def backfill_takes(services: Services, names: list[str]) -> dict:
@@ -83,7 +84,7 @@ def backfill_takes(services: Services, names: list[str]) -> dict:
         told = services.graphql(OF_BACKFILL, id=backfill)["partitionBackfillOrError"]
         return told if told["status"].startswith(("COMPLETED", "FAILED", "CANCELED")) else None
 
-    return wait_for("end of the backfill", ended, 240)
+    return wait_for("end of the backfill", ended)
 
 
 def partitions(services: Services, asset: str) -> dict[str, list[str]]:

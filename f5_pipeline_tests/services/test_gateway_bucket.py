@@ -22,7 +22,7 @@ from f5_pipeline.store.s3.access import Access
 from f5_pipeline.studio.links.grants import revoke
 from f5_pipeline.studio.links.tokens import LinkSigner
 from f5_pipeline_tests.support.deliveries import SIGNER, VTT, deliver, give, service
-from f5_pipeline_tests.support.installation import wait_for
+from f5_pipeline_tests.support.waiting import wait_for
 
 AUDIO = bytes(range(256)) * 4096
 NAME = "Grüße & mehr.flac"
@@ -167,7 +167,7 @@ def test_an_address_ends_when_it_should_and_opens_nothing_else(swift_server):
     assert fetch(address.partition("?")[0])[0] in (400, 401, 403), "unsigned"
     assert fetch(address, "HEAD")[0] == 403
     soon = client.get(give(store, "r1", signer=short(2)).files["story.mp3"]).headers["location"]
-    wait_for("end of the address", lambda: fetch(soon)[0] == 403, 30)
+    wait_for("end of the address", lambda: fetch(soon)[0] == 403)
     assert fetch(address)[0] == 200
 
 

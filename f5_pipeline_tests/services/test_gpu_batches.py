@@ -16,8 +16,9 @@ import pytest
 from f5_pipeline.orchestration.ledger import claimed
 from f5_pipeline.orchestration.tags import BATCH, BATCH_TAG, GPU_POOL, GPU_TAG, PRIORITY_TAG, batch_run_tags
 from f5_pipeline_tests.support.batches import Batches, Span
-from f5_pipeline_tests.support.installation import running_services, wait_for
+from f5_pipeline_tests.support.installation import running_services
 from f5_pipeline_tests.support.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
+from f5_pipeline_tests.support.waiting import wait_for
 
 SPEAK = "synthesize_shard"
 
@@ -98,7 +99,7 @@ def test_two_gpus_speak_for_two_batches_at_once(batches):
     names = [story(batches, f"beside-{number}", 10) for number in range(2)]
     registered(batches, *names)
     runs = [batches.launch_batch([name], **batch_run_tags("a test")) for name in names]
-    assert [batches.ended(run, 300) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 2
+    assert [batches.ended(run) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 2
     one, other = (span for run in runs for span in batches.spans(run, SPEAK))
     assert overlap(one, other)
 

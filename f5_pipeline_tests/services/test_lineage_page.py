@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from f5_pipeline_tests.support.installation import Services, wait_for
+from f5_pipeline_tests.support.installation import Services
+from f5_pipeline_tests.support.waiting import wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -72,7 +73,7 @@ def test_a_narration_is_launched_and_its_waveform_and_links_are_seen(services: S
     keep(page, "launch")
     page.locator("button:has-text('Launch') >> visible=true").last.click()
     links = services.installation.store
-    wait_for("links", lambda: links.exists("narrations/browser/links.json"), 180)
+    wait_for("links", lambda: links.exists("narrations/browser/links.json"))
 
     page.goto(f"{services.ui}/assets/narration_audio?view=partitions&partition=browser")
     picture = page.locator("img[src^='data:image/png'] >> visible=true").first

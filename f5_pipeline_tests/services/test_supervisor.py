@@ -18,7 +18,8 @@ import pytest
 
 from f5_pipeline.cli.services import code_socket
 from f5_pipeline.settings import Settings
-from f5_pipeline_tests.support.installation import EXAMPLES, Installation, Services, answers, free_port, wait_for
+from f5_pipeline_tests.support.installation import EXAMPLES, Installation, Services, answers, free_port
+from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 LOADED = "RepositoryLocation"
 LOCATIONS = """
@@ -69,7 +70,7 @@ def served(narrated) -> Iterator[dict]:
         yield narrated.told
     finally:
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     assert "Traceback" not in err
 
@@ -186,7 +187,7 @@ class Up:
         return found
 
     def end(self) -> int:
-        return self.process.wait(timeout=90)
+        return self.process.wait(timeout=HANG_SECONDS)
 
 
 @pytest.fixture
@@ -277,7 +278,7 @@ def test_a_run_outlives_its_services_and_is_continued_after_a_stop(up):
         later = [run for run in runs if run["parentRunId"] == run_id and run["status"] == "SUCCESS"]
         return later[0]["runId"] if later else None
 
-    wait_for("end of the run that goes on", continued, 150)
+    wait_for("end of the run that goes on", continued)
     now = up.made.take_records()
     assert {key: now[key] for key in kept} == kept, "no take was made twice"
 

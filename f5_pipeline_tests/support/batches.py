@@ -23,7 +23,8 @@ from f5_pipeline.store.records import read_lines, read_record
 from f5_pipeline.studio.links.making import read_manifest
 from f5_pipeline.studio.narrating.scripts import find_script, script_version
 from f5_pipeline.studio.records import Links, Plan, PlannedChunk
-from f5_pipeline_tests.support.installation import Services, wait_for
+from f5_pipeline_tests.support.installation import Services
+from f5_pipeline_tests.support.waiting import wait_for
 
 LAUNCH = """
 mutation ($job: String!, $config: RunConfigData!, $tags: [ExecutionTag!]!) {
@@ -115,9 +116,9 @@ class Batches:
         assert run
         return run
 
-    def ended(self, run_id: str, seconds: float = 180) -> dg.DagsterRunStatus:
+    def ended(self, run_id: str) -> dg.DagsterRunStatus:
         """Wait for a run's end; how it ended."""
-        return wait_for("end of the run", lambda: (run := self.run(run_id)).is_finished and run.status, seconds)
+        return wait_for("end of the run", lambda: run.status if (run := self.run(run_id)).is_finished else None)
 
     def runs(self) -> list[dg.DagsterRun]:
         """Batch runs, the oldest first."""
@@ -139,13 +140,13 @@ class Batches:
     def count_done(self, names: Collection[str]) -> int:
         return sum(one.state == "done" for one in self.ledger.outcomes(names).values())
 
-    def wait_until_done(self, names: Collection[str], seconds: float = 300) -> None:
+    def wait_until_done(self, names: Collection[str]) -> None:
         """Wait until narrations are done and no batch is under way."""
-        wait_for(f"end of {len(names)} narrations", lambda: self.are_done(names), seconds)
+        wait_for(f"end of {len(names)} narrations", lambda: self.are_done(names))
         self.wait_until_idle()
 
-    def wait_until_idle(self, seconds: float = 120) -> None:
-        wait_for("end of the batches", lambda: not active_batches(self.instance), seconds)
+    def wait_until_idle(self) -> None:
+        wait_for("end of the batches", lambda: not active_batches(self.instance))
 
     def materialized(self, asset: str) -> Counter[str]:
         """How often an asset was materialized, by partition."""

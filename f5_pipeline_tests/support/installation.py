@@ -9,9 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +21,13 @@ import pytest
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import Access, connect
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
+from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 # A shell starts what it runs in the background with SIGINT ignored, and children inherit that: tests interrupt them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples"
-START_SECONDS = 90
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:
@@ -101,7 +100,7 @@ class Installation:
     def run(self, *arguments: object, code: int | None = 0) -> Ended:
         """Run `f5-pipeline …` to its end; its exit code must be `code`, whatever it is where None."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=HANG_SECONDS)
         ended = Ended(process.returncode, out, err)
         assert code is None or ended.code == code, f"exit code {ended.code}\n{out}\n{err}"
         return ended
@@ -126,16 +125,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def wait_for(what: str, found: Callable[[], Any], seconds: float = START_SECONDS) -> Any:
-    """Ask until there is an answer; fail with `what` where there is none in time."""
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        if answer := found():
-            return answer
-        time.sleep(0.25)
-    raise AssertionError(f"no {what} within {seconds:g} s")
 
 
 @dataclass
@@ -187,7 +176,7 @@ def running_services(root: Path, **env: str) -> Iterator[Services]:
         yield made
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.wait(timeout=HANG_SECONDS)
         log.close()
 
 

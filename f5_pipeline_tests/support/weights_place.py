@@ -17,6 +17,7 @@ from f5_pipeline.store.local import LocalStore
 from f5_pipeline.weights.library import Library
 from f5_pipeline.weights.registry import ModelSpec, SpecFile, VocoderSpec
 from f5_pipeline_tests.support.hub import LocalHub
+from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
 SIZE = 1 << 20
 """Bytes of the checkpoint."""
@@ -126,7 +127,7 @@ class Place:
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What a worker has printed; it must have ended well."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     return json.loads(out)
 

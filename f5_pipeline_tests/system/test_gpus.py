@@ -14,6 +14,7 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engine import Cancelled
 from f5_pipeline.system import gpus as devices
 from f5_pipeline.system.gpus import Gpu, lease_device, usable_gpus
+from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
 A, B, C = (Gpu(f"GPU-{name}", f"cuda:{n}", n, "NVIDIA H200", 141 << 30) for n, name in enumerate(("aa", "ab", "cc")))
 MIG = Gpu("MIG-dd", "cuda:3", 3, "NVIDIA H200", 18 << 30)
@@ -149,7 +150,7 @@ class Holder:
         return self.process.stdout.readline().strip()
 
     def end(self) -> None:
-        self.process.communicate("\n", timeout=60)
+        self.process.communicate("\n", timeout=HANG_SECONDS)
 
 
 def test_no_two_processes_hold_the_same_gpu_and_a_killed_one_holds_none(driver, tmp_path):

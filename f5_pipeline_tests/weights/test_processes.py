@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from f5_pipeline_tests.support.installation import wait_for
+from f5_pipeline_tests.support.waiting import wait_for
 from f5_pipeline_tests.support.weights_place import SIZE, Place, contents, ended
 
 CHECKPOINT = "sub/model 1.safetensors"

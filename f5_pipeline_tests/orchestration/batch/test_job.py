@@ -37,8 +37,9 @@ from f5_pipeline.studio.narrating.batches import BatchReport
 from f5_pipeline.studio.narrating.scripts import script_version
 from f5_pipeline.studio.records import Links, Plan, PlannedChunk, ReferenceClip
 from f5_pipeline.studio.voices import add_voice, make_reference
-from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, START_SECONDS, Installation
+from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, Installation
 from f5_pipeline_tests.support.ticks import Inbox, batch_config, batch_run, box, instance  # noqa: F401
+from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
 ASSETS = ("narration_plan", "takes", "narration_audio", "timing_files", "download_links")
 UNSPEAKABLE = "This begins well. \n\nꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ."
@@ -381,7 +382,7 @@ def test_a_step_that_is_killed_is_tried_again_and_nothing_is_doubled(studio, ste
             return bool(takes(studio))
         return any(one.state == "done" for one in studio.ledger.outcomes(names).values())
 
-    limit = time.monotonic() + START_SECONDS
+    limit = time.monotonic() + HANG_SECONDS
     while not part_is_done():
         assert time.monotonic() < limit and process.poll() is None
         time.sleep(0.02)

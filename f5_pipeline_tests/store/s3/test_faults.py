@@ -24,9 +24,10 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import Access, connect
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.s3 import client as store_client
-from f5_pipeline_tests.support.installation import environment, wait_for
+from f5_pipeline_tests.support.installation import environment
 from f5_pipeline_tests.support.servers.proxy import Fault, FaultProxy, denies, only_below, slow_down
 from f5_pipeline_tests.support.servers.server import S3Server
+from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 PART = 5 << 20
 """Bytes; services take no smaller part but the last."""
@@ -502,7 +503,7 @@ def kill_at(process: subprocess.Popen, size: int) -> None:
 
 
 def finish(process: subprocess.Popen) -> None:
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from f5_pipeline_tests.support.waiting import HANG_SECONDS
+
 _STOP_SECONDS = 10
 
 
@@ -51,14 +53,16 @@ class Process:
                 start_new_session=True,
             )
 
-    def wait(self, seconds: float) -> None:
+    def wait(self) -> None:
         """Until it takes connections."""
-        limit = time.monotonic() + seconds
+        limit = time.monotonic() + HANG_SECONDS
         while True:
             assert self.running is not None
             if (code := self.running.poll()) is not None or time.monotonic() > limit:
                 told = self.log.read_text(errors="replace")[-4000:]
-                raise RuntimeError(f"{self.command[0]} ended with {code} or did not listen in {seconds:g} s:\n{told}")
+                raise RuntimeError(
+                    f"{self.command[0]} ended with {code} or did not listen in {HANG_SECONDS} s:\n{told}"
+                )
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
                 return
@@ -104,14 +108,13 @@ class S3Server:
     key: str = field(repr=False)
     strict: bool
     processes: Sequence[Process] = field(repr=False)
-    start_seconds: float = 60.0
 
     def start(self) -> None:
         """Start, or start again with the same objects where it keeps them on disk; returns when it can be used."""
         for process in self.processes:
             process.start()
         for process in self.processes:
-            process.wait(self.start_seconds)
+            process.wait()
 
     def stop(self) -> None:
         for process in reversed(self.processes):

@@ -21,6 +21,7 @@ from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Failed, Request, S
 from f5_pipeline.speech.engines.draft import engine as draft
 from f5_pipeline.speech.engines.draft.engine import DraftEngine, Worker, espeak_voice, variant_of
 from f5_pipeline.speech.engines.draft.times import speakable, spoken_units, tokens_of
+from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
 SENTENCE = "It is well-known; the first of 1,234 days was by Dr. Smith, at the sea."
 
@@ -460,7 +461,7 @@ def test_interrupt_ends_everything():
     workers = workers_of(parent.pid)
     parent.send_signal(signal.SIGINT)
     try:
-        out, complaints = parent.communicate(timeout=20)
+        out, complaints = parent.communicate(timeout=HANG_SECONDS)
     finally:
         parent.kill()
     assert (out, complaints, parent.returncode) == (b"interrupted\n", b"", 0)
