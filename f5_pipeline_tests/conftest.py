@@ -13,9 +13,9 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline_tests.support.installation import Installation, Services, running_services
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
 
-
 NEEDS = {"services": "service", "batches": "service", "swift_server": "service", "postgres": "service"}
-"""Fixtures, also as parameters, that start what takes long or what pip does not bring; and the marker of their tests."""
+"""Fixtures (also by name as a parameter) that start what takes long or what pip does not bring, and the marker of tests
+that ask for them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

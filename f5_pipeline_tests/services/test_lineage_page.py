@@ -23,7 +23,10 @@ ARGUMENTS = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one to test in a browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one to test in a browser"),
+]
 ASSETS = ("script", "narration_plan", "takes", "narration_audio", "timing_files", "download_links")
 
 

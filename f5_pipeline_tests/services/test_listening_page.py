@@ -20,7 +20,7 @@ from f5_pipeline_tests.support.deliveries import BASE, VTT, deliver, give, servi
 from f5_pipeline_tests.support.gateway_studio import Studio
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
 
 SHOTS = os.environ.get("F5_TEST_SCREENSHOTS")
 """Folder for screenshots to look at; none are taken where it is unset."""
