@@ -13,19 +13,16 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline_tests.support.installation import Installation, Services, running_services
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
 
-NEEDS = {"services": "service", "batches": "service", "swift_server": "service", "postgres": "service"}
-"""Fixtures (also by name as a parameter) that start what takes long or what pip does not bring, and the marker of tests
-that ask for them."""
+SERVICES = {"services", "batches", "swift_server", "postgres"}
+"""Fixtures that start what takes long or what pip does not bring; tests name them, also as a parameter."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
         asked = {*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))}
-        if "services" in item.path.parts:
+        if asked & SERVICES or "services" in item.path.parts:
             item.add_marker("service")
-        for name in asked & NEEDS.keys():
-            item.add_marker(NEEDS[name])
 
 
 @pytest.fixture

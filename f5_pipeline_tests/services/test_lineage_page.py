@@ -25,7 +25,7 @@ ARGUMENTS = [
 ]
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one to test in a browser"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
 ]
 ASSETS = ("script", "narration_plan", "takes", "narration_audio", "timing_files", "download_links")
 
