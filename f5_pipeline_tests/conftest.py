@@ -3,6 +3,7 @@ its own, and the services as a user starts them."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from f5_pipeline.settings import get_settings
-from f5_pipeline_tests.support.installation import Installation, Services, running_services
+from f5_pipeline_tests.support.gateway_studio import Studio, playable_studio
+from f5_pipeline_tests.support.installation import Installation, Services, free_port, running_services
+from f5_pipeline_tests.support.narrated import BASE_URL, TEXT, Narrated
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
+from f5_pipeline_tests.support.shared import made_once
 
 SERVICES = {"services", "batches", "swift_server", "postgres"}
 """Fixtures that start what takes long or what pip does not bring; tests name them, also as a parameter."""
@@ -44,8 +48,36 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installati
     get_settings.cache_clear()
 
 
-@pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+@pytest.fixture(scope="session")
+def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of an installation with the two voices of the examples; to be copied."""
+    return made_once(tmp_path_factory, "voices", lambda root: Installation(root).add_voices())
+
+
+@pytest.fixture(scope="session")
+def narrated(tmp_path_factory: pytest.TempPathFactory, voices: Path) -> Narrated:
+    """An installation with the two voices and a finished narration, which tests leave as it is."""
+
+    def narrate(root: Path) -> None:
+        installation = Installation(root, {"F5_BASE_URL": BASE_URL}).copy(voices)
+        told = installation.run("narrate", installation.write("story.txt", TEXT), "--voice", "ada", "--json").out
+        installation.write("told.json", told.replace(str(root), "ROOT"))
+
+    made = made_once(tmp_path_factory, "narrated", narrate)
+    ports = {"F5_PORT": str(free_port()), "F5_UI_PORT": str(free_port())}
+    installation = Installation(tmp_path_factory.mktemp("narrated"), {"F5_BASE_URL": BASE_URL, **ports}).copy(made)
+    told = (made / "told.json").read_text().replace("ROOT", str(installation.root))
+    return Narrated(installation, json.loads(told))
+
+
+@pytest.fixture
+def playable(tmp_path: Path) -> Studio:
+    """A delivered revision that a browser can play."""
+    return playable_studio(tmp_path / "studio")
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory, voices: Path) -> Iterator[Services]:
     """Services on which a test launches by itself what it wants to see launched."""
-    with running_services(tmp_path_factory.mktemp("services"), F5_INBOX="off", F5_NIGHTLY="off") as running:
+    with running_services(tmp_path_factory.mktemp("services"), voices, F5_INBOX="off", F5_NIGHTLY="off") as running:
         yield running

@@ -48,12 +48,9 @@ voice: ada
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory) -> Installation:
+def studio(tmp_path_factory, voices: Path) -> Installation:
     """An installation with two voices; tests add narrations of their own."""
-    made = Installation(tmp_path_factory.mktemp("studio"))
-    made.run("voices", "add", "ada", ADA)
-    made.run("voices", "add", "second", ADA)
-    return made
+    return Installation(tmp_path_factory.mktemp("studio")).copy(voices)
 
 
 def listing(store: Path) -> dict[str, tuple[int, int]]:
@@ -169,7 +166,7 @@ def test_a_transcript_of_another_recording_is_caught_by_a_check(studio):
         ("none.txt", b"Text without a voice.\n", ["none.txt:1:", "--voice", "ada"]),
         ("broken.toml", b'gen_text = "Text.\n', ["broken.toml:1:", "not TOML"]),
         ("lost.toml", b'gen_file = "nowhere.txt"\n', ["lost.toml", "nowhere.txt", "cannot be read"]),
-        ("script.docx", b"Text.", ["script.docx", ".docx is not a kind of script", ".txt, .md, .toml"]),
+        ("script.docx", b"Text.", ["script.docx", ".docx is not a kind of script", "-t markdown"]),
         ("ending", b"Text.", ["ending", "without an ending", ".txt, .md, .toml"]),
         ("language.md", b"---\nvoice: ada\nlanguage: q\n---\nText.\n", ["language.md:3:", "no language tag"]),
     ],

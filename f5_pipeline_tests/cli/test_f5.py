@@ -21,6 +21,8 @@ from f5_pipeline.cli import cli, commands  # noqa: F401 - registers the commands
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.takes import seed_of
 from f5_pipeline.store import layout
+from f5_pipeline.store.records import put_lines
+from f5_pipeline.studio.records import ChosenTake
 from f5_pipeline_tests.support.hub import LocalHub
 from f5_pipeline_tests.support.installation import EXAMPLES, Installation
 from f5_pipeline_tests.support.quick import quick
@@ -49,10 +51,10 @@ def hub(tmp_path_factory) -> Iterator[LocalHub]:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory, hub: LocalHub) -> Installation:
+def studio(tmp_path_factory, voices: Path, hub: LocalHub) -> Installation:
     """An installation with the two voices, the tiny model and one finished narration."""
     made = Installation(tmp_path_factory.mktemp("f5"), tiny_settings(hub))
-    made.add_voices()
+    made.copy(voices)
     add_tiny_model(made)
     made.first = made.run("narrate", made.write("bell.md", STORY), "--json").object  # type: ignore[attr-defined]
     return made
@@ -159,7 +161,8 @@ def test_a_cold_worker_starts_from_the_store(studio, hub, monkeypatch):
     line = json.loads(studio.store.get_bytes(state["takes_key"]))
     line["take"]["sha256"] = record(studio, other)["sha256"]
     studio.store.put_bytes(layout.take_audio(doubt["take"]), studio.store.get_bytes(other.replace(".json", ".flac")))
-    studio.store.put_bytes(state["takes_key"], json.dumps(line).encode() + b"\n")
+    key, _ = put_lines(studio.store, lambda digest: layout.narration_takes("cold", digest), [ChosenTake(**line)])
+    studio.store.put_bytes(layout.narration_state("cold", "takes"), json.dumps({**state, "takes_key": key}).encode())
     code, (compared,) = verify(studio, monkeypatch, "cold")
     assert (code, compared["outcome"]) == (1, "different")
 
@@ -203,7 +206,7 @@ def test_commercial_use_needs_a_model_and_voices_that_allow_it(studio):
 
 
 def test_a_language_that_the_model_does_not_speak_is_told(studio):
-    ended = studio.run("narrate", studio.write("de.txt", "Guten Tag."), "--voice", "ada", "--language", "de", code=1)
+    ended = studio.run("narrate", studio.write("de.txt", "Guten Tag."), "--voice", "ada", "--language", "de", code=2)
     assert "does not speak de" in ended.err and "weights list" in ended.err
 
 

@@ -9,6 +9,7 @@ import pytest
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import read_record, write_record
 from f5_pipeline.studio.records import Address, Links
+from f5_pipeline_tests.support.narrated import BASE_URL
 from f5_pipeline_tests.support.quick import quick
 
 KEY, ADDRESS = layout.narration_state("story", "links"), layout.narration_state("story", "address")
@@ -34,8 +35,7 @@ def test_links_are_those_that_narrate_printed(studio, narrated):
     assert told["revision"] == narrated.told["revision"]
     lines = quick(studio, "links", "story").out.splitlines()
     assert dict(line.split("\t") for line in lines) == narrated.told["links"]
-    base = f"http://127.0.0.1:{studio.env['F5_PORT']}/"
-    assert all(url.startswith(base) for url in narrated.told["links"].values())
+    assert all(url.startswith(f"{BASE_URL}/") for url in narrated.told["links"].values())
 
 
 @pytest.mark.parametrize("call", [["--json", "story"], ["show", "story", "--json"]])

@@ -43,10 +43,10 @@ voices: {a: ada, b: ben}
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory) -> Installation:
+def studio(tmp_path_factory, voices: Path) -> Installation:
     """An installation with the two voices and one finished narration; tests add narrations of their own."""
     made = Installation(tmp_path_factory.mktemp("studio"))
-    made.add_voices()
+    made.copy(voices)
     made.first = made.run("narrate", made.write("kettle.md", STORY), "--json").object  # type: ignore[attr-defined]
     return made
 

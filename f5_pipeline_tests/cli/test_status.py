@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 
 from f5_pipeline.orchestration.ledger import Ledger, Seen
 from f5_pipeline.studio.narrating.scripts import script_version
-from f5_pipeline_tests.support.installation import EXAMPLES, Installation
+from f5_pipeline_tests.support.installation import Installation
 from f5_pipeline_tests.support.quick import quick
 
 
-def test_failed_and_retired_narrations_are_told(installation: Installation):
-    quick(installation, "voices", "add", "ada", EXAMPLES / "voices" / "ada.flac")
+def test_failed_and_retired_narrations_are_told(installation: Installation, voices: Path):
+    installation.copy(voices)
     for name in ("failed", "edited", "gone"):
         quick(installation, "scripts", "add", installation.write(f"{name}.txt", "A sentence."), "--voice", "ada")
     with dg.DagsterInstance.from_config(installation.env["DAGSTER_HOME"]) as instance:
@@ -31,9 +33,9 @@ def test_failed_and_retired_narrations_are_told(installation: Installation):
     assert "failed: the script says nothing" in quick(installation, "status").err
 
 
-def test_what_is_narrated_here_is_not_launched_by_the_in_box(installation: Installation):
+def test_what_is_narrated_here_is_not_launched_by_the_in_box(installation: Installation, voices: Path):
     """The command line holds its narrations in the ledger for as long as it works, and tells what failed."""
-    quick(installation, "voices", "add", "ada", EXAMPLES / "voices" / "ada.flac")
+    installation.copy(voices)
     good, bad = installation.write("good.txt", "A sentence."), installation.write("bad.txt", "ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ.")
     installation.run("narrate", good, bad, "--voice", "ada", code=1)
     with dg.DagsterInstance.from_config(installation.env["DAGSTER_HOME"]) as instance:

@@ -12,7 +12,7 @@ import soundfile
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import read_record
 from f5_pipeline.studio.records import Plan, Weights
-from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, Installation
+from f5_pipeline_tests.support.installation import REPOSITORY, Installation
 from f5_pipeline_tests.support.quick import quick
 from f5_pipeline_tests.support.toy_engine import LETTER_SECONDS
 
@@ -20,7 +20,7 @@ TEXT = "One small beep.\n\nAnother paragraph follows."
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory) -> Installation:
+def studio(tmp_path_factory, voices: Path) -> Installation:
     """An installation beside which the package of the toy engine is installed: what pip leaves of it is its entry
     point."""
     site = tmp_path_factory.mktemp("site")
@@ -31,9 +31,7 @@ def studio(tmp_path_factory) -> Installation:
         "[f5_pipeline.engines]\ntoy = f5_pipeline_tests.support.toy_engine:TOY\n"
     )
     path = os.pathsep.join((str(site), str(REPOSITORY)))
-    made = Installation(tmp_path_factory.mktemp("studio"), {"PYTHONPATH": path})
-    made.run("voices", "add", "ada", EXAMPLES / "voices" / "ada.flac")
-    return made
+    return Installation(tmp_path_factory.mktemp("studio"), {"PYTHONPATH": path}).copy(voices)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -26,12 +27,12 @@ SHARED = "All of this was told before."
 
 
 @pytest.fixture(scope="module")
-def batches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batches]:
+def batches(tmp_path_factory: pytest.TempPathFactory, voices: Path) -> Iterator[Batches]:
     root = tmp_path_factory.mktemp("batches")
     # One worker: there is more time to stop a batch in the middle.
     env = {"F5_INBOX_SECONDS": "2", "F5_ATTEMPT_SECONDS": "1", "F5_NIGHTLY": "off", "F5_WORKERS": "1"}
     with (
-        running_services(root, **env) as services,
+        running_services(root, voices, **env) as services,
         dg.DagsterInstance.from_config(services.installation.env["DAGSTER_HOME"]) as instance,
     ):
         yield Batches(services, instance)

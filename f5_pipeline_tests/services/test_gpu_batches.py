@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import combinations
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -33,7 +34,7 @@ query { scheduleOrError(scheduleSelector: {
 
 
 @pytest.fixture(scope="module")
-def batches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batches]:
+def batches(tmp_path_factory: pytest.TempPathFactory, voices: Path) -> Iterator[Batches]:
     """Two GPUs, and a night each minute."""
     when = {"F5_INBOX": "night", "F5_INBOX_SECONDS": "2", "F5_NIGHTLY": "* * * * *"}
     # Small batches, as a step gives way between two of them.
@@ -43,7 +44,7 @@ def batches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batches]:
         engine = {**tiny_settings(hub), "F5_RETAKES": "0", **gpus}
         # One thread each: steps that speak at once would slow each other down by far more than half.
         env = {**engine, **when, "OMP_NUM_THREADS": "1"}
-        services = stack.enter_context(running_services(tmp_path_factory.mktemp("gpus"), **env))
+        services = stack.enter_context(running_services(tmp_path_factory.mktemp("gpus"), voices, **env))
         add_tiny_model(services.installation)
         home = services.installation.env["DAGSTER_HOME"]
         yield Batches(services, stack.enter_context(dg.DagsterInstance.from_config(home)))

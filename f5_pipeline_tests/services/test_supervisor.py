@@ -19,6 +19,7 @@ import pytest
 from f5_pipeline.cli.services import code_socket
 from f5_pipeline.settings import Settings
 from f5_pipeline_tests.support.installation import EXAMPLES, Installation, Services, answers, free_port
+from f5_pipeline_tests.support.narrated import BASE_URL
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 LOADED = "RepositoryLocation"
@@ -66,8 +67,9 @@ def served(narrated) -> Iterator[dict]:
     made = narrated.installation
     process = made.start("serve")
     try:
-        wait_for("download service", lambda: answers(f"http://127.0.0.1:{made.env['F5_PORT']}/healthz"))
-        yield narrated.told
+        here = f"http://127.0.0.1:{made.env['F5_PORT']}"
+        wait_for("download service", lambda: answers(f"{here}/healthz"))
+        yield {**narrated.told, "links": {n: url.replace(BASE_URL, here) for n, url in narrated.told["links"].items()}}
     finally:
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=HANG_SECONDS)
@@ -246,10 +248,10 @@ def test_every_service_that_is_killed_comes_back_and_the_others_go_on(up):
 
 
 @linux
-def test_a_run_outlives_its_services_and_is_continued_after_a_stop(up):
+def test_a_run_outlives_its_services_and_is_continued_after_a_stop(up, voices):
     """Killed in mid-run: daemon, web server, code server. Then `up` is stopped, and started again."""
     up.made.env["F5_WORKERS"] = "1"
-    up.made.run("voices", "add", "ada", EXAMPLES / "voices" / "ada.flac")
+    up.made.copy(voices)
     sentences = (f"This is sentence number {number} of a story that takes its time." for number in range(1, 501))
     path = up.made.write("long.txt", "\n\n".join(sentences))
     up.made.run("scripts", "add", path, "--voice", "ada")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 from f5_pipeline.errors import NotFoundError
 from f5_pipeline.gateway.app import create_app
 from f5_pipeline.gateway.delivery import DeliveredFile, media_type_of
-from f5_pipeline.gateway.page import PageFacts
+from f5_pipeline.gateway.page import PageChapter, PageFacts
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.studio.links.tokens import LinkClaim, LinkSigner, Permit
 
@@ -74,3 +75,33 @@ class Studio:
         parts = {"store": self.store, "signer": self.signer, "permit": self.permit, "files_of": self.files_of}
         parts["page_facts"] = self.page_facts
         return create_app(**{"now": lambda: NOW, **parts, **options})
+
+
+def playable_studio(folder: Path) -> Studio:
+    """A revision that a browser can play."""
+    import io
+
+    import numpy as np
+    import soundfile
+
+    made = Studio(LocalStore(folder))
+    rate, seconds = 24_000, 8
+    time = np.arange(rate * seconds) / rate
+    tone = (0.2 * np.sin(2 * np.pi * 220 * time) * (0.5 + 0.5 * np.sin(2 * np.pi * 3 * time))).astype("float32")
+    for name, kind, subtype in (("engine.mp3", "MP3", None), ("engine.flac", "FLAC", "PCM_16")):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, tone, rate, format=kind, subtype=subtype)
+        made.add(name, buffer.getvalue())
+    made.add("engine.vtt", VTT.encode())
+    made.add("engine.srt", b"1\n00:00:00,400 --> 00:00:02,200\nThe Analytical Engine\n")
+    made.add("engine.words.csv", b"word,start,end\n" * 400)
+    made.facts = PageFacts(
+        title="Notes on the Analytical Engine",
+        author="Ada Lovelace",
+        voices=["Ada", "Charles"],
+        seconds=8.0,
+        engine="draft",
+        created=datetime(2026, 5, 4, tzinfo=timezone.utc),
+        chapters=[PageChapter("The loom", 0.0), PageChapter("By steam", 4.6)],
+    )
+    return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -112,9 +113,15 @@ class Installation:
         return path
 
     def add_voices(self) -> None:
-        """The two voices of the examples."""
+        """The two voices of the examples, as a user adds them."""
         self.run("voices", "add", "ada", EXAMPLES / "voices" / "ada.flac")
         self.run("voices", "add", "ben", EXAMPLES / "voices" / "ben.ogg")
+
+    def copy(self, installation: Path) -> Installation:
+        """Store and instance as those of an installation on folders."""
+        for folder in ("studio", "dagster"):
+            shutil.copytree(installation / folder, self.root / folder, dirs_exist_ok=True)
+        return self
 
     def take_records(self) -> dict[str, float]:
         """Every take in the store and when it was written."""
@@ -155,11 +162,10 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def running_services(root: Path, **env: str) -> Iterator[Services]:
-    """Web server, daemon and download service, started and stopped as a user does, with the two example voices."""
+def running_services(root: Path, voices: Path, **env: str) -> Iterator[Services]:
+    """Web server, daemon and download service, started and stopped as a user does, with what `voices` holds."""
     ui_port, port = free_port(), free_port()
-    installation = Installation(root, {"F5_UI_PORT": str(ui_port), "F5_PORT": str(port), **env})
-    installation.add_voices()
+    installation = Installation(root, {"F5_UI_PORT": str(ui_port), "F5_PORT": str(port), **env}).copy(voices)
     log = (installation.root / "up.log").open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", "f5_pipeline", "up"],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from f5_pipeline_tests.support.installation import Installation
 
+BASE_URL = "https://narrations.example"
 TEXT = "The first sentence is here.\n\nA second one follows it.\n\nThe third one ends it.\n"
 
 
