@@ -23,7 +23,6 @@ from f5_pipeline.studio.options import StudioOptions
 SIZES = (25_000, 50_000, 100_000)
 FORMATS = ("flac", "mp3")
 OPTIONS = StudioOptions(engine="draft")
-LEVELS = {"loudness": -19.0, "peak": -1.0}
 LIMIT_MB = 600
 NARRATION = "book"
 RUN = "benchmark"
@@ -105,7 +104,7 @@ def audio(root: Path) -> Mapping[str, Any]:
     from f5_pipeline.studio.records import Plan, Takes
 
     store = _store(root)
-    made = make_audio(store, _read(store, "plan", Plan), _read(store, "takes", Takes), **LEVELS)
+    made = make_audio(store, _read(store, "plan", Plan), _read(store, "takes", Takes), loudness=-19, peak=-1)
     _keep(store, "audio", made)
     return {"audio_seconds": round(made.seconds), "files_mb": round(sum(file.size for file in made.files) / 1e6)}
 
@@ -156,7 +155,7 @@ def again(root: Path) -> Mapping[str, Any]:
     store = _store(root)
     plan = plan_narration(store, NARRATION, read_record(store, layout.weights(), Weights), OPTIONS)
     missing = plan_shards(store, [plan], RUN, OPTIONS)
-    made = make_audio(store, plan, gather_takes(store, plan, OPTIONS), **LEVELS)
+    made = make_audio(store, plan, gather_takes(store, plan, OPTIONS), loudness=-19, peak=-1)
     make_timings(store, made)
     if missing:
         raise SystemExit("takes were missing on the second time")

@@ -149,10 +149,12 @@ class Bench:
         return Network(self.dit, device=str(self.device), **asked)
 
     def _run_stock(self, cfm: Any, case: Case) -> Callable[[int], None]:
-        from f5_tts.infer.utils_infer import infer_batch_process
+        from f5_tts.infer import utils_infer
+
+        infer: Any = utils_infer.infer_batch_process  # annotated otherwise than it is used
 
         def run(steps: int) -> None:
-            made = infer_batch_process(
+            made = infer(
                 (self.audio, RATE),
                 self.reference_text.strip(),
                 self.chunks[case.chunks],
@@ -169,20 +171,21 @@ class Bench:
         return run
 
     def _run_ours(self, network: Any, case: Case) -> Callable[[int], None]:
-        from f5_tts.model.utils import convert_char_to_pinyin, list_str_to_idx
+        from f5_tts.model import utils
 
         from f5_pipeline.speech.engines.f5.batching import batches
         from f5_pipeline.speech.engines.f5.network import Item
         from f5_pipeline.speech.engines.f5.sampling import Sampler
         from f5_pipeline.speech.engines.f5.vocoder import Vocoder
 
+        list_str_to_idx: Any = utils.list_str_to_idx  # annotated otherwise than it is used
         vocoder = Vocoder(self.vocos, network.device)
         budget = case.batch or network.frame_budget()
 
         def run(steps: int) -> None:
             chunks = self.chunks[case.chunks]
             tokens = list_str_to_idx(
-                convert_char_to_pinyin([self.reference_text + chunk for chunk in chunks]), self.vocabulary
+                utils.convert_char_to_pinyin([self.reference_text + chunk for chunk in chunks]), self.vocabulary
             )
             items = [
                 Item(self.reference, row, self.frames(chunk) + 1, seed)

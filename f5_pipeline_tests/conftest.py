@@ -23,7 +23,8 @@ SERVICES = {"services", "batches", "swift_server", "postgres"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        callspec = getattr(item, "callspec", None)
+        parameters = callspec.params.values() if callspec else ()
         asked = {*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))}
         if asked & SERVICES or "services" in item.path.parts:
             item.add_marker("service")

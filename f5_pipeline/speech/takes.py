@@ -52,12 +52,16 @@ class Take(BaseModel):
     speech_end: float = Field(description="end of the last sound, seconds from the take's start")
     tokens: list[tuple[int, int, float, float]]
     method: str = Field(description="how the times were found: engine, dtw, proportional; none: not timed yet")
-    confidences: list[float] = Field([], description="how sure each token's time is, 0..1; empty: all of them exact")
+    confidences: list[float] = Field(
+        default=[], description="how sure each token's time is, 0..1; empty: all of them exact"
+    )
     peak: float = Field(description="largest absolute sample, 1.0 is full scale")
     rms_dbfs: float = Field(description="level of the speech, dB relative to full scale")
     sha256: str = Field(description="of the FLAC file")
     details: dict[str, Any] = {}
-    measures: dict[str, Any] | None = Field(None, description="what the quality gate measured; None where none did")
+    measures: dict[str, Any] | None = Field(
+        default=None, description="what the quality gate measured; None where none did"
+    )
 
 
 def take_key(*, text: str, language: str, sound: dict[str, Any], speed: float, attempt: int) -> str:

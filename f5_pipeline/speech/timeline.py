@@ -16,8 +16,8 @@ class TimedWord(BaseModel):
     paragraph: int
     voice: str
     heading: bool = False
-    method: str = Field("engine", description="how the time was found: engine, dtw, proportional, interpolated")
-    confidence: float = Field(1.0, description="how sure it is, 0..1")
+    method: str = Field(default="engine", description="how the time was found: engine, dtw, proportional, interpolated")
+    confidence: float = Field(default=1.0, description="how sure it is, 0..1")
 
 
 class PlacedChunk(BaseModel):
@@ -27,8 +27,8 @@ class PlacedChunk(BaseModel):
     start: float = Field(description="first sound, s")
     end: float = Field(description="end of the last sound, s")
     take: str = Field(description="the take's key")
-    attempt: int = Field(0, description="0 for the first take of the chunk")
-    seed: int | None = Field(None, description="of the take's noise, where its engine draws any")
+    attempt: int = Field(default=0, description="0 for the first take of the chunk")
+    seed: int | None = Field(default=None, description="of the take's noise, where its engine draws any")
 
 
 class Chapter(BaseModel):

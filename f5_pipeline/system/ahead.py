@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 def ahead(
     work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, most: int, name: str = "ahead"
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """`work` of each item, in order, with at most `most` items taken whose results were not; never all in memory.
 
     The first error of `work` is raised in its place. Then, and where the caller stops, what is under way is finished

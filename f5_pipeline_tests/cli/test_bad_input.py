@@ -20,6 +20,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.connect import connect
 from f5_pipeline_tests.support.installation import EXAMPLES, Ended, Installation, small_file_system
 from f5_pipeline_tests.support.quick import quick
+from f5_pipeline_tests.support.some import some
 
 ADA, BEN = EXAMPLES / "voices" / "ada.flac", EXAMPLES / "voices" / "ben.ogg"
 
@@ -374,7 +375,7 @@ def with_voice(studio: Installation, folder: Path, **env: str) -> Installation:
     """An installation with a store of its own, with the voice and the instance of another."""
     made = Installation(studio.root)
     made.env = {**studio.env, "F5_STORE": f"file:{folder}", **env}
-    shutil.copytree(studio.store.local_path("voices/ada"), folder / "voices" / "ada")
+    shutil.copytree(some(studio.store.local_path("voices/ada")), folder / "voices" / "ada")
     return made
 
 
@@ -418,7 +419,7 @@ def test_a_full_disk_is_told_and_the_next_run_makes_only_what_is_missing(studio,
 def test_store_and_instance_on_one_full_disk_is_told(studio, disk):
     """As installed both are on the same disk: Dagster's database then cannot be written either."""
     made = Installation(disk)
-    shutil.copytree(studio.store.local_path("voices/ada"), disk / "studio" / "voices" / "ada")
+    shutil.copytree(some(studio.store.local_path("voices/ada")), disk / "studio" / "voices" / "ada")
     quick(made, "status")
     (disk / "filling").write_bytes(bytes(shutil.disk_usage(disk).free - (64 << 10)))
     script = studio.write("both-full.txt", "One sentence is enough for it.")

@@ -21,6 +21,7 @@ from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.script.model import parse_script
 from f5_pipeline.store import layout
 from f5_pipeline_tests.support.installation import EXAMPLES, Installation
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 STORY = """---
@@ -255,9 +256,7 @@ def test_a_killed_step_is_tried_again_in_the_same_run(studio):
     before = set(studio.take_records())
     process = studio.start("narrate", script, "--voice", "ben", "--json")
     wait_for("first takes", lambda: len(set(studio.take_records()) - before) > 30)
-    step = synthesizing(process.pid)
-    assert step is not None
-    os.kill(step, signal.SIGKILL)
+    os.kill(some(synthesizing(process.pid)), signal.SIGKILL)
     out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     assert json.loads(out)["takes"]["total"] == 400

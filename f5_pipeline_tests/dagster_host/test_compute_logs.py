@@ -20,6 +20,7 @@ from f5_pipeline.orchestration.resources import StoreResource, bucket_resources
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.s3.store import S3Store
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
+from f5_pipeline_tests.support.some import some
 
 INSTANCE = """
 telemetry:
@@ -77,8 +78,7 @@ def store(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Monkey
 
 def log_key(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     (event,) = instance.all_logs(run_id, of_type=dg.DagsterEventType.LOGS_CAPTURED)
-    assert event.dagster_event
-    return [run_id, "compute_logs", event.dagster_event.logs_captured_data.file_key]
+    return [run_id, "compute_logs", some(event.dagster_event).logs_captured_data.file_key]
 
 
 def test_the_output_of_a_step_is_in_the_bucket(store, home):

@@ -6,6 +6,7 @@ import json
 import logging
 from datetime import timedelta
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 from itsdangerous import Signer
@@ -349,7 +350,7 @@ class Broken:
     def stat(self, key: str):
         raise self.error
 
-    def open(self, key: str, start: int, end: int):
+    def open(self, key: str, start: int, end: int) -> Any:
         raise self.error
 
 

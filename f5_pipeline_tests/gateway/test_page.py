@@ -48,7 +48,7 @@ def test_all_it_points_to_is_there_and_ours(playable):
     client = TestClient(playable.app())
     base = f"/n/{playable.token()}/"
     tags = Tags(client.get(base).text)
-    targets = [attrs[key] for _, attrs in tags.tags for key in ("src", "href") if attrs.get(key)]
+    targets = [target for _, attrs in tags.tags for key in ("src", "href") if (target := attrs.get(key))]
     assert len(targets) >= 12
     for target in targets:
         assert target.startswith("../../")

@@ -19,6 +19,7 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.gateway.server import serve
 from f5_pipeline.studio.links.tokens import LinkSigner
 from f5_pipeline_tests.support.gateway_studio import KEY
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
 NAME = "Grüße.flac"
@@ -49,8 +50,7 @@ class Running:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, str(folder / "studio")], stdout=subprocess.PIPE, stderr=log, text=True
             )
-        assert self.process.stdout
-        self.url = self.process.stdout.readline().strip()
+        self.url = some(self.process.stdout).readline().strip()
         assert self.url.startswith("http://127.0.0.1:"), self.log.read_text()
         parts = urlsplit(self.url)
         self.address = (parts.hostname or "", parts.port or 0)

@@ -3,9 +3,9 @@ fails here, by its name."""
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
-import multiprocessing
+import multiprocessing.util
 import sys
 from pathlib import Path
 

@@ -14,6 +14,7 @@ import pytest
 from f5_pipeline_tests.support.batches import kill
 from f5_pipeline_tests.support.flood import GO
 from f5_pipeline_tests.support.installation import REPOSITORY, Installation
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import wait_for
 
 
@@ -41,8 +42,7 @@ class Run:
         """The process of the step."""
         (run,) = self.instance.get_runs()
         (entry,) = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTED)
-        assert entry.dagster_event
-        return psutil.Process(int(str(entry.dagster_event.engine_event_data.metadata["pid"].value)))
+        return psutil.Process(int(str(some(entry.dagster_event).engine_event_data.metadata["pid"].value)))
 
     def others(self) -> list[psutil.Process]:
         """What else this run has started: fork server, resource tracker."""

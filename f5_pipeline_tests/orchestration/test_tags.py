@@ -28,6 +28,7 @@ from f5_pipeline.orchestration import tags as scheduling
 from f5_pipeline.orchestration.tags import COMMAND_LINE, GPU_POOL, INTERACTIVE, WORKER_TAG, someone_waits
 from f5_pipeline.system.bundled import bundled
 from f5_pipeline.system.processes import process_name
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
 
@@ -44,7 +45,7 @@ def nothing() -> None:
     """A job without steps."""
 
 
-def new_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus | None = None, **tags: str) -> dg.DagsterRun:
+def new_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus | None = None, /, **tags: str) -> dg.DagsterRun:
     return instance.create_run_for_job(nothing, tags=tags, status=status)
 
 
@@ -175,8 +176,7 @@ def process() -> Iterator[subprocess.Popen]:
         "time.sleep(300)"
     )
     made = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
-    assert made.stdout
-    made.stdout.readline()
+    some(made.stdout).readline()
     yield made
     made.kill()
     made.wait()

@@ -18,6 +18,7 @@ import pytest
 from f5_pipeline.orchestration.ledger import claimed
 from f5_pipeline_tests.support.batches import Batches, kill
 from f5_pipeline_tests.support.installation import running_services
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import wait_for
 
 SCRIPTS = int(os.environ.get("F5_TEST_SCRIPTS", "200"))
@@ -164,8 +165,7 @@ def test_a_batch_whose_process_is_killed_is_continued(batches, moment):
 def test_a_service_that_is_killed_costs_no_batch(batches, service):
     names = drop_many(batches, f"service-{service.replace(' ', '-')}", 12)
     run = in_synthesis(batches, names)
-    killed = batches.service_process(service)
-    assert killed
+    killed = some(batches.service_process(service))
     kill(killed)
     later = f"after-{service.replace(' ', '-')}"
     batches.drop(later, f"The {service} is back.", voice="ben")

@@ -116,9 +116,7 @@ def test_one_gpu_speaks_for_one_run_at_a_time_and_first_for_whom_somebody_waits(
     short = batches.launch_batch([names[1]], **batch_run_tags("a test"))
     urgent = batches.launch_narration(names[2])
     for run in (urgent, long, short):
-        wait_for(
-            "the end of the run", lambda run=run: batches.new_takes() is not None and batches.run(run).is_finished, 300
-        )
+        wait_for("the end of the run", lambda run=run: batches.new_takes() is not None and batches.run(run).is_finished)
         assert batches.run(run).status == dg.DagsterRunStatus.SUCCESS
 
     spans = {run: batches.spans(run, SPEAK) for run in (urgent, long, short)}

@@ -24,6 +24,7 @@ from f5_pipeline.studio.links.making import read_manifest
 from f5_pipeline.studio.narrating.scripts import find_script, script_version
 from f5_pipeline.studio.records import Links, Plan, PlannedChunk
 from f5_pipeline_tests.support.installation import Services
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import wait_for
 
 LAUNCH = """
@@ -87,11 +88,9 @@ class Batches:
         self._file(find_script(self.store, name)).unlink()
 
     def _file(self, key: str) -> Path:
-        path = self.store.local_path(key)
-        assert path
-        return path
+        return some(self.store.local_path(key))
 
-    def launch(self, job: str, config: dict[str, Any] | None = None, **tags: str) -> str:
+    def launch(self, job: str, config: dict[str, Any] | None = None, /, **tags: str) -> str:
         """Launch a run as the UI does; its id."""
         pairs = [{"key": key, "value": value} for key, value in tags.items()]
         told = self.services.graphql(LAUNCH, job=job, config=config or {}, tags=pairs)["launchRun"]
@@ -112,9 +111,7 @@ class Batches:
         assert told["__typename"] == "TerminateRunSuccess", told
 
     def run(self, run_id: str) -> dg.DagsterRun:
-        run = self.instance.get_run_by_id(run_id)
-        assert run
-        return run
+        return some(self.instance.get_run_by_id(run_id))
 
     def ended(self, run_id: str) -> dg.DagsterRunStatus:
         """Wait for a run's end; how it ended."""
@@ -163,8 +160,7 @@ class Batches:
         """The metadata of the newest observation of a partition."""
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[partition])
         (record,) = self.instance.fetch_observations(wanted, limit=1).records
-        assert record.asset_observation
-        return {name: value.value for name, value in record.asset_observation.metadata.items()}
+        return {name: value.value for name, value in some(record.asset_observation).metadata.items()}
 
     def reports(self) -> list[dict[str, Any]]:
         """The reports of batches as the store keeps them."""

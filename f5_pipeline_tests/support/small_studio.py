@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.settings import get_settings
@@ -23,10 +24,15 @@ from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes, Timings,
 from f5_pipeline.studio.voices import add_voice, make_reference
 
 
-def levels() -> dict[str, float]:
+class Levels(TypedDict):
+    loudness: float
+    peak: float
+
+
+def levels() -> Levels:
     """Loudness and peak of the settings, as the assets hand them to `make_audio`."""
     settings = get_settings()
-    return {"loudness": settings.loudness, "peak": settings.peak}
+    return Levels(loudness=settings.loudness, peak=settings.peak)
 
 
 def prepare_voice(store: Store, name: str, recording: Path) -> None:

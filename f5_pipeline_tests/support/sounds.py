@@ -15,7 +15,8 @@ def speechlike(seconds: float, seed: int = 0, level: float = 0.1) -> np.ndarray:
     """Band-limited noise that swells like syllables and stops for pauses; float32."""
     rng = np.random.default_rng(seed)
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    noise = sosfilt(butter(2, [120, 5000], "bandpass", fs=SAMPLE_RATE, output="sos"), rng.standard_normal(len(time)))
+    band = butter(2, [120, 5000], "bandpass", fs=SAMPLE_RATE, output="sos")
+    noise = np.asarray(sosfilt(band, rng.standard_normal(len(time))))
     swell = (0.55 + 0.45 * np.sin(2 * np.pi * 3.1 * time)) * (np.sin(2 * np.pi * 0.13 * time) > -0.5)
     return (level * noise * swell).astype(np.float32)
 

@@ -36,7 +36,7 @@ def tiny_dit(architecture: Architecture = TINY, *, seed: int = 0, vocabulary: in
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         dit = DiT(**architecture.arguments(), text_num_embeds=vocabulary)
-        norms = [block.attn_norm for block in dit.transformer_blocks] + [dit.norm_out]
+        norms: list[Any] = [block.attn_norm for block in dit.transformer_blocks] + [dit.norm_out]
         for norm in norms:
             torch.nn.init.normal_(norm.linear.weight, std=0.5 / math.sqrt(architecture.dim))
             torch.nn.init.normal_(norm.linear.bias, std=0.3)
@@ -47,7 +47,7 @@ def tiny_dit(architecture: Architecture = TINY, *, seed: int = 0, vocabulary: in
                 torch.nn.init.normal_(module.gamma, std=0.3)
                 torch.nn.init.normal_(module.beta, std=0.3)
             if type(module).__name__ == "RMSNorm":
-                torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+                torch.nn.init.uniform_(module.get_parameter("weight"), 0.5, 1.5)
     return dit.eval()
 
 
@@ -123,8 +123,8 @@ def make_tiny_vocoder(folder: Path, *, seed: int = 0, dim: int = 64, layers: int
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vocoder = Vocos.from_hparams(str(config))
-        torch.nn.init.normal_(vocoder.head.out.weight, std=0.8 / math.sqrt(dim))
+        torch.nn.init.normal_(vocoder.get_parameter("head.out.weight"), std=0.8 / math.sqrt(dim))
         # Without phases of their own all bins would add up to one click a frame.
-        torch.nn.init.uniform_(vocoder.head.out.bias[513:], -math.pi, math.pi)
+        torch.nn.init.uniform_(vocoder.get_parameter("head.out.bias")[513:], -math.pi, math.pi)
     torch.save(vocoder.state_dict(), weights)
     return config, weights

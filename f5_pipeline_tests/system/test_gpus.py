@@ -14,6 +14,7 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engine import Cancelled
 from f5_pipeline.system import gpus as devices
 from f5_pipeline.system.gpus import Gpu, lease_device, usable_gpus
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
 A, B, C = (Gpu(f"GPU-{name}", f"cuda:{n}", n, "NVIDIA H200", 141 << 30) for n, name in enumerate(("aa", "ab", "cc")))
@@ -146,8 +147,7 @@ class Holder:
         )
 
     def device(self) -> str:
-        assert self.process.stdout
-        return self.process.stdout.readline().strip()
+        return some(self.process.stdout).readline().strip()
 
     def end(self) -> None:
         self.process.communicate("\n", timeout=HANG_SECONDS)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from f5_pipeline.system.scratch import LOCK, PREFIX, sweep, workspace
+from f5_pipeline_tests.support.some import some
 
 HOLDER = """
 import os, signal
@@ -47,7 +48,7 @@ def test_what_a_killed_process_left_is_swept_and_a_living_one_is_left_alone(temp
         subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    kept, left = (Path(process.stdout.readline().strip()) for process in running)
+    kept, left = (Path(some(process.stdout).readline().strip()) for process in running)
     running[1].kill()
     running[1].wait()
     assert sweep() == 0, "what is young is left alone"

@@ -16,6 +16,7 @@ from f5_pipeline.weights.library import Progress
 from f5_pipeline.weights.records import ROLES
 from f5_pipeline.weights.registry import SpecFile
 from f5_pipeline_tests.support.installation import small_file_system
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.weights_place import SIZE, Place, content, contents
 
 CHECKPOINT = "sub/model 1.safetensors"
@@ -75,8 +76,7 @@ def test_a_store_that_is_a_folder_serves_its_own_files(place: Place):
 
 def test_what_the_cache_has_fills_a_new_store(place: Place):
     place.library(remote=True).acquire("one").release()
-    record = place.library().find("one")
-    assert record is not None
+    record = some(place.library().find("one"))
     place.hub.forget()
     for remote, store in ((True, "second"), (False, "third")):
         library = place.library(store=store, remote=remote)

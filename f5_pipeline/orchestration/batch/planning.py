@@ -35,7 +35,7 @@ class BatchConfig(dg.Config):
     """What a batch is launched for."""
 
     narrations: list[str] = Field(description="names of the narrations, the most urgent first")
-    launcher: str = Field("a person", description="what launched it, for the report")
+    launcher: str = Field(default="a person", description="what launched it, for the report")
 
 
 @dg.op(

@@ -41,23 +41,25 @@ class Measures(BaseModel):
 
     words: int = Field(description="words of the text, as the draft has them")
     seconds: float = Field(description="length of the take, s")
-    failure: str | None = Field(None, description="why the take could not be aligned with its text")
-    cost: float | None = Field(None, description="mean distance between take and draft along the alignment")
-    margin: float | None = Field(None, description="how much better the text fits than other sounds, share of the cost")
+    failure: str | None = Field(default=None, description="why the take could not be aligned with its text")
+    cost: float | None = Field(default=None, description="mean distance between take and draft along the alignment")
+    margin: float | None = Field(
+        default=None, description="how much better the text fits than other sounds, share of the cost"
+    )
     doubt: float | None = Field(
-        None, description=f"1 less the mean confidence of the {DOUBTED} words in a row that are least certain"
+        default=None, description=f"1 less the mean confidence of the {DOUBTED} words in a row that are least certain"
     )
     stretch: float | None = Field(
-        None, description="RMS over the words of ln(length by the draft's), the take's median taken off"
+        default=None, description="RMS over the words of ln(length by the draft's), the take's median taken off"
     )
     extra: float | None = Field(
-        None, description=f"most sound, s, that up to {MAX_WINDOW} words in a row have beyond the draft's"
+        default=None, description=f"most sound, s, that up to {MAX_WINDOW} words in a row have beyond the draft's"
     )
     missing: float | None = Field(
-        None, description=f"most sound, s, that up to {MAX_WINDOW} words in a row lack against the draft's"
+        default=None, description=f"most sound, s, that up to {MAX_WINDOW} words in a row lack against the draft's"
     )
     pace: float | None = Field(
-        None, description="natural logarithm of the sound's seconds, pauses left out, by the expected ones"
+        default=None, description="natural logarithm of the sound's seconds, pauses left out, by the expected ones"
     )
     pause: float = Field(description="longest silence inside the speech beyond the draft's at that place, s")
     head: float = Field(description="silence before the speech, s")
@@ -68,7 +70,7 @@ class Measures(BaseModel):
     floor: float = Field(description="level below which the take is for 0.1 s in all, against the speech, dB")
     flatness: float = Field(description="spectral flatness of the loud frames, 100 Hz to 8 kHz, dB: 0 is white noise")
     leak: float | None = Field(
-        None, description="how much better the reference's end fits the take's start than the rest of it, ln"
+        default=None, description="how much better the reference's end fits the take's start than the rest of it, ln"
     )
 
 

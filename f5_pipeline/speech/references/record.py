@@ -43,9 +43,9 @@ class ReferenceMeasures(BaseModel):
     syllables_heard: int = Field(description="syllables counted in the audio, as `audio.count_syllable_nuclei`")
     method: Method = Field(description="where its times come from; see `Method`")
     confidence: float | None = Field(
-        None, description="of the text's alignment with the audio, 0 to 1; None: not aligned"
+        default=None, description="of the text's alignment with the audio, 0 to 1; None: not aligned"
     )
-    weakest: float | None = Field(None, description="the same of the word that fits worst")
+    weakest: float | None = Field(default=None, description="the same of the word that fits worst")
     syllables_per_second: float = Field(description="syllables of the text by speech without its pauses")
 
 

@@ -84,7 +84,7 @@ class Passage(BaseModel):
     kind: Literal["paragraph", "heading"] = "paragraph"
     speed: float = 1.0
     continues: bool = Field(
-        False, description="the next passage belongs to the same paragraph (voice changed inside it)"
+        default=False, description="the next passage belongs to the same paragraph (voice changed inside it)"
     )
 
 
@@ -99,12 +99,14 @@ class Script(BaseModel):
     pauses: Pauses = Pauses()
     captions: CaptionStyle = CaptionStyle()
     formats: list[AudioFormat] = ["flac", "mp3"]
-    model: str | None = Field(None, description="model of the F5 engine; None: the installation's")
-    preset: Preset | None = Field(None, description="sampler of the F5 engine; None: the installation's")
-    commercial: bool = Field(False, description="used commercially: models and voices must allow it")
+    model: str | None = Field(default=None, description="model of the F5 engine; None: the installation's")
+    preset: Preset | None = Field(default=None, description="sampler of the F5 engine; None: the installation's")
+    commercial: bool = Field(default=False, description="used commercially: models and voices must allow it")
     passages: list[Passage]
-    lines: dict[str, int] = Field({}, description="line of each key of the header, from 1")
-    notes: list[str] = Field([], description="what a reader may not expect, for people: what is not spoken, and why")
+    lines: dict[str, int] = Field(default={}, description="line of each key of the header, from 1")
+    notes: list[str] = Field(
+        default=[], description="what a reader may not expect, for people: what is not spoken, and why"
+    )
 
 
 def parse_script(

@@ -45,7 +45,9 @@ class Comparison(BaseModel):
     text: str
     take: str = Field(description="key")
     outcome: Outcome
-    difference_db: float | None = Field(None, description="mean difference of the log-mel frames; None: lengths differ")
+    difference_db: float | None = Field(
+        default=None, description="mean difference of the log-mel frames; None: lengths differ"
+    )
     reason: str = ""
 
 

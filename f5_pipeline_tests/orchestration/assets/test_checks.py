@@ -42,6 +42,6 @@ def test_bounds_of_a_reference_are_told_in_words(tmp_path):
     add_voice(store, "ada", EXAMPLES / "voices" / "ada.flac")
     checks = {check.check_name: check for check in product(*make_reference(store, "ada")).checks}
     assert set(checks) == set(CHECKS)
-    bounds = {name: check.metadata["bounds"].value for name, check in checks.items()}
+    bounds = {name: str(check.metadata["bounds"].value) for name, check in checks.items()}
     assert bounds["clipping"] == "at most 0.001"
     assert all(re.fullmatch(r"at (most|least) -?[\d.]+|-?[\d.]+ to -?[\d.]+|any", text) for text in bounds.values())

@@ -38,6 +38,7 @@ from f5_pipeline.studio.narrating.scripts import script_version
 from f5_pipeline.studio.records import Links, Plan, PlannedChunk, ReferenceClip
 from f5_pipeline.studio.voices import add_voice, make_reference
 from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, Installation
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.ticks import Inbox, batch_config, batch_run, box, instance  # noqa: F401
 from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
@@ -334,8 +335,7 @@ def test_the_report_tells_all_of_it(story):
     wanted = dg.AssetKey("batch_report")
     newest, oldest = story.box.instance.fetch_materializations(wanted, limit=5).records
     assert (newest.run_id, oldest.run_id) == (story.second.run_id, story.first.run_id)
-    assert oldest.asset_materialization
-    metadata = {name: value.value for name, value in oldest.asset_materialization.metadata.items()}
+    metadata = {name: value.value for name, value in some(oldest.asset_materialization).metadata.items()}
     assert (metadata["narrations_done"], metadata["narrations_failed"]) == (5, 5)
     assert (metadata["takes_made"], metadata["cost"]) == (report.takes_made, 0)
     rows = [record.data for record in metadata["narrations"].records]  # type: ignore[union-attr]
@@ -411,8 +411,7 @@ def test_a_store_that_fails_for_a_while_is_tried_again_after_a_rest(studio, monk
     put(studio, "a", "The store fails while this is delivered.")
     put(studio, "b", "And this.")
     # A loop of links, which no permission overcomes: the store cannot write below it, and says that this may pass.
-    folder = studio.store.local_path("narrations/a")
-    assert folder
+    folder = some(studio.store.local_path("narrations/a"))
     folder.parent.mkdir()
     folder.symlink_to(folder)
     run = narrate(studio)

@@ -17,6 +17,7 @@ from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.studio.narrating.scripts import load_script, read_options
 from f5_pipeline.studio.voices import add_voice, find_voice
 from f5_pipeline_tests.support.installation import EXAMPLES
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.ticks import Inbox, box, instance  # noqa: F401
 
 
@@ -52,9 +53,7 @@ def why(result: dg.ExecuteInProcessResult) -> str:
     assert not result.success
     assert not [event for event in result.all_events if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY]
     (event,) = result.get_step_failure_events()
-    told = event.step_failure_data.user_failure_data
-    assert told
-    return str(told.description)
+    return str(some(event.step_failure_data.user_failure_data).description)
 
 
 def test_a_submission_becomes_a_narration(studio):

@@ -13,6 +13,7 @@ from f5_pipeline.speech.alignment.forced import Alignment, AlignmentError, align
 from f5_pipeline.speech.alignment.renderings import Template
 from f5_pipeline.speech.engine import SAMPLE_RATE, Token
 from f5_pipeline.speech.engines.draft.times import spoken_units
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.spoken import SENTENCES, VOICES, say, with_noise, with_pauses
 
 
@@ -47,7 +48,7 @@ def test_times_are_those_of_another_voice(engine, drafts, language):
         speech = say(engine, SENTENCES[language], language, voice)
         found = align(speech.samples, template)
         check_sound(found, speech.samples)
-        every += errors(found, speech.tokens)
+        every += errors(found, some(speech.tokens))
         assert np.mean(found.confidence) > 0.85
     assert np.median(np.concatenate(every)) < 10
     assert np.percentile(np.concatenate(every), 95) < 40
@@ -62,7 +63,7 @@ def test_each_character_of_chinese_and_japanese_has_a_time(engine, drafts):
         assert [(token.start_char, token.end_char) for token in found.tokens] == spoken_units(text)
         assert len(found.tokens) > 20 and all(token.end > token.start for token in found.tokens)
     # The words of a run of Japanese have no events of their own: either side interpolates.
-    assert np.median(np.concatenate(errors(found, speech.tokens))) < 40
+    assert np.median(np.concatenate(errors(found, some(speech.tokens)))) < 40
 
 
 @pytest.mark.parametrize("language", ["en", "ru", "zh"])
@@ -71,7 +72,7 @@ def test_pauses_that_only_the_take_makes_smear_nothing(engine, drafts, language)
     every = []
     for voice in ("slow", "fast"):
         speech = say(engine, SENTENCES[language], language, voice)
-        samples, tokens = with_pauses(speech.samples, speech.tokens, rng)
+        samples, tokens = with_pauses(speech.samples, some(speech.tokens), rng)
         found = align(samples, drafts.template(SENTENCES[language], language))
         check_sound(found, samples)
         every += errors(found, tokens)
@@ -89,7 +90,7 @@ def test_noise_costs_little(engine, drafts, decibels, median, most):
         samples = with_noise(np.concatenate([edges, speech.samples, edges]), rng, decibels)
         found = align(samples, drafts.template(SENTENCES[language], language))
         check_sound(found, samples)
-        tokens = [Token(one.start_char, one.end_char, one.start + 0.5, one.end + 0.5) for one in speech.tokens]
+        tokens = [Token(one.start_char, one.end_char, one.start + 0.5, one.end + 0.5) for one in some(speech.tokens)]
         every += errors(found, tokens)
     assert np.median(np.concatenate(every)) < median
     assert np.percentile(np.concatenate(every), 95) < most
@@ -110,8 +111,8 @@ def test_level_and_edges_do_not_matter(engine, drafts):
 def test_a_template_aligned_with_its_own_sound_is_exact(drafts):
     speech = drafts.speech(SENTENCES["en"], "en")
     found = align(speech.samples, drafts.template(SENTENCES["en"], "en"))
-    assert max(map(np.max, errors(found, speech.tokens))) < 60  # the sound dies away after the event
-    assert np.median(np.concatenate(errors(found, speech.tokens))) < 6
+    assert max(map(np.max, errors(found, some(speech.tokens)))) < 60  # the sound dies away after the event
+    assert np.median(np.concatenate(errors(found, some(speech.tokens)))) < 6
     assert found.cost < 0.05 and found.margin > 0.9
     assert max(map(abs, found.stretch)) < 0.35
     assert min(found.confidence) > 0.9
@@ -198,7 +199,7 @@ def test_one_word_and_one_minute(engine, drafts):
     word = say(engine, "Yes.")
     found = align(word.samples, drafts.template("Yes.", "en"))
     check_sound(found, word.samples)
-    assert len(found.tokens) == 1 and errors(found, word.tokens)[0] < 30
+    assert len(found.tokens) == 1 and errors(found, some(word.tokens))[0] < 30
     text = " ".join(
         [SENTENCES["en"], "It was the third day of rain, and nobody had seen the ferryman since Sunday."] * 6
     )
@@ -211,7 +212,7 @@ def test_one_word_and_one_minute(engine, drafts):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert np.percentile(np.concatenate(errors(found, minute.tokens)), 95) < 40
+    assert np.percentile(np.concatenate(errors(found, some(minute.tokens))), 95) < 40
     assert peak < 12e6
 
 
@@ -230,6 +231,6 @@ def test_proportional_is_told_from_measured(engine):
     check_sound(found, speech.samples)
     assert found.method == "proportional" and max(found.confidence) <= 0.2
     assert [(token.start_char, token.end_char) for token in found.tokens] == spoken_units(SENTENCES["en"])
-    assert np.median(errors(found, speech.tokens)[0]) < 400
+    assert np.median(errors(found, some(speech.tokens))[0]) < 400
     with pytest.raises(AlignmentError, match="no word"):
         proportional("…", speech.samples, "en")

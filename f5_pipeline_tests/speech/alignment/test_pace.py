@@ -9,6 +9,7 @@ from f5_pipeline.speech.alignment.pace import measure_rate, speech_seconds, voic
 from f5_pipeline.speech.alignment.renderings import NoDraft
 from f5_pipeline.speech.audio import recordings as audio
 from f5_pipeline.speech.engine import SAMPLE_RATE
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.spoken import SENTENCES, say
 
 # What bytes cannot tell: digits, abbreviations, one word, several bytes a letter.
@@ -25,7 +26,7 @@ LINES = {
 
 
 def spoken(samples: np.ndarray) -> float:
-    first, last = audio.speech_bounds(samples)
+    first, last = some(audio.speech_bounds(samples))
     return last - first
 
 
@@ -51,7 +52,7 @@ def test_rate_is_the_voices_whatever_its_pauses(engine, drafts):
     }
     assert rates["slow"] > 1.1 > 0.9 > rates["fast"]
     speech = say(engine, text, voice="slow")
-    last = round(speech.tokens[-3].start * SAMPLE_RATE)  # "Then she left."
+    last = round(some(speech.tokens)[-3].start * SAMPLE_RATE)  # "Then she left."
     pause = np.zeros(3 * SAMPLE_RATE, np.float32)
     longer = np.concatenate([pause, speech.samples[:last], pause, speech.samples[last:], pause])
     assert voice_rate(longer, text, "en", drafts) == pytest.approx(rates["slow"], rel=0.02)

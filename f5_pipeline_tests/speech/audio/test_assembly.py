@@ -1,4 +1,3 @@
-import io
 import json
 import tracemalloc
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ import pytest
 import soundfile
 
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.speech.audio.assembly import AssemblySettings, Part, _Log, _Place, assemble
+from f5_pipeline.speech.audio.assembly import AssemblySettings, Part, _Log, _Place, _Scratch, assemble
 from f5_pipeline.speech.chunks import Chunk, Pause, Word
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.takes import Take
@@ -352,6 +351,6 @@ def test_words_in_what_is_cut_off_are_moved_to_the_edge(tmp_path: Path):
     [[(0.5, 0.4), (0.6, 0.7)], [(0.5, 0.5), (0.6, 0.7)], [(0.5, 0.7), (0.6, 0.8)], [(-0.1, 0.2), (0.3, 0.4)]],
 )
 def test_words_out_of_order_are_never_written(times):
-    part = make_part(3, ["one", "two"])
+    part, unopened = make_part(3, ["one", "two"]), _Scratch(Path("none"), "w")
     with pytest.raises(PipelineError, match="goes from"):
-        _Log().add(part, _Place(0.0, 1.0, times), io.StringIO(), io.StringIO())
+        _Log().add(part, _Place(0.0, 1.0, times), unopened, unopened)

@@ -9,6 +9,7 @@ from f5_pipeline.errors import PipelineError
 from f5_pipeline.speech.audio.encoding import encode
 from f5_pipeline.speech.audio.tags import TAGS, id3v2
 from f5_pipeline.speech.engine import SAMPLE_RATE
+from f5_pipeline.speech.script.model import AudioFormat
 from f5_pipeline_tests.support.sounds import file_size_limit, speechlike
 
 TEXT = {
@@ -28,9 +29,13 @@ def raw(tmp_path: Path) -> tuple[Path, np.ndarray]:
     return path, audio
 
 
+def files_in(folder: Path, stem: str = "a") -> dict[AudioFormat, Path]:
+    return {"flac": folder / f"{stem}.flac", "mp3": folder / f"{stem}.mp3"}
+
+
 def test_files_hold_the_audio_and_the_tags(raw, tmp_path: Path):
     source, audio = raw
-    files = {"flac": tmp_path / "a.flac", "mp3": tmp_path / "a.mp3"}
+    files = files_in(tmp_path)
     assert encode(source, 0.5, files, TEXT) == len(audio)
 
     master, rate = soundfile.read(files["flac"], dtype="float32")
@@ -81,7 +86,7 @@ def test_every_tag_has_its_place():
 
 def test_odd_tags_do_not_break_a_file(raw, tmp_path: Path):
     source, audio = raw
-    files = {"flac": tmp_path / "a.flac", "mp3": tmp_path / "a.mp3"}
+    files = files_in(tmp_path)
     encode(source, 1.0, files, {"title": "a\0b\ud800", "artist": "  ", "comment": "x" * 300_000})
     for path in files.values():
         with soundfile.SoundFile(path) as file:
@@ -92,8 +97,7 @@ def test_odd_tags_do_not_break_a_file(raw, tmp_path: Path):
 
 def test_the_same_audio_gives_the_same_files(raw, tmp_path: Path):
     source, _ = raw
-    first = {"flac": tmp_path / "a.flac", "mp3": tmp_path / "a.mp3"}
-    second = {"flac": tmp_path / "b.flac", "mp3": tmp_path / "b.mp3"}
+    first, second = files_in(tmp_path), files_in(tmp_path, "b")
     encode(source, 0.7, first, TEXT)
     encode(source, 0.7, second, TEXT)
     for name in first:

@@ -3,7 +3,7 @@ import io
 import json
 import random
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import pysubs2
@@ -38,7 +38,7 @@ BREAKING = ["two\nlines", "a\r\n\r\nb", "tab\there", "\x00nul", "u\u2028s", "v\u
 
 
 def timed(
-    texts: list[str], *, rate: float = 0.3, gap: float = 0.0, space: str = " ", at: float = 0.5, **fields
+    texts: Iterable[str], *, rate: float = 0.3, gap: float = 0.0, space: str = " ", at: float = 0.5, **fields
 ) -> list[TimedWord]:
     words = []
     for text in texts:
@@ -217,7 +217,7 @@ def test_captions_need_no_memory_for_length():
             at = index / 3
             yield TimedWord(text="word", start=at, end=at + 0.3, chunk=0, paragraph=index // 2000, voice="Ada")
 
-    class Nowhere(io.TextIOBase):
+    class Nowhere(io.StringIO):
         def write(self, text: str) -> int:
             return len(text)
 

@@ -29,6 +29,7 @@ from f5_pipeline.speech.quality.gate import (
     judge,
     measure,
 )
+from f5_pipeline_tests.support.some import some
 
 VOICES = ("en-0", "zh-0")
 LINES = 12
@@ -66,8 +67,7 @@ class Gate:
 
     def faulty(self, voice: str, line: int, fault: str) -> Measures:
         take = self.corpus.good(voice, line)
-        samples = self.corpus.faulty(voice, line, fault)
-        assert samples is not None
+        samples = some(self.corpus.faulty(voice, line, fault))
         return self.measure(samples, take.text, take.language, voice)
 
 

@@ -27,6 +27,7 @@ from f5_pipeline.store.s3 import client as store_client
 from f5_pipeline_tests.support.installation import environment
 from f5_pipeline_tests.support.servers.proxy import Fault, FaultProxy, denies, only_below, slow_down
 from f5_pipeline_tests.support.servers.server import S3Server
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 PART = 5 << 20
@@ -537,8 +538,7 @@ def test_kill_in_a_download(place: Place, large: Path, tmp_path: Path) -> None:
     asked = 0
     for request in place.proxy.seen:
         if request.operation == "GetObject":
-            bounds = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers["range"])
-            assert bounds
+            bounds = some(re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers["range"]))
             asked += int(bounds[2]) + 1 - int(bounds[1])
     # The part that was finished last may not have been noted yet.
     assert asked <= large.stat().st_size - 2 * PART

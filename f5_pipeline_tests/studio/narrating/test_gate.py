@@ -5,7 +5,7 @@ It is the draft engine in the voice's own variant, its times hidden, so that wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class Uneven(DraftEngine):
 
     def speak(
         self, requests: Iterable[Request], *, cancelled: Callable[[], bool] = lambda: False
-    ) -> Iterator[Speech | Failed]:
+    ) -> Generator[Speech | Failed, None, None]:
         asked: dict[str, Request] = {}
 
         def told() -> Iterator[Request]:
@@ -91,7 +91,7 @@ def f5_plan(studio) -> Callable[..., Plan]:
 
 
 @pytest.fixture
-def retakes(monkeypatch) -> Callable[[int], None]:
+def retakes(monkeypatch) -> Iterator[Callable[[int], None]]:
     def allow(count: int) -> None:
         monkeypatch.setenv("F5_RETAKES", str(count))
         get_settings.cache_clear()

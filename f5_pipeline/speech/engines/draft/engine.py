@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
@@ -282,7 +282,7 @@ class DraftEngine:
 
     def speak(
         self, requests: Iterable[Request], *, cancelled: Callable[[], bool] = lambda: False
-    ) -> Iterator[Speech | Failed]:
+    ) -> Generator[Speech | Failed, None, None]:
         """See `Engine.speak`. Requests are pulled two a worker ahead of the results, never all at once."""
         call = _Call(self._workers)
         source = iter(requests)

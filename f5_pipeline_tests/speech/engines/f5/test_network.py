@@ -61,8 +61,9 @@ def stock(dit: Any, item: Item, sampler: Sampler) -> torch.Tensor:
     """What F5-TTS makes of a chunk alone."""
     from f5_tts.model.cfm import CFM
 
+    cfm: Any = CFM(dit, odeint_kwargs={"method": sampler.method})  # its annotations are not of what it takes
     with torch.random.fork_rng(devices=[]):
-        made, _ = CFM(dit, odeint_kwargs={"method": sampler.method}).sample(
+        made, _ = cfm.sample(
             item.reference[None],
             item.text[None],
             item.frames,
