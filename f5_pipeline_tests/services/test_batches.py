@@ -21,7 +21,7 @@ from f5_pipeline_tests.support.installation import running_services
 from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import wait_for
 
-SCRIPTS = int(os.environ.get("F5_TEST_SCRIPTS", "200"))
+SCRIPTS = int(os.environ.get("F5_TEST_SCRIPTS", "60"))
 
 SHARED = "All of this was told before."
 """A sentence of many scripts: it is spoken once."""

@@ -123,6 +123,16 @@ def test_a_chunk_is_what_stock_makes_of_it(
         assert np.abs(made.samples[EDGE:]).max() > 1e-3
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
+def test_a_gpu_speaks_as_the_processor_does(make_engine: MakeEngine):
+    """In fp32, but for rounding: both begin with the noise of the chunk's key."""
+    chunk = request("Hello there, all of you.", speech_seconds=1.7)
+    ours, theirs = (speech(make_engine(device=device), chunk) for device in ("cpu", "cuda"))
+    assert ours.samples.shape == theirs.samples.shape
+    assert np.abs(ours.samples - theirs.samples).max() < 0.02 * np.abs(ours.samples).max()
+
+
 def test_the_reference_is_conditioned_as_in_stock(vocabulary: Vocabulary, tiny: ModelFiles):
     from f5_tts.model.modules import MelSpec
 
