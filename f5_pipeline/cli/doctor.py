@@ -21,11 +21,11 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engines import Fact as Finding
 from f5_pipeline.speech.engines import all_specs, resolve
 
-LOW_DISK = 2 << 30
+MIN_FREE_BYTES = 2 << 30
 """Free bytes under which a disk is called low: an hour of narration takes about 0.3 GB with its takes."""
 
 
-LOW_MEMORY = 8 << 30
+MIN_MEMORY_BYTES = 8 << 30
 """Memory under which F5 may not load: the full network's weights twice, torch, and what imports bring."""
 
 
@@ -83,7 +83,9 @@ def _memory() -> tuple[str, ...]:
         return "ok", "not told by this system"
     text = f"{whole / 2**30:.0f} GiB"
     return (
-        ("ok", text) if whole >= LOW_MEMORY else ("warning", text, "Enough for drafts; F5 takes about 6 GiB to load.")
+        ("ok", text)
+        if whole >= MIN_MEMORY_BYTES
+        else ("warning", text, "Enough for drafts; F5 takes about 6 GiB to load.")
     )
 
 
@@ -115,7 +117,7 @@ def _free(place: Path) -> tuple[str, ...]:
         place = place.parent
     free = shutil.disk_usage(place).free
     text = f"{free / 1e9:.1f} GB free at {place}"
-    return ("ok", text) if free > LOW_DISK else ("warning", text, "Free space there before a long narration.")
+    return ("ok", text) if free > MIN_FREE_BYTES else ("warning", text, "Free space there before a long narration.")
 
 
 def _dagster() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.options import one_name, options_of, script_options
+from f5_pipeline.cli.options import parse_options, same_name_error, script_options
 from f5_pipeline.cli.output import complain, print_json, say, warn
 from f5_pipeline.cli.session import Session, open_session, open_store, studio_options
 
@@ -47,7 +47,7 @@ def narrate(
     if name and len(scripts) > 1:
         raise click.UsageError("--name goes with one script")
     # Before the instance is opened: a refused call leaves nothing behind.
-    loaded = _read_all(open_store(), scripts, name, options_of(given), replace, quiet=as_json)
+    loaded = _read_all(open_store(), scripts, name, parse_options(given), replace, quiet=as_json)
     with open_session(quiet=as_json, verbose=verbose) as session:
         with claim(session, loaded):
             for one in loaded:
@@ -104,7 +104,7 @@ def _read_all(
             with download_progress(quiet=quiet) as show:
                 open_library(store, studio_options()).acquire(model, show).release()
         if narration in seen:
-            raise one_name(seen[narration][0], script, narration)
+            raise same_name_error(seen[narration][0], script, narration)
         seen[narration] = script, loaded
     return [loaded for _, loaded in seen.values()]
 

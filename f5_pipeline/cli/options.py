@@ -41,7 +41,7 @@ def script_options(command: Command) -> Command:
     return command
 
 
-def options_of(given: dict[str, Any]) -> ScriptOptions | None:
+def parse_options(given: dict[str, Any]) -> ScriptOptions | None:
     """The options that are given on the command line, or None where none are: then those of before stand.
 
     Raises:
@@ -59,7 +59,7 @@ def options_of(given: dict[str, Any]) -> ScriptOptions | None:
         raise InputError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None
 
 
-def one_name(first: object, second: object, narration: str) -> InputError:
+def same_name_error(first: object, second: object, narration: str) -> InputError:
     """The error for two scripts of one call that would be one narration."""
     return InputError(
         f"{first} and {second} are both the narration {narration!r}",

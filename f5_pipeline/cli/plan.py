@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.options import options_of, script_options
+from f5_pipeline.cli.options import parse_options, script_options
 from f5_pipeline.cli.output import print_json, print_table, say, warn
 from f5_pipeline.cli.session import open_store, studio_options
 
@@ -29,7 +29,7 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **given: 
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
     store = open_store()
-    loaded = open_script(store, script, name, options_of(given), replace=replace)
+    loaded = open_script(store, script, name, parse_options(given), replace=replace)
     needed: dict[str, bool] = {}
     rows, words, missing_seconds, seconds, pause = [], 0, 0.0, 0.0, 0.0
     with chosen_engine(store, loaded, studio_options()) as (engine, choice):

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.options import one_name, options_of, script_options
+from f5_pipeline.cli.options import parse_options, same_name_error, script_options
 from f5_pipeline.cli.output import print_json, print_table, say
 from f5_pipeline.cli.session import open_session, open_store
 
@@ -31,12 +31,12 @@ def add(files: tuple[Path, ...], name: str | None, replace: bool, **given: Any) 
 
     if name and len(files) > 1:
         raise click.UsageError("--name goes with one file")
-    store, options = open_store(), options_of(given)
+    store, options = open_store(), parse_options(given)
     scripts = {}
     for file in files:
         loaded = read_script(store, file, name, options, replace=replace)
         if loaded.narration in scripts:
-            raise one_name(scripts[loaded.narration].file, file, loaded.narration)
+            raise same_name_error(scripts[loaded.narration].file, file, loaded.narration)
         scripts[loaded.narration] = loaded
     with open_session() as session:  # after all were read: a refused call leaves nothing behind
         for loaded in scripts.values():

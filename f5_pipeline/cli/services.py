@@ -81,13 +81,13 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
     get_settings.cache_clear()
     settings = get_settings()
     for port, variable in ((settings.port, "F5_PORT"), (settings.ui_port, "F5_UI_PORT")):
-        check_free(settings.host, port, variable)
+        check_port_free(settings.host, port, variable)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="f5-pipeline-up-"))
         with configured(settings):  # makes the home folder, and sets what the services read
             instance = stack.enter_context(open_instance(settings))
         socket_path = code_socket(settings)
-        check_alone(settings)
+        lock_instance(settings)
         set_pool(instance, settings)
         set_retry_cursors(instance)
         workspace = Path(folder) / "workspace.json"  # JSON is YAML
@@ -190,7 +190,7 @@ def instance_lock(settings: Settings) -> Path:
     return code_socket(settings).with_suffix(".lock")
 
 
-def check_alone(settings: Settings) -> None:
+def lock_instance(settings: Settings) -> None:
     """Hold the instance's lock as long as this process lives; raise InputError where another `up` holds it."""
     from f5_pipeline.errors import InputError
     from f5_pipeline.system.locks import hold
@@ -231,7 +231,7 @@ def stop_runs(instance: DagsterInstance, socket_path: str) -> None:
         time.sleep(0.5)
 
 
-def check_free(host: str, port: int, variable: str) -> None:
+def check_port_free(host: str, port: int, variable: str) -> None:
     """Raise InputError where a port is taken: Dagster's web server would go on without being heard."""
     from f5_pipeline.errors import InputError
 

@@ -36,14 +36,14 @@ class StoreComputeLogs(LocalComputeLogManager):
         folder = settings.home_folder / "storage"
         if settings.compute_logs == "local":
             return LocalComputeLogManager(str(folder), inst_data=inst_data)
-        check_place(settings)
+        check_compute_logs(settings)
         from f5_pipeline.dagster_host.bucket_logs import BucketComputeLogs
         from f5_pipeline.orchestration.bucket_resource import BucketResource
 
         return BucketComputeLogs(BucketResource(url=settings.store_url).open(), folder, inst_data)
 
 
-def check_place(settings: Settings) -> None:
+def check_compute_logs(settings: Settings) -> None:
     """Raise InputError where logs are wanted in a store that is no bucket: Dagster itself asks only as a run begins."""
     if settings.compute_logs == "store" and settings.store_url.startswith("file:"):
         raise InputError(

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
-from f5_pipeline.dagster_host.compute_logs import check_place
+from f5_pipeline.dagster_host.compute_logs import check_compute_logs
 from f5_pipeline.dagster_host.run_launcher import process_of
 from f5_pipeline.errors import StoreError
 from f5_pipeline.settings import Settings
@@ -20,7 +20,7 @@ from f5_pipeline.system.bundled import bundled
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance in the home folder, which is made, with our dagster.yaml, where it is not there yet."""
-    check_place(settings)
+    check_compute_logs(settings)
     home = settings.home_folder
     config = home / "dagster.yaml"
     try:
@@ -34,7 +34,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     os.environ["F5_STORE"] = settings.store_url
     try:
         with dg.DagsterInstance.get() as instance:
-            end_dead_runs(instance)
+            fail_dead_runs(instance)
             yield instance
     except DBAPIError as error:  # a full disk, a damaged or locked database
         raise _unusable(home, str(error.orig)) from error
@@ -48,7 +48,7 @@ def _unusable(home: Path, why: str) -> StoreError:
     )
 
 
-def end_dead_runs(instance: dg.DagsterInstance) -> int:
+def fail_dead_runs(instance: dg.DagsterInstance) -> int:
     """Mark runs as failed whose process of this host is gone: a killed process cannot do it itself. Return how many."""
     unfinished = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]

@@ -29,7 +29,7 @@ from f5_pipeline.orchestration.internals import (
     create_execution_plan,
     execute_run_iterator,
 )
-from f5_pipeline.orchestration.tags import COMMAND_LINE, WORKER_TAG
+from f5_pipeline.orchestration.tags import COMMAND_LINE_PRIORITY, WORKER_TAG
 from f5_pipeline.system.processes import process_name
 
 MODULE = "f5_pipeline.definitions"
@@ -87,7 +87,7 @@ def run_job(
     reconstructable = repository.get_reconstructable_job(job)
     definition = reconstructable.get_definition()
     # Somebody waits at the terminal.
-    own = {PRIORITY_TAG: str(COMMAND_LINE), WORKER_TAG: process_name(os.getpid())}
+    own = {PRIORITY_TAG: str(COMMAND_LINE_PRIORITY), WORKER_TAG: process_name(os.getpid())}
     all_tags = {**definition.run_tags, **own}
     if partition is not None:
         all_tags[PARTITION_NAME_TAG] = partition

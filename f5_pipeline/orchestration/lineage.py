@@ -103,13 +103,13 @@ def stage_of(step_key: str) -> str | None:
     return STEP_STAGES.get(name) or (row.stage if row else None)
 
 
-def takes_all(row: Asset, upstream: str) -> bool:
+def uses_all_partitions(row: Asset, upstream: str) -> bool:
     """Whether an asset is made from all of an upstream asset, and not from the partition of its own name."""
     return LINEAGE[upstream].partitions is not row.partitions
 
 
 def _mapping(row: Asset, upstream: str) -> dg.PartitionMapping | None:
-    if LINEAGE[upstream].partitions is None or not takes_all(row, upstream):
+    if LINEAGE[upstream].partitions is None or not uses_all_partitions(row, upstream):
         return None
     # All of them: which of the voices speak is known only from the script; those needed are read from the store.
     return dg.AllPartitionMapping()

@@ -31,7 +31,7 @@ BATCH_TAG = "f5/batch"
 WORKER_TAG = "f5/worker"
 """Tag of a run that works in a process of the command line: host, process id and the process' start."""
 
-COMMAND_LINE, INTERACTIVE, BATCH = 10, 0, -10
+COMMAND_LINE_PRIORITY, INTERACTIVE_PRIORITY, BATCH_PRIORITY = 10, 0, -10
 """Priorities of runs, and so of their steps in the pool: somebody waits at the terminal; launched in the UI, where runs
 have no tag; at night, or from the in-box."""
 
@@ -43,7 +43,7 @@ BATCH_RUN_RETRIES = 3
 """Times that a batch is continued whose process has died."""
 
 
-def gpu_run_tags(priority: int = INTERACTIVE) -> dict[str, str]:
+def gpu_run_tags(priority: int = INTERACTIVE_PRIORITY) -> dict[str, str]:
     """Tags of a run with GPU steps: where none waits for it, of a job."""
     return {
         GPU_TAG: "1",
@@ -60,7 +60,7 @@ def batch_run_tags(launcher: str) -> dict[str, str]:
         launcher: what launches it, for people, for example "nightly".
     """
     return {
-        **gpu_run_tags(BATCH),
+        **gpu_run_tags(BATCH_PRIORITY),
         BATCH_TAG: launcher,
         MAX_RETRIES_TAG: str(BATCH_RUN_RETRIES),
         RETRY_STRATEGY_TAG: "FROM_FAILURE",
@@ -86,7 +86,7 @@ def gpu_op_tags() -> dict[str, Any]:
     }
 
 
-def someone_waits(instance: dg.DagsterInstance, run: dg.DagsterRun, step_key: str | None = None) -> bool:
+def should_yield_gpu(instance: dg.DagsterInstance, run: dg.DagsterRun, step_key: str | None = None) -> bool:
     """Whether this run should give a GPU up, because a step of a higher priority waits for one.
 
     One step gives way to each that waits: those of the lowest priority first. It is one small query, but a query: ask

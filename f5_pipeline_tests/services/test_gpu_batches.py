@@ -13,8 +13,8 @@ from itertools import combinations
 import dagster as dg
 import pytest
 
-from f5_pipeline.orchestration.ledger import claimed
-from f5_pipeline.orchestration.tags import BATCH, BATCH_TAG, GPU_POOL, GPU_TAG, PRIORITY_TAG, batch_run_tags
+from f5_pipeline.orchestration.ledger import narrations_of
+from f5_pipeline.orchestration.tags import BATCH_PRIORITY, BATCH_TAG, GPU_POOL, GPU_TAG, PRIORITY_TAG, batch_run_tags
 from f5_pipeline_tests.support.batches import Batches, Span
 from f5_pipeline_tests.support.installation import running_services
 from f5_pipeline_tests.support.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
@@ -65,16 +65,20 @@ def test_the_night_takes_what_waits_in_as_many_runs_as_gpus_are_worth(batches):
     assert schedule["status"] == "RUNNING"
     batches.services.graphql(SCHEDULE, id=schedule["id"])
     batches.wait_until_idle()
-    first = [run for run in batches.runs() if set(long) & set(claimed(run))]
-    assert len(first) == 2 and sorted(name for run in first for name in claimed(run) if name in names) == sorted(names)
+    first = [run for run in batches.runs() if set(long) & set(narrations_of(run))]
+    assert len(first) == 2 and sorted(name for run in first for name in narrations_of(run) if name in names) == sorted(
+        names
+    )
     for run in first:
-        assert (run.tags[BATCH_TAG], run.tags[PRIORITY_TAG], run.tags[GPU_TAG]) == ("nightly", str(BATCH), "1")
+        assert (run.tags[BATCH_TAG], run.tags[PRIORITY_TAG], run.tags[GPU_TAG]) == ("nightly", str(BATCH_PRIORITY), "1")
         assert run.tags["dagster/schedule_name"] == "nightly"
     assert all(batches.materialized("narration_audio")[name] == 1 for name in names)
     batches.check_delivered(names)
 
     tried = batches.ledger.outcomes(["never"])["never"]
-    assert tried.state == "failed" and tried.attempts == sum("never" in claimed(run) for run in batches.runs()) <= 3
+    assert (
+        tried.state == "failed" and tried.attempts == sum("never" in narrations_of(run) for run in batches.runs()) <= 3
+    )
     reports = {report["run"]: report for report in batches.reports()}
     assert set(reports) == {run.run_id for run in batches.runs()}
     assert batches.materialized("batch_report")[""] == len(reports)
@@ -125,8 +129,10 @@ def test_one_gpu_speaks_for_one_run_at_a_time_and_first_for_whom_somebody_waits(
     assert not any(overlap(one, other) for one, other in combinations(ordered, 2))
     assert len(spans[long]) >= 2, "it has given way"
     assert len(spans[urgent]) == len(spans[short]) == 1
-    at_work = [span.run for span in ordered]
-    assert at_work.index(urgent) < at_work.index(short), "who waits comes before what was there first"
+    active_narrations = [span.run for span in ordered]
+    assert active_narrations.index(urgent) < active_narrations.index(short), (
+        "who waits comes before what was there first"
+    )
     first, rest = spans[long][0], spans[long][1:]
     assert first.end <= spans[urgent][0].start and all(span.start >= spans[urgent][0].end for span in rest)
     assert batches.instance.get_run_record_by_id(urgent).end_time < batches.instance.get_run_record_by_id(long).end_time

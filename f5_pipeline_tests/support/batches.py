@@ -17,7 +17,7 @@ import psutil
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from f5_pipeline.dagster_host.run_launcher import process_of
-from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Ledger, active_batches, claimed
+from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Ledger, active_batches, narrations_of
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import read_lines, read_record
 from f5_pipeline.studio.links.making import read_manifest
@@ -126,7 +126,9 @@ class Batches:
 
     def batch_of(self, name: str) -> dg.DagsterRun | None:
         """The newest batch that was launched for a narration and is under way."""
-        started = [run for run in self.runs() if run.status == dg.DagsterRunStatus.STARTED and name in claimed(run)]
+        started = [
+            run for run in self.runs() if run.status == dg.DagsterRunStatus.STARTED and name in narrations_of(run)
+        ]
         return started[-1] if started else None
 
     def are_done(self, names: Collection[str]) -> bool:
@@ -188,17 +190,17 @@ class Batches:
 
     def step_process(self, run_id: str, step: str) -> int | None:
         """The living process of a step that is at work."""
-        at_work: dict[str, int] = {}
+        active_narrations: dict[str, int] = {}
         kind = dg.DagsterEventType
         for entry in self.instance.all_logs(run_id):
             event = entry.dagster_event
             if event is None or not _is_of(step, key := event.step_key or ""):
                 continue
             if event.event_type == kind.STEP_WORKER_STARTED:
-                at_work[key] = int(str(event.engine_event_data.metadata["pid"].value))
+                active_narrations[key] = int(str(event.engine_event_data.metadata["pid"].value))
             elif event.event_type in (kind.STEP_SUCCESS, kind.STEP_FAILURE, kind.STEP_UP_FOR_RETRY):
-                at_work.pop(key, None)
-        return next((pid for pid in at_work.values() if psutil.pid_exists(pid)), None)
+                active_narrations.pop(key, None)
+        return next((pid for pid in active_narrations.values() if psutil.pid_exists(pid)), None)
 
     def run_process(self, run_id: str) -> int | None:
         found = process_of(self.instance, self.run(run_id))

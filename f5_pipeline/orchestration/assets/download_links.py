@@ -6,7 +6,7 @@ import dagster as dg
 
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.orchestration.lineage import asset
-from f5_pipeline.orchestration.reporting.calls import calls_of_run
+from f5_pipeline.orchestration.reporting.calls import run_calls_metadata
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource
@@ -31,7 +31,7 @@ def download_links(
         opened = store.open()
         manifest, made = make(opened, timing_files, links)
     Ledger(context.instance).finish(manifest.narration, manifest.audio.plan.version, context.run_id)
-    calls = calls_of_run(context.instance, context.run_id, opened.calls.untaken)
+    calls = run_calls_metadata(context.instance, context.run_id, opened.calls.untaken)
     yield from replace(made, metadata={**made.metadata, **calls}).outputs()
 
 

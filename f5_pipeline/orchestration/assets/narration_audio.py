@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from f5_pipeline.orchestration.lineage import asset
-from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
+from f5_pipeline.orchestration.reporting.doubts import describe_quality, doubts_metadata
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
 from f5_pipeline.orchestration.reporting.metadata import picture, seconds, table
@@ -120,8 +120,9 @@ def _checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
         asset_key="narration_audio",
         passed=takes.doubtful == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        description=quality_of(takes),
-        metadata={"measured": takes.measured, "retaken": takes.retaken, "doubtful": takes.doubtful} | doubts_of(takes),
+        description=describe_quality(takes),
+        metadata={"measured": takes.measured, "retaken": takes.retaken, "doubtful": takes.doubtful}
+        | doubts_metadata(takes),
     )
 
 

@@ -11,7 +11,7 @@ from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.metadata import seconds
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
-from f5_pipeline.orchestration.tags import GPU_POOL, STEP_RETRIES, gpu_op_tags, someone_waits
+from f5_pipeline.orchestration.tags import GPU_POOL, STEP_RETRIES, gpu_op_tags, should_yield_gpu
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import Cancelled
@@ -26,7 +26,7 @@ SHARD_OUTS = {
     "draft": dg.DynamicOut(Shard, description="for engines that need none: any processor"),
 }
 
-ASK_EVERY = 5.0
+YIELD_CHECK_SECONDS = 5.0
 """Seconds between two questions whether somebody more urgent waits for a GPU: each is a query to the instance."""
 
 MAX_YIELDS = 1000
@@ -71,7 +71,7 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
         report_progress("takes", progress.done, progress.total, shard=shard.index, x_real_time=round(rate, 1))
 
     step_key = context.get_step_execution_context().step.key
-    urgent = _EveryNow(lambda: yields and someone_waits(context.instance, context.run, step_key))
+    urgent = _EveryNow(lambda: yields and should_yield_gpu(context.instance, context.run, step_key))
     # The process of the run may be killed: a step that nobody waits for any more must not go on.
     run = multiprocessing.parent_process()
     told: list[ShardReport] = []
@@ -115,7 +115,7 @@ class _EveryNow:
         self._ask, self._asked, self.found = ask, time.monotonic(), False
 
     def __call__(self) -> bool:
-        if not self.found and time.monotonic() - self._asked >= ASK_EVERY:
+        if not self.found and time.monotonic() - self._asked >= YIELD_CHECK_SECONDS:
             self.found = self._ask()
             self._asked = time.monotonic()
         return self.found

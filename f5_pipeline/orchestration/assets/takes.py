@@ -10,7 +10,7 @@ from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, draft_shard_op, s
 from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.io_manager import ALLOW_MISSING
 from f5_pipeline.orchestration.lineage import graph_asset
-from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
+from f5_pipeline.orchestration.reporting.doubts import describe_quality, doubts_metadata
 from f5_pipeline.orchestration.reporting.failures import failure, failures
 from f5_pipeline.orchestration.reporting.materializing import Product, materialize
 from f5_pipeline.orchestration.reporting.metadata import seconds
@@ -108,8 +108,10 @@ def _metadata(plan: Plan, takes: Takes) -> dict[str, Any]:
         "speech_seconds": takes.speech_seconds,
         "audio_seconds_per_second_of_work": round(rate, 2),
         "work_seconds": takes.wall_seconds,
-        **({"model": plan.model, "preset": plan.preset or "", "quality": quality_of(takes)} if plan.model else {}),
-        **doubts_of(takes),
+        **(
+            {"model": plan.model, "preset": plan.preset or "", "quality": describe_quality(takes)} if plan.model else {}
+        ),
+        **doubts_metadata(takes),
         "plan": plan.digest,
         "takes": takes.takes_key,
     }

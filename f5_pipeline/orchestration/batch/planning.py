@@ -10,7 +10,7 @@ from f5_pipeline.orchestration.assets import model_weights, narration_plan, refe
 from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, shard_outputs
 from f5_pipeline.orchestration.batch.outcomes import attempt, record_failure
 from f5_pipeline.orchestration.configured import studio_options
-from f5_pipeline.orchestration.ledger import CLAIM_OP, Ledger, active_batches, claimed
+from f5_pipeline.orchestration.ledger import CLAIM_OP, Ledger, active_batches, narrations_of
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import materialize
 from f5_pipeline.orchestration.reporting.observations import report_voice
@@ -106,8 +106,8 @@ def _to_do(
     for run in active_batches(context.instance):
         if run.run_id == context.run_id:
             break
-        others.update(claimed(run))
-    outcomes, seen = ledger.outcomes(names), ledger.seen(names)
+        others.update(narrations_of(run))
+    outcomes, seen = ledger.outcomes(names), ledger.scripts(names)
     versions: dict[str, str] = {}
     left: list[str] = []
     failed: list[NarrationOutcome] = []

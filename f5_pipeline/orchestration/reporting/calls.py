@@ -15,7 +15,7 @@ def calls_metadata(by_class: Mapping[str, int]) -> dict[str, Any]:
     return {_KEY.format(name.lower()): times for name, times in by_class.items()} if any(by_class.values()) else {}
 
 
-def calls_of_run(instance: dg.DagsterInstance, run_id: str, now: Mapping[str, int]) -> dict[str, Any]:
+def run_calls_metadata(instance: dg.DagsterInstance, run_id: str, now: Mapping[str, int]) -> dict[str, Any]:
     """Metadata: what the steps of a run have asked together, and what it costs at most.
 
     Args:

@@ -6,7 +6,7 @@ from f5_pipeline.orchestration.reporting.metadata import table
 from f5_pipeline.studio.records import Takes
 
 
-def quality_of(takes: Takes) -> str:
+def describe_quality(takes: Takes) -> str:
     """A sentence on the takes of a narration."""
     if not takes.measured:
         return "the engine is exact: nothing to measure"
@@ -20,7 +20,7 @@ def quality_of(takes: Takes) -> str:
     )
 
 
-def doubts_of(takes: Takes) -> dict[str, dg.MetadataValue]:
+def doubts_metadata(takes: Takes) -> dict[str, dg.MetadataValue]:
     """Metadata: the chunks whose best take is still outside its voice's band; empty where there is none."""
     rows = [
         {

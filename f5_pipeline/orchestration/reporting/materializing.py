@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import dagster as dg
 from pydantic import BaseModel
 
-from f5_pipeline.orchestration.lineage import LINEAGE, takes_all
+from f5_pipeline.orchestration.lineage import LINEAGE, uses_all_partitions
 from f5_pipeline.orchestration.reporting.calls import calls_metadata
 from f5_pipeline.orchestration.reporting.provenance import materialization_tags
 from f5_pipeline.store.base import Store
@@ -50,7 +50,7 @@ def materialize(
         context.instance,
         data_version=product.data_version,
         code_version=str(row.code_version),
-        inputs={name: None if takes_all(row, name) else partition for name in row.upstream},
+        inputs={name: None if uses_all_partitions(row, name) else partition for name in row.upstream},
         observed=[name for name in row.upstream if LINEAGE[name].record is None],
     )
     metadata = {**product.metadata, **calls_metadata(store.calls.take())}

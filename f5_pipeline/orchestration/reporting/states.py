@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from f5_pipeline.orchestration.ledger import Ledger, at_work
+from f5_pipeline.orchestration.ledger import Ledger, active_narrations
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.scripts import list_scripts
 from f5_pipeline.studio.options import StudioOptions
@@ -23,9 +23,9 @@ def narration_states(
     """
     ledger = Ledger(instance)
     names = {narration} if narration is not None else {name for name, _ in list_scripts(store)}
-    known = ledger.seen(ledger.narrations()) if narration is None else {}
+    known = ledger.scripts(ledger.narrations()) if narration is None else {}
     retired = {name for name, seen in known.items() if seen.retired}
-    outcomes, working = ledger.outcomes(names), at_work(instance)
+    outcomes, working = ledger.outcomes(names), active_narrations(instance)
     runs = _run_states(instance, {outcome.run for outcome in outcomes.values()})
     for name in sorted(names | retired):
         if name in retired:
