@@ -1,4 +1,4 @@
-"""From takes to one piece of audio."""
+"""From takes to the finished audio."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,9 +28,9 @@ CHECKS = {
 def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, takes: Takes):
     """The finished narration: a FLAC master and an MP3.
 
-    Takes are set one after another with pauses by sentence, paragraph and chapter; where a sentence had to be split,
-    the parts are joined by a short equal-power crossfade. One linear gain brings the whole to its loudness, never
-    above the peak. What is delivered is named by its revision, a hash of takes and settings, and never changed.
+    Takes follow one another with pauses by sentence, paragraph and chapter; the parts of a split sentence are joined
+    by a short equal-power crossfade. One linear gain brings the whole to its loudness, never above the peak. Delivered
+    files are named by their revision, a hash of takes and settings, and never change.
     """
     narration = context.partition_key
     with failures():
@@ -44,12 +44,12 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
         audio = make_audio(
             opened, narration_plan, takes, loudness=settings.loudness, peak=settings.peak, on_progress=progress
         )
-        made = product(opened, audio, takes)
-    yield from made.outputs()
+        result = product(opened, audio, takes)
+    yield from result.outputs()
 
 
 def product(store: Store, audio: Audio, takes: Takes) -> Product[Audio]:
-    """A revision's audio, as the UI shows it, with its checks."""
+    """A revision's audio, with its metadata and checks."""
     return Product(audio, audio.revision, _metadata(store, audio), list(_checks(audio, takes)))
 
 
@@ -95,14 +95,14 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
 
 
 def _checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
-    asked, loudness, peak = audio.assembly, audio.loudness_lufs, audio.true_peak_dbtp
+    target, loudness, peak = audio.assembly, audio.loudness_lufs, audio.true_peak_dbtp
     if loudness is None or peak is None:
         mastered, description = False, "it is too short or too quiet to be measured"
     else:
-        mastered = abs(loudness - asked.loudness) <= 0.5 and peak <= asked.peak + 0.1
-        description = f"reached {loudness:.1f} LUFS of {asked.loudness:g} asked for"
+        mastered = abs(loudness - target.loudness) <= 0.5 and peak <= target.peak + 0.1
+        description = f"reached {loudness:.1f} LUFS of {target.loudness:g} asked for"
         if audio.limited_by_peak:
-            description += f": the peak limit of {asked.peak:g} dBTP holds it back"
+            description += f": the peak limit of {target.peak:g} dBTP holds it back"
     yield dg.AssetCheckResult(
         check_name="mastered",
         asset_key="narration_audio",
