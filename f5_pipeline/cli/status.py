@@ -15,12 +15,11 @@ COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revisi
 @click.argument("narration", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a narration, one a line.")
 def status(narration: str | None, as_json: bool) -> None:
-    """Show how far each narration is, or one NARRATION; those whose scripts were removed are retired.
+    """Show the state of each narration, or of one NARRATION; those whose scripts were removed are retired.
 
-    Length and revision are those of what is delivered, also where the script was edited since or the last attempt
-    failed.
+    Length and revision are those of the last delivery, even if the script was edited or an attempt failed since.
     """
-    from f5_pipeline.orchestration.reporting.metadata import seconds
+    from f5_pipeline.orchestration.reporting.metadata import format_duration
     from f5_pipeline.orchestration.reporting.states import narration_states
     from f5_pipeline.studio.narrating.scripts import find_script
 
@@ -29,7 +28,8 @@ def status(narration: str | None, as_json: bool) -> None:
             find_script(session.store, narration)
         states = list(narration_states(session.instance, session.store, session.options, narration))
     rows = [
-        {**state.model_dump(), "length": None if state.seconds is None else seconds(state.seconds)} for state in states
+        {**state.model_dump(), "length": None if state.seconds is None else format_duration(state.seconds)}
+        for state in states
     ]
     if as_json:
         for row in rows:

@@ -9,7 +9,7 @@ from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.doubts import describe_quality, doubts_metadata
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
-from f5_pipeline.orchestration.reporting.metadata import picture, seconds, table
+from f5_pipeline.orchestration.reporting.metadata import format_duration, picture, table
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
@@ -64,7 +64,7 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
         "waveform_in_detail": picture(waveform_png(peaks), "waveform"),
         "title": audio.plan.title,
         "engine": f"{audio.plan.engine}: {audio.plan.engine_note}",
-        "length": seconds(audio.seconds),
+        "length": format_duration(audio.seconds),
         "seconds": audio.seconds,
         "words": audio.words,
         "loudness_lufs": _number(audio.loudness_lufs),
@@ -73,7 +73,7 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
         **(
             {
                 "chapters": table(
-                    [{"start": seconds(chapter.start), "title": chapter.title} for chapter in audio.chapters]
+                    [{"start": format_duration(chapter.start), "title": chapter.title} for chapter in audio.chapters]
                 )
             }
             if audio.chapters

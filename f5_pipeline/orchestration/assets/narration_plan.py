@@ -9,7 +9,7 @@ from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
-from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, seconds, table
+from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, format_duration, table
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
@@ -64,7 +64,7 @@ def _metadata(store: Store, plan: Plan) -> dict[str, Any]:
         "characters": plan.characters,
         "chunks": plan.chunks,
         "takes_needed": plan.takes,
-        "expected": seconds(plan.expected_seconds),
+        "expected": format_duration(plan.expected_seconds),
         "first_chunks": table(rows),
         "script": plan.script.key,
         "digest": plan.digest,

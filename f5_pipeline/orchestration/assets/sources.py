@@ -1,5 +1,5 @@
-"""What people bring: recordings and scripts. Adding or editing one is reported to Dagster, so that what was made from an
-older version shows as stale."""
+"""What people bring: recordings and scripts. Each new or edited one is reported to Dagster, so that what was made from
+an older version shows as stale."""
 
 from f5_pipeline.orchestration.lineage import spec
 
@@ -11,6 +11,6 @@ voice_recording = spec(
 script = spec(
     "script",
     "A text to be narrated: plain, Markdown or F5-TTS's own multi-voice form, with its options (voice, engine, speed): "
-    "`f5-pipeline scripts add FILE`, the job `submit_script`, or a file put into `scripts/` of the store. The events of "
-    "a partition show when it was seen, edited, and retired (removed).",
+    "`f5-pipeline scripts add FILE`, the job `submit_script`, or a file put into `scripts/` of the store. The events "
+    "of a partition show when it was seen, edited, and retired (removed).",
 )

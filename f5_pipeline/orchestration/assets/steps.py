@@ -8,7 +8,7 @@ import dagster as dg
 
 from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.reporting.failures import failures
-from f5_pipeline.orchestration.reporting.metadata import seconds
+from f5_pipeline.orchestration.reporting.metadata import format_duration
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import GPU_POOL, STEP_RETRIES, gpu_op_tags, should_yield_gpu
@@ -61,7 +61,9 @@ def draft_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: 
 
 
 def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, yields: bool) -> ShardReport:
-    context.log.info(f"{shard.requests} takes by {shard.engine}, about {seconds(shard.expected_seconds)} of speech")
+    context.log.info(
+        f"{shard.requests} takes by {shard.engine}, about {format_duration(shard.expected_seconds)} of speech"
+    )
     keys = context.partition_keys if context.has_partition_key or context.has_partition_key_range else []
     report_progress = ProgressReporter(context, "takes", keys[0] if len(keys) == 1 else None)
 

@@ -13,7 +13,7 @@ from f5_pipeline.orchestration.lineage import graph_asset
 from f5_pipeline.orchestration.reporting.doubts import describe_quality, doubts_metadata
 from f5_pipeline.orchestration.reporting.failures import failure, failures
 from f5_pipeline.orchestration.reporting.materializing import Product, materialize
-from f5_pipeline.orchestration.reporting.metadata import seconds
+from f5_pipeline.orchestration.reporting.metadata import format_duration
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
 from f5_pipeline.studio.narrating.gathering import gather_takes
@@ -104,7 +104,7 @@ def _metadata(plan: Plan, takes: Takes) -> dict[str, Any]:
         "takes_needed": takes.total,
         "takes_made": takes.synthesized,
         "takes_reused": takes.reused,
-        "speech": seconds(takes.speech_seconds),
+        "speech": format_duration(takes.speech_seconds),
         "speech_seconds": takes.speech_seconds,
         "audio_seconds_per_second_of_work": round(rate, 2),
         "work_seconds": takes.wall_seconds,

@@ -8,7 +8,7 @@ import dagster as dg
 from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
-from f5_pipeline.orchestration.reporting.metadata import markdown_text, seconds
+from f5_pipeline.orchestration.reporting.metadata import format_duration, markdown_text
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.speech.captions.formats import CAPTIONS
 from f5_pipeline.store.base import Store
@@ -53,7 +53,7 @@ def _metadata(store: Store, timings: Timings, audio: Audio, check: TimingCheck) 
     return {
         "words": timings.words,
         "cues": timings.cues,
-        "length": seconds(audio.seconds),
+        "length": format_duration(audio.seconds),
         "first_captions": dg.MetadataValue.md("\n".join(f"    {line}" for line in first.splitlines()[:24])),
         "methods": ", ".join(f"{name}: {count}" for name, count in check.methods.items()),
         "files": dg.MetadataValue.md(

@@ -1,4 +1,4 @@
-"""What the making of an asset gives, and how Dagster is told: by a run of the asset, or by a step that makes many."""
+"""New values of assets, reported to Dagster by a run of the asset or by a step that makes many."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Product(Generic[Record]):
 
     Attributes:
         record: the value.
-        data_version: changes whenever what is made from it must be made again.
+        data_version: changes whenever downstream assets must be made again.
         metadata: what the UI shows.
-        checks: outcomes of the asset's checks.
+        checks: results of the asset's checks.
     """
 
     record: Record
@@ -35,7 +35,7 @@ class Product(Generic[Record]):
     checks: Sequence[dg.AssetCheckResult] = ()
 
     def outputs(self) -> Iterator[dg.Output[Record] | dg.AssetCheckResult]:
-        """What the function of an asset yields."""
+        """For the function of an asset to yield."""
         yield dg.Output(self.record, data_version=dg.DataVersion(self.data_version), metadata=dict(self.metadata))
         yield from self.checks
 
@@ -43,7 +43,7 @@ class Product(Generic[Record]):
 def materialize(
     context: dg.OpExecutionContext, store: Store, asset: str, partition: str | None, product: Product[Record]
 ) -> Record:
-    """Keep the value of one partition among many and log its materialization, as a run of the asset alone would."""
+    """Keep the value of one partition and log its materialization and checks, as a run of the asset would."""
     row = LINEAGE[asset]
     write_state(store, product.record, partition or "")
     tags = materialization_tags(
