@@ -9,7 +9,7 @@ import click
 
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.options import parse_options, script_options
-from f5_pipeline.cli.output import print_json, print_table, say, warn
+from f5_pipeline.cli.output import print_info, print_json, print_note, print_table
 from f5_pipeline.cli.session import open_store, studio_options
 
 
@@ -53,9 +53,9 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **given: 
     if not as_json:
         print_table(("chunk", "line", "voice", "expected", "take", "text"), rows)
     for note in loaded.script.notes:
-        warn(f"{loaded.file}: {note}")
+        print_note(f"{loaded.file}: {note}")
     missing = sum(needed.values())
-    say(
+    print_info(
         f"{loaded.narration}: {words} words, {len(needed)} takes, {missing} to make; about {seconds / 60:.1f} minutes "
         f"with pauses, {missing_seconds / 60:.1f} of speech to make. Engine: {choice.engine}, {choice.note}."
     )

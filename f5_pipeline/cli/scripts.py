@@ -9,7 +9,7 @@ import click
 
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.options import parse_options, same_name_error, script_options
-from f5_pipeline.cli.output import print_json, print_table, say
+from f5_pipeline.cli.output import print_info, print_json, print_table
 from f5_pipeline.cli.session import open_session, open_store
 
 
@@ -38,11 +38,11 @@ def add(files: tuple[Path, ...], name: str | None, replace: bool, **given: Any) 
         if loaded.narration in scripts:
             raise same_name_error(scripts[loaded.narration].file, file, loaded.narration)
         scripts[loaded.narration] = loaded
-    with open_session() as session:  # after all were read: a refused call leaves nothing behind
+    with open_session() as session:  # after all are read: a refused call leaves nothing behind
         for loaded in scripts.values():
             keep_script(store, loaded)
             session.report_script(loaded)
-            say(f"{loaded.narration}: {loaded.script.title}, {len(loaded.script.passages)} passages")
+            print_info(f"{loaded.narration}: {loaded.script.title}, {len(loaded.script.passages)} passages")
 
 
 @scripts.command("list")
@@ -59,4 +59,4 @@ def list_(as_json: bool) -> None:
     elif rows:
         print_table(("narration", "script", "bytes"), rows)
     else:
-        say("no scripts yet; narrate one: f5-pipeline narrate FILE")
+        print_info("no scripts yet; narrate one: f5-pipeline narrate FILE")

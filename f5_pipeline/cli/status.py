@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import complain, print_json, print_table, say
+from f5_pipeline.cli.output import print_error, print_info, print_json, print_table
 from f5_pipeline.cli.session import open_session
 
 COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revision", "run")
@@ -37,10 +37,10 @@ def status(narration: str | None, as_json: bool) -> None:
     elif rows:
         print_table(COLUMNS, ([row[column] for column in COLUMNS] for row in rows))
     else:
-        say("no narrations yet; make one: f5-pipeline narrate FILE")
+        print_info("no narrations yet; make one: f5-pipeline narrate FILE")
     for state in states:
         if state.state == "damaged" or (state.state == "failed" and not as_json):
             reason = state.reason or "for an unknown reason"
-            complain(reason if state.narration in reason else f"{state.narration}: {reason}")
+            print_error(reason if state.narration in reason else f"{state.narration}: {reason}")
     if any(state.state == "damaged" for state in states):
         raise click.exceptions.Exit(1)

@@ -25,9 +25,9 @@ def end_steps_with_their_run() -> None:
     """Make this process, where it is a step's, and every step forked from it end soon after the process of its run,
     however that ended.
 
-    Nothing else would end a step whose run was killed: its parent is the fork server, and it writes its events to a pipe
-    that it holds open itself. Call it where the code location is imported: in the fork server, or in the step itself
-    where steps are spawned.
+    Nothing else would end a step whose run was killed: its parent is the fork server, and it writes its events to a
+    pipe that it holds open itself. Call it where the code location is imported: in the fork server, or in the step
+    itself where steps are spawned.
     """
     register_after_fork(_watch_run, lambda _: _watch_run())
     _watch_run()

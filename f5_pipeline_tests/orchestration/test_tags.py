@@ -249,7 +249,7 @@ def test_a_process_that_came_by_the_id_of_a_dead_one_is_another(instance, proces
     assert found and found.living
     now = time.time
     monkeypatch.setattr(
-        "f5_pipeline.dagster_host.run_launcher._CLOCK_SECONDS", now() * -1
+        "f5_pipeline.dagster_host.run_launcher._MAX_CLOCK_CHANGE_SECONDS", now() * -1
     )  # as if it had started after it told
     found = process_of(instance, run)
     assert found and not found.living
