@@ -27,10 +27,8 @@ def status(narration: str | None, as_json: bool) -> None:
         if narration is not None:
             find_script(session.store, narration)
         states = list(narration_states(session.instance, session.store, session.options, narration))
-    rows = [
-        {**state.model_dump(), "length": None if state.seconds is None else format_duration(state.seconds)}
-        for state in states
-    ]
+    lengths = [None if state.seconds is None else format_duration(state.seconds) for state in states]
+    rows = [{**state.model_dump(), "length": length} for state, length in zip(states, lengths, strict=True)]
     if as_json:
         for row in rows:
             print_json(row)

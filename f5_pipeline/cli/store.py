@@ -84,9 +84,7 @@ def check(deep: bool, grace: float, as_json: bool) -> None:
         print_table(("in the store", "objects", "size"), _rows(inventory.there, objects=True))
         _show_unused(inventory, unused, "to remove them: f5-pipeline store gc --delete")
         if (originals := inventory.replaced_originals()).count:
-            print_info(
-                f"{originals.count} recordings and transcripts were replaced, {_size(originals.size)}; they are kept"
-            )
+            print_info(f"{originals.count} replaced recordings and transcripts, {_size(originals.size)}, are kept")
     if findings:
         print_error(f"{len(findings)} findings in {inventory.store.url}")
         raise click.exceptions.Exit(1)

@@ -142,9 +142,7 @@ def _keep_alive(service: Service) -> int:
     service.groups = [group for group in service.groups if _has_members(group)]
     service.deaths += 1
     if not service.ever_up and service.deaths >= MAX_DEATHS:
-        print_error(
-            f"the {service.name} does not come up: it ended with code {ended}, {service.deaths} times; see above"
-        )
+        print_error(f"the {service.name} does not start: it ended with code {ended}, {service.deaths} times; see above")
         return 1
     delay = 0.0 if service.up else min(MAX_DELAY_SECONDS, 2.0 ** (service.deaths - 1))
     when = f"in {delay:g} s" if delay else "now"

@@ -169,9 +169,7 @@ def evict(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
     show_default=True,
     help="Name of a known vocoder, a folder with config.yaml and pytorch_model.bin, or hf://owner/name.",
 )
-@click.option(
-    "--language", "languages", multiple=True, metavar="TAG", help="A language that it speaks; repeat for each."
-)
+@click.option("--language", "languages", multiple=True, metavar="TAG", help="A language of the model; repeatable.")
 @click.option("--licence", default="unknown", show_default=True, help="Licence of the weights.")
 @click.option(
     "--commercial-use",
@@ -191,9 +189,7 @@ def add(name: str, checkpoint: str, languages: tuple[str, ...], as_json: bool, *
     """
     library = _library()
     with download_progress(quiet=as_json) as show:
-        record = library.add(
-            name, _path(checkpoint), languages=languages or ("en",), on_progress=show, **_paths(options)
-        )
+        record = library.add(name, _path(checkpoint), languages=languages or ("en",), on_progress=show, **_paths(given))
     if as_json:
         print_json({**record.model_dump(mode="json"), "sha256": record.sha256, "size": record.size})
     else:

@@ -77,13 +77,14 @@ class LocalRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
         A server that was restarted does not know the run: its process is gone. Where a server does not answer, the run
         counts as running; it could not be continued without the server anyway.
         """
-        client = self._get_grpc_client_for_termination(run.run_id)
+        client, request = (
+            self._get_grpc_client_for_termination(run.run_id),
+            CanCancelExecutionRequest(run_id=run.run_id),
+        )
         if client is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         try:
-            answer = client.can_cancel_execution(
-                CanCancelExecutionRequest(run_id=run.run_id), timeout=_MAX_ANSWER_SECONDS
-            )
+            answer = client.can_cancel_execution(request, timeout=_MAX_ANSWER_SECONDS)
         except DagsterUserCodeUnreachableError:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         if dg.deserialize_value(answer, CanCancelExecutionResult).can_cancel:

@@ -19,9 +19,8 @@ def test_failed_and_retired_narrations_are_told(installation: Installation):
         version = script_version(installation.store, "failed")
         ledger.finish("failed", version, "run", "the script says nothing")
         ledger.finish("edited", "an older version", "run", "it said nothing then")
-        ledger.record_scripts(
-            {"gone": SourceState(marks={"scripts/gone.txt": "1"}, version="1", size=1, since=0.0, retired=True)}
-        )
+        script = SourceState(marks={"scripts/gone.txt": "1"}, version="1", size=1, since=0.0, retired=True)
+        ledger.record_scripts({"gone": script})
     installation.store.delete("scripts/gone.txt")
     told = {state["narration"]: state for state in quick(installation, "status", "--json").objects}
     assert {name: state["state"] for name, state in told.items()} == {

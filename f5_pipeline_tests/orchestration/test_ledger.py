@@ -77,9 +77,7 @@ def test_what_is_new_or_edited_waits_by_priority_then_age(ledger):
 
 def test_what_is_retired_waits_for_nothing(ledger):
     see(ledger, "a")
-    ledger.record_scripts(
-        {name: one.model_copy(update={"retired": True}) for name, one in ledger.scripts(["a"]).items()}
-    )
+    ledger.record_scripts({"a": ledger.scripts(["a"])["a"].model_copy(update={"retired": True})})
     assert waiting(ledger, failed=True) == []
 
 

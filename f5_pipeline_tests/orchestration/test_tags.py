@@ -25,13 +25,7 @@ from dagster._core.storage.tags import GRPC_INFO_TAG, USER_EDITABLE_SYSTEM_TAGS
 from f5_pipeline.dagster_host.instance import fail_dead_runs
 from f5_pipeline.dagster_host.run_launcher import LocalRunLauncher, process_of
 from f5_pipeline.orchestration import tags as scheduling
-from f5_pipeline.orchestration.tags import (
-    COMMAND_LINE_PRIORITY,
-    GPU_POOL,
-    INTERACTIVE_PRIORITY,
-    WORKER_TAG,
-    should_yield_gpu,
-)
+from f5_pipeline.orchestration.tags import GPU_POOL, WORKER_TAG, should_yield_gpu
 from f5_pipeline.system.bundled import bundled
 from f5_pipeline.system.processes import process_name
 from f5_pipeline_tests.support.waiting import HANG_SECONDS
@@ -86,7 +80,7 @@ def test_tags_of_runs_are_those_that_dagster_reads():
     assert dagsters <= set(USER_EDITABLE_SYSTEM_TAGS)
     assert all(isinstance(value, str) for value in batch.values())
     assert float(batch["dagster/max_runtime"]) > 3600
-    assert int(batch["dagster/priority"]) < INTERACTIVE_PRIORITY < COMMAND_LINE_PRIORITY
+    assert int(batch["dagster/priority"]) < scheduling.INTERACTIVE_PRIORITY < scheduling.COMMAND_LINE_PRIORITY
     assert batch["dagster/retry_strategy"] in ReexecutionStrategy.__members__
 
 
@@ -156,7 +150,7 @@ def test_one_batch_of_many_gives_way_to_one_that_waits(instance):
     batches = [new_run(instance, **scheduling.batch_run_tags("nightly")) for _ in range(2)]
     middle = new_run(instance)
     assert all(claim(instance, run) for run in [*batches, middle])
-    first, second = (new_run(instance, **scheduling.gpu_run_tags(COMMAND_LINE_PRIORITY)) for _ in range(2))
+    first, second = (new_run(instance, **scheduling.gpu_run_tags(scheduling.COMMAND_LINE_PRIORITY)) for _ in range(2))
     assert not claim(instance, first)
     assert sum(should_yield_gpu(instance, run) for run in batches) == 1
     assert not should_yield_gpu(instance, middle)

@@ -66,9 +66,8 @@ def test_the_night_takes_what_waits_in_as_many_runs_as_gpus_are_worth(batches):
     batches.services.graphql(SCHEDULE, id=schedule["id"])
     batches.wait_until_idle()
     first = [run for run in batches.runs() if set(long) & set(narrations_of(run))]
-    assert len(first) == 2 and sorted(name for run in first for name in narrations_of(run) if name in names) == sorted(
-        names
-    )
+    spread = [name for run in first for name in narrations_of(run) if name in names]
+    assert len(first) == 2 and sorted(spread) == sorted(names)
     for run in first:
         assert (run.tags[BATCH_TAG], run.tags[PRIORITY_TAG], run.tags[GPU_TAG]) == ("nightly", str(BATCH_PRIORITY), "1")
         assert run.tags["dagster/schedule_name"] == "nightly"
@@ -76,9 +75,8 @@ def test_the_night_takes_what_waits_in_as_many_runs_as_gpus_are_worth(batches):
     batches.check_delivered(names)
 
     tried = batches.ledger.outcomes(["never"])["never"]
-    assert (
-        tried.state == "failed" and tried.attempts == sum("never" in narrations_of(run) for run in batches.runs()) <= 3
-    )
+    runs = sum("never" in narrations_of(run) for run in batches.runs())
+    assert tried.state == "failed" and tried.attempts == runs <= 3
     reports = {report["run"]: report for report in batches.reports()}
     assert set(reports) == {run.run_id for run in batches.runs()}
     assert batches.materialized("batch_report")[""] == len(reports)
@@ -129,10 +127,8 @@ def test_one_gpu_speaks_for_one_run_at_a_time_and_first_for_whom_somebody_waits(
     assert not any(overlap(one, other) for one, other in combinations(ordered, 2))
     assert len(spans[long]) >= 2, "it has given way"
     assert len(spans[urgent]) == len(spans[short]) == 1
-    active_narrations = [span.run for span in ordered]
-    assert active_narrations.index(urgent) < active_narrations.index(short), (
-        "who waits comes before what was there first"
-    )
+    at_work = [span.run for span in ordered]
+    assert at_work.index(urgent) < at_work.index(short), "who waits comes before what was there first"
     first, rest = spans[long][0], spans[long][1:]
     assert first.end <= spans[urgent][0].start and all(span.start >= spans[urgent][0].end for span in rest)
     assert batches.instance.get_run_record_by_id(urgent).end_time < batches.instance.get_run_record_by_id(long).end_time

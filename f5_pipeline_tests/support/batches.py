@@ -126,9 +126,8 @@ class Batches:
 
     def batch_of(self, name: str) -> dg.DagsterRun | None:
         """The newest batch that was launched for a narration and is under way."""
-        started = [
-            run for run in self.runs() if run.status == dg.DagsterRunStatus.STARTED and name in narrations_of(run)
-        ]
+        runs = [run for run in self.runs() if name in narrations_of(run)]
+        started = [run for run in runs if run.status == dg.DagsterRunStatus.STARTED]
         return started[-1] if started else None
 
     def are_done(self, names: Collection[str]) -> bool:
@@ -190,17 +189,17 @@ class Batches:
 
     def step_process(self, run_id: str, step: str) -> int | None:
         """The living process of a step that is at work."""
-        active_narrations: dict[str, int] = {}
+        at_work: dict[str, int] = {}
         kind = dg.DagsterEventType
         for entry in self.instance.all_logs(run_id):
             event = entry.dagster_event
             if event is None or not _is_of(step, key := event.step_key or ""):
                 continue
             if event.event_type == kind.STEP_WORKER_STARTED:
-                active_narrations[key] = int(str(event.engine_event_data.metadata["pid"].value))
+                at_work[key] = int(str(event.engine_event_data.metadata["pid"].value))
             elif event.event_type in (kind.STEP_SUCCESS, kind.STEP_FAILURE, kind.STEP_UP_FOR_RETRY):
-                active_narrations.pop(key, None)
-        return next((pid for pid in active_narrations.values() if psutil.pid_exists(pid)), None)
+                at_work.pop(key, None)
+        return next((pid for pid in at_work.values() if psutil.pid_exists(pid)), None)
 
     def run_process(self, run_id: str) -> int | None:
         found = process_of(self.instance, self.run(run_id))

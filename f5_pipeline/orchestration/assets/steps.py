@@ -61,9 +61,8 @@ def draft_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: 
 
 
 def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, yields: bool) -> ShardReport:
-    context.log.info(
-        f"{shard.requests} takes by {shard.engine}, about {format_duration(shard.expected_seconds)} of speech"
-    )
+    speech = format_duration(shard.expected_seconds)
+    context.log.info(f"{shard.requests} takes by {shard.engine}, about {speech} of speech")
     keys = context.partition_keys if context.has_partition_key or context.has_partition_key_range else []
     report_progress = ProgressReporter(context, "takes", keys[0] if len(keys) == 1 else None)
 

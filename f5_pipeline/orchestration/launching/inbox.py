@@ -47,7 +47,7 @@ MAX_SCRIPTS_READ = 250
 
 RECORDING_EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 
-LAST_CHARACTER = "\U0010ffff"
+LAST = "\U0010ffff"  # the last character
 
 
 class Cursor(BaseModel):
@@ -74,7 +74,7 @@ def next_page(store: Store, prefix: str, cursor: Cursor) -> Page:
     objects = list(store.list(prefix, after=after, most=PAGE_SIZE))
     if len(objects) < PAGE_SIZE:
         cursor.after[prefix] = ""
-        return Page(after, prefix + LAST_CHARACTER, objects)
+        return Page(after, prefix + LAST, objects)
 
     def stem(item: ObjectStat) -> str:
         return layout.stem(item.key, prefix)
@@ -198,9 +198,7 @@ def _script_key(marks: dict[str, str]) -> str | None:
 
 def _narrations_on(page: Page, names: list[str]) -> Iterator[str]:
     """Narrations whose scripts would be on the page."""
-    return (
-        name for name in names if f"scripts/{name}{LAST_CHARACTER}" > page.after and f"scripts/{name}." <= page.until
-    )
+    return (name for name in names if f"scripts/{name}{LAST}" > page.after and f"scripts/{name}." <= page.until)
 
 
 @dataclass
