@@ -67,9 +67,7 @@ class Settings(BaseSettings):
     batch_frames: int = Field(0, ge=0, description="mel frames of a batch, reference included; 0: from free memory")
     retakes: int = Field(2, ge=0, le=10, description="maximum retakes of a doubtful take")
     cache: Path = Field(Path("~/.cache/f5_pipeline"), description="model weights on this machine")
-    cache_gb: float = Field(
-        40.0, gt=0, description="maximum size of the weights' cache, GB; the oldest are evicted first"
-    )
+    cache_gb: float = Field(40.0, gt=0, description="maximum size of the weights' cache, GB; the oldest go first")
     hub: str = Field(
         "https://huggingface.co",
         validation_alias=AliasChoices("F5_HUB", "HF_ENDPOINT"),
@@ -109,7 +107,7 @@ class Settings(BaseSettings):
         "now", description="when new and edited scripts are narrated: now, at night, or not at all"
     )
     inbox_seconds: int = Field(
-        30, ge=1, le=3600, description="interval of checks of the in-box, s; for Dagster 5 s at least"
+        30, ge=1, le=3600, description="how often the in-box is checked, s; by Dagster every 5 s at most"
     )
     nightly: str = Field("0 1 * * *", description="cron schedule of the nightly batch, or off")
     timezone: str = Field("UTC", description="time zone of the nightly batch, for example Europe/Berlin")

@@ -28,7 +28,7 @@ _MAX_ANSWER_SECONDS = 10
 """How long a code server may take to answer."""
 
 _MAX_CLOCK_CHANGE_SECONDS = 60.0
-"""How far the clock may be set back between the start of a process and its first event."""
+"""How far the clock may jump between the start of a process and its first event."""
 
 
 class RunProcess(NamedTuple):
@@ -77,12 +77,10 @@ class LocalRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
         A server that was restarted does not know the run: its process is gone. Where a server does not answer, the run
         counts as running; it could not be continued without the server anyway.
         """
-        client, request = (
-            self._get_grpc_client_for_termination(run.run_id),
-            CanCancelExecutionRequest(run_id=run.run_id),
-        )
+        client = self._get_grpc_client_for_termination(run.run_id)
         if client is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
+        request = CanCancelExecutionRequest(run_id=run.run_id)
         try:
             answer = client.can_cancel_execution(request, timeout=_MAX_ANSWER_SECONDS)
         except DagsterUserCodeUnreachableError:

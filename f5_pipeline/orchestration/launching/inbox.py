@@ -142,9 +142,7 @@ def find_script_changes(store: Store, ledger: Ledger, page: Page, now: float) ->
     return changes
 
 
-def _read_state(
-    store: Store, name: str, objects: list[ObjectStat], before: SourceState | None, now: float
-) -> SourceState:
+def _read_state(store: Store, name: str, objects: list[ObjectStat], old: SourceState | None, now: float) -> SourceState:
     version = script_version(store, name)
     try:
         priority = read_options(store, name).priority
@@ -155,7 +153,7 @@ def _read_state(
         version=version,
         size=sum(item.size for item in objects if not layout.script_options.match(item.key)),
         priority=priority,
-        since=before.since if before and before.version == version else now,
+        since=old.since if old and old.version == version else now,
     )
 
 
@@ -252,8 +250,7 @@ def find_voice_changes(store: Store, ledger: Ledger, page: Page, now: float) -> 
         if len(recordings) == len(transcripts) == 1:
             changes.dropped[name] = recordings[0], transcripts[0]
         else:
-            kind, files_of_kind = ("recordings", recordings) if len(recordings) != 1 else ("transcripts", transcripts)
-            count = len(files_of_kind)
+            kind, count = ("recordings", len(recordings)) if len(recordings) != 1 else ("transcripts", len(transcripts))
             changes.problems.append(f"voices/{name}: {count} {kind}; it takes one recording and one transcript")
     return changes
 
