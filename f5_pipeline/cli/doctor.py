@@ -29,7 +29,7 @@ MIN_MEMORY_BYTES = 8 << 30
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per finding, one per line.")
 def doctor(as_json: bool) -> None:
     """Check everything a narration needs; show what is wrong and how to fix it. Exits with 1 on an error."""
     findings = list(examine())

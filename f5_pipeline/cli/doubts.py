@@ -11,7 +11,7 @@ from f5_pipeline.cli.session import open_store
 
 @cli.command()
 @click.argument("narration")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a chunk, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per chunk, one per line.")
 def doubts(narration: str, as_json: bool) -> None:
     """List the chunks of NARRATION that the quality gate doubts after all retakes: where to listen, and why."""
     from f5_pipeline.store import layout

@@ -70,7 +70,7 @@ def show(narration: str, fresh: bool, as_json: bool) -> None:
 
 @links.command("list")
 @click.argument("narration")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, a grant a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per grant, one per line.")
 def list_grants(narration: str, as_json: bool) -> None:
     """List the grants of a NARRATION: what each covers, until when, and whether it is still valid.
 

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 @click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the narration; else the file's. With one script.")
 @script_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a narration, one a line, and no progress.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per narration, one per line, and no progress."
+)
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
 def narrate(
-    scripts: tuple[Path, ...], name: str | None, replace: bool, as_json: bool, verbose: bool, **given: Any
+    scripts: tuple[Path, ...], name: str | None, replace: bool, as_json: bool, verbose: bool, **values: Any
 ) -> None:
     """Narrate SCRIPTS (files, or narrations in the store) by the Dagster job, and print files and links.
 
@@ -47,7 +49,7 @@ def narrate(
     if name and len(scripts) > 1:
         raise click.UsageError("--name goes with one script")
     # Before the instance is opened: a refused call leaves nothing behind.
-    loaded = _read_all(open_store(), scripts, name, parse_options(given), replace, quiet=as_json)
+    loaded = _read_all(open_store(), scripts, name, parse_options(values), replace, quiet=as_json)
     with open_session(quiet=as_json, verbose=verbose) as session:
         with claim(session, loaded):
             for script in loaded:

@@ -41,7 +41,7 @@ def script_options(command: Command) -> Command:
     return command
 
 
-def parse_options(given: dict[str, Any]) -> ScriptOptions | None:
+def parse_options(values: dict[str, Any]) -> ScriptOptions | None:
     """The options given on the command line; None where none are, so that the kept ones stay.
 
     Raises:
@@ -51,9 +51,9 @@ def parse_options(given: dict[str, Any]) -> ScriptOptions | None:
 
     from f5_pipeline.speech.script.model import ScriptOptions
 
-    given = {name: value for name, value in given.items() if value is not None}
+    values = {name: value for name, value in values.items() if value is not None}
     try:
-        return ScriptOptions(**given) if given else None
+        return ScriptOptions(**values) if values else None
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None

@@ -22,7 +22,7 @@ def scripts() -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the narration; else the file's.")
 @script_options
-def add(files: tuple[Path, ...], name: str | None, replace: bool, **given: Any) -> None:
+def add(files: tuple[Path, ...], name: str | None, replace: bool, **values: Any) -> None:
     """Keep FILES (.txt, .md, .toml) in the store and show them in the UI.
 
     Where `f5-pipeline up` is running the in-box narrates them, at once or at night (F5_INBOX).
@@ -31,7 +31,7 @@ def add(files: tuple[Path, ...], name: str | None, replace: bool, **given: Any) 
 
     if name and len(files) > 1:
         raise click.UsageError("--name goes with one file")
-    store, options = open_store(), parse_options(given)
+    store, options = open_store(), parse_options(values)
     scripts = {}
     for file in files:
         loaded = read_script(store, file, name, options, replace=replace)
@@ -46,7 +46,7 @@ def add(files: tuple[Path, ...], name: str | None, replace: bool, **given: Any) 
 
 
 @scripts.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def list_(as_json: bool) -> None:
     """List the scripts in the store."""
     from f5_pipeline.studio.narrating.scripts import list_scripts

@@ -75,8 +75,8 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
     from f5_pipeline.orchestration.internals import DAEMON_MODULE
     from f5_pipeline.settings import get_settings
 
-    given = {"F5_HOST": host, "F5_PORT": port, "F5_UI_PORT": ui_port}
-    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    overrides = {"F5_HOST": host, "F5_PORT": port, "F5_UI_PORT": ui_port}
+    os.environ.update({name: str(value) for name, value in overrides.items() if value is not None})
     get_settings.cache_clear()
     settings = get_settings()
     for port, variable in ((settings.port, "F5_PORT"), (settings.ui_port, "F5_UI_PORT")):

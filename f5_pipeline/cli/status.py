@@ -13,7 +13,7 @@ COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revisi
 
 @cli.command()
 @click.argument("narration", required=False)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a narration, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per narration, one per line.")
 def status(narration: str | None, as_json: bool) -> None:
     """Show the state of each narration, or of one NARRATION; those whose scripts were removed are retired.
 

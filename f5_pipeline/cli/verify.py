@@ -12,7 +12,7 @@ from f5_pipeline.cli.session import open_store, studio_options
 @cli.command()
 @click.argument("narration")
 @click.option("--sample", type=click.IntRange(min=1), default=5, show_default=True, help="Takes to make again.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a take, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per take, one per line.")
 def verify(narration: str, sample: int, as_json: bool) -> None:
     """Make a sample of the takes of NARRATION again and compare them with the kept ones; nothing is stored.
 

@@ -155,7 +155,7 @@ def describe(store, voice) -> dict:
 
 
 @voices.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def list_(as_json: bool) -> None:
     """List the voices."""
     from f5_pipeline.studio.voices import list_voices

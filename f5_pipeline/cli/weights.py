@@ -25,7 +25,7 @@ def weights() -> None:
 
 @weights.command()
 @click.argument("names", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a model, one a line, and no progress.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model, one per line, and no progress.")
 def pull(names: tuple[str, ...], as_json: bool) -> None:
     """Fetch models to the store and to this machine; without NAMES the one that F5_MODEL names.
 
@@ -66,7 +66,7 @@ def pull(names: tuple[str, ...], as_json: bool) -> None:
 
 
 @weights.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a model, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model, one per line.")
 def list_(as_json: bool) -> None:
     """List every known model: its languages, its licence, and where its files are."""
     entries = _library().models()
@@ -111,7 +111,7 @@ def list_(as_json: bool) -> None:
 
 @weights.command()
 @click.argument("names", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a file, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per file, one per line.")
 def verify(names: tuple[str, ...], as_json: bool) -> None:
     """Hash every file in cache and store again; without NAMES of all models. Exits with 1 on damage."""
     library = _library()
@@ -137,7 +137,7 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
 @weights.command()
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All models.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a file, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per file, one per line.")
 def evict(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Remove models from this machine's cache. The store keeps them; what is in use stays."""
     if bool(names) == everything:
@@ -180,7 +180,7 @@ def evict(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
 )
 @click.option("--note", default="", help="What people should know of it.")
 @click.option("--json", "as_json", is_flag=True, help="Print its lock as JSON, and no progress.")
-def add(name: str, checkpoint: str, languages: tuple[str, ...], as_json: bool, **given: str) -> None:
+def add(name: str, checkpoint: str, languages: tuple[str, ...], as_json: bool, **values: str) -> None:
     """Add a model of your own: a CHECKPOINT (.safetensors, .pt, or a file of the hub) for every worker.
 
     \b
@@ -189,7 +189,9 @@ def add(name: str, checkpoint: str, languages: tuple[str, ...], as_json: bool, *
     """
     library = _library()
     with download_progress(quiet=as_json) as show:
-        record = library.add(name, _path(checkpoint), languages=languages or ("en",), on_progress=show, **_paths(given))
+        record = library.add(
+            name, _path(checkpoint), languages=languages or ("en",), on_progress=show, **_paths(values)
+        )
     if as_json:
         print_json({**record.model_dump(mode="json"), "sha256": record.sha256, "size": record.size})
     else:
@@ -206,10 +208,10 @@ def _path(value: str) -> str:
     return value if value.startswith("hf://") else str(Path(value).expanduser())
 
 
-def _paths(given: dict[str, str]) -> dict:
+def _paths(values: dict[str, str]) -> dict:
     return {
         key: _path(value) if value and key in ("vocabulary", "architecture", "vocoder") else value
-        for key, value in given.items()
+        for key, value in values.items()
     }
 
 

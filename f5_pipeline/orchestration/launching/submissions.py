@@ -91,8 +91,8 @@ def _options(config: Submission) -> ScriptOptions:
         "language": (config.language or "").strip(),
         "preset": "" if config.preset == "auto" else config.preset,
     }
-    given = {name: value for name, value in options.items() if value}
-    return ScriptOptions.model_validate({**given, "engine": config.engine, "priority": config.priority})
+    values = {name: value for name, value in options.items() if value}
+    return ScriptOptions.model_validate({**values, "engine": config.engine, "priority": config.priority})
 
 
 def _header(text: str, title: str) -> str:
