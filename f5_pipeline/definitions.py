@@ -1,4 +1,4 @@
-"""The Dagster code location: gathers assets, jobs, automation and resources, and nothing else."""
+"""The Dagster code location: assets, jobs, automation and resources."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Everything that is configured, read once from the environment."""
+"""The settings, read once from the environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from f5_pipeline.errors import InputError
 
-DAY = 24 * 3600
+DAY_SECONDS = 24 * 3600
 
 
 class Settings(BaseSettings):
@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="F5_", frozen=True, env_ignore_empty=True)
 
     store: str = Field(
-        "file:./studio", description="where everything is kept: file:<folder>, b2://bucket/prefix, s3://bucket/prefix"
+        "file:./studio", description="address of the store: file:<folder>, b2://bucket/prefix, s3://bucket/prefix"
     )
     store_key_id: SecretStr | None = Field(
         None,
@@ -36,23 +36,23 @@ class Settings(BaseSettings):
         None,
         validation_alias=AliasChoices("F5_STORE_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         pattern=r"^https?://[^/]",
-        description="address of the S3 service; of b2:// from the region",
+        description="address of the S3 service; for b2:// derived from the region",
     )
     store_region: str | None = Field(
         None,
         validation_alias=AliasChoices("F5_STORE_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
-        description="region of the S3 service; of b2:// from the endpoint",
+        description="region of the S3 service; for b2:// derived from the endpoint",
     )
-    transfers: int = Field(8, ge=1, le=64, description="requests to the bucket that are under way at once")
-    part_mb: int = Field(16, ge=5, le=1024, description="size of the parts that large objects are moved in, MB")
+    transfers: int = Field(8, ge=1, le=64, description="concurrent requests to the bucket")
+    part_mb: int = Field(16, ge=5, le=1024, description="size of the parts of large transfers, MB")
     compute_logs: Literal["local", "store"] = Field("local", description="where Dagster keeps the logs of steps")
     home: Path = Field(
         Path("./.dagster"),
         validation_alias=AliasChoices("DAGSTER_HOME"),
         description="Dagster's instance (DAGSTER_HOME) and the secret that signs links",
     )
-    engine: str = Field("auto", description="engine where the script asks for none: auto, f5, draft, or another's name")
-    model: str = Field("F5TTS_v1_Base", description="model of the F5 engine where the script asks for none")
+    engine: str = Field("auto", description="engine where the script names none: auto, f5, draft, or another")
+    model: str = Field("F5TTS_v1_Base", description="model of the F5 engine where the script names none")
     preset: Literal["final", "fast", "rapid"] = Field("final", description="sampler of the F5 engine: NFE 32, 16 or 7")
     nfe: int | None = Field(None, ge=1, le=256, description="sampler: evaluations; else the preset's")
     cfg_strength: float | None = Field(None, ge=0, le=10, description="sampler: guidance; else the preset's")
@@ -65,9 +65,9 @@ class Settings(BaseSettings):
     attention: Literal["auto", "sdpa", "varlen", "flash_attn"] = Field("auto", description="attention of the F5 engine")
     compile: Literal["auto", "off", "on"] = Field("auto", description="torch.compile: auto uses it on CUDA devices")
     batch_frames: int = Field(0, ge=0, description="mel frames of a batch, reference included; 0: from free memory")
-    retakes: int = Field(2, ge=0, le=10, description="times that a doubtful take is made again at most")
+    retakes: int = Field(2, ge=0, le=10, description="maximum retakes of a doubtful take")
     cache: Path = Field(Path("~/.cache/f5_pipeline"), description="model weights on this machine")
-    cache_gb: float = Field(40.0, gt=0, description="size that the weights' cache may have, GB; the oldest go first")
+    cache_gb: float = Field(40.0, gt=0, description="maximum size of the weights' cache, GB; the oldest go first")
     hub: str = Field(
         "https://huggingface.co",
         validation_alias=AliasChoices("F5_HUB", "HF_ENDPOINT"),
@@ -78,9 +78,9 @@ class Settings(BaseSettings):
         None, validation_alias=AliasChoices("F5_HUB_TOKEN", "HF_TOKEN"), description="token for gated models"
     )
     offline: bool = Field(
-        False, validation_alias=AliasChoices("F5_OFFLINE", "HF_HUB_OFFLINE"), description="never ask the hub"
+        False, validation_alias=AliasChoices("F5_OFFLINE", "HF_HUB_OFFLINE"), description="never connect to the hub"
     )
-    workers: int = Field(0, ge=0, le=512, description="processes of the draft engine; 0: one a core")
+    workers: int = Field(0, ge=0, le=512, description="processes of the draft engine; 0: one for each core")
     shards: int = Field(1, ge=1, le=256, description="synthesis steps of a run that work side by side")
     loudness: float = Field(-19.0, ge=-40, le=-5, description="integrated loudness of narrations, LUFS")
     peak: float = Field(-1.0, ge=-12, le=0, description="highest true peak of narrations, dBTP")
@@ -88,43 +88,43 @@ class Settings(BaseSettings):
     port: int = Field(3080, ge=1, le=65535, description="port of the download service")
     ui_port: int = Field(3000, ge=1, le=65535, description="port of Dagster's web server under `up`")
     public_url: str | None = Field(
-        None, pattern=r"^https?://[^/]", description="what links begin with; http://<host>:<port> where unset"
+        None, pattern=r"^https?://[^/]", description="base URL of links; http://<host>:<port> where unset"
     )
     link_secret: SecretStr | None = Field(
-        None, description="secrets that sign links, newest first, separated by commas; else kept in F5's home"
+        None, description="secrets that sign links, newest first, separated by commas; else kept in DAGSTER_HOME"
     )
     downloads: Literal["stream", "redirect"] = Field(
-        "stream", description="how the download service gives files of a bucket: itself, or by a presigned address"
+        "stream", description="how the download service sends files of a bucket: itself, or by a presigned URL"
     )
-    presign_seconds: int = Field(300, ge=10, le=3600, description="how long a presigned address lives, s")
-    link_seconds: int = Field(7 * DAY, ge=60, le=365 * DAY, description="how long a link lives, s")
+    presign_seconds: int = Field(300, ge=10, le=3600, description="how long a presigned URL is valid, s")
+    link_seconds: int = Field(7 * DAY_SECONDS, ge=60, le=365 * DAY_SECONDS, description="how long a link is valid, s")
 
     gpus: str = Field(
         "auto", pattern=r"^(auto|none|\d+(,\d+)*)$", description="GPUs of this machine to use: auto, none, 0,1"
     )
     gpu_hour_cost: float = Field(0.0, ge=0, description="what an hour of a GPU costs, in any currency, for reports")
     inbox: Literal["now", "night", "off"] = Field(
-        "now", description="what becomes of a script that is new or changed: narrated now, at night, or nothing"
+        "now", description="when new and edited scripts are narrated: now, at night, or not at all"
     )
     inbox_seconds: int = Field(
-        30, ge=1, le=3600, description="how often the in-box is looked into, s; Dagster does so every 5 s at most"
+        30, ge=1, le=3600, description="how often the in-box is checked, s; by Dagster every 5 s at most"
     )
-    nightly: str = Field("0 1 * * *", description="when the nightly batch begins, as cron has it, or off")
+    nightly: str = Field("0 1 * * *", description="cron schedule of the nightly batch, or off")
     timezone: str = Field("UTC", description="time zone of the nightly batch, for example Europe/Berlin")
     nightly_minutes: float = Field(
-        0.0, ge=0, description="minutes of narration in a nightly batch at most; 0: no limit"
+        0.0, ge=0, description="maximum minutes of narration in a nightly batch; 0: no limit"
     )
-    attempts: int = Field(3, ge=1, le=20, description="times that a narration is tried before it is given up")
+    attempts: int = Field(3, ge=1, le=20, description="maximum attempts at a narration")
     attempt_seconds: float = Field(
-        60.0, ge=0, description="how long the in-box waits to try again, s; four times longer each time"
+        60.0, ge=0, description="how long the in-box waits before the second attempt, s; four times longer each time"
     )
     max_run_hours: float = Field(
-        24.0, gt=0, le=24 * 30, description="hours that a run may take, waiting for a GPU included, before it is ended"
+        24.0, gt=0, le=24 * 30, description="maximum hours of a run, including the time it waits for a GPU"
     )
 
     @property
     def base_url(self) -> str:
-        """What links begin with, without a slash at the end."""
+        """Base URL of links, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        """The store with a local folder made absolute, so that every process means the same one."""
+        """The store's address with an absolute folder, so that every process uses the same one."""
         scheme, _, rest = self.store.partition(":")
         folder = rest.removeprefix("//")
         if scheme == "file" and folder:

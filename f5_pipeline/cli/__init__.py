@@ -24,14 +24,14 @@ def cli() -> None:
     f5-pipeline narrate story.md            narrate a script
     f5-pipeline up                          Dagster's UI and the download service
 
-    What is configured in the environment is told by: f5-pipeline doctor
+    f5-pipeline doctor                      check the installation and its configuration
     """
 
 
 def main() -> None:
     """Entry point: runs a command and turns errors into messages and exit codes."""
-    from f5_pipeline.cli import commands  # noqa: F401  # registers them
-    from f5_pipeline.cli.output import complain
+    from f5_pipeline.cli import commands  # noqa: F401  # registers the commands
+    from f5_pipeline.cli.output import print_error
 
     try:
         code = cli.main(standalone_mode=False)
@@ -45,16 +45,17 @@ def main() -> None:
     except KeyboardInterrupt:
         code = interrupted()
     except PipelineError as error:
-        complain(str(error))
+        print_error(str(error))
         code = 2 if isinstance(error, InputError) else 1
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has seen enough
+        sys.stderr.close()  # the reader of our output is gone
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def interrupted() -> int:
-    from f5_pipeline.cli.output import complain
+    """Report the interruption; return the exit code."""
+    from f5_pipeline.cli.output import print_error
 
-    complain("interrupted; what was made is kept, run the same command again to go on")
+    print_error("interrupted; what was made is kept, run the same command again to go on")
     return 130

@@ -6,7 +6,7 @@ import click
 
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.narrate import claim, narrate_all, show_results
-from f5_pipeline.cli.output import complain, say
+from f5_pipeline.cli.output import print_error, print_info
 from f5_pipeline.cli.session import open_session
 
 VOICES = {"ada": "ada.flac", "ben": "ben.ogg"}
@@ -16,7 +16,7 @@ SCRIPT = "lighthouse.md"
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def demo(as_json: bool) -> None:
-    """Add the two example voices, narrate the example script, and say where to look and listen."""
+    """Add the two example voices, narrate the example script, and show where to look and listen."""
     from f5_pipeline.studio.narrating.scripts import keep_script, read_script
     from f5_pipeline.studio.voices import add_voice, needs_reference
     from f5_pipeline.system.bundled import bundled
@@ -28,7 +28,7 @@ def demo(as_json: bool) -> None:
             if needs_reference(session.store, name):
                 outcome = session.prepare_voice(voice)
                 if not outcome.success:
-                    complain("\n".join(outcome.errors))
+                    print_error("\n".join(outcome.errors))
                     raise click.exceptions.Exit(1)
         script = read_script(session.store, examples / "scripts" / SCRIPT, replace=True)
         with claim(session, [script]):
@@ -39,8 +39,8 @@ def demo(as_json: bool) -> None:
             raise click.exceptions.Exit(1)
         settings = session.settings
         if not as_json:
-            say(
-                f"\nThe links are served, and the lineage is shown, by:  f5-pipeline up\n"
+            print_info(
+                f"\nTo serve the links and show the lineage, run:  f5-pipeline up\n"
                 f"Dagster's UI is then at http://{settings.host}:{settings.ui_port}, "
                 f"the download service at {settings.base_url}"
             )

@@ -21,18 +21,17 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engines import Fact as Finding
 from f5_pipeline.speech.engines import all_specs, resolve
 
-LOW_DISK = 2 << 30
-"""Free bytes under which a disk is called low: an hour of narration takes about 0.3 GB with its takes."""
+MIN_FREE_BYTES = 2 << 30
+"""Free space on a disk: an hour of narration takes about 0.3 GB with its takes."""
 
-
-LOW_MEMORY = 8 << 30
-"""Memory under which F5 may not load: the full network's weights twice, torch, and what imports bring."""
+MIN_MEMORY_BYTES = 8 << 30
+"""Memory in which F5 surely loads: the full network's weights twice, torch, and other imports."""
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per finding, one per line.")
 def doctor(as_json: bool) -> None:
-    """Look at everything a narration needs; tell what is wrong and how to mend it. Exits with 1 on an error."""
+    """Check everything a narration needs; show what is wrong and how to fix it. Exits with 1 on an error."""
     findings = list(examine())
     if as_json:
         for finding in findings:
@@ -46,7 +45,7 @@ def doctor(as_json: bool) -> None:
 def examine() -> Iterator[Finding]:
     """Every finding, in the order in which things are needed."""
     yield _python()
-    for what, look in (
+    for what, check in (
         ("memory", _memory),
         ("settings", _settings),
         ("store", _store),
@@ -54,16 +53,16 @@ def examine() -> Iterator[Finding]:
         ("temporary files", _temporary),
         ("Dagster", _dagster),
     ):
-        yield _look(what, look)
+        yield _finding(what, check)
     for spec in all_specs():
         yield from spec.examine()
-    for what, look in (("weights", _weights), ("hub", _hub), ("links", _links), ("ports", _ports)):
-        yield _look(what, look)
+    for what, check in (("weights", _weights), ("hub", _hub), ("links", _links), ("ports", _ports)):
+        yield _finding(what, check)
 
 
-def _look(what: str, look: Callable[[], tuple[str, ...]]) -> Finding:
+def _finding(what: str, check: Callable[[], tuple[str, ...]]) -> Finding:
     try:
-        return Finding(what, *look())
+        return Finding(what, *check())
     except PipelineError as error:
         place = f"{error.file}: " if error.file else ""
         return Finding(what, "error", f"{place}{error.message}", error.hint or "")
@@ -78,13 +77,13 @@ def _python() -> Finding:
 
 def _memory() -> tuple[str, ...]:
     try:
-        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):  # not told on this system
-        return "ok", "not told by this system"
-    text = f"{whole / 2**30:.0f} GiB"
-    return (
-        ("ok", text) if whole >= LOW_MEMORY else ("warning", text, "Enough for drafts; F5 takes about 6 GiB to load.")
-    )
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return "ok", "this system does not report it"
+    text = f"{memory / 2**30:.0f} GiB"
+    if memory >= MIN_MEMORY_BYTES:
+        return "ok", text
+    return "warning", text, "Enough for drafts; F5 takes about 6 GiB to load."
 
 
 def _settings() -> tuple[str, ...]:
@@ -102,7 +101,7 @@ def _store() -> tuple[str, ...]:
 
 def _disk() -> tuple[str, ...]:
     scheme, _, folder = get_settings().store_url.partition(":")
-    # Of a bucket it is the weights that take room here.
+    # Where the store is a bucket, the weights are what takes space on this machine.
     return _free(Path(folder) if scheme == "file" else get_settings().cache_folder)
 
 
@@ -115,7 +114,7 @@ def _free(place: Path) -> tuple[str, ...]:
         place = place.parent
     free = shutil.disk_usage(place).free
     text = f"{free / 1e9:.1f} GB free at {place}"
-    return ("ok", text) if free > LOW_DISK else ("warning", text, "Free space there before a long narration.")
+    return ("ok", text) if free > MIN_FREE_BYTES else ("warning", text, "Free space there before a long narration.")
 
 
 def _dagster() -> tuple[str, ...]:
@@ -129,7 +128,7 @@ def _dagster() -> tuple[str, ...]:
     except PipelineError:
         raise
     except Exception as error:  # whatever Dagster raises: a config error, a database error
-        return "error", f"{get_settings().home_folder}: {error}", "Mend dagster.yaml there, or set DAGSTER_HOME."
+        return "error", f"{get_settings().home_folder}: {error}", "Correct dagster.yaml there, or set DAGSTER_HOME."
     return "ok", f"{dagster.__version__}, instance in {get_settings().home_folder}"
 
 
@@ -139,14 +138,11 @@ def _weights() -> tuple[str, ...]:
     settings = get_settings()
     library = open_library(open_store(), studio_options())
     record = library.find(settings.model)
-    where = f"cache {settings.cache_folder}, at most {settings.cache_gb:g} GB"
+    cache = f"cache {settings.cache_folder}, at most {settings.cache_gb:g} GB"
     if record is None:
-        return (
-            "ok",
-            f"{settings.model} was never pulled; {where}",
-            f"Ahead of work: f5-pipeline weights pull {settings.model}",
-        )
-    return "ok", f"{settings.model} {record.sha256[:12]}, {record.licence}; {where}"
+        hint = f"To pull it before it is needed: f5-pipeline weights pull {settings.model}"
+        return "ok", f"{settings.model} was never pulled; {cache}", hint
+    return "ok", f"{settings.model} {record.sha256[:12]}, {record.licence}; {cache}"
 
 
 def _hub() -> tuple[str, ...]:
@@ -158,7 +154,11 @@ def _hub() -> tuple[str, ...]:
     try:
         httpx.head(settings.hub, timeout=5, follow_redirects=True)
     except httpx.HTTPError as error:
-        return "warning", f"{settings.hub}: {error}", "New models cannot be pulled; those in cache and store speak on."
+        return (
+            "warning",
+            f"{settings.hub}: {error}",
+            "New models cannot be pulled; those in cache or store work.",
+        )
     return "ok", settings.hub
 
 
@@ -177,15 +177,15 @@ def _ports() -> tuple[str, ...]:
     from f5_pipeline.system.locks import holder
 
     settings = get_settings()
-    taken = []
+    used = []
     for port in (settings.ui_port, settings.port):
         with socket.socket() as probe:
             probe.settimeout(0.5)
             if probe.connect_ex((settings.host, port)) == 0:
-                taken.append(str(port))
-    if not taken:
+                used.append(str(port))
+    if not used:
         return "ok", f"{settings.ui_port} and {settings.port} are free"
-    text = f"{' and '.join(taken)} in use"
+    text = f"{' and '.join(used)} in use"
     if (process := holder(instance_lock(settings))) is not None:
         return "ok", f"{text}; `f5-pipeline up` runs on this instance as process {process}"
     return (

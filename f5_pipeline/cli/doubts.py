@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import print_json, print_table, say
+from f5_pipeline.cli.output import print_info, print_json, print_table
 from f5_pipeline.cli.session import open_store
 
 
 @cli.command()
 @click.argument("narration")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a chunk, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per chunk, one per line.")
 def doubts(narration: str, as_json: bool) -> None:
     """List the chunks of NARRATION that the quality gate doubts after all retakes: where to listen, and why."""
     from f5_pipeline.store import layout
@@ -25,9 +25,9 @@ def doubts(narration: str, as_json: bool) -> None:
         return
     if takes.doubts:
         columns = ("chunk", "line", "voice", "attempts", "why", "text")
-        rows = ((one.chunk, one.line, one.voice, one.attempts, " ".join(one.reasons), one.text) for one in takes.doubts)
-        print_table(columns, rows)
-    say(
+        rows = (doubt.model_dump() | {"why": " ".join(doubt.reasons)} for doubt in takes.doubts)
+        print_table(columns, ([row[column] for column in columns] for row in rows))
+    print_info(
         f"{narration}: {takes.measured} of {takes.chunks} chunks measured, {takes.retaken} made again with success, "
         f"{takes.doubtful} doubtful"
     )

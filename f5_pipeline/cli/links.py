@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import complain, print_json, print_table, say
+from f5_pipeline.cli.output import print_error, print_info, print_json, print_table
 from f5_pipeline.cli.session import open_session, open_store
 
 
@@ -20,20 +20,20 @@ class _ShowByDefault(click.Group):
 
 @cli.group(cls=_ShowByDefault, subcommand_metavar="NARRATION | COMMAND [ARGS]...")
 def links() -> None:
-    """Links of a narration: `links NARRATION` prints them; see and revoke what was given.
+    """Links of a narration: `links NARRATION` prints them; the commands list and revoke them.
 
-    One that is called like a command here: links show NARRATION.
+    For a narration that is named like a command: links show NARRATION.
     """
 
 
 @links.command()
 @click.argument("narration")
-@click.option("--fresh", is_flag=True, help="Make new links, though the present ones still live.")
+@click.option("--fresh", is_flag=True, help="Make new links, even if the present ones are valid.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def show(narration: str, fresh: bool, as_json: bool) -> None:
-    """Print the links of a NARRATION; new ones are made where the present ones are over.
+    """Print the links of a NARRATION; expired or revoked ones are replaced by new ones.
 
-    The first, "listen", is its permanent address: new links, and new revisions, leave it as it is.
+    The first, "listen", is its permanent address, which new links and new revisions do not change.
     """
     from contextlib import suppress
 
@@ -50,53 +50,54 @@ def show(narration: str, fresh: bool, as_json: bool) -> None:
             raise InputError(
                 f"nothing of {narration!r} is delivered yet", hint=f"Run: f5-pipeline narrate {narration}."
             )
-        key, known = layout.narration_state(narration, "links"), None
-        with suppress(StoreError):  # a damaged record is written anew
-            known = find_record(session.store, key, Links)
-        if fresh or known is None or known.revision != timings.revision or not holds(session.store, known):
+        key, record = layout.narration_state(narration, "links"), None
+        with suppress(StoreError):  # a damaged record is replaced
+            record = find_record(session.store, key, Links)
+        if fresh or record is None or record.revision != timings.revision or not holds(session.store, record):
             outcome = session.run(narration, "link", partition=narration)
             if not outcome.success:
-                complain("\n".join(outcome.errors))
+                print_error("\n".join(outcome.errors))
                 raise click.exceptions.Exit(1)
-            known = find_record(session.store, key, Links)
-        assert known is not None
+            record = find_record(session.store, key, Links)
+        assert record is not None
         if as_json:
-            print_json(known.model_dump())
+            print_json(record.model_dump())
             return
-        for name, url in [("listen", known.page), *known.files.items()]:
+        for name, url in [("listen", record.page), *record.files.items()]:
             click.echo(f"{name}\t{url}")
-        say(f"until {known.expires}; served by: f5-pipeline up (or serve)")
+        print_info(f"until {record.expires}; served by: f5-pipeline up (or serve)")
 
 
 @links.command("list")
 @click.argument("narration")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, a grant a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per grant, one per line.")
 def list_grants(narration: str, as_json: bool) -> None:
-    """List what was given of a NARRATION: each grant, what it covers, until when, and whether it still holds.
+    """List the grants of a NARRATION: what each covers, until when, and whether it is still valid.
 
-    Grants of "newest" are those of its permanent address.
+    Grants of "newest" belong to its permanent address.
     """
     from f5_pipeline.store import layout
     from f5_pipeline.studio.links.grants import grants_of, state_of
 
     layout.check_name(narration, "narration")
-    found = [(grant, state_of(grant)) for grant in grants_of(open_store(), narration)]
+    grants = [(grant, state_of(grant)) for grant in grants_of(open_store(), narration)]
     if as_json:
-        for grant, state in found:
+        for grant, state in grants:
             print_json({**grant.model_dump(), "state": state})
-    elif found:
+    elif grants:
         columns = ("grant", "covers", "made", "expires", "state", "note")
-        print_table(columns, ((one.grant, one.covers, one.made, one.expires, state, one.note) for one, state in found))
+        rows = (grant.model_dump() | {"state": state} for grant, state in grants)
+        print_table(columns, ([row[column] for column in columns] for row in rows))
     else:
-        say(f"no links of {narration!r} were given yet; print some: f5-pipeline links {narration}")
+        print_info(f"no links of {narration!r} were given yet; print some: f5-pipeline links {narration}")
 
 
 @links.command()
 @click.argument("narration")
-@click.option("--grant", metavar="ID", help="Of this grant alone, as `links list` names it.")
+@click.option("--grant", metavar="ID", help="Only this grant, as `links list` names it.")
 @click.option("--note", metavar="TEXT", default="", help="Why, for those who list them.")
 def revoke(narration: str, grant: str | None, note: str) -> None:
-    """End links of a NARRATION at once: all that were given, its permanent address among them.
+    """End all links of a NARRATION at once, including its permanent address.
 
     Its next links have another address.
     """
@@ -106,9 +107,9 @@ def revoke(narration: str, grant: str | None, note: str) -> None:
 
     layout.check_name(narration, "narration")
     revoked = revoke_grants(open_store(), narration, grant, note=note)
-    for one in revoked:
-        click.echo(f"{one.grant}\t{one.covers}\trevoked")
+    for record in revoked:
+        click.echo(f"{record.grant}\t{record.covers}\trevoked")
     if not revoked:
-        say(f"nothing of {narration!r} was left to revoke")
+        print_info(f"nothing of {narration!r} was left to revoke")
     elif (settings := get_settings()).downloads == "redirect":
-        say(f"addresses in the bucket that were given out before live on for up to {settings.presign_seconds} s")
+        print_info(f"addresses in the bucket that were given out before live on for up to {settings.presign_seconds} s")

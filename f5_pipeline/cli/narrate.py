@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.options import one_name, options_of, script_options
-from f5_pipeline.cli.output import complain, print_json, say, warn
+from f5_pipeline.cli.options import parse_options, same_name_error, script_options
+from f5_pipeline.cli.output import print_error, print_info, print_json, print_note
 from f5_pipeline.cli.session import Session, open_session, open_store, studio_options
 
 if TYPE_CHECKING:
-    from f5_pipeline.dagster_host.runs import Outcome
+    from f5_pipeline.dagster_host.runs import RunOutcome
     from f5_pipeline.speech.script.model import ScriptOptions
     from f5_pipeline.store.base import Store
     from f5_pipeline.studio.narrating.scripts import LoadedScript
@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 @click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the narration; else the file's. With one script.")
 @script_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a narration, one a line, and no progress.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per narration, one per line, and no progress."
+)
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
 def narrate(
-    scripts: tuple[Path, ...], name: str | None, replace: bool, as_json: bool, verbose: bool, **given: Any
+    scripts: tuple[Path, ...], name: str | None, replace: bool, as_json: bool, verbose: bool, **values: Any
 ) -> None:
-    """Narrate SCRIPTS (files, or narrations in the store) by the real Dagster job, and print files and links.
+    """Narrate SCRIPTS (files, or narrations in the store) by the Dagster job, and print files and links.
 
-    What was made is never made twice: run the same command again after an edit or an interruption. Voice, language,
-    speed and engine are kept beside the script for the next time.
+    Nothing is made twice: run the same command again after an edit or an interruption. Voice, language, speed and
+    engine are kept with the script for the next time.
 
     \b
     f5-pipeline narrate story.md
@@ -47,11 +49,11 @@ def narrate(
     if name and len(scripts) > 1:
         raise click.UsageError("--name goes with one script")
     # Before the instance is opened: a refused call leaves nothing behind.
-    loaded = _read_all(open_store(), scripts, name, options_of(given), replace, quiet=as_json)
+    loaded = _read_all(open_store(), scripts, name, parse_options(values), replace, quiet=as_json)
     with open_session(quiet=as_json, verbose=verbose) as session:
         with claim(session, loaded):
-            for one in loaded:
-                keep_script(session.store, one)
+            for script in loaded:
+                keep_script(session.store, script)
             results = narrate_all(session, loaded)
         show_results(results, as_json)
         if any(isinstance(result, str) for result in results.values()):
@@ -60,7 +62,7 @@ def narrate(
 
 @contextmanager
 def claim(session: Session, scripts: list[LoadedScript]) -> Iterator[None]:
-    """Keep the in-box from launching what is narrated here, for as long as this process lives."""
+    """Keep the in-box from launching these scripts for as long as this process lives."""
     from f5_pipeline.orchestration.ledger import Ledger
     from f5_pipeline.system.processes import process_name
 
@@ -84,13 +86,13 @@ def _read_all(
     *,
     quiet: bool,
 ) -> list[LoadedScript]:
-    """Read all scripts; raise an error where one of them cannot be narrated, before any of them is kept."""
+    """Read all scripts; raise an error where one cannot be narrated, before any is kept."""
     from f5_pipeline.cli.weights import download_progress
     from f5_pipeline.studio.narrating.engines import chosen_engine
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
     from f5_pipeline.studio.weights import open_library
 
-    brought: set[str] = set()
+    acquired: set[str] = set()
     seen: dict[str, tuple[Path, LoadedScript]] = {}
     for script in scripts:
         loaded = open_script(store, script, name, options, replace=replace)
@@ -98,19 +100,19 @@ def _read_all(
         with chosen_engine(store, loaded, studio_options()) as (engine, choice):
             check_language(engine, loaded)
         model = choice.model
-        if model is not None and model not in brought:
-            # Now, with a bar, and not in the run: also what is wrong with it is told before anything is kept.
-            brought.add(model)
+        if model is not None and model not in acquired:
+            # Now and not in the run: with a progress bar, and so that it can fail before anything is kept.
+            acquired.add(model)
             with download_progress(quiet=quiet) as show:
                 open_library(store, studio_options()).acquire(model, show).release()
         if narration in seen:
-            raise one_name(seen[narration][0], script, narration)
+            raise same_name_error(seen[narration][0], script, narration)
         seen[narration] = script, loaded
     return [loaded for _, loaded in seen.values()]
 
 
 def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, NarrateResult | str]:
-    """Narrate scripts that were claimed; by narration its result, or why it failed.
+    """Narrate claimed scripts; return the result of each narration, or the reason of its failure.
 
     One script is a run of the job `narrate`, several are one run of `narrate_batch`.
     """
@@ -123,7 +125,7 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
     for loaded in scripts:
         choice = choose_engine(loaded, session.options)
         if not session.quiet:
-            (say if spec_of(choice.engine).clones else warn)(f"{loaded.narration}: {choice.note}")
+            (print_info if spec_of(choice.engine).clones else print_note)(f"{loaded.narration}: {choice.note}")
         session.report_script(loaded)
     names = [loaded.narration for loaded in scripts]
     if len(scripts) == 1:
@@ -135,16 +137,16 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
         outcome = session.run(f"{len(names)} narrations", BATCH_JOB, config=config)
     wall = time.monotonic() - started
     results: dict[str, NarrateResult | str] = {}
-    for name, known in ledger.outcomes(names).items():
-        if known.state == "done":
-            results[name] = result_of(session, name, wall)
+    for name, entry in ledger.outcomes(names).items():
+        if entry.state == "done":
+            results[name] = read_result(session, name, wall)
         else:
-            results[name] = known.reason or "\n".join(outcome.errors) or "Another run works on it: f5-pipeline status"
+            results[name] = entry.reason or "\n".join(outcome.errors) or "Another run works on it: f5-pipeline status"
     return {name: results[name] for name in names}
 
 
-def _prepare_voices(session: Session, loaded: LoadedScript) -> Outcome | None:
-    """Prepare the references that are missing; the run that failed, if one did."""
+def _prepare_voices(session: Session, loaded: LoadedScript) -> RunOutcome | None:
+    """Prepare the references that are missing; return the run that failed, if one did."""
     from f5_pipeline.orchestration.partitions import VOICES
     from f5_pipeline.studio.voices import find_voice, needs_reference
 
@@ -160,7 +162,7 @@ def _prepare_voices(session: Session, loaded: LoadedScript) -> Outcome | None:
     return None
 
 
-def result_of(session: Session, narration: str, wall_seconds: float) -> NarrateResult:
+def read_result(session: Session, narration: str, wall_seconds: float) -> NarrateResult:
     """Files, links and counts of a finished narration."""
     from f5_pipeline.studio.links.making import read_manifest
     from f5_pipeline.studio.records import Links, NarrateResult, Takes, TakesCount
@@ -182,12 +184,12 @@ def result_of(session: Session, narration: str, wall_seconds: float) -> NarrateR
 
 
 def show_results(results: dict[str, NarrateResult | str], as_json: bool) -> None:
-    """Print what came of narrations."""
+    """Print the results of narrations."""
     for narration, result in results.items():
         if isinstance(result, str):
             if as_json:
                 print_json({"narration": narration, "error": result})
-            complain(f"{narration}: {result}" if narration not in result else result)
+            print_error(f"{narration}: {result}" if narration not in result else result)
             continue
         if as_json:
             print_json(result.model_dump())
@@ -198,8 +200,8 @@ def show_results(results: dict[str, NarrateResult | str], as_json: bool) -> None
             f"{takes.synthesized} takes made, {takes.reused} reused, {result.wall_seconds:.1f} s"
         )
         if takes.doubtful:
-            warn(
-                f"{takes.doubtful} chunks are doubtful even after retakes; listen to what this tells: "
+            print_note(
+                f"{takes.doubtful} chunks are doubtful even after retakes; to see where to listen: "
                 f"f5-pipeline doubts {narration}"
             )
         for path in result.files.values():

@@ -1,4 +1,4 @@
-"""The options of a script on the command line, the same for every command that takes a script."""
+"""The options that every command with a script shares."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ _OPTIONS = (
     click.option(
         "--preset", type=click.Choice(["final", "fast", "rapid"]), help="Steps of the f5 engine: 32, 16 or 7."
     ),
-    click.option("--priority", type=int, help="-9 to 9: in the in-box what has more comes first; from 1 on, at once."),
+    click.option("--priority", type=int, help="-9 to 9: the in-box takes the highest first; from 1 on, at once."),
     click.option("--commercial/--not-commercial", default=None, help="Refuse models and voices that do not allow it."),
-    click.option("--replace", is_flag=True, help="Let a narration of this name have this script instead of its own."),
+    click.option("--replace", is_flag=True, help="Replace the script of a narration with this name."),
 )
 
 
 def script_options(command: Command) -> Command:
-    """Give a command the options of a script."""
+    """Add the options of a script to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def options_of(given: dict[str, Any]) -> ScriptOptions | None:
-    """The options that are given on the command line, or None where none are: then those of before stand.
+def parse_options(values: dict[str, Any]) -> ScriptOptions | None:
+    """The options given on the command line; None where none are, so that the kept ones stay.
 
     Raises:
-        InputError: a value cannot be used; names the option.
+        InputError: a value is not valid; names the option.
     """
     from pydantic import ValidationError
 
     from f5_pipeline.speech.script.model import ScriptOptions
 
-    given = {name: value for name, value in given.items() if value is not None}
+    values = {name: value for name, value in values.items() if value is not None}
     try:
-        return ScriptOptions(**given) if given else None
+        return ScriptOptions(**values) if values else None
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None
 
 
-def one_name(first: object, second: object, narration: str) -> InputError:
-    """The error for two scripts of one call that would be one narration."""
+def same_name_error(first: object, second: object, narration: str) -> InputError:
+    """The error for two scripts of one call with the same narration."""
     return InputError(
         f"{first} and {second} are both the narration {narration!r}",
         hint="Give them one by one, each with a --name of its own.",

@@ -1,4 +1,4 @@
-"""What the commands print: results to standard output, everything else to standard error."""
+"""The output of commands: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from f5_pipeline.dagster_host.runs import Step
 
 
-def say(text: str = "") -> None:
-    """A line for people, beside the results."""
+def print_info(text: str = "") -> None:
+    """Print a line for people on standard error."""
     click.echo(text, err=True)
 
 
-def complain(text: str) -> None:
-    """An error, for people."""
+def print_error(text: str) -> None:
+    """Print an error."""
     click.echo(click.style("error: ", fg="red", bold=True) + text, err=True)
 
 
-def warn(text: str) -> None:
+def print_note(text: str) -> None:
     click.echo(click.style("note: ", fg="yellow") + text, err=True)
 
 
 def print_json(value: Any) -> None:
-    """One JSON object, one line, on standard output."""
+    """Print one JSON object on a line of standard output."""
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table on standard output, as wide as it needs to be where nobody looks at it."""
+    """Print a table on standard output, up to 200 columns wide where that is no terminal."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -72,7 +72,7 @@ def progress(label: str, *, quiet: bool) -> Iterator[Progress]:
         return
 
     class Elapsed(ProgressColumn):
-        """Since the beginning; the library's own column stands still at the end of each stage."""
+        """Time since the start; the library's own column stops at the end of each stage."""
 
         def render(self, task: Task) -> Text:
             return Text(f"{timedelta(seconds=int(task.elapsed or 0))} elapsed")
@@ -83,7 +83,7 @@ def progress(label: str, *, quiet: bool) -> Iterator[Progress]:
 
 
 class Progress:
-    """Shows the steps of runs as they come, with the time that the present one will still take."""
+    """Shows the steps of a run, with the time left for the present one."""
 
     def __init__(self, bar: Any, label: str, quiet: bool) -> None:
         self._bar, self._label, self._quiet = bar, label, quiet
@@ -108,7 +108,7 @@ class Progress:
                 self._show(stage + (" (again)" if step.kind == "retry" else ""), None, None)
 
     def _left(self, what: str, done: int, total: int) -> str:
-        """The time that what is not done yet takes at the pace so far; nothing before a pace is known."""
+        """The time left at the pace so far; empty before the pace is known."""
         began, before = self._first.setdefault(what, (time.monotonic(), done))
         if done >= total or done <= before:
             return ""
@@ -119,5 +119,5 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, description=text, completed=done or 0, total=total)
         elif not self._quiet and text != self._shown:
-            say(f"{self._label}: {text}")
+            print_info(f"{self._label}: {text}")
         self._shown = text

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.options import options_of, script_options
-from f5_pipeline.cli.output import print_json, print_table, say, warn
+from f5_pipeline.cli.options import parse_options, script_options
+from f5_pipeline.cli.output import print_info, print_json, print_note, print_table
 from f5_pipeline.cli.session import open_store, studio_options
 
 
@@ -17,8 +17,8 @@ from f5_pipeline.cli.session import open_store, studio_options
 @click.argument("script", type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the narration; else the file's.")
 @script_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a chunk, one a line.")
-def plan(script: Path, name: str | None, replace: bool, as_json: bool, **given: Any) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per chunk, one per line.")
+def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values: Any) -> None:
     """Print the chunks of a SCRIPT (a file, or a narration in the store): which have a take, which need one.
 
     Nothing is synthesized and nothing is stored.
@@ -29,7 +29,7 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **given: 
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
     store = open_store()
-    loaded = open_script(store, script, name, options_of(given), replace=replace)
+    loaded = open_script(store, script, name, parse_options(values), replace=replace)
     needed: dict[str, bool] = {}
     rows, words, missing_seconds, seconds, pause = [], 0, 0.0, 0.0, 0.0
     with chosen_engine(store, loaded, studio_options()) as (engine, choice):
@@ -53,9 +53,9 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **given: 
     if not as_json:
         print_table(("chunk", "line", "voice", "expected", "take", "text"), rows)
     for note in loaded.script.notes:
-        warn(f"{loaded.file}: {note}")
+        print_note(f"{loaded.file}: {note}")
     missing = sum(needed.values())
-    say(
+    print_info(
         f"{loaded.narration}: {words} words, {len(needed)} takes, {missing} to make; about {seconds / 60:.1f} minutes "
         f"with pauses, {missing_seconds / 60:.1f} of speech to make. Engine: {choice.engine}, {choice.note}."
     )

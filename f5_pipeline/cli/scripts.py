@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.options import one_name, options_of, script_options
-from f5_pipeline.cli.output import print_json, print_table, say
+from f5_pipeline.cli.options import parse_options, same_name_error, script_options
+from f5_pipeline.cli.output import print_info, print_json, print_table
 from f5_pipeline.cli.session import open_session, open_store
 
 
@@ -22,7 +22,7 @@ def scripts() -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the narration; else the file's.")
 @script_options
-def add(files: tuple[Path, ...], name: str | None, replace: bool, **given: Any) -> None:
+def add(files: tuple[Path, ...], name: str | None, replace: bool, **values: Any) -> None:
     """Keep FILES (.txt, .md, .toml) in the store and show them in the UI.
 
     Where `f5-pipeline up` is running the in-box narrates them, at once or at night (F5_INBOX).
@@ -31,22 +31,22 @@ def add(files: tuple[Path, ...], name: str | None, replace: bool, **given: Any) 
 
     if name and len(files) > 1:
         raise click.UsageError("--name goes with one file")
-    store, options = open_store(), options_of(given)
+    store, options = open_store(), parse_options(values)
     scripts = {}
     for file in files:
         loaded = read_script(store, file, name, options, replace=replace)
         if loaded.narration in scripts:
-            raise one_name(scripts[loaded.narration].file, file, loaded.narration)
+            raise same_name_error(scripts[loaded.narration].file, file, loaded.narration)
         scripts[loaded.narration] = loaded
-    with open_session() as session:  # after all were read: a refused call leaves nothing behind
+    with open_session() as session:  # after all are read: a refused call leaves nothing behind
         for loaded in scripts.values():
             keep_script(store, loaded)
             session.report_script(loaded)
-            say(f"{loaded.narration}: {loaded.script.title}, {len(loaded.script.passages)} passages")
+            print_info(f"{loaded.narration}: {loaded.script.title}, {len(loaded.script.passages)} passages")
 
 
 @scripts.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def list_(as_json: bool) -> None:
     """List the scripts in the store."""
     from f5_pipeline.studio.narrating.scripts import list_scripts
@@ -59,4 +59,4 @@ def list_(as_json: bool) -> None:
     elif rows:
         print_table(("narration", "script", "bytes"), rows)
     else:
-        say("no scripts yet; narrate one: f5-pipeline narrate FILE")
+        print_info("no scripts yet; narrate one: f5-pipeline narrate FILE")

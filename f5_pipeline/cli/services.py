@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import say, warn
+from f5_pipeline.cli.output import print_info, print_note
 from f5_pipeline.cli.session import open_store
 from f5_pipeline.cli.supervisor import STOP_SECONDS, Service, supervise
 
@@ -56,7 +56,7 @@ def serve(host: str | None, port: int | None, trusted_proxies: str | None) -> No
         host=host or settings.host,
         port=settings.port if port is None else port,
         trusted_proxies=trusted_proxies,
-        on_ready=lambda url: say(f"download service: {url}"),
+        on_ready=lambda url: print_info(f"download service: {url}"),
     )
 
 
@@ -67,28 +67,27 @@ def serve(host: str | None, port: int | None, trusted_proxies: str | None) -> No
 def up(host: str | None, ui_port: int | None, port: int | None) -> None:
     """Start Dagster's UI, daemon and code server and the download service; stop them together.
 
-    One that dies is started again, and the others and the runs in progress go on. When this is stopped, the runs in
-    progress are interrupted at their next batch and keep their takes; the next `up` continues them, and starts those
-    that were queued.
+    A service that dies is started again, while the others and the runs in progress go on. Stopping this interrupts the
+    runs in progress at their next batch and keeps their takes; the next `up` continues them, and starts queued ones.
     """
     from f5_pipeline.dagster_host.instance import open_instance
     from f5_pipeline.dagster_host.runs import LOCATION, MODULE
     from f5_pipeline.orchestration.internals import DAEMON_MODULE
     from f5_pipeline.settings import get_settings
 
-    given = {"F5_HOST": host, "F5_PORT": port, "F5_UI_PORT": ui_port}
-    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    overrides = {"F5_HOST": host, "F5_PORT": port, "F5_UI_PORT": ui_port}
+    os.environ.update({name: str(value) for name, value in overrides.items() if value is not None})
     get_settings.cache_clear()
     settings = get_settings()
     for port, variable in ((settings.port, "F5_PORT"), (settings.ui_port, "F5_UI_PORT")):
-        check_free(settings.host, port, variable)
+        check_port_free(settings.host, port, variable)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="f5-pipeline-up-"))
-        with configured(settings):  # makes the home folder, and sets what the services read
+        with dagster_config_errors(settings):  # makes the home folder, and sets what the services read
             instance = stack.enter_context(open_instance(settings))
         socket_path = code_socket(settings)
-        check_alone(settings)
-        set_pool(instance, settings)
+        lock_instance(settings)
+        set_gpu_pool(instance, settings)
         set_retry_cursors(instance)
         workspace = Path(folder) / "workspace.json"  # JSON is YAML
         server = {"socket": str(socket_path), "location_name": LOCATION}
@@ -96,7 +95,7 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
         python = (sys.executable, "-m")
         code_server = Service(
             "code server",
-            # Not `dagster code-server`: that is two processes, of which it watches but one.
+            # Not `dagster code-server`, which is two processes and watches only one of them.
             [
                 *(*python, "dagster", "api", "grpc", "--module-name", MODULE, "--location-name", LOCATION),
                 *("--socket", str(socket_path), "--log-level", "warning", "--use-python-environment-entry-point"),
@@ -122,15 +121,15 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
             ),
             Service("download service", [*python, "f5_pipeline", "serve"], listens=(settings.host, settings.port)),
         ]
-        say(f"Dagster's UI: http://{settings.host}:{settings.ui_port}; Ctrl-C stops it")
-        say("links of a finished narration: f5-pipeline links NARRATION")
+        print_info(f"Dagster's UI: http://{settings.host}:{settings.ui_port}; Ctrl-C stops it")
+        print_info("links of a finished narration: f5-pipeline links NARRATION")
         code = supervise(services, before_stop=lambda: stop_runs(instance, str(socket_path)))
     raise click.exceptions.Exit(code)
 
 
 @contextmanager
-def configured(settings: Settings) -> Iterator[None]:
-    """Turn what Dagster says of a dagster.yaml that it cannot use into an error that names the file."""
+def dagster_config_errors(settings: Settings) -> Iterator[None]:
+    """Turn Dagster's errors about a dagster.yaml into one that names the file."""
     from dagster import DagsterError
     from yaml import YAMLError
 
@@ -146,29 +145,29 @@ def configured(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-def set_pool(instance: DagsterInstance, settings: Settings) -> None:
-    """Show the GPUs and let as many steps work at once as there are: one where there is none, on the processor."""
+def set_gpu_pool(instance: DagsterInstance, settings: Settings) -> None:
+    """Show the GPUs and set the pool's limit to their number; without a GPU to one, on the processor."""
     from f5_pipeline.orchestration.tags import BATCH_TAG, GPU_POOL
     from f5_pipeline.system.gpus import usable_gpus
 
     gpus = usable_gpus(settings.gpus)
     instance.event_log_storage.set_concurrency_slots(GPU_POOL, max(1, len(gpus)))
-    say(f"GPUs: {'; '.join(map(str, gpus)) or 'none'}")
+    print_info(f"GPUs: {'; '.join(map(str, gpus)) or 'none'}")
     limits = instance.get_concurrency_config().run_queue_config
     if limits is None or instance.get_concurrency_config().pool_config.pool_granularity is None:
-        warn(
+        print_note(
             f"{settings.home_folder / 'dagster.yaml'} is of an earlier version and limits neither runs nor the pool "
             f"{GPU_POOL!r}. Remove it, unless you have changed it: the one that comes with f5-pipeline takes its place."
         )
         return
     for limit in limits.tag_concurrency_limits or ():
         if limit["key"] == BATCH_TAG and limit["limit"] < len(gpus):
-            warn(f"dagster.yaml allows {limit['limit']} runs with the tag {BATCH_TAG} at once, fewer than GPUs")
+            print_note(f"dagster.yaml allows {limit['limit']} runs with the tag {BATCH_TAG} at once, fewer than GPUs")
 
 
 def set_retry_cursors(instance: DagsterInstance) -> None:
-    """Let the daemon's retries of runs begin with what happens from now on. It would do the same by itself in a new
-    instance, but with a warning for each kind of event."""
+    """Let the daemon's retries of runs begin with the events from now on. In a new instance it does so by itself, but
+    with a warning for each kind of event."""
     from f5_pipeline.orchestration.internals import RETRY_EVENTS, retry_cursor_key
 
     keys = {retry_cursor_key(event) for event in RETRY_EVENTS}
@@ -179,18 +178,18 @@ def set_retry_cursors(instance: DagsterInstance) -> None:
 
 
 def code_socket(settings: Settings) -> Path:
-    """Where the code server of an instance listens: the same at every start, and nobody else's."""
+    """The socket of an instance's code server: the same at every start, and its own."""
     from f5_pipeline.system.locks import machine_folder
 
     return machine_folder() / f"code-{hashlib.sha256(str(settings.home_folder).encode()).hexdigest()[:16]}.sock"
 
 
 def instance_lock(settings: Settings) -> Path:
-    """The lock that an `up` holds on its instance for as long as it lives."""
+    """The lock that `up` holds on its instance for as long as it lives."""
     return code_socket(settings).with_suffix(".lock")
 
 
-def check_alone(settings: Settings) -> None:
+def lock_instance(settings: Settings) -> None:
     """Hold the instance's lock as long as this process lives; raise InputError where another `up` holds it."""
     from f5_pipeline.errors import InputError
     from f5_pipeline.system.locks import hold
@@ -205,34 +204,34 @@ def check_alone(settings: Settings) -> None:
 
 
 def stop_runs(instance: DagsterInstance, socket_path: str) -> None:
-    """Interrupt the runs that our code server has started, and wait until their processes have ended."""
+    """Interrupt the runs that our code server has started, and wait for their processes to end."""
     from dagster import DagsterRunStatus, RunsFilter
 
     from f5_pipeline.dagster_host.run_launcher import process_of
     from f5_pipeline.orchestration.internals import GRPC_INFO_TAG
 
-    limit = time.monotonic() + STOP_SECONDS
-    asked: set[int] = set()
+    deadline = time.monotonic() + STOP_SECONDS
+    interrupted: set[int] = set()
     unfinished = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
-    while time.monotonic() < limit:
-        left = False
+    while time.monotonic() < deadline:
+        running = False
         for run in instance.get_runs(filters=RunsFilter(statuses=unfinished)):
             process = process_of(instance, run)
             if socket_path not in run.tags.get(GRPC_INFO_TAG, "") or process is None or not process.living:
                 continue
-            left = True
-            if process.pid not in asked:
-                say(f"interrupting run {run.run_id[:8]} ({run.job_name}); it is continued after the next start")
-                asked.add(process.pid)
+            running = True
+            if process.pid not in interrupted:
+                print_info(f"interrupting run {run.run_id[:8]} ({run.job_name}); it is continued after the next start")
+                interrupted.add(process.pid)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGINT)
-        if not left:
+        if not running:
             return
         time.sleep(0.5)
 
 
-def check_free(host: str, port: int, variable: str) -> None:
-    """Raise InputError where a port is taken: Dagster's web server would go on without being heard."""
+def check_port_free(host: str, port: int, variable: str) -> None:
+    """Raise InputError where a port is taken: Dagster's web server would run on without it."""
     from f5_pipeline.errors import InputError
 
     try:

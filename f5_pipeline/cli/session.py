@@ -1,4 +1,4 @@
-"""What commands work on: the settings, the store, Dagster's instance, and the two kept in step."""
+"""The settings, the store and Dagster's instance for a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from f5_pipeline.store.base import Store
 if TYPE_CHECKING:
     import dagster as dg
 
-    from f5_pipeline.dagster_host.runs import Outcome
+    from f5_pipeline.dagster_host.runs import RunOutcome
     from f5_pipeline.studio.narrating.scripts import LoadedScript
     from f5_pipeline.studio.options import StudioOptions
     from f5_pipeline.studio.records import Voice
@@ -26,13 +26,13 @@ def open_store() -> Store:
 
 
 def studio_options() -> StudioOptions:
-    """What the settings say of the studio's work."""
+    """The studio's options from the settings."""
     return configured.studio_options(get_settings())
 
 
 @dataclass
 class Session:
-    """A command at work on store and instance.
+    """The store and the instance of a command.
 
     Attributes:
         quiet: show nothing but errors.
@@ -53,7 +53,7 @@ class Session:
         *,
         partition: str | None = None,
         config: Mapping[str, Any] | None = None,
-    ) -> Outcome:
+    ) -> RunOutcome:
         """Run a job with a progress bar."""
         from f5_pipeline.cli.output import progress
         from f5_pipeline.dagster_host.runs import run_job
@@ -62,7 +62,7 @@ class Session:
             return run_job(self.instance, job, partition=partition, config=config, on_step=show, verbose=self.verbose)
 
     def report_script(self, loaded: LoadedScript) -> None:
-        """Let Dagster know of a narration and of the present state of its script."""
+        """Report a narration and the present version of its script to Dagster."""
         from f5_pipeline.orchestration.reporting.observations import report_script
 
         metadata = {
@@ -73,7 +73,7 @@ class Session:
         }
         report_script(self.instance, loaded.narration, loaded.version, metadata)
 
-    def prepare_voice(self, voice: Voice) -> Outcome:
+    def prepare_voice(self, voice: Voice) -> RunOutcome:
         """Materialize the reference of a voice."""
         from f5_pipeline.orchestration.reporting.observations import report_voice
 
@@ -83,7 +83,7 @@ class Session:
 
 @contextmanager
 def open_session(*, quiet: bool = False, verbose: bool = False) -> Iterator[Session]:
-    """Settings, store and instance for the time of a command."""
+    """Open the store and the instance for a command."""
     from f5_pipeline.dagster_host.instance import open_instance
 
     settings = get_settings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import complain, print_json, print_table, say
+from f5_pipeline.cli.output import print_error, print_info, print_json, print_table
 from f5_pipeline.cli.session import open_session
 
 COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revision", "run")
@@ -13,14 +13,13 @@ COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revisi
 
 @cli.command()
 @click.argument("narration", required=False)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a narration, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per narration, one per line.")
 def status(narration: str | None, as_json: bool) -> None:
-    """Show how far each narration is, or one NARRATION; those whose scripts were removed are retired.
+    """Show the state of each narration, or of one NARRATION; those whose scripts were removed are retired.
 
-    Length and revision are those of what is delivered, also where the script was edited since or the last attempt
-    failed.
+    Length and revision are those of the last delivery, even if the script was edited or an attempt failed since.
     """
-    from f5_pipeline.orchestration.reporting.metadata import seconds
+    from f5_pipeline.orchestration.reporting.metadata import format_duration
     from f5_pipeline.orchestration.reporting.states import narration_states
     from f5_pipeline.studio.narrating.scripts import find_script
 
@@ -28,19 +27,18 @@ def status(narration: str | None, as_json: bool) -> None:
         if narration is not None:
             find_script(session.store, narration)
         states = list(narration_states(session.instance, session.store, session.options, narration))
-    rows = [
-        {**state.model_dump(), "length": None if state.seconds is None else seconds(state.seconds)} for state in states
-    ]
+    lengths = [None if state.seconds is None else format_duration(state.seconds) for state in states]
+    rows = [{**state.model_dump(), "length": length} for state, length in zip(states, lengths, strict=True)]
     if as_json:
         for row in rows:
             print_json(row)
     elif rows:
         print_table(COLUMNS, ([row[column] for column in COLUMNS] for row in rows))
     else:
-        say("no narrations yet; make one: f5-pipeline narrate FILE")
+        print_info("no narrations yet; make one: f5-pipeline narrate FILE")
     for state in states:
         if state.state == "damaged" or (state.state == "failed" and not as_json):
             reason = state.reason or "for an unknown reason"
-            complain(reason if state.narration in reason else f"{state.narration}: {reason}")
+            print_error(reason if state.narration in reason else f"{state.narration}: {reason}")
     if any(state.state == "damaged" for state in states):
         raise click.exceptions.Exit(1)

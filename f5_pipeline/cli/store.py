@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import complain, print_json, print_table, say, warn
+from f5_pipeline.cli.output import print_error, print_info, print_json, print_note, print_table
 from f5_pipeline.cli.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _ALIVE_SECONDS = 5.0
 
 
 class Duration(click.ParamType):
-    """A number with its unit, 90m or 7d, in s."""
+    """A number with its unit, for example 90m or 7d; in seconds."""
 
     name = "duration"
 
@@ -32,7 +32,7 @@ class Duration(click.ParamType):
             return value
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", str(value))
         if match is None:
-            self.fail(f"{value!r} is no duration; write 90m, 12h, 7d or 2w", param, ctx)
+            self.fail(f"{value!r} is not a duration; write 90m, 12h, 7d or 2w", param, ctx)
         return float(match[1]) * _UNITS[match[2]]
 
 
@@ -51,9 +51,9 @@ def store() -> None:
 @_grace
 @click.option("--json", "as_json", is_flag=True, help="Print all as one JSON object, and no progress.")
 def check(deep: bool, grace: float, as_json: bool) -> None:
-    """Show what is missing, damaged or cannot be read, each with a hint, and what nothing refers to any more.
+    """Show what is missing, damaged or unreadable, each with a hint, and what nothing refers to any more.
 
-    Takes that are planned and not made yet are not missing. Exits with 1 where something is wrong.
+    Planned takes that are not made yet do not count as missing. Exits with 1 where something is wrong.
 
     \b
     f5-pipeline store check --deep
@@ -84,27 +84,27 @@ def check(deep: bool, grace: float, as_json: bool) -> None:
         print_table(("in the store", "objects", "size"), _rows(inventory.there, objects=True))
         _show_unused(inventory, unused, "to remove them: f5-pipeline store gc --delete")
         if (originals := inventory.replaced_originals()).count:
-            say(f"{originals.count} recordings and transcripts were replaced, {_size(originals.size)}; they are kept")
+            print_info(f"{originals.count} replaced recordings and transcripts, {_size(originals.size)}, are kept")
     if findings:
-        complain(f"{len(findings)} findings in {inventory.store.url}")
+        print_error(f"{len(findings)} findings in {inventory.store.url}")
         raise click.exceptions.Exit(1)
-    say(f"{inventory.store.url} is whole")
+    print_info(f"{inventory.store.url} is whole")
 
 
 @store.command()
-@click.option("--delete", is_flag=True, help="Remove it; else it is only counted.")
+@click.option("--delete", is_flag=True, help="Remove what is unused; else it is only counted.")
 @_grace
 @click.option(
-    "--old-revisions", is_flag=True, help="Also delivered revisions that are not the newest and that no link opens."
+    "--old-revisions", is_flag=True, help="Also delivered revisions that are not the newest and have no valid link."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object, and no progress.")
 def gc(delete: bool, grace: float, old_revisions: bool, as_json: bool) -> None:
     """Remove what nothing refers to any more; without --delete it is only counted.
 
-    Takes, plans and bands of texts that were edited, deliveries that were cut off, what runs handed from step to step,
-    grants that are over; of a bucket also abandoned uploads and hidden old versions. A failed run can be re-executed
-    from failure as long as the grace time. May run beside other work; interrupted, run it again. Exits with 1 where
-    something had to stay because what may refer to it cannot be read.
+    That is: takes, plans and bands of edited texts, interrupted deliveries, values that runs passed between steps,
+    expired grants; in a bucket also abandoned uploads and hidden old versions. A failed run can be re-executed from
+    failure within the grace time. Other work may go on meanwhile; after an interruption, run it again. Exits with 1
+    where something had to stay because what may refer to it cannot be read.
 
     \b
     f5-pipeline store gc
@@ -141,17 +141,17 @@ def _inventory(session: Session, grace: float, old_revisions: bool, show: OnProg
 
 
 def _alive(instance: dg.DagsterInstance) -> Callable[[str], bool]:
-    """Whether a run is unfinished, or was re-executed by one that is and reads what it made."""
+    """Whether a run is unfinished, or an unfinished one re-executes it and reads what it made."""
     import time
 
     import dagster as dg
 
     from f5_pipeline.orchestration.ledger import ACTIVE
 
-    known: set[str] = set()
-    asked: float | None = None
+    active: set[str] = set()
+    checked: float | None = None
 
-    def runs() -> Iterator[str]:
+    def active_runs() -> Iterator[str]:
         for run in instance.get_runs(dg.RunsFilter(statuses=ACTIVE)):
             ancestor: dg.DagsterRun | None = run
             while ancestor is not None:
@@ -159,10 +159,10 @@ def _alive(instance: dg.DagsterInstance) -> Callable[[str], bool]:
                 ancestor = instance.get_run_by_id(ancestor.parent_run_id) if ancestor.parent_run_id else None
 
     def alive(run_id: str) -> bool:
-        nonlocal known, asked
-        if asked is None or time.monotonic() - asked > _ALIVE_SECONDS:
-            known, asked = set(runs()), time.monotonic()
-        return run_id in known
+        nonlocal active, checked
+        if checked is None or time.monotonic() - checked > _ALIVE_SECONDS:
+            active, checked = set(active_runs()), time.monotonic()
+        return run_id in active
 
     return alive
 
@@ -170,14 +170,14 @@ def _alive(instance: dg.DagsterInstance) -> Callable[[str], bool]:
 def _show_unused(inventory: Inventory, unused: dict[str, Tally], what: str) -> None:
     if unused:
         print_table(("unused", "count", "objects", "size"), _rows(unused))
-        say(f"{_size(sum(tally.size for tally in unused.values()))}; {what}")
+        print_info(f"{_size(sum(tally.size for tally in unused.values()))}; {what}")
     else:
-        say("nothing is unused")
+        print_info("nothing is unused")
     if inventory.blocked_by:
-        stays = ", ".join(f"{tally.count} {kind}" for kind, tally in inventory.held_back.items()) or "nothing"
-        warn(
+        kept = ", ".join(f"{tally.count} {kind}" for kind, tally in inventory.held_back.items()) or "nothing"
+        print_note(
             f"{', '.join(inventory.blocked_by[:5])}: missing, or cannot be read. Kept, because they may refer to it: "
-            f"{stays}. What to do about it is shown by: f5-pipeline store check"
+            f"{kept}. To see what to do about it: f5-pipeline store check"
         )
 
 
@@ -198,7 +198,7 @@ def _size(size: int) -> str:
 
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[OnProgress]:
-    """What is being done, on standard error: one line that changes, lines where it is no terminal, nothing if quiet."""
+    """Progress on standard error: one line that changes; lines where it is no terminal; nothing if quiet."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -208,7 +208,7 @@ def _progress(*, quiet: bool) -> Iterator[OnProgress]:
         def line(what: str, done: int, total: int | None) -> None:
             if not quiet and what not in reported:
                 reported.add(what)
-                say(f"{what} …")
+                print_info(f"{what} …")
 
         yield line
         return

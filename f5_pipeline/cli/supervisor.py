@@ -1,4 +1,4 @@
-"""What keeps the services of `f5-pipeline up` alive, and stops them together."""
+"""Keeps the services of `f5-pipeline up` alive, and stops them together."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from f5_pipeline.cli.output import complain, say, warn
+from f5_pipeline.cli.output import print_error, print_info, print_note
 
 STOP_SECONDS = 30
 """How long services, and runs, may take to stop before they are killed."""
 
-SETTLED_SECONDS = 10.0
-"""How long a service that listens nowhere must have lived to count as up."""
+MIN_UP_SECONDS = 10.0
+"""How long a service that listens nowhere must live to count as up."""
 
 MAX_DEATHS = 3
-"""Starts of a service that has never been up, before it is given up."""
+"""How often a service that has never been up may die."""
 
 MAX_DELAY_SECONDS = 30.0
 """The longest delay before a service that died is started again."""
@@ -37,10 +37,10 @@ class Service:
     """A process that is kept alive.
 
     Attributes:
-        name: for people.
-        command: that it is started by.
-        listens: host and port, or the path of a socket, that tells that it is up; where None, it is when it lives on.
-        after: that must be up before it is started at first.
+        name: for messages.
+        command: starts it.
+        listens: host and port, or path of the socket, where it answers when it is up; None: it is up when it lives on.
+        after: the service that must be up before its first start.
     """
 
     name: str
@@ -52,29 +52,29 @@ class Service:
     up: bool = False
     ever_up: bool = False
     deaths: int = 0
-    """In a row, without having been up."""
+    """Since it was last up."""
     started: float = 0.0
     next_start: float = 0.0
     groups: list[int] = field(default_factory=list)
-    """Process groups of its starts: those of its children too, that may live on."""
+    """Process groups of its starts: its children may live on in them."""
 
     def start(self) -> None:
         if isinstance(self.listens, str):
             Path(self.listens).unlink(missing_ok=True)
-        # A session of its own: a Ctrl-C in the terminal comes to us alone, and we stop all in order.
+        # In a session of its own, so that Ctrl-C reaches only us, and we stop all in order.
         self.process = subprocess.Popen(self.command, start_new_session=True, preexec_fn=_end_with_parent)
         self.groups.append(self.process.pid)
         self.started, self.up = time.monotonic(), False
 
-    def look(self) -> None:
-        """Note whether it is up."""
+    def check_up(self) -> None:
+        """Record whether it is up."""
         if not self.up and self._answers():
             self.up = self.ever_up = True
             self.deaths = 0
 
     def _answers(self) -> bool:
         if self.listens is None:
-            return time.monotonic() - self.started > SETTLED_SECONDS
+            return time.monotonic() - self.started > MIN_UP_SECONDS
         try:
             if isinstance(self.listens, str):
                 with socket.socket(socket.AF_UNIX) as probe:
@@ -87,7 +87,7 @@ class Service:
 
 
 def _end_with_parent() -> None:
-    """In a service, before its program begins: let the kernel end it with us, also where we are killed (Linux)."""
+    """Called in a new service: let the kernel end it with this process, even when that is killed (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -95,12 +95,12 @@ def _end_with_parent() -> None:
 def supervise(services: list[Service], *, before_stop: Callable[[], object] = lambda: None) -> int:
     """Keep services alive until a signal comes, then stop them all. Return the exit code.
 
-    A service that dies is started again, at once and then after growing delays. One that has never been up and died
-    `MAX_DEATHS` times ends them all.
+    A service that dies is started again, at once and then after growing delays. One that dies `MAX_DEATHS` times
+    without ever being up ends them all.
 
     Args:
         services: the first is stopped last.
-        before_stop: called when the others have been stopped, so that nothing new begins.
+        before_stop: called between stopping the others and the first.
     """
     stopping = False
 
@@ -114,12 +114,12 @@ def supervise(services: list[Service], *, before_stop: Callable[[], object] = la
     try:
         while not stopping:
             for service in services:
-                code = max(code, _keep(service))
+                code = max(code, _keep_alive(service))
             if code:
                 break
             time.sleep(0.2)
     finally:
-        say("stopping")
+        print_info("stopping")
         first, *others = services
         _stop(others)
         before_stop()
@@ -127,8 +127,8 @@ def supervise(services: list[Service], *, before_stop: Callable[[], object] = la
     return code
 
 
-def _keep(service: Service) -> int:
-    """Start a service that is due; 1 where it has died too often."""
+def _keep_alive(service: Service) -> int:
+    """Start a service if it is due; return 1 where it has died too often."""
     now = time.monotonic()
     if service.process is None:
         if now >= service.next_start and (service.after is None or service.after.up or service.ever_up):
@@ -136,17 +136,17 @@ def _keep(service: Service) -> int:
         return 0
     ended = service.process.poll()
     if ended is None:
-        service.look()
+        service.check_up()
         return 0
     service.process = None
     service.groups = [group for group in service.groups if _has_members(group)]
     service.deaths += 1
     if not service.ever_up and service.deaths >= MAX_DEATHS:
-        complain(f"the {service.name} does not come up: it ended with code {ended}, {service.deaths} times; see above")
+        print_error(f"the {service.name} does not start: it ended with code {ended}, {service.deaths} times; see above")
         return 1
     delay = 0.0 if service.up else min(MAX_DELAY_SECONDS, 2.0 ** (service.deaths - 1))
     when = f"in {delay:g} s" if delay else "now"
-    warn(f"the {service.name} ended with code {ended}; starting it again {when}")
+    print_note(f"the {service.name} ended with code {ended}; starting it again {when}")
     service.up, service.next_start = False, now + delay
     return 0
 
@@ -156,11 +156,11 @@ def _stop(services: list[Service]) -> None:
     for process in running:
         if process.poll() is None:
             process.terminate()
-    limit = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + STOP_SECONDS
     for process in running:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=max(0.1, limit - time.monotonic()))
-    # The services' own children too, should any be left, also of those that died.
+            process.wait(timeout=max(0.1, deadline - time.monotonic()))
+    # Also children that are left of services, including those that died.
     for group in (group for service in services for group in service.groups):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)

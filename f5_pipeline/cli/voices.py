@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import Progress, complain, print_json, print_table, progress, say
+from f5_pipeline.cli.output import Progress, print_error, print_info, print_json, print_table, progress
 from f5_pipeline.cli.session import Session, open_session, open_store
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def voices() -> None:
 @click.option(
     "--transcript",
     type=click.Path(path_type=Path),
-    help="TXT, SRT, VTT, CSV or Whisper JSON; else the file beside the recording with the same name.",
+    help="TXT, SRT, VTT, CSV or Whisper JSON; else the file with the recording's name beside it.",
 )
 @click.option("--language", metavar="TAG", help="Language of the recording, for example en or pt-br. [default: en]")
-@click.option("--licence", metavar="TEXT", help="Under which the recording may be used.")
+@click.option("--licence", metavar="TEXT", help="Licence of the recording.")
 @click.option(
     "--commercial-use",
     type=click.Choice(["yes", "no", "unknown"]),
@@ -63,7 +63,7 @@ def add(
                 language,
                 licence=licence,
                 commercial_use=commercial_use,
-                on_progress=told(show),
+                on_progress=show_progress(show),
             )
         prepare_and_show(session, voice, as_json)
 
@@ -72,7 +72,7 @@ def add(
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--main", default="main", show_default=True, help="Name for the voice of the configuration's top.")
 def import_(config: Path, main: str) -> None:
-    """Add the voices that an F5-TTS CONFIG (TOML with ref_audio and ref_text) brings.
+    """Add the voices of an F5-TTS CONFIG (TOML with ref_audio and ref_text).
 
     Recordings are looked for beside the CONFIG, then in the present folder; where ref_text is empty, the transcript
     beside the recording is taken.
@@ -95,12 +95,12 @@ def import_(config: Path, main: str) -> None:
                 transcript.write_text(ref_text, encoding="utf-8")
             own = main if name == "main" else name
             with progress(f"voice {own}", quiet=False) as show:
-                voice = add_voice(session.store, own, recording, transcript, on_progress=told(show))
+                voice = add_voice(session.store, own, recording, transcript, on_progress=show_progress(show))
             prepare_and_show(session, voice, as_json=False)
 
 
-def told(show: Progress) -> Callable[[str, int, int], None]:
-    """Shows the progress of a step that is no run."""
+def show_progress(show: Progress) -> Callable[[str, int, int], None]:
+    """Show progress outside a run."""
     from f5_pipeline.dagster_host.runs import Step
 
     return lambda what, done, total: show(Step("add", "progress", {"what": what, "done": done, "total": total}))
@@ -110,23 +110,23 @@ def prepare_and_show(session: Session, voice, as_json: bool) -> None:
     """Materialize a voice's reference and print it."""
     outcome = session.prepare_voice(voice)
     if not outcome.success:
-        complain("\n".join(outcome.errors))
+        print_error("\n".join(outcome.errors))
         raise click.exceptions.Exit(1)
     failed = failed_checks(session, voice.name)
     if as_json:
         print_json({**describe(session.store, voice), "failed_checks": failed})
         return
     clip = describe(session.store, voice)["reference"]
-    say(f"voice {voice.name}: {clip['seconds']:.1f} s of reference, {clip['text'].strip()!r}")
+    print_info(f"voice {voice.name}: {clip['seconds']:.1f} s of reference, {clip['text'].strip()!r}")
     for check, why in failed.items():
-        say(f"  check {check}: {why}")
+        print_info(f"  check {check}: {why}")
 
 
 def failed_checks(session: Session, name: str) -> dict[str, str]:
-    """The checks of a voice's reference that failed, and why."""
+    """The failed checks of a voice's reference, with their reasons."""
     import dagster as dg
 
-    found: dict[str, str] = {}
+    failed: dict[str, str] = {}
     records = session.instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=dg.AssetKey("reference_audio"), asset_partitions=[name]), limit=1
     ).records
@@ -135,8 +135,8 @@ def failed_checks(session: Session, name: str) -> dict[str, str]:
         for entry in logs:
             result = entry.dagster_event and entry.dagster_event.asset_check_evaluation_data
             if result and not result.passed:
-                found[result.check_name] = result.description or "failed"
-    return found
+                failed[result.check_name] = result.description or "failed"
+    return failed
 
 
 def describe(store, voice) -> dict:
@@ -155,19 +155,19 @@ def describe(store, voice) -> dict:
 
 
 @voices.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def list_(as_json: bool) -> None:
     """List the voices."""
     from f5_pipeline.studio.voices import list_voices
 
     store = open_store()
-    found = [describe(store, voice) for voice in list_voices(store)]
+    descriptions = [describe(store, voice) for voice in list_voices(store)]
     if as_json:
-        for voice in found:
+        for voice in descriptions:
             print_json(voice)
         return
-    if not found:
-        say("no voices yet; add one: f5-pipeline voices add NAME RECORDING")
+    if not descriptions:
+        print_info("no voices yet; add one: f5-pipeline voices add NAME RECORDING")
         return
     print_table(
         ("voice", "language", "recording", "reference", "text"),
@@ -179,7 +179,7 @@ def list_(as_json: bool) -> None:
                 f"{voice['reference']['seconds']:.1f} s" if voice["current"] else "to be prepared",
                 (voice["reference"] or {}).get("text", "").strip(),
             )
-            for voice in found
+            for voice in descriptions
         ),
     )
 
@@ -188,27 +188,27 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def show(name: str, as_json: bool) -> None:
-    """Show a voice, its reference and what was measured of it."""
+    """Show a voice, its reference and the reference's measures."""
     from f5_pipeline.studio.voices import find_voice, unknown_voice
 
     store = open_store()
     voice = find_voice(store, name)
     if voice is None:
         raise unknown_voice(store, name)
-    about = describe(store, voice)
+    description = describe(store, voice)
     if as_json:
-        print_json(about)
+        print_json(description)
         return
     rows: list[tuple[str, object]] = [
         ("voice", voice.name),
         ("language", voice.language),
         ("recording", voice.recording.name),
         ("transcript", voice.transcript.name if voice.transcript else "none"),
-        ("licence", voice.licence or "not said"),
+        ("licence", voice.licence or "unknown"),
         ("commercial use", voice.commercial_use),
         ("added", voice.added),
     ]
-    clip = about["reference"]
+    clip = description["reference"]
     if clip:
         rows += [
             ("reference", f"{clip['seconds']:.2f} s, from {clip['start']:.2f} s to {clip['end']:.2f} s"),
@@ -216,7 +216,7 @@ def show(name: str, as_json: bool) -> None:
             ("audio", store.local_path(clip["audio"]) or clip["audio"]),
             *((key, round(value, 3) if isinstance(value, float) else value) for key, value in clip["measures"].items()),
         ]
-    if not about["current"]:
+    if not description["current"]:
         rows.append(("state", f"to be prepared: f5-pipeline voices prepare {name}"))
     print_table(("", ""), rows)
 

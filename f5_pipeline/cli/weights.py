@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import complain, print_json, print_table, say, warn
+from f5_pipeline.cli.output import print_error, print_info, print_json, print_note, print_table
 from f5_pipeline.cli.session import open_store, studio_options
 from f5_pipeline.settings import get_settings
 
@@ -25,11 +25,11 @@ def weights() -> None:
 
 @weights.command()
 @click.argument("names", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a model, one a line, and no progress.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model, one per line, and no progress.")
 def pull(names: tuple[str, ...], as_json: bool) -> None:
-    """Bring models to the store and to this machine; without NAMES the one that F5_MODEL names.
+    """Fetch models to the store and to this machine; without NAMES the one that F5_MODEL names.
 
-    Interrupted, it goes on where it was when the same command runs again.
+    After an interruption, run the same command again to go on.
     """
     library = _library()
     for name in names or (get_settings().model,):
@@ -57,52 +57,52 @@ def pull(names: tuple[str, ...], as_json: bool) -> None:
                 )
                 continue
         for note in acquired.notes:
-            warn(note)
+            print_note(note)
         moved = f", {_size(acquired.received)} from the {acquired.source}" if acquired.received else ""
-        say(f"{name}: {_size(record.size)}{moved}, {acquired.seconds:.1f} s")
-        say(f"  licence {record.licence}, commercial use: {record.commercial_use}. {record.note}".rstrip())
+        print_info(f"{name}: {_size(record.size)}{moved}, {acquired.seconds:.1f} s")
+        print_info(f"  licence {record.licence}, commercial use: {record.commercial_use}. {record.note}".rstrip())
         for role in record.files:
             click.echo(str(getattr(acquired.files, role)))
 
 
 @weights.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a model, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model, one per line.")
 def list_(as_json: bool) -> None:
-    """Every known model: what it speaks, its licence, and where its bytes are."""
+    """List every known model: its languages, its licence, and where its files are."""
     entries = _library().models()
     rows = []
     for entry in entries:
-        told = entry.record or entry.spec
-        if told is None:
+        model = entry.record or entry.spec
+        if model is None:
             continue
         size = entry.record.size if entry.record else None
         if as_json:
             print_json(
                 {
                     "model": entry.name,
-                    "languages": list(told.languages),
-                    "licence": told.licence,
-                    "commercial_use": told.commercial_use,
-                    "repo": told.repo,
-                    "revision": told.revision,
+                    "languages": list(model.languages),
+                    "licence": model.licence,
+                    "commercial_use": model.commercial_use,
+                    "repo": model.repo,
+                    "revision": model.revision,
                     "sha256": entry.record.sha256 if entry.record else None,
                     "size": size,
                     "cached": entry.cached,
                     "stored": entry.stored,
-                    "note": told.note,
+                    "note": model.note,
                 }
             )
             continue
         rows.append(
             (
                 entry.name,
-                " ".join(told.languages),
-                told.licence,
-                told.commercial_use,
+                " ".join(model.languages),
+                model.licence,
+                model.commercial_use,
                 _size(size) if size is not None else "",
                 _share(entry.cached, size),
                 _share(entry.stored, size),
-                (told.revision or "")[:12],
+                (model.revision or "")[:12],
             )
         )
     if not as_json:
@@ -111,52 +111,52 @@ def list_(as_json: bool) -> None:
 
 @weights.command()
 @click.argument("names", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a file, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per file, one per line.")
 def verify(names: tuple[str, ...], as_json: bool) -> None:
-    """Compute the hash of every file in cache and store again; without NAMES of all models. Exits with 1 on damage."""
+    """Hash every file in cache and store again; without NAMES of all models. Exits with 1 on damage."""
     library = _library()
     damaged = 0
     rows = []
     for name in names or [record.name for record in library.locked()]:
-        found = library.verify(name)
-        if not found:
-            say(f"{name} was never pulled")
-        for one in found:
-            damaged += one.state == "corrupt"
+        files = library.verify(name)
+        if not files:
+            print_info(f"{name} was never pulled")
+        for file in files:
+            damaged += file.state == "corrupt"
             if as_json:
-                print_json(vars(one))
+                print_json(vars(file))
             else:
-                rows.append((one.model, one.file, one.place, one.state, one.sha256[:16]))
+                rows.append((file.model, file.file, file.place, file.state, file.sha256[:16]))
     if rows:
         print_table(("model", "file", "place", "state", "sha256"), rows)
     if damaged:
-        complain(f"{damaged} damaged. `f5-pipeline weights pull` fetches what is damaged again.")
+        print_error(f"{damaged} damaged. `f5-pipeline weights pull` fetches the damaged files again.")
         raise click.exceptions.Exit(1)
 
 
 @weights.command()
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All models.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a file, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per file, one per line.")
 def evict(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Remove models from this machine's cache. The store keeps them; what is in use stays."""
     if bool(names) == everything:
         raise click.UsageError("name models, or say --all")
     library = _library()
-    gone: dict[str, int] = {}
+    evicted: dict[str, int] = {}
     for name in names or (None,):
-        gone.update(library.evict(name))
+        evicted.update(library.evict(name))
     if as_json:
-        for file, size in gone.items():
+        for file, size in evicted.items():
             print_json({"file": file, "size": size})
     else:
-        say(f"{len(gone)} files, {_size(sum(gone.values()))} freed")
+        print_info(f"{len(evicted)} files, {_size(sum(evicted.values()))} freed")
 
 
 @weights.command()
 @click.argument("name")
 @click.argument("checkpoint")
-@click.option("--vocabulary", help="One entry a line; else f5-tts's own.")
+@click.option("--vocabulary", help="File with one entry a line; else f5-tts's own.")
 @click.option(
     "--architecture",
     default="F5TTS_v1_Base",
@@ -167,20 +167,20 @@ def evict(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
     "--vocoder",
     default="vocos-mel-24khz",
     show_default=True,
-    help="A known one, a folder with config.yaml and pytorch_model.bin, or hf://owner/name.",
+    help="Name of a known vocoder, a folder with config.yaml and pytorch_model.bin, or hf://owner/name.",
 )
-@click.option("--language", "languages", multiple=True, metavar="TAG", help="That it speaks; again for each.")
-@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
+@click.option("--language", "languages", multiple=True, metavar="TAG", help="A language of the model; repeatable.")
+@click.option("--licence", default="unknown", show_default=True, help="Licence of the weights.")
 @click.option(
     "--commercial-use",
     type=click.Choice(["yes", "no", "disputed"]),
     default="disputed",
     show_default=True,
-    help="Whether what it speaks may be sold.",
+    help="Whether its speech may be used commercially.",
 )
 @click.option("--note", default="", help="What people should know of it.")
 @click.option("--json", "as_json", is_flag=True, help="Print its lock as JSON, and no progress.")
-def add(name: str, checkpoint: str, languages: tuple[str, ...], as_json: bool, **said: str) -> None:
+def add(name: str, checkpoint: str, languages: tuple[str, ...], as_json: bool, **values: str) -> None:
     """Add a model of your own: a CHECKPOINT (.safetensors, .pt, or a file of the hub) for every worker.
 
     \b
@@ -189,11 +189,13 @@ def add(name: str, checkpoint: str, languages: tuple[str, ...], as_json: bool, *
     """
     library = _library()
     with download_progress(quiet=as_json) as show:
-        record = library.add(name, _path(checkpoint), languages=languages or ("en",), on_progress=show, **_paths(said))
+        record = library.add(
+            name, _path(checkpoint), languages=languages or ("en",), on_progress=show, **_paths(values)
+        )
     if as_json:
         print_json({**record.model_dump(mode="json"), "sha256": record.sha256, "size": record.size})
     else:
-        say(f"{name}: {_size(record.size)}, sha256 {record.sha256[:16]}. Speak with it: F5_MODEL={name}")
+        print_info(f"{name}: {_size(record.size)}, sha256 {record.sha256[:16]}. Speak with it: F5_MODEL={name}")
 
 
 def _library() -> Library:
@@ -202,14 +204,14 @@ def _library() -> Library:
     return open_library(open_store(), studio_options())
 
 
-def _path(given: str) -> str:
-    return given if given.startswith("hf://") else str(Path(given).expanduser())
+def _path(value: str) -> str:
+    return value if value.startswith("hf://") else str(Path(value).expanduser())
 
 
-def _paths(said: dict[str, str]) -> dict:
+def _paths(values: dict[str, str]) -> dict:
     return {
         key: _path(value) if value and key in ("vocabulary", "architecture", "vocoder") else value
-        for key, value in said.items()
+        for key, value in values.items()
     }
 
 
@@ -225,20 +227,20 @@ def _share(present: int, size: int | None) -> str:
 
 @contextmanager
 def download_progress(*, quiet: bool) -> Iterator[OnProgress]:
-    """A bar a file on standard error for as long as the context; lines where it is no terminal; nothing if quiet."""
+    """A progress bar for each file on standard error; lines where it is no terminal; nothing if quiet."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     if quiet or not console.is_terminal:
 
-        def line(now: Progress) -> None:
-            if not quiet and (now.file, now.what) not in told:
-                told.add((now.file, now.what))
-                waits = "waiting for another process that fetches it" if now.what == "waiting" else now.what
-                say(f"{now.model}: {now.file} {waits}")
+        def line(progress: Progress) -> None:
+            if not quiet and (progress.file, progress.what) not in reported:
+                reported.add((progress.file, progress.what))
+                waits = "waiting for another process that fetches it" if progress.what == "waiting" else progress.what
+                print_info(f"{progress.model}: {progress.file} {waits}")
 
         yield line
         return
@@ -246,10 +248,10 @@ def download_progress(*, quiet: bool) -> Iterator[OnProgress]:
     with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         tasks = {}
 
-        def show(now: Progress) -> None:
-            key = (now.file, now.what)
+        def show(progress: Progress) -> None:
+            key = (progress.file, progress.what)
             if key not in tasks:
-                tasks[key] = bar.add_task(f"{now.file} {now.what}", total=now.total or None)
-            bar.update(tasks[key], completed=now.done)
+                tasks[key] = bar.add_task(f"{progress.file} {progress.what}", total=progress.total or None)
+            bar.update(tasks[key], completed=progress.done)
 
         yield show

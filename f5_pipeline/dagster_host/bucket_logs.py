@@ -18,14 +18,14 @@ from f5_pipeline.store.s3.store import S3Store
 log = logging.getLogger("f5_pipeline.dagster_host.compute_logs")
 
 UPLOAD_SECONDS = 30
-"""How often the logs of a step that is running are brought to the bucket."""
+"""How often the logs of a running step are uploaded."""
 
 
 class BucketComputeLogs(S3ComputeLogManager):
-    """Dagster's own keeper of logs in S3, on the store's client: signed with version 4, no checksums, single deletes.
+    """Dagster's S3 compute logs, on the store's client: signature version 4, no checksums, single deletes.
 
     Args:
-        local_dir: where the output of steps is gathered on this machine.
+        local_dir: where the output of steps is collected on this machine.
     """
 
     def __init__(self, store: S3Store, local_dir: Path, inst_data: ConfigurableClassData | None = None) -> None:
@@ -39,7 +39,7 @@ class BucketComputeLogs(S3ComputeLogManager):
         )
         self._store = store
         self._s3_session = store.client
-        self._with_partial: set[str] = set()
+        self._partial_keys: set[str] = set()
 
     def _key(self, full_key: str) -> str:
         return full_key[len(self._store.bucket.prefix) :]
@@ -48,20 +48,20 @@ class BucketComputeLogs(S3ComputeLogManager):
         self, data: IO[bytes], log_key: Sequence[str], io_type: ComputeIOType, partial: bool = False
     ) -> None:
         key = self._key(self._s3_key(log_key, io_type))
-        halfway = self._key(self._s3_key(log_key, io_type, partial=True))
+        partial_key = self._key(self._s3_key(log_key, io_type, partial=True))
         if partial:
             if os.fstat(data.fileno()).st_size == 0:
                 return
             try:
-                self._store.replace_bytes(halfway, data.read())
-                self._with_partial.add(halfway)
-            except StoreError as error:  # the next one, or the whole at the end, may pass
+                self._store.replace_bytes(partial_key, data.read())
+                self._partial_keys.add(partial_key)
+            except StoreError as error:  # a later upload may succeed
                 log.warning("the log of a running step was not brought to the bucket: %s", error)
             return
         self._store.put_bytes(key, data.read())
-        if halfway in self._with_partial:
-            self._with_partial.discard(halfway)
-            self._store.delete(halfway)
+        if partial_key in self._partial_keys:
+            self._partial_keys.discard(partial_key)
+            self._store.delete(partial_key)
 
     def download_from_cloud_storage(
         self, log_key: Sequence[str], io_type: ComputeIOType, partial: bool = False
@@ -88,12 +88,12 @@ class BucketComputeLogs(S3ComputeLogManager):
                     self._store.delete(self._key(self._s3_key(log_key, io_type, partial=partial)))
         elif prefix:
             folder = "/".join([*self._resolve_path_for_namespace(prefix), ""])
-            for found in self._store.list(self._key(folder)):
-                self._store.delete(found.key)
+            for item in self._store.list(self._key(folder)):
+                self._store.delete(item.key)
 
     def get_log_keys_for_log_key_prefix(
         self, log_key_prefix: Sequence[str], io_type: ComputeIOType
     ) -> Sequence[list[str]]:
         folder = "/".join([*self._resolve_path_for_namespace(log_key_prefix), ""])
-        names = (found.key.rpartition("/")[2].partition(".") for found in self._store.list(self._key(folder)))
+        names = (item.key.rpartition("/")[2].partition(".") for item in self._store.list(self._key(folder)))
         return [[*log_key_prefix, name] for name, _, extension in names if extension == IO_TYPE_EXTENSION[io_type]]

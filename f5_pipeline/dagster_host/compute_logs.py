@@ -18,33 +18,33 @@ from f5_pipeline.settings import Settings, get_settings
 
 
 class StoreComputeLogs(LocalComputeLogManager):
-    """Makes what F5_COMPUTE_LOGS says: Dagster's own keeper of logs in a folder or, with `store`, in the bucket."""
+    """Creates Dagster's compute logs as F5_COMPUTE_LOGS says: in a folder or, with `store`, in the bucket."""
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
         return {}
 
     @classmethod
-    def from_config_value(  # type: ignore[override]  # one of several keepers, as the settings say
+    def from_config_value(  # type: ignore[override]  # the class depends on the settings
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> ComputeLogManager:
         """
         Raises:
-            InputError: the logs are wanted in a store that is no bucket.
+            InputError: the logs belong in the store, and that is not a bucket.
         """
         settings = get_settings()
         folder = settings.home_folder / "storage"
         if settings.compute_logs == "local":
             return LocalComputeLogManager(str(folder), inst_data=inst_data)
-        check_place(settings)
+        check_compute_logs(settings)
         from f5_pipeline.dagster_host.bucket_logs import BucketComputeLogs
         from f5_pipeline.orchestration.bucket_resource import BucketResource
 
         return BucketComputeLogs(BucketResource(url=settings.store_url).open(), folder, inst_data)
 
 
-def check_place(settings: Settings) -> None:
-    """Raise InputError where logs are wanted in a store that is no bucket: Dagster itself asks only as a run begins."""
+def check_compute_logs(settings: Settings) -> None:
+    """Raise InputError where logs belong in a store that is not a bucket: Dagster notices only when a run begins."""
     if settings.compute_logs == "store" and settings.store_url.startswith("file:"):
         raise InputError(
             "compute logs can be kept in the store only where that is a bucket",

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
-from f5_pipeline.dagster_host.compute_logs import check_place
+from f5_pipeline.dagster_host.compute_logs import check_compute_logs
 from f5_pipeline.dagster_host.run_launcher import process_of
 from f5_pipeline.errors import StoreError
 from f5_pipeline.settings import Settings
@@ -19,8 +19,8 @@ from f5_pipeline.system.bundled import bundled
 
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """Dagster's instance in the home folder, which is made, with our dagster.yaml, where it is not there yet."""
-    check_place(settings)
+    """Dagster's instance in the home folder, which is created with our dagster.yaml if necessary."""
+    check_compute_logs(settings)
     home = settings.home_folder
     config = home / "dagster.yaml"
     try:
@@ -30,11 +30,11 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     except OSError as error:
         raise _unusable(home, error.strerror or str(error)) from error
     os.environ["DAGSTER_HOME"] = str(home)
-    # The steps of a run are processes of their own: they must mean the same folder, wherever they are started.
+    # Steps are processes of their own: they must use the same folder, wherever they start.
     os.environ["F5_STORE"] = settings.store_url
     try:
         with dg.DagsterInstance.get() as instance:
-            end_dead_runs(instance)
+            fail_dead_runs(instance)
             yield instance
     except DBAPIError as error:  # a full disk, a damaged or locked database
         raise _unusable(home, str(error.orig)) from error
@@ -48,8 +48,8 @@ def _unusable(home: Path, why: str) -> StoreError:
     )
 
 
-def end_dead_runs(instance: dg.DagsterInstance) -> int:
-    """Mark runs as failed whose process of this host is gone: a killed process cannot do it itself. Return how many."""
+def fail_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Mark runs as failed whose process on this host is gone, as a killed process cannot do it. Return how many."""
     unfinished = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
     )
@@ -58,9 +58,9 @@ def end_dead_runs(instance: dg.DagsterInstance) -> int:
         process = process_of(instance, run)
         if process is None or process.living:
             continue
-        now = instance.get_run_by_id(run.run_id)
-        if now is None or now.is_finished:
-            continue  # it has ended between the two looks
+        current = instance.get_run_by_id(run.run_id)
+        if current is None or current.is_finished:
+            continue  # it has ended meanwhile
         instance.report_run_failed(run, "The process that worked on this run is gone; its takes are kept.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         dead += 1

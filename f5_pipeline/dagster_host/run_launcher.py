@@ -1,7 +1,7 @@
-"""Dagster's launcher of runs, made to know their processes: one that is gone is noticed, one that lives can be ended.
+"""A run launcher that knows the processes of runs: it notices those that are gone, and can end those that live.
 
-Dagster's own launcher leaves both to the code server that started a run. A code server that was killed knows nothing of
-the runs that it left behind, and of the command line's runs it never knows.
+Dagster's own launcher leaves both to the code server that started a run. A killed code server knows nothing of the runs
+it left behind, and none knows the command line's runs.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from f5_pipeline.orchestration.internals import (
 from f5_pipeline.orchestration.tags import WORKER_TAG
 from f5_pipeline.system.processes import is_living, start_time
 
-_ANSWER_SECONDS = 10
+_MAX_ANSWER_SECONDS = 10
 """How long a code server may take to answer."""
 
-_CLOCK_SECONDS = 60.0
-"""By how much a clock may have been set between the start of a process and its first event."""
+_MAX_CLOCK_CHANGE_SECONDS = 60.0
+"""How far the clock may jump between the start of a process and its first event."""
 
 
 class RunProcess(NamedTuple):
-    """The process on this host that works on a run, living or gone."""
+    """A process on this host that works, or worked, on a run."""
 
     pid: int
     living: bool
 
 
 def process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunProcess | None:
-    """The process of a run, or None where it has none yet, or none that this host could know."""
-    # A run that is continued has the tags of the one before it.
+    """The process of a run; None where it has none yet, or none that this host can know."""
+    # A continued run has the tags of the run before it.
     name = run.tags.get(WORKER_TAG, "") if run.parent_run_id is None else ""
     if (living := is_living(name)) is not None:
         return RunProcess(int(name.split("/")[-2]), living)
@@ -51,13 +51,13 @@ def process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunProcess |
         recorded = event.engine_event_data.metadata.get("pid") if event and event.step_key is None else None
         if recorded is not None and (pid := str(recorded.value)).isdigit():
             started = start_time(int(pid))
-            # One that started later has come by the id of the run's process, which is gone.
-            return RunProcess(int(pid), started is not None and started < entry.timestamp + _CLOCK_SECONDS)
+            # A process that started later has the same id by chance: the run's process is gone.
+            return RunProcess(int(pid), started is not None and started < entry.timestamp + _MAX_CLOCK_CHANGE_SECONDS)
     return None
 
 
 class LocalRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
-    """Launches runs by the code server, as Dagster's default does; knows whether their processes on this host live."""
+    """Launches runs by the code server, as Dagster's default does, and checks whether their processes live."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -74,19 +74,20 @@ class LocalRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
     def _ask_server(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Ask the code server that started a run, in a container or on another host, whether it still has it.
 
-        One that was restarted since does not know the run, so its process is gone. One that does not answer proves
-        nothing, and the run could not be continued without it anyway: the run counts as running.
+        A server that was restarted does not know the run: its process is gone. Where a server does not answer, the run
+        counts as running; it could not be continued without the server anyway.
         """
         client = self._get_grpc_client_for_termination(run.run_id)
         if client is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
+        request = CanCancelExecutionRequest(run_id=run.run_id)
         try:
-            answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=_ANSWER_SECONDS)
+            answer = client.can_cancel_execution(request, timeout=_MAX_ANSWER_SECONDS)
         except DagsterUserCodeUnreachableError:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         if dg.deserialize_value(answer, CanCancelExecutionResult).can_cancel:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.FAILED, "its code server was started anew; its takes are kept")
+        return CheckRunHealthResult(WorkerStatus.FAILED, "its code server was restarted; its takes are kept")
 
     def terminate(self, run_id: str) -> bool:
         """Interrupt a run, as Ctrl-C does: its steps end at their next batch."""

@@ -1,7 +1,7 @@
-"""Runs of the code location's jobs from this process: the same runs, events and assets that the UI shows.
+"""Runs of the code location's jobs in this process: the same runs, events and assets that the UI shows.
 
-A run that is launched here works in this process and its children, without web server or daemon; both may be up beside
-it. Killed in the middle it leaves takes that the next run finds.
+Such a run needs neither web server nor daemon; both may be up at the same time. If it is killed, the next run finds the
+takes it has made.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from f5_pipeline.orchestration.internals import (
     create_execution_plan,
     execute_run_iterator,
 )
-from f5_pipeline.orchestration.tags import COMMAND_LINE, WORKER_TAG
+from f5_pipeline.orchestration.tags import COMMAND_LINE_PRIORITY, WORKER_TAG
 from f5_pipeline.system.processes import process_name
 
 MODULE = "f5_pipeline.definitions"
@@ -38,14 +38,14 @@ POLL_SECONDS = 0.5
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """How a run ended.
 
     Attributes:
-        run_id: under which the UI shows it.
+        run_id: its id in the UI.
         success: whether all its steps succeeded.
         canceled: whether it was interrupted.
-        errors: a sentence a failed step.
+        errors: a sentence for each failed step.
     """
 
     run_id: str
@@ -56,7 +56,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Step:
-    """Something that happened in a run: a step began or ended, or told how far it is."""
+    """An event of a step: it began, ended, is retried, or reported its progress."""
 
     name: str
     kind: str
@@ -71,43 +71,42 @@ def run_job(
     config: Mapping[str, Any] | None = None,
     on_step: Callable[[Step], None] = lambda step: None,
     verbose: bool = False,
-) -> Outcome:
+) -> RunOutcome:
     """Run a job to its end.
 
     Args:
         partition: the one partition of the run.
-        config: of the run, beside that of its loggers.
-        on_step: told of steps and their progress, from another thread.
+        config: the run's, without its loggers.
+        on_step: called with each event of a step, from another thread.
         verbose: show Dagster's own log.
 
     Raises:
-        KeyboardInterrupt: as it was interrupted; the run is marked as canceled first.
+        KeyboardInterrupt: it was interrupted; the run is marked as canceled first.
     """
     repository = ReconstructableRepository.for_module(MODULE, "defs", working_directory=str(Path.cwd()))
     reconstructable = repository.get_reconstructable_job(job)
     definition = reconstructable.get_definition()
-    # Somebody waits at the terminal.
-    own = {PRIORITY_TAG: str(COMMAND_LINE), WORKER_TAG: process_name(os.getpid())}
-    all_tags = {**definition.run_tags, **own}
+    worker_tags = {PRIORITY_TAG: str(COMMAND_LINE_PRIORITY), WORKER_TAG: process_name(os.getpid())}
+    tags = {**definition.run_tags, **worker_tags}
     if partition is not None:
-        all_tags[PARTITION_NAME_TAG] = partition
+        tags[PARTITION_NAME_TAG] = partition
     config = {**(config or {}), "loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}}}
     run = instance.create_run_for_job(
         job_def=definition,
-        execution_plan=create_execution_plan(reconstructable, run_config=config, tags=all_tags, instance_ref=None),
+        execution_plan=create_execution_plan(reconstructable, run_config=config, tags=tags, instance_ref=None),
         run_config=config,
-        tags=all_tags,
+        tags=tags,
         job_code_origin=reconstructable.get_python_origin(),
         remote_job_origin=_origin(job),
     )
-    outcome = Outcome(run.run_id)
+    outcome = RunOutcome(run.run_id)
     ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(instance, run.run_id, on_step, ended), daemon=True)
+    watcher = threading.Thread(target=_watch_steps, args=(instance, run.run_id, on_step, ended), daemon=True)
     watcher.start()
     try:
         for event in execute_run_iterator(reconstructable, run, instance):
             if event.event_type == dg.DagsterEventType.STEP_FAILURE:
-                outcome.errors.append(_why(event))
+                outcome.errors.append(_failure_reason(event))
             elif event.event_type == dg.DagsterEventType.RUN_FAILURE:
                 reason = event.job_failure_data.failure_reason
                 outcome.canceled |= reason == RunFailureReason.UNEXPECTED_TERMINATION
@@ -117,11 +116,11 @@ def run_job(
         ended.set()
         watcher.join()
     if outcome.canceled:
-        # Dagster takes an interruption that was not asked for in the UI for a failure; here it was asked for.
+        # Dagster takes an interruption that does not come from the UI for a failure.
         instance.report_run_canceled(run, "Interrupted at the command line; its takes are kept.")
-    status = instance.get_run_by_id(run.run_id)
-    outcome.success = status is not None and status.status == dg.DagsterRunStatus.SUCCESS
-    outcome.canceled |= status is not None and status.status == dg.DagsterRunStatus.CANCELED
+    ended_run = instance.get_run_by_id(run.run_id)
+    outcome.success = ended_run is not None and ended_run.status == dg.DagsterRunStatus.SUCCESS
+    outcome.canceled |= ended_run is not None and ended_run.status == dg.DagsterRunStatus.CANCELED
     if not outcome.success and not outcome.errors:
         outcome.errors.append("the run was interrupted" if outcome.canceled else "the run ended without success")
     if outcome.canceled:
@@ -130,12 +129,12 @@ def run_job(
 
 
 def _origin(job: str) -> RemoteJobOrigin:
-    """Where the UI finds the job of a run, so that the run links to it and can be launched again from there."""
+    """The job's place in the UI, so that the run links to it and can be launched again from there."""
     location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name=MODULE), LOCATION)
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job)
 
 
-def _why(event: dg.DagsterEvent) -> str:
+def _failure_reason(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
@@ -144,12 +143,14 @@ def _why(event: dg.DagsterEvent) -> str:
     error = data.error.cause or data.error
     message = error.message.strip()
     if isinstance(getattr(errors, error.cls_name or "", None), type):
-        return message.partition(": ")[2]  # ours: without the name of its class it is a sentence for people
+        return message.partition(": ")[2]  # one of our errors: its message without the class name
     return f"{event.step_key} failed: {message}"
 
 
-def _watch(instance: dg.DagsterInstance, run_id: str, on_step: Callable[[Step], None], ended: threading.Event) -> None:
-    """Tell of steps as their processes write events: those of a step's own process reach nobody else."""
+def _watch_steps(
+    instance: dg.DagsterInstance, run_id: str, on_step: Callable[[Step], None], ended: threading.Event
+) -> None:
+    """Report steps from the events in the database: `execute_run_iterator` does not yield what steps log themselves."""
     kinds = {
         dg.DagsterEventType.STEP_START: "start",
         dg.DagsterEventType.STEP_SUCCESS: "success",
@@ -164,7 +165,7 @@ def _watch(instance: dg.DagsterInstance, run_id: str, on_step: Callable[[Step], 
             try:
                 page = instance.get_records_for_run(run_id, cursor=cursor, of_type=set(kinds), limit=500)
             except DBAPIError:
-                return  # progress alone is lost; the run itself tells of it
+                return  # only progress is lost; the run itself reports the error
             cursor = page.cursor
             for record in page.records:
                 event = record.event_log_entry.dagster_event

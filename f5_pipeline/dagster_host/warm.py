@@ -1,7 +1,7 @@
-"""What the processes of steps need to begin: imported once in the fork server, which forks each of them.
+"""The imports of step processes, loaded once in the fork server, which forks each of them.
 
-Opening the Dagster instance imports some five hundred modules, 0.6 s of work in each process of a step. What is heavy
-and starts threads (numpy, torch) is not imported here: it does not go well through a fork.
+Opening the Dagster instance imports some five hundred modules, 0.6 s of work for each step. Modules that start threads
+(numpy, torch) are not imported here: threads do not survive a fork.
 """
 
 import contextlib
@@ -11,5 +11,5 @@ import f5_pipeline.definitions  # noqa: F401
 from f5_pipeline.orchestration.internals import INSTANCE_MODULES
 
 for _name in INSTANCE_MODULES:
-    with contextlib.suppress(ImportError):  # where one is gone, steps begin more slowly
+    with contextlib.suppress(ImportError):  # without one of them, steps start more slowly
         importlib.import_module(_name)

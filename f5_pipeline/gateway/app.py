@@ -6,13 +6,12 @@
     /static/<file>      the page's own style sheet, script and icon
     /healthz            200 "ok" if the store answers
 
-What a link opens is decided by its token and by the record of its grant, which is read anew for each request, so that a
-link ends as soon as it is revoked; a key of the store never comes from a URL. 403: not a link of ours, not for this
-file, or withheld; 410: it was one, and has expired or was revoked; 404: it is good, and what it names is not there;
-503: the store does not answer, or a file is not what was delivered, and then nothing is given. Neither
-answers nor log lines hold a token.
+Its token and the record of its grant decide what a link opens. The record is read for each request, so that revoking a
+link ends it at once; a key of the store never comes from a URL. 403: not a link of ours, not for this file, or
+withheld; 410: expired or revoked; 404: the link is valid, but what it names does not exist; 503: the store does not
+answer, or a file is not what was delivered. Neither answers nor log lines contain a token.
 
-Downloads may be sent on (307) to an address of the store's own, which lives for minutes.
+Downloads may be redirected (307) to an address of the store, which is valid for minutes.
 """
 
 from __future__ import annotations
@@ -55,10 +54,10 @@ log = logging.getLogger("f5_pipeline.gateway")
 access = logging.getLogger("f5_pipeline.gateway.access")
 
 RETRY_AFTER_SECONDS = 30
-"""Seconds after which a client may ask again when the store did not answer."""
+"""When a client may try again after the store did not answer."""
 
 HEALTH_SECONDS = 5.0
-"""How long an answer of /healthz stands, so that asking it often costs the store nothing."""
+"""How long an answer of /healthz is kept, so that frequent requests do not reach the store."""
 
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -74,8 +73,8 @@ _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# A sound opened by itself: the browser's own player may load it and style itself, nothing may run. (Under `sandbox` it
-# would have no origin, and could not load it.)
+# For audio opened by itself: the browser's own player may load it and style itself, nothing may run. (Under `sandbox`
+# it would have no origin, and could not load it.)
 _INLINE_POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _DOWNLOAD_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
@@ -87,7 +86,7 @@ _FILE = "f5_pipeline.file"
 
 
 class ReplacedRevision(LinkError):
-    """Asked for by a page that was loaded before the narration had its newest revision (410)."""
+    """A page asks for a revision that is no longer the newest (410)."""
 
     status = 410
 
@@ -109,16 +108,16 @@ def create_app(
     All callables may block; they run in worker threads.
 
     Args:
-        store: where the bytes are.
+        store: holds the files.
         signer: checks tokens.
-        permit: what a token that is signed opens now, asked for each request; a LinkError if nothing.
-        files_of: narration and revision to its delivered files; NotFoundError if there is no such revision.
-        page_facts: narration and revision to what its page says; NotFoundError as above.
-        presign_seconds: how long an address of the store lives that a download is sent to; None: the service gives the
-            bytes itself, as it does where the store has no addresses.
-        probe: raises if the store does not work; asks it for an object that is not there if None.
-        now: Unix time in s.
-        health_seconds: how long an answer of /healthz stands.
+        permit: what a signed token opens now, called for each request; raises LinkError if nothing.
+        files_of: the delivered files of a narration and revision; raises NotFoundError if there is no such revision.
+        page_facts: what the page of a narration and revision shows; raises NotFoundError as above.
+        presign_seconds: validity of the store's addresses that downloads are redirected to; None: the service sends
+            the bytes itself, as it does where the store has no addresses.
+        probe: raises if the store does not work; None: asks the store for an object that does not exist.
+        now: Unix time, s.
+        health_seconds: how long an answer of /healthz is kept.
     """
     service = _Service(store, signer, permit, files_of, page_facts, presign_seconds, probe, now, health_seconds)
     app = Starlette(
@@ -161,12 +160,12 @@ class _Service:
         self.files_of, self.page_facts = files_of, page_facts
         self.now = now
         self.verifier = Verifier()
-        self.probe = probe or self._look
+        self.probe = probe or self._probe_store
         self.health_seconds = health_seconds
         self._health: tuple[float, bool] | None = None
         self._health_lock: Lock | None = None
 
-    def _look(self) -> None:
+    def _probe_store(self) -> None:
         try:
             self.store.stat("healthz")
         except NotFoundError:
@@ -192,7 +191,7 @@ class _Service:
         if not claim.covers(name):
             raise BadLink("this link is not for this file")
         permit = await self._permit(request, claim)
-        # A page and what it plays must be of one revision: half of either is none.
+        # A page and what it plays must be of one revision.
         if request.query_params.get("revision", permit.revision) != permit.revision:
             raise ReplacedRevision("there is a newer revision")
         files = await run_in_threadpool(self.files_of, claim.narration, permit.revision)
@@ -202,8 +201,8 @@ class _Service:
         request.scope[_FILE] = file.name
         inline = "inline" in request.query_params
         response = None
-        # What the page plays and shows always comes from here: its policy lets it load from its own origin only, and
-        # captions from another would need CORS rules on the bucket.
+        # What the page plays and shows is always sent from here: its policy allows its own origin only, and captions
+        # from another would need CORS rules on the bucket.
         if self.presign_seconds is not None and not (inline and file.playable):
             seconds = int(min(self.presign_seconds, permit.expires - self.now()))
             response = await redirect(request, self.store, file, seconds)
@@ -225,7 +224,7 @@ class _Service:
 
     async def to_page(self, request: Request) -> Response:
         self._claim(request)
-        # Relative: right behind any host and path prefix, and nothing of the request's Host header goes into it.
+        # Relative: works behind any host and path prefix, and does not use the request's Host header.
         return RedirectResponse(f"{request.path_params['token']}/", status_code=308)
 
     async def root(self, request: Request) -> Response:
@@ -242,13 +241,13 @@ class _Service:
             if self._health is None or time.monotonic() - self._health[0] >= self.health_seconds:
                 try:
                     await run_in_threadpool(self.probe)
-                    good = True
+                    healthy = True
                 except Exception as error:
                     log.error("the store does not answer: %s", error)
-                    good = False
-                self._health = time.monotonic(), good
-            good = self._health[1]
-        if good:
+                    healthy = False
+                self._health = time.monotonic(), healthy
+            healthy = self._health[1]
+        if healthy:
             return PlainTextResponse("ok")
         return PlainTextResponse("the store does not answer", 503, {"retry-after": str(RETRY_AFTER_SECONDS)})
 
@@ -311,7 +310,7 @@ def _answer(request: Request, status: int, code: str, title: str, text: str) -> 
     """One message as HTML for browsers, JSON for programs that ask for it, else plain text."""
     wanted = request.headers.get("accept", "").lower()
     if "text/html" in wanted:
-        # Relative to the address as the browser sees it, undecoded: each slash behind the first is one folder down.
+        # Relative to the address as the browser sees it, undecoded: each slash after the first is a folder level.
         path = request.scope.get("raw_path") or request.scope["path"].encode()
         path = path.partition(b"?")[0].removeprefix(request.scope.get("root_path", "").encode())
         root = "../" * max(0, path.count(b"/") - 1)
@@ -325,7 +324,7 @@ def _answer(request: Request, status: int, code: str, title: str, text: str) -> 
 
 
 class _Guard:
-    """Headers on every answer, one log line each, and no traceback to a client."""
+    """Sets headers on every answer, logs it in one line, and sends no traceback to a client."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -352,12 +351,12 @@ class _Guard:
         try:
             if not _CONTROL.search(scope["path"]):
                 await self.app(scope, receive, guarded)
-            else:  # part of no address here, and not expected everywhere below
+            else:  # no address here contains one, and the code below does not expect it
                 response = await _on_http_error(Request(scope), HTTPException(404))
                 await response(scope, receive, guarded)
         except Exception as error:
             if status:
-                # Half an answer cannot be taken back: the server cuts the connection, and the client sees it.
+                # The headers are sent: the server cuts the connection, and the client notices.
                 log.error("an answer was cut after %d bytes: %s", sent, error.__cause__ or error)
                 raise
             log.exception("a request failed")
@@ -366,15 +365,15 @@ class _Guard:
             await response(scope, receive, guarded)
         finally:
             if scope["path"] != "/healthz":
-                self._note(scope, status, sent, time.monotonic() - begin)
+                self._log_access(scope, status, sent, time.monotonic() - begin)
 
-    def _note(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
+    def _log_access(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
         claim: LinkClaim | None = scope.get(_CLAIM)
-        facts: dict[str, object] = {"method": scope["method"], "status": status, "bytes": sent}
-        facts["ms"] = round(seconds * 1000)
+        entry: dict[str, object] = {"method": scope["method"], "status": status, "bytes": sent}
+        entry["ms"] = round(seconds * 1000)
         if claim is not None:
-            facts |= {"narration": claim.narration, "grant": claim.grant}
-            facts["revision"] = scope.get(_REVISION, claim.revision)
-            facts["file"] = scope.get(_FILE, "page" if scope["path"].startswith("/n/") else None)
-        # JSON: names cannot break the line, and a log collector reads it as it is.
-        access.info("%s", json.dumps(facts))
+            entry |= {"narration": claim.narration, "grant": claim.grant}
+            entry["revision"] = scope.get(_REVISION, claim.revision)
+            entry["file"] = scope.get(_FILE, "page" if scope["path"].startswith("/n/") else None)
+        # JSON, so that names cannot break the line and log collectors can parse it.
+        access.info("%s", json.dumps(entry))

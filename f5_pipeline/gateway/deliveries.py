@@ -1,4 +1,4 @@
-"""What the download service knows of a store: what a link opens now, the files behind it, and what their page says."""
+"""What the download service reads from a store: what a link opens now, its files, and the facts for their page."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MAX_MANIFESTS = 256
 """Manifests that are kept in memory."""
 
 MANIFEST_SECONDS = 60.0
-"""How long they are kept at most: a revision that was lost in part and made again is served within that time."""
+"""How long they are kept: a damaged revision that was made again is served within that time."""
 
 RIGHTS_SECONDS = 5.0
-"""How long it takes at most until a commercial narration is withheld after its voice has withdrawn."""
+"""How long a check of rights is kept: a commercial narration is withheld within that time after its voice withdraws."""
 
 
 class Deliveries:
-    """Answers what `create_app` asks of a store.
+    """Provides what `create_app` needs from a store.
 
-    Grants are read for each request. What hardly changes is kept for a while: manifests for a minute (a revision never
-    changes, and can only be made again), and for seconds that a narration may still be given away.
+    Grants are read for each request. Manifests are kept for a minute (a revision never changes, and can only be made
+    again), checks of rights for seconds.
 
     Raises, each method:
         NotFoundError: there is no such revision.
@@ -52,7 +52,7 @@ class Deliveries:
         return permit
 
     def files_of(self, narration: str, revision: str) -> list[DeliveredFile]:
-        """What may be served of a revision."""
+        """The files of a revision."""
         manifest = self._manifest(narration, revision)
         created = datetime.fromisoformat(manifest.created).timestamp()
         return [
@@ -61,7 +61,7 @@ class Deliveries:
         ]
 
     def page_facts(self, narration: str, revision: str) -> PageFacts:
-        """What the page of a revision says."""
+        """The facts for the page of a revision."""
         manifest = self._manifest(narration, revision)
         audio = manifest.audio
         return PageFacts(

@@ -1,10 +1,10 @@
-"""How the bytes of a delivered file are answered: types, names, ranges, validators.
+"""Responses with the bytes of a delivered file: types, names, ranges, validators.
 
-One response serves every store: it reads through `open`. Starlette's own FileResponse reads local paths only,
-has no 304 and sends its headers before it opens the file, so that a file which is gone would be a cut connection.
+One response class serves every store: it reads through `open`. Starlette's own FileResponse reads local paths only, has
+no 304 and sends its headers before it opens the file, so that a missing file would cut the connection.
 
-What is delivered never changes, and its size, hash and age are known from its manifest: the store is asked for the
-bytes alone, since each request to a bucket takes time and is billed.
+A delivered file never changes, and its manifest has its size, hash and age: the store is asked for the bytes alone, as
+each request to a bucket takes time and is billed.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from f5_pipeline.studio.formats import format_of
 BLOCK_BYTES = 256 * 1024
 """Bytes read and sent at a time."""
 
-# What a browser may show in place. Everything else is always a download: no file can bring a page under our origin.
+# What a browser may show inline. Everything else is always a download, so that no file becomes a page of our origin.
 _INLINE = re.compile(r"(audio/[\w.+-]+|text/vtt)(;|$)")
 
-# A private cache may keep it, but must ask each time: an expired link ends playback of kept copies too.
+# A private cache may keep it, but must revalidate it each time: an expired link ends playback of cached copies too.
 _CACHE_CONTROL = "private, no-cache"
 
 
@@ -46,12 +46,12 @@ class DeliveredFile:
     """A file of a delivered revision.
 
     Attributes:
-        name: file name as the listener sees it and as it stands in links.
-        key: where its bytes are in the store; never shown.
+        name: file name for the listener and in links.
+        key: its key in the store; never shown.
         size: in bytes.
         sha256: of the content, 64 hex digits.
         media_type: for example "audio/flac"; see `media_type_of`.
-        modified: when its revision was made, Unix time in s.
+        modified: when its revision was made, Unix time, s.
     """
 
     name: str
@@ -63,17 +63,17 @@ class DeliveredFile:
 
     @property
     def etag(self) -> str:
-        """Its strong validator."""
+        """The strong validator."""
         return f'"{self.sha256}"'
 
     @property
     def playable(self) -> bool:
-        """Whether a browser may show it in place."""
+        """Whether a browser may show it inline."""
         return bool(_INLINE.match(self.media_type))
 
 
 class ObjectStat(Protocol):
-    """What a store says about an object: its size in bytes."""
+    """Size of an object, in bytes."""
 
     @property
     def size(self) -> int: ...
@@ -81,48 +81,47 @@ class ObjectStat(Protocol):
 
 class ObjectReader(Protocol):
     """What the service needs of a store. `stat` and `open` (or the first read) raise NotFoundError for a missing key,
-    StoreError for other trouble."""
+    StoreError otherwise."""
 
     def local_path(self, key: str) -> Path | None:
-        """The object's own file, where the store is a local folder; None elsewhere."""
+        """The object's file where the store is a local folder, else None."""
         ...
 
     def stat(self, key: str) -> ObjectStat: ...
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> BinaryIO:
-        """A stream at byte `start`, which knows the object's size, and of which nothing from `end` on is read."""
+        """A seekable stream at byte `start`, which is not read beyond `end`."""
         ...
 
     def presign(self, key: str, seconds: int, *, headers: Mapping[str, str]) -> str | None:
-        """An address from which anybody can GET the object for `seconds`; None where the store has no addresses."""
+        """A URL from which anybody can GET the object for `seconds`; None where the store has no URLs."""
         ...
 
 
 def media_type_of(name: str) -> str:
-    """Media type of a file by its name, with the charset where it is text; that of bytes where its format is none of
-    ours."""
-    known = format_of(name)
-    return known.media_type if known else "application/octet-stream"
+    """Media type of a file by its name, with the charset where it is text; "application/octet-stream" if unknown."""
+    file_format = format_of(name)
+    return file_format.media_type if file_format else "application/octet-stream"
 
 
 def content_disposition(name: str, *, inline: bool = False) -> str:
-    """Header value that names a file, in the two forms of RFC 6266: plain ASCII, and UTF-8 by RFC 5987."""
+    """Content-Disposition of a file, in the two forms of RFC 6266: plain ASCII, and UTF-8 by RFC 5987."""
     kind = "inline" if inline else "attachment"
     decomposed = unicodedata.normalize("NFKD", name)
     plain = "".join(c for c in decomposed if not unicodedata.combining(c)).encode("ascii", "replace").decode()
     plain = re.sub(r'[\x00-\x1f\x7f"\\/%?*:<>|;]', "_", plain).strip(". ") or "file"
     value = f'{kind}; filename="{plain}"'
     if plain != name:
-        # A lone surrogate has no UTF-8: it becomes a question mark instead of an error.
+        # A lone surrogate, which has no UTF-8, becomes a question mark.
         value += f"; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"
     return value
 
 
 async def redirect(request: Request, store: ObjectReader, file: DeliveredFile, seconds: int) -> Response | None:
-    """Send a download to the store's own address of `file`, good for `seconds` (307); None where `deliver` must do it.
+    """Redirect a download to the store's own URL of `file`, valid for `seconds` (307); None where `deliver` must do it.
 
-    That is so where the store has no addresses, for a HEAD (an address is signed for one method, and a GET's answers a
-    HEAD with 403), and for what is asked under the condition of our validators: the store's are others.
+    That is so where the store has no URLs, for a HEAD (a URL is signed for one method, and one for GET answers a HEAD
+    with 403), and for requests with our validators as conditions: the store has others.
     """
     conditions = (request.headers.get(name, "") for name in ("if-match", "if-none-match", "if-range"))
     if request.method != "GET" or seconds < 1 or any(file.etag in condition for condition in conditions):
@@ -133,7 +132,7 @@ async def redirect(request: Request, store: ObjectReader, file: DeliveredFile, s
         "cache-control": _CACHE_CONTROL,
     }
     url = await run_in_threadpool(lambda: store.presign(file.key, seconds, headers=headers))
-    # Kept nowhere: the next request must find out here whether its link still holds.
+    # Not cached: the next request must check its link here again.
     return Response(status_code=307, headers={"location": url, "cache-control": "no-store"}) if url else None
 
 
@@ -142,12 +141,12 @@ async def deliver(
 ) -> Response:
     """Answer a GET or HEAD for `file` from here: 200, 206, 304, 412 or 416.
 
-    A single byte range is honoured. Several in one request, and what is not a byte range, get the whole file, as RFC
-    9110 (14.2) allows: players and download managers ask for one.
+    A single byte range is honoured. Several ranges, and other units, get the whole file, as RFC 9110 (14.2) allows:
+    players and download managers ask for one.
 
     Raises:
-        NotFoundError: the object is gone.
-        StoreError: the store fails, or the object has not the size or the content that was delivered.
+        NotFoundError: the object does not exist.
+        StoreError: the store fails, or the object differs from what was delivered.
     """
     etag, modified, size = file.etag, int(file.modified), file.size
     headers = {
@@ -156,10 +155,10 @@ async def deliver(
         "cache-control": _CACHE_CONTROL,
         "accept-ranges": "bytes",
     }
-    asked = request.headers
-    if _fails_precondition(asked, etag, modified):
+    conditions = request.headers
+    if _fails_precondition(conditions, etag, modified):
         return Response(status_code=412, headers=headers)
-    if _is_unchanged(asked, etag, modified):
+    if _is_unchanged(conditions, etag, modified):
         return Response(status_code=304, headers=headers)
 
     headers |= {
@@ -168,9 +167,9 @@ async def deliver(
         "repr-digest": f"sha-256=:{base64.b64encode(bytes.fromhex(file.sha256)).decode()}:",
     }
     start, end, status = 0, size, 200
-    wanted = asked.get("range")
-    if wanted is not None and request.method == "GET" and _if_range_holds(asked.get("if-range"), etag, modified):
-        span = byte_range(wanted, size)
+    ranges = conditions.get("range")
+    if ranges is not None and request.method == "GET" and _if_range_matches(conditions.get("if-range"), etag, modified):
+        span = byte_range(ranges, size)
         if span is not None:
             start, end = span
             if start >= end:
@@ -179,7 +178,7 @@ async def deliver(
             headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
     headers["content-length"] = str(end - start)
     path = store.local_path(file.key)
-    if path is not None:  # a bucket watches over its own bytes
+    if path is not None:  # a bucket checks its own bytes
         await verifier.check(path, file.size, file.sha256)
     if request.method == "HEAD":
         _check_size(file, (await run_in_threadpool(store.stat, file.key)).size)
@@ -191,7 +190,7 @@ async def deliver(
 def _open(store: ObjectReader, file: DeliveredFile, start: int, end: int | None) -> BinaryIO:
     stream = store.open(file.key, start, end)
     try:
-        _check_size(file, stream.seek(0, os.SEEK_END))  # known of a bucket from its first answer
+        _check_size(file, stream.seek(0, os.SEEK_END))  # of a bucket, known from its first answer
         stream.seek(start)
     except BaseException:
         stream.close()
@@ -205,9 +204,9 @@ def _check_size(file: DeliveredFile, size: int) -> None:
 
 
 def byte_range(value: str, size: int) -> tuple[int, int] | None:
-    """The one byte range of a Range header as [start, end), or None if the header is to be ignored.
+    """The single byte range of a Range header as [start, end); None if the header is to be ignored.
 
-    A range that begins behind the end gives an empty span (416).
+    A range that begins after the end of the file is an empty span (416).
     """
     match = re.fullmatch(r"bytes=[ \t]*(\d{0,19})-(\d{0,19})[ \t]*", value.strip(), re.ASCII | re.IGNORECASE)
     if match is None or match.group(1) == match.group(2) == "":
@@ -222,7 +221,7 @@ def byte_range(value: str, size: int) -> tuple[int, int] | None:
 
 
 class _SpanResponse(StreamingResponse):
-    """Streams so many bytes of an open file and closes it, also when the client goes away."""
+    """Streams `length` bytes of an open file and closes it, also when the client disconnects."""
 
     def __init__(self, stream: BinaryIO, length: int, status: int, headers: Mapping[str, str]) -> None:
         self._stream, self._length = stream, length
@@ -235,7 +234,7 @@ class _SpanResponse(StreamingResponse):
 
     async def stream_response(self, send: Send) -> None:
         try:
-            # The first read goes before the headers: trouble with the store can still be answered.
+            # Read before the headers are sent: an error of the store can still be answered.
             left = self._length
             block = await self._read(left)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -258,34 +257,34 @@ class _SpanResponse(StreamingResponse):
         return block
 
 
-def _fails_precondition(asked: Headers, etag: str, modified: int) -> bool:
-    if "if-match" in asked:
-        return not _names(asked["if-match"], etag, weak=False)
-    since = _time(asked.get("if-unmodified-since"))
+def _fails_precondition(headers: Headers, etag: str, modified: int) -> bool:
+    if "if-match" in headers:
+        return not _matches(headers["if-match"], etag, weak=False)
+    since = _parse_time(headers.get("if-unmodified-since"))
     return since is not None and modified > since
 
 
-def _is_unchanged(asked: Headers, etag: str, modified: int) -> bool:
-    if "if-none-match" in asked:
-        return _names(asked["if-none-match"], etag, weak=True)
-    since = _time(asked.get("if-modified-since"))
+def _is_unchanged(headers: Headers, etag: str, modified: int) -> bool:
+    if "if-none-match" in headers:
+        return _matches(headers["if-none-match"], etag, weak=True)
+    since = _parse_time(headers.get("if-modified-since"))
     return since is not None and modified <= since
 
 
-def _if_range_holds(value: str | None, etag: str, modified: int) -> bool:
+def _if_range_matches(value: str | None, etag: str, modified: int) -> bool:
     if value is None or value.strip() == etag:
         return True
-    return _time(value) == modified
+    return _parse_time(value) == modified
 
 
-def _names(header: str, etag: str, *, weak: bool) -> bool:
+def _matches(header: str, etag: str, *, weak: bool) -> bool:
     tags = [tag.strip() for tag in header.split(",")]
     if weak:
         tags = [tag.removeprefix("W/") for tag in tags]
     return etag in tags or "*" in tags
 
 
-def _time(value: str | None) -> float | None:
+def _parse_time(value: str | None) -> float | None:
     try:
         return parsedate_to_datetime(value).timestamp() if value else None
     except (TypeError, ValueError, OverflowError):

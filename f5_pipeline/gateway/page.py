@@ -1,7 +1,7 @@
-"""The page that plays a narration with its captions, and the small pages that say why a link opens nothing.
+"""The page that plays a narration with its captions, and the small pages that explain why a link opens nothing.
 
-All links in a page are relative, so that the service works behind any host name and path prefix. Nothing comes from
-elsewhere: one style sheet and one script of our own. Without the script the page is a player and a list of downloads.
+All links in a page are relative, so that the service works behind any host name and path prefix. The page loads only
+one style sheet and one script, both ours. Without the script it is a player and a list of downloads.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STATIC = _HERE / "static"
 
 @dataclass(frozen=True)
 class PageChapter:
-    """A chapter and where it begins, in seconds of the audio."""
+    """A chapter and where it begins in the audio, s."""
 
     title: str
     start: float
@@ -37,17 +37,15 @@ class PageChapter:
 
 @dataclass(frozen=True)
 class PageFacts:
-    """What the page says about a narration.
+    """What the page shows of a narration.
 
     Attributes:
-        title: of the script.
-        voices: names of the voices that speak, in order of appearance.
-        seconds: length of the audio, s.
+        voices: names, in order of appearance.
+        seconds: length of the audio.
         engine: name of the engine, "draft" or "f5".
-        author: of the script.
         created: when the revision was made (with time zone).
         language: BCP 47 tag of the script.
-        chapters: in order; none or one shows no list.
+        chapters: in order; a single one is not listed.
     """
 
     title: str
@@ -64,7 +62,7 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
     """HTML of the page at `/n/<token>/`.
 
     Args:
-        newest: it shows whatever revision is the newest: the links in it then name the one that they are of.
+        newest: the page shows whichever revision is the newest, so its links name the present one.
     """
     query = [("revision", permit.revision)] if newest else []
     rows = [
@@ -78,8 +76,8 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
         }
         for file in files
     ]
-    # A browser takes the first that it can play: the small one loads at once, the lossless one is the fallback.
-    lossless = {known.media_type for known in AUDIO_FORMATS.values() if known.lossless}
+    # A browser takes the first source that it can play: the small one loads fast, the lossless one is the fallback.
+    lossless = {audio_format.media_type for audio_format in AUDIO_FORMATS.values() if audio_format.lossless}
     sources = [row for row in rows if row["type"].startswith("audio/")]
     sources.sort(key=lambda row: row["type"] in lossless)
     chapters = [
@@ -90,12 +88,12 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
         facts=facts,
         files=rows,
         sources=sources,
-        # the only captions that HTML's <track> takes
+        # the only caption format that HTML's <track> takes
         captions=next((row for row in rows if row["type"].startswith("text/vtt")), None),
         chapters=chapters if len(chapters) > 1 else [],
         duration=human_duration(facts.seconds),
-        created=_day(facts.created) if facts.created else None,
-        expires=_minute(datetime.fromtimestamp(min(permit.expires, 253_402_300_799), timezone.utc)),
+        created=_format_day(facts.created) if facts.created else None,
+        expires=_format_minute(datetime.fromtimestamp(min(permit.expires, 253_402_300_799), timezone.utc)),
         revision=permit.revision,
         newest=newest,
     )
@@ -119,7 +117,7 @@ def clock(seconds: float) -> str:
 
 
 def human_duration(seconds: float) -> str:
-    """Seconds as a person says them: "48 s", "3 min 12 s", "2 h 05 min"."""
+    """A duration for people: "48 s", "3 min 12 s", "2 h 05 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -140,12 +138,12 @@ def human_size(size: int) -> str:
     return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
 
 
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
+def _format_day(time: datetime) -> str:
+    return f"{time.day} {time:%B %Y}"
 
 
-def _minute(moment: datetime) -> str:
-    return f"{_day(moment)}, {moment:%H:%M} UTC"
+def _format_minute(time: datetime) -> str:
+    return f"{_format_day(time)}, {time:%H:%M} UTC"
 
 
 @functools.cache

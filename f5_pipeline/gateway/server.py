@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 GRACE_SECONDS = 10
-"""How long downloads in flight may go on after a stop signal, s."""
+"""How long downloads in flight may go on after a stop signal."""
 
 
 def serve(
@@ -31,13 +31,13 @@ def serve(
     """Serve until SIGINT or SIGTERM, then finish what is in flight and return.
 
     Args:
-        app: what `create_app` gave.
-        host: address or name to listen on; "0.0.0.0" or "::" for every one of the machine.
+        app: made by `create_app`.
+        host: address or name to listen on; "0.0.0.0" or "::" for all of the machine.
         port: TCP port, 0 for any free one.
-        trusted_proxies: addresses or networks, comma separated, or "*", whose X-Forwarded-* headers are believed;
+        trusted_proxies: addresses or networks, comma separated, or "*", whose X-Forwarded-* headers are trusted;
             None for no proxy.
         grace_seconds: how long downloads in flight may go on.
-        on_ready: called with the base URL once connections are taken.
+        on_ready: called with the base URL once connections are accepted.
 
     Raises:
         InputError: the address cannot be listened on.
@@ -58,11 +58,11 @@ def serve(
         app,
         host=host,
         port=bound,
-        http="h11",  # bounds the size of a request's head; httptools takes a URL of any length
-        ws="none",  # its handshake logs the path, and with it the token
+        http="h11",  # limits the size of a request's headers; httptools takes a URL of any length
+        ws="none",  # its handshake would log the path, which contains the token
         lifespan="off",
         log_config=_log_config(LOGGING_CONFIG),
-        access_log=False,  # it would log paths, and with them tokens; the app logs for itself
+        access_log=False,  # it would log paths, which contain tokens; the app has its own log
         server_header=False,
         proxy_headers=trusted_proxies is not None,
         forwarded_allow_ips=trusted_proxies,
@@ -98,8 +98,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def _signals_end_quietly() -> Iterator[None]:
-    # After its graceful end uvicorn raises the signal again under the handlers that it found: with these a stop asked
-    # for is a normal return, not a death by signal.
+    # After a graceful stop uvicorn raises the signal again with the earlier handlers: with these `serve` returns
+    # normally instead of dying by the signal.
     if threading.current_thread() is not threading.main_thread():
         yield
         return

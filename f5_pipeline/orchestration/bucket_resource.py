@@ -1,4 +1,4 @@
-"""The store's bucket as a resource of dagster-aws. Imported only where there is one."""
+"""The store's bucket as a resource of dagster-aws. Imported only where the store is a bucket."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from f5_pipeline.store.s3.store import S3Store
 
 
 class BucketResource(S3Resource):
-    """boto3's S3 client for the store's bucket, the one that the store itself speaks through.
+    """boto3's S3 client for the store's bucket, the same that the store uses.
 
-    Key, endpoint and region come from the environment where the client is asked for; none of them is in the config.
+    Key, endpoint and region come from the environment, not from the config.
 
     Example:
         >>> BucketResource(url="b2://bucket/prefix").get_client().head_object(Bucket="bucket", Key="prefix/…")

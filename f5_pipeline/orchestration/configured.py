@@ -1,4 +1,4 @@
-"""From the settings to what store and studio are handed. Imports no Dagster: the command line uses it too."""
+"""The store and the studio's options from the settings. Imports no Dagster: the command line uses it too."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def open_store(settings: Settings, url: str | None = None) -> Store:
-    """The store of the settings, or the one at `url` with the same access. Asks nothing of it.
+    """The store of the settings, or the one at `url` with the same access. Makes no request to it.
 
     Raises:
-        InputError: no store has such an address, or what the bucket needs is not set.
+        InputError: the address is not that of a store, or a setting that the bucket needs is missing.
     """
     access = Access(
         key_id=settings.store_key_id.get_secret_value() if settings.store_key_id else None,
@@ -35,7 +35,7 @@ def open_store(settings: Settings, url: str | None = None) -> Store:
 
 
 def studio_options(settings: Settings) -> StudioOptions:
-    """What the settings say of the studio's work.
+    """The studio's options from the settings.
 
     Raises:
         InputError: there is no engine of the name in F5_ENGINE.

@@ -1,7 +1,7 @@
-"""What we use of Dagster's private modules. Every `import dagster._…` of this package stands here, which ruff's TID251
-sees to; each name has a test, so that what an upgrade of Dagster moves or changes is found by name.
+"""The private names of Dagster that we use. Only this module imports `dagster._…` (ruff's TID251 enforces it), and each
+name has a test that fails where an upgrade of Dagster moves or changes it.
 
-What `import dagster` does not load by itself is loaded at its first use (`_LAZY`), to keep the code location quick.
+Modules that `import dagster` does not load are loaded at first use (`_LAZY`), so that the code location loads fast.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 
 DAEMON_MODULE = "dagster._daemon"
-"""Run by `python -m`: the daemon. Its public name is a console script, which need not be on the PATH."""
+"""The daemon, for `python -m`: its public console script need not be on the PATH."""
 
 INSTANCE_MODULES = (
     "dagster._core.storage.local_compute_log_manager",
@@ -64,17 +64,17 @@ INSTANCE_MODULES = (
     "dagster._daemon.daemon",
     "upath.implementations.local",
 )
-"""Modules that opening an instance imports: loaded ahead, steps begin sooner; none of them is counted on."""
+"""Modules that opening an instance imports. Loading them ahead starts steps sooner; one that is gone does no harm."""
 
 _LAZY = {
     "CanCancelExecutionRequest": ("dagster._grpc.types", "CanCancelExecutionRequest"),
     "CanCancelExecutionResult": ("dagster._grpc.types", "CanCancelExecutionResult"),
     "IO_TYPE_EXTENSION": ("dagster._core.storage.local_compute_log_manager", "IO_TYPE_EXTENSION"),
     "LocalComputeLogManager": ("dagster._core.storage.local_compute_log_manager", "LocalComputeLogManager"),
-    # Of the daemon that retries runs: the events that it follows, and under which key it keeps how far it has come.
+    # The events that the daemon's retries of runs follow, and the key of their cursor.
     "RETRY_EVENTS": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "DAGSTER_EVENT_TYPES"),
     "retry_cursor_key": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "_create_cursor_key"),
-    # The target of a step's process, by which such a process is known.
+    # The target function of a step's process, by which it is recognised.
     "run_step_in_child": ("dagster._core.executor.child_process_executor", "_execute_command_in_child_process"),
 }
 

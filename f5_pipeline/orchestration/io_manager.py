@@ -1,7 +1,7 @@
-"""The store as IO manager: records in and out, of one partition or of many.
+"""The store as IO manager, for the records of one partition or of many.
 
-What assets hand each other are small records (pydantic models) that point to the large objects beside them, which
-assets put into the store themselves: audio is never held in memory here, nor pickled.
+Assets pass small records (pydantic models) that point to the large objects in the store, which the assets put there
+themselves: no audio passes through here.
 """
 
 from typing import Any
@@ -20,17 +20,16 @@ from f5_pipeline.studio.records import Shard, ShardReport
 from f5_pipeline.studio.state import read_state, state_key, write_state
 
 ALLOW_MISSING = "allow_missing_partitions"
-"""Metadata of an input: partitions of the upstream asset whose value is not there, or cannot be read, are left out."""
+"""Metadata of an input: upstream partitions whose value is missing or cannot be read are left out."""
 
-
-STEPS: dict[str, type[BaseModel]] = {
+STEP_RECORDS: dict[str, type[BaseModel]] = {
     kind.__name__: kind for kind in (Shard, ShardReport, BatchPlan, BatchWork, BatchGroup, BatchPart)
 }
-"""What the steps inside a graph asset or a batch hand each other."""
+"""Records that the steps of a graph asset or a batch pass to each other."""
 
 
 class StepValue(BaseModel):
-    """What one step hands to another, with the name of its kind."""
+    """A record that one step passes to another, with the name of its type."""
 
     kind: str
     value: dict[str, Any]
@@ -39,12 +38,9 @@ class StepValue(BaseModel):
 class StoreIOManager(dg.ConfigurableIOManager):
     """Keeps the records of assets and steps in the store.
 
-    A run of several partitions gives and takes a dict by partition key. An asset's value is kept under the key of its
-    partition, which is overwritten by the next materialization; what passes between steps is kept under the run's id,
-    so that a run can be continued by another process on another host.
-
-    Attributes:
-        store: where.
+    In a run of several partitions a value is a dict by partition key. An asset's value is kept under the key of its
+    partition, and replaced by the next materialization; values between steps are kept under the run's id, so that
+    another process on another host can continue the run.
     """
 
     store: dg.ResourceDependency[StoreResource]
@@ -52,13 +48,13 @@ class StoreIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         store = self.store.open()
         if not context.has_asset_key:
-            record = _check_kind(obj, tuple(STEPS.values()), context.step_key)
+            record = _check_type(obj, tuple(STEP_RECORDS.values()), context.step_key)
             value = StepValue(kind=type(record).__name__, value=record.model_dump(mode="json"))
             write_record(store, _step_key(context), value)
         else:
-            kind = _kind_of(context)
+            kind = _record_type(context)
             for partition, record in _by_partition(context, obj).items():
-                write_state(store, _check_kind(record, (kind,), context.step_key), partition or "")
+                write_state(store, _check_type(record, (kind,), context.step_key), partition or "")
         context.add_output_metadata(calls_metadata(store.calls.take()))
 
     def load_input(self, context: dg.InputContext) -> Any:
@@ -66,13 +62,13 @@ class StoreIOManager(dg.ConfigurableIOManager):
         if not context.has_asset_key:
             upstream = context.upstream_output
             if upstream is None:
-                raise dg.DagsterInvariantViolationError("an input that is no asset has an output to come from")
+                raise dg.DagsterInvariantViolationError("an input that is no asset needs an upstream output")
             value = read_record(store, _step_key(upstream), StepValue)
-            return STEPS[value.kind].model_validate(value.value)
-        kind = _kind_of(context)
+            return STEP_RECORDS[value.kind].model_validate(value.value)
+        kind = _record_type(context)
         if not context.has_asset_partitions:
             return read_state(store, kind)
-        keys = sorted(context.asset_partition_keys)  # dynamic partitions come in no order
+        keys = sorted(context.asset_partition_keys)  # dynamic partitions have no order
         metadata = context.definition_metadata or {}
         values = {}
         for partition in keys:
@@ -94,9 +90,9 @@ class StoreIOManager(dg.ConfigurableIOManager):
         return values
 
 
-def _kind_of(context: dg.OutputContext | dg.InputContext) -> type[BaseModel]:
+def _record_type(context: dg.OutputContext | dg.InputContext) -> type[BaseModel]:
     kind = LINEAGE[context.asset_key.to_user_string()].record
-    assert kind is not None, "an asset that people bring is never loaded as a value"
+    assert kind is not None, "what people bring is never loaded"
     return kind
 
 
@@ -113,7 +109,7 @@ def _by_partition(context: dg.OutputContext, obj: Any) -> dict[str | None, Any]:
     return obj
 
 
-def _check_kind(obj: Any, kinds: tuple[type[BaseModel], ...], where: str) -> BaseModel:
+def _check_type(obj: Any, kinds: tuple[type[BaseModel], ...], where: str) -> BaseModel:
     if not isinstance(obj, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise dg.DagsterInvariantViolationError(f"{where} gives {type(obj).__name__}, not {names}")

@@ -1,4 +1,4 @@
-"""Jobs: what is launched from the UI, the command line, the in-box and at night."""
+"""The jobs, launched from the UI, the command line, the in-box and at night."""
 
 import warnings
 
@@ -9,14 +9,14 @@ from f5_pipeline.orchestration.launching.submissions import submit_script, take_
 from f5_pipeline.orchestration.lineage import NARRATION_ASSETS
 from f5_pipeline.orchestration.tags import gpu_run_tags
 
-# As it should be: of the assets of this job `takes` alone takes many partitions in one run, so the job takes one.
+# Intended: only `takes` makes many partitions in one run, so a run of this job has one partition.
 warnings.filterwarnings("ignore", message="Asset job narrate materializes assets with varying BackfillPolicies")
 
 narrate = dg.define_asset_job(
     "narrate",
     selection=dg.AssetSelection.assets("model_weights", *NARRATION_ASSETS),
     tags=gpu_run_tags(),
-    description="A script to its finished narration, with timing files and links. A partition is a narration.",
+    description="From a script to its finished narration, with timing files and links. A partition is a narration.",
 )
 
 plan = dg.define_asset_job(
@@ -47,7 +47,7 @@ link = dg.define_asset_job(
 prepare_voice = dg.define_asset_job(
     "prepare_voice",
     selection=dg.AssetSelection.assets("reference_audio"),
-    description="A voice's recording to its reference. A partition is a voice.",
+    description="From a voice's recording to its reference. A partition is a voice.",
 )
 
 JOBS = [narrate, plan, synthesize, deliver, link, prepare_voice, narrate_batch, submit_script, take_in_voice]

@@ -1,11 +1,11 @@
-"""What is known of scripts, and what became of them: the queue of narrations.
+"""The queue of narrations: the last seen state of each script, and the outcome of its last run.
 
-Kept in the table of keys and values of Dagster's instance, so that it is as durable as runs and events, shared by all
-who share the instance, and cheap: what is in the store is not read again to know what is pending.
+Kept in the key-value table of Dagster's instance: as durable as runs and events, shared by everyone who shares the
+instance, and cheap, as the store is not read to know what is pending.
 
-The in-box writes what it has seen of a script (`Seen`), the runs that narrate write what came of it (`Outcome`).
-A narration is pending where the two differ. Who works on it is told by the runs themselves (`at_work`), which end
-however their process ends: nothing has to be given back.
+The in-box records the state of a script (`SourceState`), the runs that narrate it record an `Outcome`. A narration is
+pending where their versions differ. The runs themselves show who works on it (`active_narrations`); they end however
+their process ends, so that nothing has to be released.
 """
 
 import time
@@ -35,20 +35,20 @@ ACTIVE = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-_PAGE = 400
-"""Keys in one query: SQLite takes 999 variables in the versions that are about."""
+_MAX_QUERY_KEYS = 400
+"""Older versions of SQLite take 999 variables in a query."""
 
-_RETRY_WINDOW = 24 * 3600.0
+_RETRY_WINDOW_SECONDS = 24 * 3600.0
 
-_RECENT = 100
-"""Batches that ended, of which it is asked how."""
+_MAX_RECENT_BATCHES = 100
+"""Failed or canceled batches that are looked at, the newest first."""
 
-_BETWEEN_RUNS = 600.0
-"""Seconds that a command on another host may take before its first run, to read scripts and bring weights."""
+_MAX_PREPARING_SECONDS = 600.0
+"""How long a command on another host may read scripts and fetch weights before its first run."""
 
 
-class Seen(BaseModel):
-    """A script as the in-box last saw it."""
+class SourceState(BaseModel):
+    """A script or voice as the in-box last saw it."""
 
     marks: dict[str, str] = Field(description="by key in the store: what changes with its content")
     version: str
@@ -59,7 +59,7 @@ class Seen(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What came of a version of a script."""
+    """How the last run for a version of a script ended, or that it has started."""
 
     version: str
     state: Literal["started", "done", "failed"]
@@ -76,82 +76,83 @@ class Outcome(BaseModel):
 
 
 class Pending(BaseModel):
-    """A narration that waits."""
+    """A narration that waits for a run."""
 
     narration: str
-    seen: Seen
-    attempts: int = Field(description="times that this version was tried already")
+    script: SourceState
+    attempts: int = Field(description="earlier attempts at this version")
 
 
 Record = TypeVar("Record", bound=BaseModel)
 
 
 class Ledger:
-    """Reads and writes both sides of the queue.
+    """Reads and writes the queue.
 
     Example:
-        >>> [one.narration for one in Ledger(instance).pending(attempts=3)]
+        >>> [pending.narration for pending in Ledger(instance).pending(attempts=3)]
     """
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
 
     def narrations(self) -> list[str]:
-        """All that were ever registered, in order of name."""
+        """All narrations ever registered, sorted by name."""
         return sorted(self._instance.get_dynamic_partitions(str(NARRATIONS.name)))
 
-    def seen(self, names: Iterable[str]) -> dict[str, Seen]:
-        return self._read("f5/script/", names, Seen)
+    def scripts(self, names: Iterable[str]) -> dict[str, SourceState]:
+        """Scripts as the in-box last saw them, by narration."""
+        return self._read("f5/script/", names, SourceState)
 
     def outcomes(self, names: Iterable[str]) -> dict[str, Outcome]:
         return self._read("f5/outcome/", names, Outcome)
 
-    def see(self, scripts: Mapping[str, Seen]) -> None:
+    def record_scripts(self, scripts: Mapping[str, SourceState]) -> None:
         self._write("f5/script/", scripts)
 
-    def voices(self, names: Iterable[str]) -> dict[str, Seen]:
+    def voices(self, names: Iterable[str]) -> dict[str, SourceState]:
         """Voices as the in-box last saw them."""
-        return self._read("f5/voice/", names, Seen)
+        return self._read("f5/voice/", names, SourceState)
 
-    def see_voices(self, voices: Mapping[str, Seen]) -> None:
+    def record_voices(self, voices: Mapping[str, SourceState]) -> None:
         self._write("f5/voice/", voices)
 
     def start(self, versions: Mapping[str, str], run_id: str) -> None:
-        """A run begins with these narrations, at these versions: one more attempt of each."""
-        known, now = self.outcomes(versions), time.time()
-        made = {}
+        """Record that a run begins with these narrations at these versions: one more attempt at each."""
+        earlier, now = self.outcomes(versions), time.time()
+        started = {}
         for name, version in versions.items():
-            before = known.get(name)
-            tried = before.attempts if before and before.version == version else 0
-            # The same attempt: of a run that is continued from failure, of a step that is tried again, and of the run
-            # that a command line launches for the narrations that it has claimed.
+            before = earlier.get(name)
+            attempts = before.attempts if before and before.version == version else 0
+            # The same attempt goes on in a run that is continued from failure, in a step that is retried, and in the
+            # run that a command line launches for the narrations it has claimed.
             claimed = before is not None and before.state == "started" and "/" in before.run
-            again = before is not None and before.version == version and (before.run == run_id or claimed)
-            attempts = tried if again else tried + 1
-            made[name] = Outcome(version=version, state="started", attempts=attempts, run=run_id, at=now)
-        self._write("f5/outcome/", made)
-        # The in-box has not come by since it was edited: it shall compare the script again, and find it done.
-        self.see(
+            same = before is not None and before.version == version and (before.run == run_id or claimed)
+            attempts = attempts if same else attempts + 1
+            started[name] = Outcome(version=version, state="started", attempts=attempts, run=run_id, at=now)
+        self._write("f5/outcome/", started)
+        # Edited since the in-box last looked: without its marks the in-box reads the script again, and finds it done.
+        self.record_scripts(
             {
-                name: seen.model_copy(
-                    update={"version": versions[name], "since": now, "marks": dict.fromkeys(seen.marks, "")}
+                name: script.model_copy(
+                    update={"version": versions[name], "since": now, "marks": dict.fromkeys(script.marks, "")}
                 )
-                for name, seen in self.seen(versions).items()
-                if seen.version != versions[name]
+                for name, script in self.scripts(versions).items()
+                if script.version != versions[name]
             }
         )
 
     def finish(
         self, narration: str, version: str, run_id: str, reason: str | None = None, retryable: bool = False
     ) -> Outcome:
-        """A narration is done, or has failed for a reason; return what is known of it now."""
+        """Record that a narration is done, or failed for a reason; return its outcome."""
         before = self.outcomes([narration]).get(narration)
         attempts = before.attempts if before and before.version == version else 1
         if before and before.version != version and before.run != run_id:
             record = self._instance.get_run_record_by_id(run_id)
             if record and before.at > record.create_timestamp.timestamp():
-                return before  # begun since: what became of an older script is no news
-        made = Outcome(
+                return before  # a newer version was begun since
+        outcome = Outcome(
             version=version,
             state="done" if reason is None else "failed",
             attempts=attempts,
@@ -160,8 +161,8 @@ class Ledger:
             reason=reason,
             retryable=retryable,
         )
-        self._write("f5/outcome/", {narration: made})
-        return made
+        self._write("f5/outcome/", {narration: outcome})
+        return outcome
 
     def pending(
         self, *, attempts: int, wait: float = 0.0, failed: bool = False, besides: str | None = None
@@ -169,66 +170,66 @@ class Ledger:
         """Narrations that wait for a run, the most urgent first: by priority, then by age.
 
         Args:
-            attempts: times that a version is tried at most.
-            wait: s from a first attempt to the second, four times longer each time.
-            failed: those too that failed or were canceled; else only what is new, edited, could not be done for a
-                reason that may have passed, or was left by a run that died.
-            besides: id of a run that is about to end, and works on nothing any more.
+            attempts: maximum attempts at a version.
+            wait: seconds between the first two attempts, four times longer each time.
+            failed: also those that failed or were canceled; else only what is new, edited, failed in a way that may
+                be over, or was left by a run that was killed.
+            besides: id of a run that is about to end and counts as ended.
         """
         names = self.narrations()
-        outcomes, found = self.outcomes(names), []
-        working, canceled = at_work(self._instance, besides), {} if failed else _canceled(self._instance)
-        holds, died = cache(self._holds), cache(self._died)  # many narrations have the same run
-        for name, seen in self.seen(names).items():
+        outcomes, waiting = self.outcomes(names), []
+        active, canceled = active_narrations(self._instance, besides), {} if failed else _canceled(self._instance)
+        is_working, was_killed = cache(self._is_working), cache(self._was_killed)  # many narrations share a run
+        for name, script in self.scripts(names).items():
             outcome = outcomes.get(name)
             started = outcome is not None and outcome.state == "started"
-            if seen.retired or name in working or (outcome and started and holds(outcome.run, outcome.at)):
+            if script.retired or name in active or (outcome and started and is_working(outcome.run, outcome.at)):
                 continue
-            tried = outcome.attempts if outcome and outcome.version == seen.version else 0
-            if canceled.get(name, 0.0) > max(seen.since, outcome.at if outcome and tried else 0.0):
+            tried = outcome.attempts if outcome and outcome.version == script.version else 0
+            if canceled.get(name, 0.0) > max(script.since, outcome.at if outcome and tried else 0.0):
                 continue
             if outcome and tried:
-                again = failed or (died(outcome.run) if started else outcome.retryable)
-                rested = time.time() - outcome.at >= wait * 4 ** (tried - 1)
-                if outcome.state == "done" or tried >= attempts or not again or not rested:
+                retryable = failed or (was_killed(outcome.run) if started else outcome.retryable)
+                waited = time.time() - outcome.at >= wait * 4 ** (tried - 1)
+                if outcome.state == "done" or tried >= attempts or not retryable or not waited:
                     continue
-            found.append(Pending(narration=name, seen=seen, attempts=tried))
-        return sorted(found, key=lambda one: (-one.seen.priority, one.seen.since, one.narration))
+            waiting.append(Pending(narration=name, script=script, attempts=tried))
+        return sorted(waiting, key=lambda item: (-item.script.priority, item.script.since, item.narration))
 
-    def _holds(self, worker: str, since: float) -> bool:
-        """Whether that is a process of the command line which still works."""
+    def _is_working(self, worker: str, since: float) -> bool:
+        """Whether `worker` is a process of the command line that still works."""
         if "/" not in worker:
             return False
         if (living := is_living(worker)) is not None:
             return living
-        # Of another host: its runs tell.
+        # A process of another host is known by its runs.
         runs = dg.RunsFilter(statuses=ACTIVE, tags={WORKER_TAG: worker})
-        return time.time() - since < _BETWEEN_RUNS or self._instance.get_runs_count(runs) > 0
+        return time.time() - since < _MAX_PREPARING_SECONDS or self._instance.get_runs_count(runs) > 0
 
-    def _died(self, worker: str) -> bool:
-        """Whether a run, or a process that holds nothing any more, was killed, and not canceled by a person."""
+    def _was_killed(self, worker: str) -> bool:
+        """Whether a run or process that no longer works was killed, and not canceled by a person."""
         run = self._instance.get_run_by_id(worker)
         return run is None or run.status == dg.DagsterRunStatus.FAILURE
 
     def _read(self, prefix: str, names: Iterable[str], kind: type[Record]) -> dict[str, Record]:
-        found: dict[str, Record] = {}
-        wanted = [prefix + name for name in names]
+        records: dict[str, Record] = {}
+        keys = [prefix + name for name in names]
         storage = self._instance.daemon_cursor_storage
-        for start in range(0, len(wanted), _PAGE):
-            for key, value in storage.get_cursor_values(set(wanted[start : start + _PAGE])).items():
+        for start in range(0, len(keys), _MAX_QUERY_KEYS):
+            for key, value in storage.get_cursor_values(set(keys[start : start + _MAX_QUERY_KEYS])).items():
                 try:
-                    found[key.removeprefix(prefix)] = kind.model_validate_json(value)
-                except ValidationError:  # of another version of this software: as if it had never been seen
+                    records[key.removeprefix(prefix)] = kind.model_validate_json(value)
+                except ValidationError:  # of another version of this software: ignored
                     continue
-        return dict(sorted(found.items()))
+        return dict(sorted(records.items()))
 
     def _write(self, prefix: str, records: Mapping[str, BaseModel]) -> None:
         pairs = [(prefix + name, record.model_dump_json()) for name, record in records.items()]
-        for start in range(0, len(pairs), _PAGE):
-            self._instance.daemon_cursor_storage.set_cursor_values(dict(pairs[start : start + _PAGE]))
+        for start in range(0, len(pairs), _MAX_QUERY_KEYS):
+            self._instance.daemon_cursor_storage.set_cursor_values(dict(pairs[start : start + _MAX_QUERY_KEYS]))
 
 
-def claimed(run: dg.DagsterRun) -> list[str]:
+def narrations_of(run: dg.DagsterRun) -> list[str]:
     """The narrations that a batch run was launched for."""
     config: Any = run.run_config
     for name in ("ops", CLAIM_OP, "config"):
@@ -237,28 +238,28 @@ def claimed(run: dg.DagsterRun) -> list[str]:
 
 
 def active_batches(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """Batch runs that are queued or at work, or that Dagster is about to continue; the oldest first."""
+    """Batch runs that are queued or running, or that Dagster is about to retry; the oldest first."""
     runs = list(instance.get_runs(dg.RunsFilter(job_name=BATCH_JOB, statuses=ACTIVE)))
     recent = dg.RunsFilter(job_name=BATCH_JOB, statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"})
-    for record in instance.get_run_records(recent, limit=_RECENT):
-        young = record.end_time is not None and time.time() - record.end_time < _RETRY_WINDOW
+    for record in instance.get_run_records(recent, limit=_MAX_RECENT_BATCHES):
+        young = record.end_time is not None and time.time() - record.end_time < _RETRY_WINDOW_SECONDS
         if young and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags:
             runs.append(record.dagster_run)
-    return list(reversed(runs))  # storages give the newest first
+    return list(reversed(runs))  # storages return the newest first
 
 
 def _canceled(instance: dg.DagsterInstance) -> dict[str, float]:
-    """Narrations of batches that a person canceled, queued or at work, and when the newest of these was launched."""
-    found: dict[str, float] = {}
+    """Narrations of batches that a person canceled, and when the newest such batch was launched."""
+    launched: dict[str, float] = {}
     canceled = dg.RunsFilter(job_name=BATCH_JOB, statuses=[dg.DagsterRunStatus.CANCELED])
-    for record in instance.get_run_records(canceled, limit=_RECENT):  # the newest first
-        for name in claimed(record.dagster_run):
-            found.setdefault(name, record.create_timestamp.timestamp())
-    return found
+    for record in instance.get_run_records(canceled, limit=_MAX_RECENT_BATCHES):  # the newest first
+        for name in narrations_of(record.dagster_run):
+            launched.setdefault(name, record.create_timestamp.timestamp())
+    return launched
 
 
-def at_work(instance: dg.DagsterInstance, besides: str | None = None) -> set[str]:
-    """The narrations that some run works on: a batch, or one that was launched for a narration alone."""
-    batches = {name for run in active_batches(instance) if run.run_id != besides for name in claimed(run)}
+def active_narrations(instance: dg.DagsterInstance, besides: str | None = None) -> set[str]:
+    """The narrations that runs work on: batches, and runs of a single narration."""
+    batches = {name for run in active_batches(instance) if run.run_id != besides for name in narrations_of(run)}
     single = instance.get_runs(dg.RunsFilter(job_name=SINGLE_JOB, statuses=ACTIVE))
     return batches | {run.tags[PARTITION_NAME_TAG] for run in single if PARTITION_NAME_TAG in run.tags}

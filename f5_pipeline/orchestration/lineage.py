@@ -1,8 +1,8 @@
-"""The lineage, once: every asset, what it is made from, the record it is kept as, and how it is shown.
+"""The lineage: a table of every asset, what it is made from, the record it is kept as, and how it is shown.
 
-Definitions, jobs, the IO manager, the delivery of batches, materializations that a step logs itself, the state of a
-narration and the command line's progress are made from this table. The assets themselves are in `assets/`, a file each,
-and are declared by `@asset`, which takes all but the function and its checks from here.
+Definitions, jobs, the IO manager, batches, materializations that a step logs itself, states of narrations and the
+progress on the command line all use it. The assets themselves are in `assets/`, one file each, declared by `@asset`,
+which takes everything but the function and its checks from here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from f5_pipeline.orchestration.partitions import NARRATIONS, VOICES
 from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.studio.records import Audio, Links, Plan, ReferenceClip, Takes, Timings, Weights
 
-# Data versions of outputs are marked as beta. They are what tells stale from fresh here, and the tests watch over them.
+# Dagster marks data versions of outputs as beta. They decide what is stale here; tests cover them.
 warnings.filterwarnings("ignore", message="Parameter `data_version`", category=dg.BetaWarning)
 
 
@@ -30,12 +30,12 @@ class Asset:
 
     Attributes:
         name: its key in Dagster.
-        record: what it is kept as in the store (`studio.state` has the key); None for what people bring.
-        upstream: names of what it is made from. Of one with other partitions than its own it takes all there is.
-        partitions: one a voice, one a narration; None for an asset that is one thing.
+        record: type of its record in the store (`studio.state` has the key); None for what people bring.
+        upstream: assets it is made from; from those with other partitions than its own it uses all partitions.
+        partitions: a voice or a narration each; None for an asset without partitions.
         group, kinds: how the UI shows it.
         code_version: changes when the same inputs would give another output.
-        stage: what the command line calls the making of it.
+        stage: the command line's name for its step.
     """
 
     name: str
@@ -79,7 +79,7 @@ _ROWS = (
 LINEAGE: Mapping[str, Asset] = {row.name: row for row in _ROWS}
 
 NARRATION_ASSETS = tuple(row.name for row in _ROWS if row.record and row.partitions is NARRATIONS)
-"""What a script becomes, in order: one run of the job `narrate`, or a part of a batch."""
+"""What a script becomes, in order, in a run of the job `narrate` or in a batch."""
 
 STEP_STAGES = {
     "takes.plan_shards": "finding missing takes",
@@ -97,25 +97,25 @@ STEP_STAGES = {
 
 
 def stage_of(step_key: str) -> str | None:
-    """What the command line calls a step; None for one that it does not show."""
+    """The command line's name for a step; None for one that it does not show."""
     name = step_key.partition("[")[0]
     row = LINEAGE.get(name)
     return STEP_STAGES.get(name) or (row.stage if row else None)
 
 
-def takes_all(row: Asset, upstream: str) -> bool:
-    """Whether an asset is made from all of an upstream asset, and not from the partition of its own name."""
+def uses_all_partitions(row: Asset, upstream: str) -> bool:
+    """Whether an asset uses all partitions of an upstream asset, not only the one of its own name."""
     return LINEAGE[upstream].partitions is not row.partitions
 
 
-def _mapping(row: Asset, upstream: str) -> dg.PartitionMapping | None:
-    if LINEAGE[upstream].partitions is None or not takes_all(row, upstream):
+def _partition_mapping(row: Asset, upstream: str) -> dg.PartitionMapping | None:
+    if LINEAGE[upstream].partitions is None or not uses_all_partitions(row, upstream):
         return None
-    # All of them: which of the voices speak is known only from the script; those needed are read from the store.
+    # Only the script says which voices speak; the references needed are read from the store.
     return dg.AllPartitionMapping()
 
 
-def _shown(row: Asset) -> dict[str, Any]:
+def _attributes(row: Asset) -> dict[str, Any]:
     return {
         "partitions_def": row.partitions,
         "group_name": row.group,
@@ -127,58 +127,60 @@ def _shown(row: Asset) -> dict[str, Any]:
 def asset(
     function: Callable[..., Any] | None = None, *, checks: Mapping[str, str] | None = None
 ) -> Any:  # dg.AssetsDefinition, or a decorator that makes one
-    """Declare the asset of the function's name as its row of the lineage says.
+    """Declare an asset by the row of the lineage with the function's name.
 
     Upstream assets that are parameters of the function are loaded; the others are dependencies.
 
     Args:
-        checks: description of each of its checks, by name.
+        checks: descriptions of its checks, by name.
     """
 
     def declare(function: Callable[..., Any]) -> dg.AssetsDefinition:
         row = LINEAGE[function.__name__]
         not_loaded = [name for name in row.upstream if name not in inspect.signature(function).parameters]
         return dg.asset(
-            **_shown(row),
+            **_attributes(row),
             retry_policy=STEP_RETRIES,
-            deps=[dg.AssetDep(name, partition_mapping=_mapping(row, name)) for name in not_loaded],
-            check_specs=[_check(row, name, text) for name, text in (checks or {}).items()],
+            deps=[dg.AssetDep(name, partition_mapping=_partition_mapping(row, name)) for name in not_loaded],
+            check_specs=[_check_spec(row, name, text) for name, text in (checks or {}).items()],
         )(function)
 
     return declare(function) if function is not None else declare
 
 
 def graph_asset(*, loaded: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Declare an asset of several steps, which takes many partitions in one run, as its row says.
+    """Declare an asset of several steps, which makes many partitions in one run.
 
     Args:
-        loaded: the upstream asset whose value is handed in; the others only have to be there.
+        loaded: the upstream asset whose value is loaded; the others are dependencies.
     """
 
     def declare(function: Callable[..., Any]) -> dg.AssetsDefinition:
         row = LINEAGE[function.__name__]
-        only_there: dict[str, Any] = {"dagster_type": dg.Nothing}
+        not_loaded: dict[str, Any] = {"dagster_type": dg.Nothing}
+
+        def asset_in(name: str) -> dg.AssetIn:
+            kind = {} if name == loaded else not_loaded
+            return dg.AssetIn(name, partition_mapping=_partition_mapping(row, name), **kind)
+
         return dg.graph_asset(
-            **_shown(row),
+            **_attributes(row),
             backfill_policy=dg.BackfillPolicy.single_run(),
-            ins={
-                name: dg.AssetIn(name, partition_mapping=_mapping(row, name), **({} if name == loaded else only_there))
-                for name in row.upstream
-            },
+            ins={name: asset_in(name) for name in row.upstream},
         )(function)
 
     return declare
 
 
 def spec(name: str, description: str) -> dg.AssetSpec:
-    """An asset that no run of an asset job makes: what people bring, and reports."""
+    """An asset that no asset job makes: what people bring, and reports."""
     row = LINEAGE[name]
-    return dg.AssetSpec(name, deps=list(row.upstream), description=description, **_shown(row))
+    return dg.AssetSpec(name, deps=list(row.upstream), description=description, **_attributes(row))
 
 
-def _check(row: Asset, name: str, description: str) -> dg.AssetCheckSpec:
-    """A check with a result for each partition, which Dagster calls a preview: without it the last voice or narration
-    would speak for all."""
+def _check_spec(row: Asset, name: str, description: str) -> dg.AssetCheckSpec:
+    """A check with a result for each partition, which Dagster marks as a preview: without it, the last voice or
+    narration would decide the result for all."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(name, asset=row.name, description=description, partitions_def=row.partitions)

@@ -1,4 +1,4 @@
-"""The partitions: one a voice, one a narration, added as they appear."""
+"""The partitions of voices and of narrations, added as they appear."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""What assets are handed: the store and the signer of links."""
+"""The resources of assets: the store and the signer of links."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StoreResource(dg.ConfigurableResource):
-    """Where everything is kept.
+    """The store that keeps everything.
 
     Example:
         >>> StoreResource(url="file:./studio").open().exists("models/weights.json")
@@ -27,17 +27,17 @@ class StoreResource(dg.ConfigurableResource):
     url: str = Field(description="address of the store: file:<folder>, b2://bucket/prefix or s3://bucket/prefix")
 
     def open(self) -> Store:
-        """The store behind the address, the same one for the whole process: it counts what is asked of it."""
-        return _opened(self.url, id(get_settings()), os.getpid())
+        """The store at the address, one object for the whole process: it counts the calls."""
+        return _open_once(self.url, id(get_settings()), os.getpid())
 
 
 @lru_cache(maxsize=8)
-def _opened(url: str, settings: int, pid: int) -> Store:
+def _open_once(url: str, settings: int, pid: int) -> Store:
     return open_store(get_settings(), url)
 
 
 class LinksResource(dg.ConfigurableResource):
-    """How download links are made. The secret that signs them is read where it is needed and is no part of this."""
+    """How download links are made. The secret that signs them is read when needed, and not kept here."""
 
     base_url: str = Field(description="what links begin with, no slash at the end")
 
@@ -50,7 +50,7 @@ class LinksResource(dg.ConfigurableResource):
 
 
 def bucket_resources(url: str) -> dict[str, dg.ConfigurableResource]:
-    """`s3`, dagster-aws's resource on the store's own client, where the store at `url` is a bucket; else nothing."""
+    """dagster-aws's resource `s3` on the store's own client, where the store at `url` is a bucket; else nothing."""
     if url.startswith("file:"):
         return {}
     from f5_pipeline.orchestration.bucket_resource import BucketResource

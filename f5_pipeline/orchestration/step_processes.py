@@ -1,4 +1,4 @@
-"""The processes of steps: how they begin, and that they end with the run that they work for."""
+"""The processes of steps: they are forked, and end with the run that they work for."""
 
 import multiprocessing
 import os
@@ -13,21 +13,21 @@ import dagster as dg
 from f5_pipeline.orchestration import internals
 
 GRACE_SECONDS = 5.0
-"""How long a step may go on, to keep what it has in hand, after the process of its run is gone."""
+"""How long a step may go on, to keep the takes it has made, after the process of its run is gone."""
 
-# Steps are forked from a process that has imported all this: a fresh interpreter costs each of them seconds.
+# Steps are forked from a process that has imported this package: a fresh interpreter would cost each of them seconds.
 step_executor = dg.multiprocess_executor.configured(
     {"start_method": {"forkserver": {"preload_modules": ["f5_pipeline.dagster_host.warm"]}}}
 )
 
 
 def end_steps_with_their_run() -> None:
-    """Let this process, where it is a step's, and every step that is forked from it end soon after the process of its
-    run, however that ended.
+    """Make this process, where it is a step's, and every step forked from it end soon after the process of its run,
+    however that ended.
 
-    Nobody else would end a step whose run was killed: the fork server is its parent, and what it has left to say goes
-    into a pipe that nobody reads, but which the step itself holds open. Call it where the code location is imported:
-    that is in the fork server, or in the step itself where steps are spawned.
+    Nothing else would end a step whose run was killed: its parent is the fork server, and it writes its events to a
+    pipe that it holds open itself. Call it where the code location is imported: in the fork server, or in the step
+    itself where steps are spawned.
     """
     register_after_fork(_watch_run, lambda _: _watch_run())
     _watch_run()
@@ -35,13 +35,13 @@ def end_steps_with_their_run() -> None:
 
 def _watch_run() -> None:
     run, process = multiprocessing.parent_process(), multiprocessing.current_process()
-    # The process of a run has a parent too, its code server, which it outlives.
+    # The process of a run, which also has a parent, its code server, outlives that.
     if run is not None and getattr(process, "_target", None) is internals.run_step_in_child:
         threading.Thread(target=_end_after, args=(run.sentinel,), name="end-with-run", daemon=True).start()
 
 
 def _end_after(sentinel: int) -> None:
-    """End this process when its run's does: interrupt it as Dagster does where a run is canceled, then for certain."""
+    """End this process after its run's: interrupt it, as Dagster does where a run is canceled, then exit."""
     wait([sentinel])
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(GRACE_SECONDS)

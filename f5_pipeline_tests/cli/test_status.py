@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from f5_pipeline.orchestration.ledger import Ledger, Seen
+from f5_pipeline.orchestration.ledger import Ledger, SourceState
 from f5_pipeline.studio.narrating.scripts import script_version
 from f5_pipeline_tests.support.installation import Installation
 from f5_pipeline_tests.support.quick import quick
@@ -21,7 +21,8 @@ def test_failed_and_retired_narrations_are_told(installation: Installation, voic
         version = script_version(installation.store, "failed")
         ledger.finish("failed", version, "run", "the script says nothing")
         ledger.finish("edited", "an older version", "run", "it said nothing then")
-        ledger.see({"gone": Seen(marks={"scripts/gone.txt": "1"}, version="1", size=1, since=0.0, retired=True)})
+        script = SourceState(marks={"scripts/gone.txt": "1"}, version="1", size=1, since=0.0, retired=True)
+        ledger.record_scripts({"gone": script})
     installation.store.delete("scripts/gone.txt")
     told = {state["narration"]: state for state in quick(installation, "status", "--json").objects}
     assert {name: state["state"] for name, state in told.items()} == {

@@ -12,16 +12,16 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, PARTITION_NAME_TAG, WILL_RETRY_TAG
 
-from f5_pipeline.orchestration.launching.requests import batch_requests, minutes_of, slots
+from f5_pipeline.orchestration.launching.requests import batch_requests, estimated_minutes, max_batches
 from f5_pipeline.orchestration.ledger import (
     BATCH_JOB,
     SINGLE_JOB,
     Ledger,
     Outcome,
-    Seen,
+    SourceState,
     active_batches,
-    at_work,
-    claimed,
+    active_narrations,
+    narrations_of,
 )
 from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.orchestration.reporting.observations import register_all
@@ -41,8 +41,8 @@ def ledger(instance) -> Ledger:
 
 def see(ledger: Ledger, *names: str, version: str = "1", priority: int = 0, since: float = 1000.0, size: int = 100):
     register_all(ledger._instance, NARRATIONS, names)
-    seen = Seen(marks={}, version=version, size=size, priority=priority, since=since)
-    ledger.see(dict.fromkeys(names, seen))
+    seen = SourceState(marks={}, version=version, size=size, priority=priority, since=since)
+    ledger.record_scripts(dict.fromkeys(names, seen))
 
 
 def waiting(ledger: Ledger, *, attempts: int = 3, **how) -> list[str]:
@@ -77,7 +77,7 @@ def test_what_is_new_or_edited_waits_by_priority_then_age(ledger):
 
 def test_what_is_retired_waits_for_nothing(ledger):
     see(ledger, "a")
-    ledger.see({name: one.model_copy(update={"retired": True}) for name, one in ledger.seen(["a"]).items()})
+    ledger.record_scripts({"a": ledger.scripts(["a"])["a"].model_copy(update={"retired": True})})
     assert waiting(ledger, failed=True) == []
 
 
@@ -94,7 +94,7 @@ def test_many_narrations_are_more_than_a_query_takes(ledger, instance, monkeypat
 def test_a_record_of_another_version_of_the_software_is_as_if_it_were_not(ledger, instance):
     see(ledger, "a", "b")
     instance.daemon_cursor_storage.set_cursor_values({"f5/script/a": '{"other": 1}', "f5/outcome/b": "no JSON"})
-    assert list(ledger.seen(["a", "b"])) == ["b"]
+    assert list(ledger.scripts(["a", "b"])) == ["b"]
     assert ledger.outcomes(["a", "b"]) == {}
     assert waiting(ledger) == ["b"]
 
@@ -106,9 +106,9 @@ def test_a_run_holds_its_narrations_until_it_ends(ledger, instance):
     assert waiting(ledger, besides=run.run_id) == ["a", "b", "c"]
     for kind in (KIND.RUN_STARTING, KIND.RUN_START, KIND.RUN_CANCELING):
         end(instance, run, kind)
-        assert at_work(instance) == {"a", "b"}
+        assert active_narrations(instance) == {"a", "b"}
     end(instance, run, KIND.RUN_SUCCESS)
-    assert at_work(instance) == set()
+    assert active_narrations(instance) == set()
 
 
 def test_a_run_of_a_narration_alone_holds_it(ledger, instance):
@@ -139,7 +139,7 @@ def test_a_run_that_dagster_is_about_to_continue_holds_its_narrations(ledger, in
 def test_the_oldest_batch_comes_first(instance):
     runs = [batch_run(instance, "a") for _ in range(3)]
     assert [one.run_id for one in active_batches(instance)] == [one.run_id for one in runs]
-    assert claimed(runs[0]) == ["a"]
+    assert narrations_of(runs[0]) == ["a"]
 
 
 def test_what_failed_for_good_waits_for_the_night_and_only_as_often_as_it_may(ledger):
@@ -274,11 +274,11 @@ def test_outcomes_outlive_the_process_that_wrote_them(ledger, here):
 
 
 def test_as_many_batches_as_gpus(instance):
-    assert slots(instance) == 1
+    assert max_batches(instance) == 1
     instance.event_log_storage.set_concurrency_slots("gpu", 4)
-    assert slots(instance) == 4
+    assert max_batches(instance) == 4
     instance.event_log_storage.set_concurrency_slots("gpu", 0)
-    assert slots(instance) == 1, "the draft needs none"
+    assert max_batches(instance) == 1, "the draft needs none"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_gpu_is_loaded_for_ten_minutes_or_more(ledger, minutes, most, runs):
     for number, length in enumerate(minutes):
         see(ledger, f"n{number:02}", size=round(length * MINUTE), since=100.0 - number)
     pending = ledger.pending(attempts=3)
-    assert sum(map(minutes_of, pending)) == pytest.approx(sum(minutes), rel=0.01)
+    assert sum(map(estimated_minutes, pending)) == pytest.approx(sum(minutes), rel=0.01)
     requests = batch_requests(pending, most, "a test", key="k")
     assert len(requests) == runs
     assert [one.run_key for one in requests] == [f"k-{number}" for number in range(runs)]

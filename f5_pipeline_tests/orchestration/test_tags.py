@@ -22,10 +22,10 @@ from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.tags import GRPC_INFO_TAG, USER_EDITABLE_SYSTEM_TAGS
 
-from f5_pipeline.dagster_host.instance import end_dead_runs
+from f5_pipeline.dagster_host.instance import fail_dead_runs
 from f5_pipeline.dagster_host.run_launcher import LocalRunLauncher, process_of
 from f5_pipeline.orchestration import tags as scheduling
-from f5_pipeline.orchestration.tags import COMMAND_LINE, GPU_POOL, INTERACTIVE, WORKER_TAG, someone_waits
+from f5_pipeline.orchestration.tags import GPU_POOL, WORKER_TAG, should_yield_gpu
 from f5_pipeline.system.bundled import bundled
 from f5_pipeline.system.processes import process_name
 from f5_pipeline_tests.support.some import some
@@ -69,7 +69,7 @@ def test_a_home_with_dagster_yaml_of_an_earlier_version_works(tmp_path):
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(old))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         run = new_run(instance)
-        assert not someone_waits(instance, run)
+        assert not should_yield_gpu(instance, run)
         assert process_of(instance, run) is None
 
 
@@ -81,7 +81,7 @@ def test_tags_of_runs_are_those_that_dagster_reads():
     assert dagsters <= set(USER_EDITABLE_SYSTEM_TAGS)
     assert all(isinstance(value, str) for value in batch.values())
     assert float(batch["dagster/max_runtime"]) > 3600
-    assert int(batch["dagster/priority"]) < INTERACTIVE < COMMAND_LINE
+    assert int(batch["dagster/priority"]) < scheduling.INTERACTIVE_PRIORITY < scheduling.COMMAND_LINE_PRIORITY
     assert batch["dagster/retry_strategy"] in ReexecutionStrategy.__members__
 
 
@@ -129,21 +129,21 @@ def test_a_batch_gives_way_to_what_is_more_urgent_and_to_nothing_else(instance):
     storage.set_concurrency_slots(GPU_POOL, 1)
     batch = new_run(instance, **scheduling.batch_run_tags("nightly"))
     assert claim(instance, batch)
-    assert not someone_waits(instance, batch), "nobody waits"
+    assert not should_yield_gpu(instance, batch), "nobody waits"
 
     assert not claim(instance, new_run(instance, **scheduling.batch_run_tags("inbox")))
-    assert not someone_waits(instance, batch), "another batch may wait"
+    assert not should_yield_gpu(instance, batch), "another batch may wait"
 
     urgent = new_run(instance)
     assert not claim(instance, urgent)
-    assert someone_waits(instance, batch)
-    assert someone_waits(instance, batch, "speak") and not someone_waits(instance, batch, "another step")
-    assert not someone_waits(instance, urgent), "it holds nothing that it could give up"
+    assert should_yield_gpu(instance, batch)
+    assert should_yield_gpu(instance, batch, "speak") and not should_yield_gpu(instance, batch, "another step")
+    assert not should_yield_gpu(instance, urgent), "it holds nothing that it could give up"
 
     storage.free_concurrency_slot_for_step(batch.run_id, "speak")
     assert not claim(instance, batch), "it waits behind"
     assert claim(instance, urgent)
-    assert not someone_waits(instance, urgent), "the batch that waits is less urgent"
+    assert not should_yield_gpu(instance, urgent), "the batch that waits is less urgent"
 
 
 def test_one_batch_of_many_gives_way_to_one_that_waits(instance):
@@ -151,13 +151,13 @@ def test_one_batch_of_many_gives_way_to_one_that_waits(instance):
     batches = [new_run(instance, **scheduling.batch_run_tags("nightly")) for _ in range(2)]
     middle = new_run(instance)
     assert all(claim(instance, run) for run in [*batches, middle])
-    first, second = (new_run(instance, **scheduling.gpu_run_tags(COMMAND_LINE)) for _ in range(2))
+    first, second = (new_run(instance, **scheduling.gpu_run_tags(scheduling.COMMAND_LINE_PRIORITY)) for _ in range(2))
     assert not claim(instance, first)
-    assert sum(someone_waits(instance, run) for run in batches) == 1
-    assert not someone_waits(instance, middle)
+    assert sum(should_yield_gpu(instance, run) for run in batches) == 1
+    assert not should_yield_gpu(instance, middle)
     assert not claim(instance, second)
-    assert all(someone_waits(instance, run) for run in batches)
-    assert not someone_waits(instance, middle)
+    assert all(should_yield_gpu(instance, run) for run in batches)
+    assert not should_yield_gpu(instance, middle)
 
 
 def test_steps_of_one_run_give_way_one_by_one(instance):
@@ -165,7 +165,7 @@ def test_steps_of_one_run_give_way_one_by_one(instance):
     batch = new_run(instance, **scheduling.batch_run_tags("nightly"))
     assert claim(instance, batch, "a") and claim(instance, batch, "b")
     assert not claim(instance, new_run(instance))
-    assert [someone_waits(instance, batch, step) for step in "ab"].count(True) == 1
+    assert [should_yield_gpu(instance, batch, step) for step in "ab"].count(True) == 1
 
 
 @pytest.fixture
@@ -204,12 +204,12 @@ def test_a_run_whose_process_is_killed_is_noticed_and_gives_its_gpu_back(instanc
     launcher = instance.run_launcher
     assert launcher.supports_check_run_worker_health
     assert launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
-    assert end_dead_runs(instance) == 0
+    assert fail_dead_runs(instance) == 0
 
     process.kill()
     process.wait()
     assert launcher.check_run_worker_health(run).status == WorkerStatus.FAILED
-    assert end_dead_runs(instance) == 1
+    assert fail_dead_runs(instance) == 1
     ended = instance.get_run_by_id(run.run_id)
     assert ended and ended.status == dg.DagsterRunStatus.FAILURE
     assert instance.event_log_storage.get_concurrency_info(GPU_POOL).claimed_slots == []
@@ -229,12 +229,12 @@ def test_a_run_that_is_continued_is_not_taken_for_its_dead_parent(instance, proc
     parent = run_of_command_line(instance, process)
     process.kill()
     process.wait()
-    assert end_dead_runs(instance) == 1
+    assert fail_dead_runs(instance) == 1
     child = instance.create_run_for_job(
         nothing, tags=parent.tags, parent_run_id=parent.run_id, root_run_id=parent.run_id
     )
     assert process_of(instance, child) is None
-    assert end_dead_runs(instance) == 0
+    assert fail_dead_runs(instance) == 0
 
 
 def test_a_process_that_came_by_the_id_of_a_dead_one_is_another(instance, process, monkeypatch):
@@ -243,7 +243,7 @@ def test_a_process_that_came_by_the_id_of_a_dead_one_is_another(instance, proces
     assert found and found.living
     now = time.time
     monkeypatch.setattr(
-        "f5_pipeline.dagster_host.run_launcher._CLOCK_SECONDS", now() * -1
+        "f5_pipeline.dagster_host.run_launcher._MAX_CLOCK_CHANGE_SECONDS", now() * -1
     )  # as if it had started after it told
     found = process_of(instance, run)
     assert found and not found.living
@@ -257,5 +257,5 @@ def test_a_run_on_another_host_is_left_alone(instance, process):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert process_of(instance, run) is None and process_of(instance, remote) is None
-    assert end_dead_runs(instance) == 0
+    assert fail_dead_runs(instance) == 0
     assert instance.run_launcher.check_run_worker_health(remote).status == WorkerStatus.RUNNING

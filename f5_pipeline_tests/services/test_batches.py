@@ -15,7 +15,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from f5_pipeline.orchestration.ledger import claimed
+from f5_pipeline.orchestration.ledger import narrations_of
 from f5_pipeline_tests.support.batches import Batches, kill
 from f5_pipeline_tests.support.installation import running_services
 from f5_pipeline_tests.support.some import some
@@ -77,11 +77,11 @@ def test_scripts_that_come_in_waves_are_narrated_once_each(batches):
     once[edited] = 2
     for asset in ("takes", "narration_audio", "timing_files", "download_links"):
         assert batches.materialized(asset) == once, asset
-    launched = Counter(name for run in batches.runs() for name in claimed(run))
+    launched = Counter(name for run in batches.runs() for name in narrations_of(run))
     assert launched == once + Counter({"wave-bad": 1})
 
     # What was removed is retired, and nothing of it is lost.
-    assert batches.ledger.seen([removed])[removed].retired
+    assert batches.ledger.scripts([removed])[removed].retired
     assert "retired" in batches.last_told("script", removed)["state"]
     batches.check_delivered(names)
     bad = batches.ledger.outcomes(["wave-bad"])["wave-bad"]
@@ -130,7 +130,7 @@ def check_finished(batches: Batches, names: list[str], run: dg.DagsterRun) -> No
     batches.check_delivered(names)
     needed = batches.planned_takes(names)
     assert needed <= set(batches.services.installation.take_records())
-    of_these = [one for one in batches.runs() if set(names) & set(claimed(one))]
+    of_these = [one for one in batches.runs() if set(names) & set(narrations_of(one))]
     assert {one.root_run_id or one.run_id for one in of_these} == {run.run_id}, "launched once, and continued"
     assert all(outcome.attempts == 1 for outcome in batches.ledger.outcomes(names).values())
     told = batches.materialized("narration_audio")
@@ -188,7 +188,7 @@ def test_a_cancelled_batch_is_not_launched_again_by_itself(batches):
     # The in-box goes on with what is new, and leaves what a person has stopped to people.
     batches.drop("cancelled-later", "This one came later.", voice="ada")
     batches.wait_until_done(["cancelled-later"])
-    assert all(not set(names) & set(claimed(one)) for one in batches.runs() if one.run_id != run.run_id)
+    assert all(not set(names) & set(narrations_of(one)) for one in batches.runs() if one.run_id != run.run_id)
     waiting = batches.ledger.pending(attempts=3, failed=True)
     assert {one.narration for one in waiting} >= set(names), "the nightly batch takes them"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from f5_pipeline.orchestration.ledger import claimed
-from f5_pipeline.orchestration.tags import BATCH, BATCH_TAG, GPU_POOL, GPU_TAG, PRIORITY_TAG, batch_run_tags
+from f5_pipeline.orchestration.ledger import narrations_of
+from f5_pipeline.orchestration.tags import BATCH_PRIORITY, BATCH_TAG, GPU_POOL, GPU_TAG, PRIORITY_TAG, batch_run_tags
 from f5_pipeline_tests.support.batches import Batches, Span
 from f5_pipeline_tests.support.installation import running_services
 from f5_pipeline_tests.support.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
@@ -66,16 +66,18 @@ def test_the_night_takes_what_waits_in_as_many_runs_as_gpus_are_worth(batches):
     assert schedule["status"] == "RUNNING"
     batches.services.graphql(SCHEDULE, id=schedule["id"])
     batches.wait_until_idle()
-    first = [run for run in batches.runs() if set(long) & set(claimed(run))]
-    assert len(first) == 2 and sorted(name for run in first for name in claimed(run) if name in names) == sorted(names)
+    first = [run for run in batches.runs() if set(long) & set(narrations_of(run))]
+    spread = [name for run in first for name in narrations_of(run) if name in names]
+    assert len(first) == 2 and sorted(spread) == sorted(names)
     for run in first:
-        assert (run.tags[BATCH_TAG], run.tags[PRIORITY_TAG], run.tags[GPU_TAG]) == ("nightly", str(BATCH), "1")
+        assert (run.tags[BATCH_TAG], run.tags[PRIORITY_TAG], run.tags[GPU_TAG]) == ("nightly", str(BATCH_PRIORITY), "1")
         assert run.tags["dagster/schedule_name"] == "nightly"
     assert all(batches.materialized("narration_audio")[name] == 1 for name in names)
     batches.check_delivered(names)
 
     tried = batches.ledger.outcomes(["never"])["never"]
-    assert tried.state == "failed" and tried.attempts == sum("never" in claimed(run) for run in batches.runs()) <= 3
+    runs = sum("never" in narrations_of(run) for run in batches.runs())
+    assert tried.state == "failed" and tried.attempts == runs <= 3
     reports = {report["run"]: report for report in batches.reports()}
     assert set(reports) == {run.run_id for run in batches.runs()}
     assert batches.materialized("batch_report")[""] == len(reports)

@@ -316,7 +316,7 @@ def test_a_service_that_never_comes_up_ends_all(up):
     up.made.env["PYTHONPATH"] = str(broken)
     assert up.start().end() == 1
     told = up.log.read_text()
-    assert "no web server here" in told and "the web server does not come up" in told
+    assert "no web server here" in told and "the web server does not start" in told
     assert processes(up.made) == set()
 
 

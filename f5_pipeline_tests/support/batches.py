@@ -17,7 +17,7 @@ import psutil
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from f5_pipeline.dagster_host.run_launcher import process_of
-from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Ledger, active_batches, claimed
+from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Ledger, active_batches, narrations_of
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import read_lines, read_record
 from f5_pipeline.studio.links.making import read_manifest
@@ -123,7 +123,8 @@ class Batches:
 
     def batch_of(self, name: str) -> dg.DagsterRun | None:
         """The newest batch that was launched for a narration and is under way."""
-        started = [run for run in self.runs() if run.status == dg.DagsterRunStatus.STARTED and name in claimed(run)]
+        runs = [run for run in self.runs() if name in narrations_of(run)]
+        started = [run for run in runs if run.status == dg.DagsterRunStatus.STARTED]
         return started[-1] if started else None
 
     def are_done(self, names: Collection[str]) -> bool:

@@ -1,1 +1,1 @@
-"""The assets, a file each, in the order of the flow. Thin: the work is done in `studio`."""
+"""The assets, one file each. `studio` does the work."""

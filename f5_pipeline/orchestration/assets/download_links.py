@@ -1,4 +1,4 @@
-"""Where a narration can be had."""
+"""From a finished revision to signed links."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import dagster as dg
 
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.orchestration.lineage import asset
-from f5_pipeline.orchestration.reporting.calls import calls_of_run
+from f5_pipeline.orchestration.reporting.calls import run_calls_metadata
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource
@@ -23,29 +23,29 @@ def download_links(
     """A signed, expiring link for each file of a narration, and its permanent address: a page that plays the newest
     revision with its captions.
 
-    The links are served by the download service (`f5-pipeline serve` or `up`); nobody gets a file without one.
-    Materialize again for fresh links; the address stays the same and lives on. `f5-pipeline links revoke` ends them at
-    once. A narration that is marked commercial gets none unless its model and its voices allow it.
+    The download service (`f5-pipeline serve` or `up`) serves the links; nobody gets a file without one. Materialize
+    again for fresh links; the permanent address stays the same. `f5-pipeline links revoke` ends them at once. A
+    narration that is marked commercial gets none unless its model and its voices allow it.
     """
     with failures():
         opened = store.open()
-        manifest, made = make(opened, timing_files, links)
+        manifest, result = make(opened, timing_files, links)
     Ledger(context.instance).finish(manifest.narration, manifest.audio.plan.version, context.run_id)
-    calls = calls_of_run(context.instance, context.run_id, opened.calls.untaken)
-    yield from replace(made, metadata={**made.metadata, **calls}).outputs()
+    calls = run_calls_metadata(context.instance, context.run_id, opened.calls.untaken)
+    yield from replace(result, metadata={**result.metadata, **calls}).outputs()
 
 
 def make(store: Store, timings: Timings, links: LinksResource) -> tuple[Manifest, Product[Links]]:
-    """The manifest of a revision, and links to its files, as the UI shows them. Raises InputError where its model or
+    """The manifest of a revision, and links to its files with their metadata. Raises InputError where its model or
     voices do not allow its use."""
     manifest = read_manifest(store, timings.narration, timings.revision)
     check_delivery(store, manifest.audio.plan)
-    given = make_links(store, manifest, links.signer(), base_url=links.base_url)
+    record = make_links(store, manifest, links.signer(), base_url=links.base_url)
     metadata = {
-        "listen": dg.MetadataValue.url(given.page),
-        **{name: dg.MetadataValue.url(url) for name, url in given.files.items()},
-        "expires": given.expires,
-        "grant": given.grant,
-        "revision": given.revision,
+        "listen": dg.MetadataValue.url(record.page),
+        **{name: dg.MetadataValue.url(url) for name, url in record.files.items()},
+        "expires": record.expires,
+        "grant": record.grant,
+        "revision": record.revision,
     }
-    return manifest, Product(given, given.revision, metadata)
+    return manifest, Product(record, record.revision, metadata)

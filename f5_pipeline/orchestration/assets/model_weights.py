@@ -1,4 +1,4 @@
-"""The weights that speak: the draft engine's data and the F5 models; every take key holds their hash."""
+"""The weights of the engines: the draft engine's data and the F5 models. Take keys contain their hash."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,28 +24,28 @@ MB = 1_000_000
 
 
 class WeightsConfig(dg.Config):
-    """What a run of `model_weights` brings besides the model of the settings."""
+    """Configuration of a run of `model_weights`."""
 
-    models: list[str] = Field(default=[], description="names of further models to lock and pull")
+    models: list[str] = Field(default=[], description="names of models to lock and pull besides that of the settings")
 
 
 @asset
 def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, store: StoreResource):
-    """What the engines of this installation speak with.
+    """The weights of the engines of this installation.
 
     Every F5 model that was ever pulled or added is locked in the store: the commit of its repository and the sha256 of
-    each file. Whoever speaks with it has exactly these bytes, from the cache of the machine, else the store, else
-    the hub. The hash is part of the key of every take: other weights, other takes. The model of the settings is
-    pulled where F5 speaks by default; further ones are named in the run's configuration (`models`).
+    each file. Every worker speaks with exactly these bytes, from the cache of the machine, else the store, else the
+    hub. The hash is part of the key of every take: other weights, other takes. The model of the settings is pulled
+    where F5 speaks by default; the run's configuration (`models`) names further ones.
 
     The `draft` engine (espeak-ng) is always there. It speaks exact words and times within seconds on any processor, to
     proof-listen a script before GPU money is spent.
     """
     report = ProgressReporter(context, "model_weights", None)
 
-    def show(now: "Progress") -> None:
-        if now.total > MB:
-            report(f"MB of {now.model} {now.what}", now.done // MB, now.total // MB)
+    def show(progress: "Progress") -> None:
+        if progress.total > MB:
+            report(f"MB of {progress.model} {progress.what}", progress.done // MB, progress.total // MB)
 
     with failures():
         weights = gather_weights(store.open(), studio_options(get_settings()), config.models, show)
@@ -55,7 +55,7 @@ def model_weights(context: dg.AssetExecutionContext, config: WeightsConfig, stor
 
 
 def product(weights: Weights) -> Product[Weights]:
-    """The engines of this installation, as the UI shows them."""
+    """The engines of this installation, with their metadata."""
     return Product(weights, weights.digest, _metadata(weights))
 
 
@@ -63,24 +63,24 @@ def _metadata(weights: Weights) -> dict[str, Any]:
     spec, note = engines.resolve(engines.AUTO, studio_options(get_settings()))
     rows = [
         {
-            "engine": one.engine,
-            "model": one.name,
-            "version": one.version,
-            "size_MB": round(one.size / 1e6, 1),
-            "languages": one.languages or 0,
-            "licence": one.licence,
-            "commercial_use": one.commercial_use,
-            "sha256": one.sha256[:16],
-            "source": one.source,
-            "came_from": one.place or "",
-            "seconds": one.seconds or 0.0,
+            "engine": model.engine,
+            "model": model.name,
+            "version": model.version,
+            "size_MB": round(model.size / 1e6, 1),
+            "languages": model.languages or 0,
+            "licence": model.licence,
+            "commercial_use": model.commercial_use,
+            "sha256": model.sha256[:16],
+            "source": model.source,
+            "came_from": model.place or "",
+            "seconds": model.seconds or 0.0,
         }
-        for one in weights.engines.values()
+        for model in weights.engines.values()
     ]
     files = [
-        {"model": one.name, "file": role, "sha256": sha256}
-        for one in weights.engines.values()
-        for role, sha256 in one.files.items()
+        {"model": model.name, "file": role, "sha256": sha256}
+        for model in weights.engines.values()
+        for role, sha256 in model.files.items()
     ]
     return {
         "engines": table(rows),

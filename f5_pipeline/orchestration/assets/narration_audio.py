@@ -1,4 +1,4 @@
-"""From takes to one piece of audio."""
+"""From takes to the finished audio."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import dagster as dg
 
 from f5_pipeline.orchestration.lineage import asset
-from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
+from f5_pipeline.orchestration.reporting.doubts import describe_quality, doubts_metadata
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
-from f5_pipeline.orchestration.reporting.metadata import picture, seconds, table
+from f5_pipeline.orchestration.reporting.metadata import format_duration, picture, table
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
@@ -28,9 +28,9 @@ CHECKS = {
 def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, takes: Takes):
     """The finished narration: a FLAC master and an MP3.
 
-    Takes are set one after another with pauses by sentence, paragraph and chapter; where a sentence had to be split,
-    the parts are joined by a short equal-power crossfade. One linear gain brings the whole to its loudness, never
-    above the peak. What is delivered is named by its revision, a hash of takes and settings, and never changed.
+    Takes follow one another with pauses by sentence, paragraph and chapter; the parts of a split sentence are joined
+    by a short equal-power crossfade. One linear gain brings the whole to its loudness, never above the peak. Delivered
+    files are named by their revision, a hash of takes and settings, and never change.
     """
     narration = context.partition_key
     with failures():
@@ -44,12 +44,12 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
         audio = make_audio(
             opened, narration_plan, takes, loudness=settings.loudness, peak=settings.peak, on_progress=progress
         )
-        made = product(opened, audio, takes)
-    yield from made.outputs()
+        result = product(opened, audio, takes)
+    yield from result.outputs()
 
 
 def product(store: Store, audio: Audio, takes: Takes) -> Product[Audio]:
-    """A revision's audio, as the UI shows it, with its checks."""
+    """A revision's audio, with its metadata and checks."""
     return Product(audio, audio.revision, _metadata(store, audio), list(_checks(audio, takes)))
 
 
@@ -64,7 +64,7 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
         "waveform_in_detail": picture(waveform_png(peaks), "waveform"),
         "title": audio.plan.title,
         "engine": f"{audio.plan.engine}: {audio.plan.engine_note}",
-        "length": seconds(audio.seconds),
+        "length": format_duration(audio.seconds),
         "seconds": audio.seconds,
         "words": audio.words,
         "loudness_lufs": _number(audio.loudness_lufs),
@@ -73,7 +73,7 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
         **(
             {
                 "chapters": table(
-                    [{"start": seconds(chapter.start), "title": chapter.title} for chapter in audio.chapters]
+                    [{"start": format_duration(chapter.start), "title": chapter.title} for chapter in audio.chapters]
                 )
             }
             if audio.chapters
@@ -95,14 +95,14 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
 
 
 def _checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
-    asked, loudness, peak = audio.assembly, audio.loudness_lufs, audio.true_peak_dbtp
+    target, loudness, peak = audio.assembly, audio.loudness_lufs, audio.true_peak_dbtp
     if loudness is None or peak is None:
         mastered, description = False, "it is too short or too quiet to be measured"
     else:
-        mastered = abs(loudness - asked.loudness) <= 0.5 and peak <= asked.peak + 0.1
-        description = f"reached {loudness:.1f} LUFS of {asked.loudness:g} asked for"
+        mastered = abs(loudness - target.loudness) <= 0.5 and peak <= target.peak + 0.1
+        description = f"reached {loudness:.1f} LUFS of {target.loudness:g} asked for"
         if audio.limited_by_peak:
-            description += f": the peak limit of {asked.peak:g} dBTP holds it back"
+            description += f": the peak limit of {target.peak:g} dBTP holds it back"
     yield dg.AssetCheckResult(
         check_name="mastered",
         asset_key="narration_audio",
@@ -120,8 +120,9 @@ def _checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
         asset_key="narration_audio",
         passed=takes.doubtful == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        description=quality_of(takes),
-        metadata={"measured": takes.measured, "retaken": takes.retaken, "doubtful": takes.doubtful} | doubts_of(takes),
+        description=describe_quality(takes),
+        metadata={"measured": takes.measured, "retaken": takes.retaken, "doubtful": takes.doubtful}
+        | doubts_metadata(takes),
     )
 
 

@@ -9,7 +9,7 @@ from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
-from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, seconds, table
+from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, format_duration, table
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
@@ -22,22 +22,22 @@ from f5_pipeline.studio.records import Plan, PlannedChunk, Weights
 def narration_plan(context: dg.AssetExecutionContext, store: StoreResource, model_weights: Weights):
     """All chunks of a narration, each with the key of its take.
 
-    The script is read, its text normalised (numbers, dates, abbreviations) with a map back to the words as written, and
-    cut into chunks at the ends of sentences. The key of a take is a hash of everything that decides its sound, so the
-    plan tells, before any time on a GPU is spent, what is there already and what an edit will cost.
+    The text of the script is normalised (numbers, dates, abbreviations) with a map back to the words as written, and
+    cut into chunks at the ends of sentences. The key of a take is a hash of everything that decides its sound: the plan
+    shows which takes exist already and what an edit costs, before any GPU time is spent.
     """
     narration = context.partition_key
     with failures():
         opened, options = store.open(), studio_options(get_settings())
         plan = plan_narration(opened, narration, model_weights, options)
         missing = sum(1 for _ in missing_takes(opened, plan, options))
-        planned = product(opened, plan, takes_missing=missing)
-    yield from planned.outputs()
+        result = product(opened, plan, takes_missing=missing)
+    yield from result.outputs()
 
 
-def product(store: Store, plan: Plan, **counted: int) -> Product[Plan]:
-    """A plan, as the UI shows it; `counted` is shown beside what it says itself."""
-    return Product(plan, plan.digest, {**_metadata(store, plan), **counted})
+def product(store: Store, plan: Plan, **counts: int) -> Product[Plan]:
+    """A plan, with its metadata and further `counts`."""
+    return Product(plan, plan.digest, {**_metadata(store, plan), **counts})
 
 
 def _metadata(store: Store, plan: Plan) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _metadata(store: Store, plan: Plan) -> dict[str, Any]:
         "characters": plan.characters,
         "chunks": plan.chunks,
         "takes_needed": plan.takes,
-        "expected": seconds(plan.expected_seconds),
+        "expected": format_duration(plan.expected_seconds),
         "first_chunks": table(rows),
         "script": plan.script.key,
         "digest": plan.digest,

@@ -1,4 +1,4 @@
-"""From a voice's recording to what F5 is conditioned on."""
+"""From a voice's recording to the reference that F5 is conditioned on."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -23,33 +23,33 @@ CHECKS = {
     "level": "loud enough to be heard above the noise, not pressed against full scale",
     "noise_floor": "the quiet parts are quiet",
     "silence_share": "mostly speech",
-    "transcript_fit": "the words of the text are heard one after the other: text of something else is caught here",
-    "transcript_words": "no word of the text is missing there, none is added",
-    "transcript_length": "as many syllables in the text as are heard: a wrong transcript is caught here",
+    "transcript_fit": "the words of the text are heard in order: finds the text of another recording",
+    "transcript_words": "no word of the text is missing in the audio, none is added",
+    "transcript_length": "the text has as many syllables as are heard: finds a wrong transcript",
     "speaking_rate": "the text fits the time it takes",
 }
 
 
 @asset(checks=CHECKS)
 def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
-    """The part of a voice's recording and transcript that F5 is conditioned on, a partition a voice.
+    """The part of a voice's recording and transcript that F5 is conditioned on. A partition is a voice.
 
     The recording becomes mono 24 kHz, its edges are trimmed. A recording of more than 10 s is cut to at most 8 s
     together with its transcript: a contiguous run of segments or words that ends at a pause, never inside a word. A
-    transcript without times is aligned with the recording for that; one with times is checked by alignment. So text
-    and sound always say the same, which is what keeps F5 from garbling.
+    transcript without times is first aligned with the recording; one with times is checked by alignment. Text and
+    sound must match, or F5 garbles.
     """
     name = context.partition_key
     with failures():
         clip, reference = make_reference(
             store.open(), name, on_progress=ProgressReporter(context, "reference_audio", name)
         )
-        made = product(clip, reference)
-    yield from made.outputs()
+        result = product(clip, reference)
+    yield from result.outputs()
 
 
 def product(clip: ReferenceClip, reference: "Reference") -> Product[ReferenceClip]:
-    """A prepared reference, as the UI shows it, with its checks."""
+    """A prepared reference, with its metadata and checks."""
     return Product(clip, clip.sha256, _metadata(clip, reference), list(_checks(clip, reference)))
 
 
@@ -76,19 +76,19 @@ def _metadata(clip: ReferenceClip, reference: "Reference") -> dict[str, Any]:
 def _checks(clip: ReferenceClip, reference: "Reference") -> Iterator[dg.AssetCheckResult]:
     from f5_pipeline.speech.references.prepare import check_reference
 
-    for outcome in check_reference(reference.measures, clip.text, clip.language):
+    for check in check_reference(reference.measures, clip.text, clip.language):
         yield dg.AssetCheckResult(
-            check_name=outcome.name,
+            check_name=check.name,
             asset_key="reference_audio",
-            passed=outcome.passed,
-            severity=dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN,
-            description=outcome.description,
-            metadata={"value": outcome.value, "bounds": _in_words(*outcome.bounds)},
+            passed=check.passed,
+            severity=dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN,
+            description=check.description,
+            metadata={"value": check.value, "bounds": _describe_bounds(*check.bounds)},
         )
 
 
-def _in_words(low: float | None, high: float | None) -> str:
-    """Which values are good: "0.5 to 8", "at most 0.001"."""
+def _describe_bounds(low: float | None, high: float | None) -> str:
+    """For example "0.5 to 8" or "at most 0.001"."""
     if low is None:
         return "any" if high is None else f"at most {high:g}"
     return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"

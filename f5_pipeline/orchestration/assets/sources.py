@@ -1,5 +1,5 @@
-"""What people bring: recordings and scripts. They are not made here; adding or editing one is told to Dagster, so that
-what was made from an older state is called stale."""
+"""What people bring: recordings and scripts. Each new or edited one is reported to Dagster, so that what was made from
+an older version shows as stale."""
 
 from f5_pipeline.orchestration.lineage import spec
 
@@ -10,7 +10,7 @@ voice_recording = spec(
 
 script = spec(
     "script",
-    "What a person wrote to be narrated: text, Markdown or F5-TTS's own multi-voice form, with what was "
-    "said beside it (voice, engine, speed): `f5-pipeline scripts add FILE`, the job `submit_script`, or a file put "
-    "into `scripts/` of the store. The events of a partition tell when it was seen, edited, and retired (removed).",
+    "A text to be narrated: plain, Markdown or F5-TTS's own multi-voice form, with its options (voice, engine, speed): "
+    "`f5-pipeline scripts add FILE`, the job `submit_script`, or a file put into `scripts/` of the store. The events "
+    "of a partition show when it was seen, edited, and retired (removed).",
 )

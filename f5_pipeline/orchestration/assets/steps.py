@@ -1,4 +1,4 @@
-"""The steps that make takes, the same in the asset `takes` and in a batch: those on a GPU, and those of the draft."""
+"""The steps that make takes, on a GPU or on processors; the asset `takes` and batches share them."""
 
 import multiprocessing
 import time
@@ -8,10 +8,10 @@ import dagster as dg
 
 from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.reporting.failures import failures
-from f5_pipeline.orchestration.reporting.metadata import seconds
+from f5_pipeline.orchestration.reporting.metadata import format_duration
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
-from f5_pipeline.orchestration.tags import GPU_POOL, STEP_RETRIES, gpu_op_tags, someone_waits
+from f5_pipeline.orchestration.tags import GPU_POOL, STEP_RETRIES, gpu_op_tags, should_yield_gpu
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import Cancelled
@@ -23,17 +23,17 @@ from f5_pipeline.studio.records import Shard, ShardReport
 
 SHARD_OUTS = {
     "gpu": dg.DynamicOut(Shard, description="for engines that need a GPU: each step holds one"),
-    "draft": dg.DynamicOut(Shard, description="for engines that need none: any processor"),
+    "draft": dg.DynamicOut(Shard, description="for engines that need no GPU"),
 }
 
-ASK_EVERY = 5.0
-"""Seconds between two questions whether somebody more urgent waits for a GPU: each is a query to the instance."""
+YIELD_CHECK_SECONDS = 5.0
+"""Between two checks whether a more urgent step waits for a GPU: each is a query to the instance."""
 
 MAX_YIELDS = 1000
 
 
 def shard_outputs(shards: list[Shard]) -> Iterator[dg.DynamicOutput[Shard]]:
-    """Each shard to the steps that can speak it."""
+    """Send each shard to the steps that can speak it."""
     for shard in shards:
         out = "gpu" if engines.spec_of(shard.engine).needs_gpu else "draft"
         yield dg.DynamicOutput(shard, mapping_key=f"{shard.index:03}", output_name=out)
@@ -43,8 +43,7 @@ def shard_outputs(shards: list[Shard]) -> Iterator[dg.DynamicOutput[Shard]]:
     name="synthesize_shard",
     description="Speak the takes of a shard on a GPU and keep each as soon as it is made.",
     pool=GPU_POOL,
-    # A killed process is tried again in the same run and makes only what is missing.
-    retry_policy=STEP_RETRIES,
+    retry_policy=STEP_RETRIES,  # the retry of a killed process makes only what is missing
     tags={"dagster/compute_kind": "python", **gpu_op_tags()},
 )
 def synthesize_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: Shard) -> ShardReport:
@@ -62,7 +61,8 @@ def draft_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: 
 
 
 def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, yields: bool) -> ShardReport:
-    context.log.info(f"{shard.requests} takes by {shard.engine}, about {seconds(shard.expected_seconds)} of speech")
+    speech = format_duration(shard.expected_seconds)
+    context.log.info(f"{shard.requests} takes by {shard.engine}, about {speech} of speech")
     keys = context.partition_keys if context.has_partition_key or context.has_partition_key_range else []
     report_progress = ProgressReporter(context, "takes", keys[0] if len(keys) == 1 else None)
 
@@ -71,10 +71,10 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
         report_progress("takes", progress.done, progress.total, shard=shard.index, x_real_time=round(rate, 1))
 
     step_key = context.get_step_execution_context().step.key
-    urgent = _EveryNow(lambda: yields and someone_waits(context.instance, context.run, step_key))
-    # The process of the run may be killed: a step that nobody waits for any more must not go on.
+    urgent = _PeriodicCheck(lambda: yields and should_yield_gpu(context.instance, context.run, step_key))
+    # Where the process of the run is killed, its steps must not go on.
     run = multiprocessing.parent_process()
-    told: list[ShardReport] = []
+    reports: list[ShardReport] = []
     try:
         with failures():
             report = synthesize_shard(
@@ -82,17 +82,17 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
                 shard,
                 studio_options(get_settings()),
                 on_progress=show,
-                on_report=told.append,
+                on_report=reports.append,
                 cancelled=lambda: (run is not None and not run.is_alive()) or urgent(),
             )
     except Cancelled:
-        if not urgent.found:
+        if not urgent.positive:
             raise
         context.log.info("a more urgent run waits for the GPU: giving it up, to go on with what is missing afterwards")
-        write_record(store, _part(context, shard, context.retry_number), told[0])
+        write_record(store, _yielded_key(context, shard, context.retry_number), reports[0])
         raise dg.RetryRequested(max_retries=MAX_YIELDS, seconds_to_wait=1) from None
     for number in range(context.retry_number):
-        if before := find_record(store, _part(context, shard, number), ShardReport):
+        if before := find_record(store, _yielded_key(context, shard, number), ShardReport):
             report = report.after(before)
     for note in report.notes:
         context.log.info(note)
@@ -103,19 +103,19 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
     return report
 
 
-def _part(context: dg.OpExecutionContext, shard: Shard, number: int) -> str:
-    """Key of what a step had made when it gave the GPU up."""
+def _yielded_key(context: dg.OpExecutionContext, shard: Shard, number: int) -> str:
+    """Key of a step's report from when it gave up the GPU."""
     return layout.run_value(context.run_id, "shards", f"{shard.index:03}.yielded-{number}.json")
 
 
-class _EveryNow:
-    """Asks a question now and then, and remembers a yes."""
+class _PeriodicCheck:
+    """Calls `check` every few seconds until it is positive."""
 
-    def __init__(self, ask: Callable[[], bool]) -> None:
-        self._ask, self._asked, self.found = ask, time.monotonic(), False
+    def __init__(self, check: Callable[[], bool]) -> None:
+        self._check, self._checked, self.positive = check, time.monotonic(), False
 
     def __call__(self) -> bool:
-        if not self.found and time.monotonic() - self._asked >= ASK_EVERY:
-            self.found = self._ask()
-            self._asked = time.monotonic()
-        return self.found
+        if not self.positive and time.monotonic() - self._checked >= YIELD_CHECK_SECONDS:
+            self.positive = self._check()
+            self._checked = time.monotonic()
+        return self.positive

@@ -1,4 +1,4 @@
-"""From plans to takes: the one asset that handles many narrations in one run, so that an engine loads once."""
+"""From plans to takes, for many narrations in one run, so that an engine loads once."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +10,10 @@ from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, draft_shard_op, s
 from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.io_manager import ALLOW_MISSING
 from f5_pipeline.orchestration.lineage import graph_asset
-from f5_pipeline.orchestration.reporting.doubts import doubts_of, quality_of
+from f5_pipeline.orchestration.reporting.doubts import describe_quality, doubts_metadata
 from f5_pipeline.orchestration.reporting.failures import failure, failures
 from f5_pipeline.orchestration.reporting.materializing import Product, materialize
-from f5_pipeline.orchestration.reporting.metadata import seconds
+from f5_pipeline.orchestration.reporting.metadata import format_duration
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
 from f5_pipeline.studio.narrating.gathering import gather_takes
@@ -23,7 +23,7 @@ from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
 
 @dg.op(
     name="plan_shards",
-    description="Split the takes that the narrations of this run lack into shards; what they share comes once.",
+    description="Split the missing takes of the run's narrations into shards; a take that several need is made once.",
     ins={
         "narration_plan": dg.In(metadata={ALLOW_MISSING: True}),
         "model_weights": dg.In(dg.Nothing),
@@ -47,7 +47,7 @@ def plan_shards_op(
     name="gather_takes",
     description="Check that every chunk of every narration has its take; a narration that lacks one fails alone.",
     ins={"narration_plan": dg.In(metadata={ALLOW_MISSING: True})},
-    # Not required: of several narrations each is told by itself, with data version and metadata of its own.
+    # Not required: with several narrations each is materialized by itself, with its own data version and metadata.
     out=dg.Out(Takes, is_required=False),
     tags={"dagster/compute_kind": "python"},
 )
@@ -69,15 +69,15 @@ def gather_takes_op(
                     hint=f"Materialize narration_plan for the partition {narration!r} first.",
                 )
             plan = narration_plan[narration]
-            gathered = product(plan, gather_takes(opened, plan, options, [*reports, *drafts]))
+            result = product(plan, gather_takes(opened, plan, options, [*reports, *drafts]))
         except PipelineError as error:
             failed[narration] = error
             context.log.error(f"{narration}: {error}")
             continue
         if len(narrations) == 1:
-            yield from gathered.outputs()
+            yield from result.outputs()
             return
-        materialize(context, opened, "takes", narration, gathered)
+        materialize(context, opened, "takes", narration, result)
     if failed:
         raise _failure(failed, len(narrations))
 
@@ -93,7 +93,7 @@ def _failure(failed: dict[str, PipelineError], narrations: int) -> dg.Failure:
 
 
 def product(plan: Plan, takes: Takes) -> Product[Takes]:
-    """The takes of a narration, as the UI shows them."""
+    """The takes of a narration, with their metadata."""
     return Product(takes, takes.digest, _metadata(plan, takes))
 
 
@@ -104,26 +104,27 @@ def _metadata(plan: Plan, takes: Takes) -> dict[str, Any]:
         "takes_needed": takes.total,
         "takes_made": takes.synthesized,
         "takes_reused": takes.reused,
-        "speech": seconds(takes.speech_seconds),
+        "speech": format_duration(takes.speech_seconds),
         "speech_seconds": takes.speech_seconds,
         "audio_seconds_per_second_of_work": round(rate, 2),
         "work_seconds": takes.wall_seconds,
-        **({"model": plan.model, "preset": plan.preset or "", "quality": quality_of(takes)} if plan.model else {}),
-        **doubts_of(takes),
+        **(
+            {"model": plan.model, "preset": plan.preset or "", "quality": describe_quality(takes)} if plan.model else {}
+        ),
+        **doubts_metadata(takes),
         "plan": plan.digest,
         "takes": takes.takes_key,
     }
 
 
-# One run for many narrations: an engine loads once, and its batches fill across narrations.
 @graph_asset(loaded="narration_plan")
 def takes(narration_plan, model_weights, reference_audio):
     """The audio of every chunk, content-addressed: same key, same sound, never made twice.
 
-    What is missing is split into shards (`plan_shards`), each is spoken by F5 on a GPU (`synthesize_shard`) or by the
+    Missing takes are split into shards (`plan_shards`), each is spoken by F5 on a GPU (`synthesize_shard`) or by the
     draft engine (`draft_shard`), and each narration's takes are gathered in order (`gather_takes`). A take is kept as
-    soon as it is made, so a run that is killed loses only the batch in flight. Of several narrations in one run each
-    stands for itself: one that fails leaves the others materialized.
+    soon as it is made, so a run that is killed loses only the batch in flight. One run may make several narrations,
+    so that batches fill across them; one that fails leaves the others materialized.
     """
     gpu, draft = plan_shards_op(
         narration_plan=narration_plan, model_weights=model_weights, reference_audio=reference_audio

@@ -1,4 +1,4 @@
-"""When each word is heard."""
+"""From audio to word times and captions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import dagster as dg
 from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
-from f5_pipeline.orchestration.reporting.metadata import markdown_text, seconds
+from f5_pipeline.orchestration.reporting.metadata import format_duration, markdown_text
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.speech.captions.formats import CAPTIONS
 from f5_pipeline.store.base import Store
@@ -19,9 +19,7 @@ from f5_pipeline.studio.records import Audio, Plan, Timings
 
 CHECKS = {
     "every_word_once": "every word of the script occurs once, in order, with start < end, within the audio",
-    "word_times": (
-        "the time of every word was measured, and surely; a word names its method and confidence in the JSON"
-    ),
+    "word_times": "the time of every word was measured with confidence; the JSON names each word's method",
 }
 
 MAX_UNSURE = 0.02
@@ -33,16 +31,16 @@ def timing_files(context: dg.AssetExecutionContext, store: StoreResource, narrat
     """Word times (CSV, JSON) and captions (SRT, VTT) of a narration, spelled as the author wrote.
 
     Times are those of the words in the takes, exact or by forced alignment, carried through pauses and crossfades.
-    Where a chunk could not be aligned, its words are spread over its speech, and say so. The revision is closed by its
-    manifest, which names everything it was made from by hash.
+    The words of a chunk that could not be aligned are spread over its speech, and marked so. The manifest completes the
+    revision: it names everything it was made from by hash.
     """
     with failures():
-        made = make(store.open(), narration_plan, narration_audio)
-    yield from made.outputs()
+        result = make(store.open(), narration_plan, narration_audio)
+    yield from result.outputs()
 
 
 def make(store: Store, plan: Plan, audio: Audio) -> Product[Timings]:
-    """A revision's timing files, as the UI shows them, with their checks."""
+    """A revision's timing files, with their metadata and checks."""
     timings = make_timings(store, audio)
     check = check_timings(store, plan, audio)
     return Product(timings, timings.revision, _metadata(store, timings, audio, check), list(_checks(check)))
@@ -55,7 +53,7 @@ def _metadata(store: Store, timings: Timings, audio: Audio, check: TimingCheck) 
     return {
         "words": timings.words,
         "cues": timings.cues,
-        "length": seconds(audio.seconds),
+        "length": format_duration(audio.seconds),
         "first_captions": dg.MetadataValue.md("\n".join(f"    {line}" for line in first.splitlines()[:24])),
         "methods": ", ".join(f"{name}: {count}" for name, count in check.methods.items()),
         "files": dg.MetadataValue.md(

@@ -1,4 +1,4 @@
-"""From takes to links, narration by narration, in groups side by side."""
+"""From takes to links, in groups of narrations that are delivered side by side."""
 
 import os
 from functools import partial
@@ -32,21 +32,21 @@ from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes
 from f5_pipeline.studio.state import read_state
 
 
-def _deliverers(store: Store) -> int:
-    """Steps that deliver side by side: encoding takes a core, waiting for a bucket does not."""
+def _max_groups(store: Store) -> int:
+    """Groups that are delivered side by side: encoding takes a core, waiting for a bucket does not."""
     return max(os.cpu_count() or 1, min(store.parallel, 4), 1)
 
 
 @dg.op(
     name="gather_shards",
-    description="What the shards have come to, and the narrations in groups that are delivered side by side.",
+    description="Collect the reports of the shards, and split the narrations into groups for delivery side by side.",
     out={"work": dg.Out(BatchWork), "groups": dg.DynamicOut(BatchGroup)},
     retry_policy=STEP_RETRIES,
     tags={"dagster/compute_kind": "python"},
 )
 def gather_shards_op(store: StoreResource, plan: BatchPlan, reports: list[ShardReport], drafts: list[ShardReport]):
     yield dg.Output(BatchWork(shards=[*reports, *drafts]), "work")
-    groups = split(plan.lengths.items(), min(len(plan.lengths), _deliverers(store.open())))
+    groups = split(plan.lengths.items(), min(len(plan.lengths), _max_groups(store.open())))
     for index, names in enumerate(groups):
         group = BatchGroup(index=index, versions={name: plan.versions[name] for name in names})
         yield dg.DynamicOutput(group, mapping_key=f"{index:03}", output_name="groups")
@@ -68,12 +68,12 @@ def deliver_op(
     with failures():
         opened, ledger = store.open(), Ledger(context.instance)
         report_progress, outcomes = ProgressReporter(context, "narration_audio", None), []
-        known = ledger.outcomes(group.versions)  # this step may have been killed in the middle before
+        earlier = ledger.outcomes(group.versions)  # this step may be the retry of a killed one
         for done, (narration, version) in enumerate(group.versions.items(), 1):
-            before = known.get(narration)
+            before = earlier.get(narration)
             outcome = None
             if before is not None and before.state == "done" and before.version == version:
-                outcome = attempt(_delivered, opened, narration, version)
+                outcome = attempt(_read_outcome, opened, narration, version)
             if not isinstance(outcome, NarrationOutcome):
                 outcome = attempt(_deliver, context, opened, links, narration, version, work.shards)
             if isinstance(outcome, Exception):
@@ -85,8 +85,8 @@ def deliver_op(
         return BatchPart(index=group.index, outcomes=outcomes)
 
 
-def _delivered(store: Store, narration: str, version: str) -> NarrationOutcome | None:
-    """What was delivered, as the store has it; None where that is another version."""
+def _read_outcome(store: Store, narration: str, version: str) -> NarrationOutcome | None:
+    """The outcome of a delivered narration, from the store; None where the store has another version."""
     plan = read_state(store, Plan, narration)
     if plan.version != version:
         return None
@@ -101,7 +101,7 @@ def _deliver(
     version: str,
     reports: list[ShardReport],
 ) -> NarrationOutcome:
-    """One narration from its takes to its links."""
+    """Bring one narration from its takes to its links."""
     plan = read_state(store, Plan, narration)
     if plan.version != version:
         raise PipelineError(
@@ -114,6 +114,6 @@ def _deliver(
     audio = make_audio(store, plan, gathered, loudness=settings.loudness, peak=settings.peak)
     audio = deliver("narration_audio", narration, narration_audio.product(store, audio, gathered))
     timings = deliver("timing_files", narration, timing_files.make(store, plan, audio))
-    _, given = download_links.make(store, timings, links)
-    deliver("download_links", narration, given)
+    _, result = download_links.make(store, timings, links)
+    deliver("download_links", narration, result)
     return outcome_of(plan, gathered, audio)

@@ -1,8 +1,8 @@
 """Many narrations in one run: planned together, synthesized together, delivered side by side, and reported.
 
-Weights load once, batches fill across narrations, and what is the same in two of them is spoken once. Each narration
-stands for itself: what it comes to is told as materializations of the same assets that a run for it alone would make,
-and written to the ledger as soon as it is known; one that fails harms no other.
+Weights load once, batches fill across narrations, and a take that two narrations share is spoken once. Each narration
+has the same materializations as in a run of its own, and its outcome is written to the ledger as soon as it is known;
+one that fails does not affect the others.
 """
 
 import dagster as dg
@@ -19,8 +19,8 @@ from f5_pipeline.orchestration.tags import gpu_run_tags
     name=BATCH_JOB,
     tags=gpu_run_tags(),
     description=(
-        "Many narrations in one run. The in-box and the nightly batch launch it; by hand, name narrations in the "
-        "configuration."
+        "Many narrations in one run. The in-box and the nightly schedule launch it; to launch it yourself, name the "
+        "narrations in the configuration."
     ),
 )
 def narrate_batch():

@@ -1,4 +1,4 @@
-"""One narration's failure in a batch must not become another's: errors as values, reported and recorded."""
+"""Failures of single narrations in a batch: caught, reported and recorded, so that the others go on."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from f5_pipeline.orchestration.reporting.failures import is_retryable
 from f5_pipeline.studio.narrating.batches import NarrationOutcome
 
 
-def attempt(work: Any, *arguments: Any) -> Any:
-    """What `work` gives, or the error that it raises: one narration's must not become another's."""
+def attempt(function: Any, *arguments: Any) -> Any:
+    """The result of a call, or the error that it raises."""
     try:
-        return work(*arguments)
+        return function(*arguments)
     except Exception as error:
         return error
 
@@ -21,14 +21,14 @@ def attempt(work: Any, *arguments: Any) -> Any:
 def record_failure(
     context: dg.OpExecutionContext, ledger: Ledger, narration: str, version: str, error: Exception
 ) -> NarrationOutcome:
-    """Tell of a narration that failed."""
-    ours = isinstance(error, PipelineError)
-    reason = str(error) if ours else f"{type(error).__name__}: {error}"
-    context.log.error(f"{narration}: {reason}", exc_info=None if ours else error)
-    known = ledger.finish(narration, version, context.run_id, reason, is_retryable(error))
-    # A batch cannot fail a partition: its page would say nothing.
-    told = {"state": "failed", "reason": reason, "attempts": known.attempts}
-    context.log_event(dg.AssetObservation("download_links", partition=narration, metadata=told, description=reason))
+    """Log and record a narration that failed."""
+    is_ours = isinstance(error, PipelineError)
+    reason = str(error) if is_ours else f"{type(error).__name__}: {error}"
+    context.log.error(f"{narration}: {reason}", exc_info=None if is_ours else error)
+    outcome = ledger.finish(narration, version, context.run_id, reason, is_retryable(error))
+    # A batch cannot fail a single partition: the observation shows the failure on the partition's page.
+    metadata = {"state": "failed", "reason": reason, "attempts": outcome.attempts}
+    context.log_event(dg.AssetObservation("download_links", partition=narration, metadata=metadata, description=reason))
     return NarrationOutcome(
-        narration=narration, version=version, reason=reason, retryable=is_retryable(error), attempts=known.attempts
+        narration=narration, version=version, reason=reason, retryable=is_retryable(error), attempts=outcome.attempts
     )

@@ -10,7 +10,7 @@ from f5_pipeline.orchestration.assets import model_weights, narration_plan, refe
 from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, shard_outputs
 from f5_pipeline.orchestration.batch.outcomes import attempt, record_failure
 from f5_pipeline.orchestration.configured import studio_options
-from f5_pipeline.orchestration.ledger import CLAIM_OP, Ledger, active_batches, claimed
+from f5_pipeline.orchestration.ledger import CLAIM_OP, Ledger, active_batches, narrations_of
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import materialize
 from f5_pipeline.orchestration.reporting.observations import report_voice
@@ -32,7 +32,7 @@ from f5_pipeline.studio.weights import gather_weights, open_library
 
 
 class BatchConfig(dg.Config):
-    """What a batch is launched for."""
+    """The narrations of a batch, and what launched it."""
 
     narrations: list[str] = Field(description="names of the narrations, the most urgent first")
     launcher: str = Field(default="a person", description="what launched it, for the report")
@@ -49,7 +49,7 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
     with failures():
         opened, ledger, began = store.open(), Ledger(context.instance), time.time()
         options = studio_options(get_settings())
-        versions, left, failed = _to_do(context, opened, ledger, list(dict.fromkeys(config.narrations)))
+        versions, left, failed = _claim(context, opened, ledger, list(dict.fromkeys(config.narrations)))
         ledger.start(versions, context.run_id)
 
         def fail(narration: str, error: Exception) -> None:
@@ -78,7 +78,7 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
             if isinstance(plan, Exception):
                 fail(narration, plan)
                 continue
-            if plan.version != versions[narration]:  # it was edited between two looks
+            if plan.version != versions[narration]:  # edited meanwhile
                 versions[narration] = plan.version
                 ledger.start({narration: plan.version}, context.run_id)
             plans.append(plan)
@@ -94,27 +94,27 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
         yield from shard_outputs(plan_shards(opened, plans, context.run_id, options))
 
 
-def _to_do(
+def _claim(
     context: dg.OpExecutionContext, store: Store, ledger: Ledger, names: list[str]
 ) -> tuple[dict[str, str], list[str], list[NarrationOutcome]]:
-    """Of the narrations asked for those that are this run's, with the versions of their scripts; those that are left;
-    and those that have no script.
+    """The narrations that this run makes, with the versions of their scripts; those that it leaves, because they are
+    done or another run has them; and the failures of those whose scripts cannot be read.
 
-    Two launches at once may name the same narration: the run that was created first has it.
+    Where two launches name the same narration, the run that was created first makes it.
     """
     others: set[str] = set()
     for run in active_batches(context.instance):
         if run.run_id == context.run_id:
             break
-        others.update(claimed(run))
-    outcomes, seen = ledger.outcomes(names), ledger.seen(names)
+        others.update(narrations_of(run))
+    outcomes, scripts = ledger.outcomes(names), ledger.scripts(names)
     versions: dict[str, str] = {}
     left: list[str] = []
     failed: list[NarrationOutcome] = []
     for name, version in in_parallel(store, lambda name: (name, attempt(script_version, store, name)), names):
         if isinstance(version, Exception):
-            # Of the version that waits, so that its attempts are counted.
-            waiting = seen[name].version if name in seen else ""
+            # Recorded for the version that waits, so that its attempts are counted.
+            waiting = scripts[name].version if name in scripts else ""
             ledger.start({name: waiting}, context.run_id)
             failed.append(record_failure(context, ledger, name, waiting, version))
             continue
@@ -129,24 +129,23 @@ def _to_do(
 def _lock_models(
     context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript], options: StudioOptions
 ) -> None:
-    """Lock the models that scripts ask for, so that the weights know them. One that cannot be had is told by the plan
-    that needs it."""
+    """Lock the models that scripts ask for, so that `model_weights` has them. The plan reports one that is missing."""
     library = open_library(store, options)
     choices = (attempt(choose_engine, script, options) for script in scripts)
-    for model in sorted({one.model for one in choices if isinstance(one, EngineChoice) and one.model}):
+    for model in sorted({choice.model for choice in choices if isinstance(choice, EngineChoice) and choice.model}):
         if isinstance(error := attempt(library.lock, model), Exception):
             context.log.error(f"model {model}: {error}")
 
 
 def _prepare_voices(context: dg.OpExecutionContext, store: Store, scripts: Iterable[LoadedScript]) -> None:
-    """Make the references that the scripts' voices lack. One that cannot be made is told by the plan that needs it."""
+    """Make the references that the scripts' voices lack. The plan reports one that cannot be made."""
     for name in sorted({name for script in scripts for name in script.script.voices}):
         voice, needed = attempt(find_voice, store, name), attempt(needs_reference, store, name)
         if voice is None or isinstance(voice, Exception) or needed is False:
             continue
         report_voice(context.instance, voice)
-        made = attempt(make_reference, store, name)
-        if isinstance(made, Exception):
-            context.log.error(f"voice {name}: {made}")
+        reference = attempt(make_reference, store, name)
+        if isinstance(reference, Exception):
+            context.log.error(f"voice {name}: {reference}")
             continue
-        materialize(context, store, "reference_audio", name, reference_audio.product(*made))
+        materialize(context, store, "reference_audio", name, reference_audio.product(*reference))

@@ -1,4 +1,4 @@
-"""The last step of a batch: what it has done, as a materialization of `batch_report`."""
+"""The last step of a batch: its report, a materialization of `batch_report`."""
 
 import time
 from typing import Any
@@ -8,7 +8,7 @@ import dagster as dg
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.orchestration.lineage import spec
 from f5_pipeline.orchestration.reporting.failures import failures
-from f5_pipeline.orchestration.reporting.metadata import seconds, table
+from f5_pipeline.orchestration.reporting.metadata import format_duration, table
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.settings import get_settings
@@ -17,18 +17,18 @@ from f5_pipeline.store.records import write_record
 from f5_pipeline.studio.narrating.batches import BatchPart, BatchPlan, BatchReport, BatchWork, report_of
 
 MAX_FAILURES_SHOWN = 25
-"""Failed narrations that a failed run names one by one; the report has all."""
+"""Failed narrations in the failure of the run; the report has all."""
 
 batch_report = spec(
     "batch_report",
-    "What each batch of narrations has done: narrations and minutes finished, seconds of GPUs and what a finished "
-    "minute cost, retakes, and failures with their reasons. A materialization is a batch.",
+    "The report of each batch: narrations and minutes finished, GPU seconds, the cost of a finished minute, retakes, "
+    "and failures with their reasons. A materialization is a batch.",
 )
 
 
 @dg.op(
     name="report_batch",
-    description="Report what the batch has done; failed where a narration failed.",
+    description="Report what the batch has done; fails where a narration failed.",
     out=dg.Out(dg.Nothing),
     retry_policy=STEP_RETRIES,
     tags={"dagster/compute_kind": "python"},
@@ -56,30 +56,30 @@ def report_op(
         write_record(store.open(), layout.batch_report(context.run_id), report)
         context.log_event(dg.AssetMaterialization("batch_report", metadata=report_metadata(report)))
         if report.failed:
-            # All else is done and kept; a run with failures must not look like one without.
+            # All else is done and kept; the failure makes the run stand out.
             raise dg.Failure(
                 f"{len(report.failed)} of {len(report.narrations)} narrations failed, the others are done",
-                metadata={one.narration: str(one.reason) for one in report.failed[:MAX_FAILURES_SHOWN]},
+                metadata={outcome.narration: str(outcome.reason) for outcome in report.failed[:MAX_FAILURES_SHOWN]},
                 allow_retries=False,
             )
 
 
 def report_metadata(report: BatchReport) -> dict[str, Any]:
-    """What the UI shows of a batch."""
+    """Metadata of a batch's report."""
     rows = [
         {
-            "narration": one.narration,
-            "state": "failed" if one.reason else "done",
-            "reason": one.reason or "",
-            "attempts": one.attempts,
-            "length": seconds(one.seconds) if one.seconds else "",
-            "engine": one.engine,
-            "takes_made": one.takes_made,
-            "takes_reused": one.takes_reused,
-            "retaken": one.retaken,
-            "doubtful": one.doubtful,
+            "narration": outcome.narration,
+            "state": "failed" if outcome.reason else "done",
+            "reason": outcome.reason or "",
+            "attempts": outcome.attempts,
+            "length": format_duration(outcome.seconds) if outcome.seconds else "",
+            "engine": outcome.engine,
+            "takes_made": outcome.takes_made,
+            "takes_reused": outcome.takes_reused,
+            "retaken": outcome.retaken,
+            "doubtful": outcome.doubtful,
         }
-        for one in report.narrations
+        for outcome in report.narrations
     ]
     minutes = report.audio_seconds / 60
     return {

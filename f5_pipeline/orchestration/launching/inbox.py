@@ -1,8 +1,8 @@
-"""The in-box: scripts and voices that people put into the store become partitions, and narrations.
+"""The in-box: scripts and voices that people put into the store become partitions and narrations.
 
-`scripts/` and `voices/` are looked into a page at a time, by one listing call each tick, whatever their size; the
-cursor says where the next look begins. What is new or changed is told by its mark (an ETag, or size and time), and only
-that is read. What is launched is decided by the ledger: a script is narrated once for each version of it.
+Each tick lists one page of `scripts/` and one of `voices/`, whatever their size; the cursor says where the next page
+begins. Only objects whose mark (an ETag, or size and time) is new are read. The ledger decides what is launched: each
+version of a script is narrated once.
 """
 
 import time
@@ -18,9 +18,9 @@ from f5_pipeline.errors import PipelineError, StoreError
 from f5_pipeline.orchestration.batch.job import narrate_batch
 from f5_pipeline.orchestration.internals import RUN_KEY_TAG
 from f5_pipeline.orchestration.jobs import prepare_voice
-from f5_pipeline.orchestration.launching.requests import batch_requests, slots
+from f5_pipeline.orchestration.launching.requests import batch_requests, max_batches
 from f5_pipeline.orchestration.launching.submissions import take_in_voice
-from f5_pipeline.orchestration.ledger import Ledger, Seen, active_batches
+from f5_pipeline.orchestration.ledger import Ledger, SourceState, active_batches
 from f5_pipeline.orchestration.partitions import NARRATIONS, VOICES
 from f5_pipeline.orchestration.reporting.observations import register_all, report_source, report_state, report_voice
 from f5_pipeline.orchestration.resources import StoreResource
@@ -36,29 +36,29 @@ from f5_pipeline.studio.voices import TRANSCRIPT_EXTENSIONS, needs_reference
 # Dagster marks an argument that is not given here as beta.
 warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `Sensor", category=dg.BetaWarning)
 
-PAGE = 1000
-"""Objects that a tick looks at under each prefix: what one listing call gives."""
+PAGE_SIZE = 1000
+"""Objects that a tick lists under each prefix, in one call."""
 
-SETTLED = 2.0
-"""Age in s from which an object is taken for complete: a file that is being copied into a folder changes."""
+SETTLED_SECONDS = 2.0
+"""Age from which a file counts as complete: one that is being copied into a folder still changes."""
 
-MAX_NEWS = 250
-"""Scripts that a tick reads: it must end within the time that Dagster gives it."""
+MAX_SCRIPTS_READ = 250
+"""In a tick, which must end within the time that Dagster allows."""
 
 RECORDING_EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 
-LAST = "\U0010ffff"
+LAST = "\U0010ffff"  # the last character
 
 
 class Cursor(BaseModel):
-    """Where the next look begins, by prefix: behind this key; from the beginning where it is empty."""
+    """The key after which the next page begins, by prefix; empty for the first page."""
 
     after: dict[str, str] = {}
 
 
 @dataclass
 class Page:
-    """A part of what is under a prefix: every key greater than `after` and up to `until`."""
+    """The objects under a prefix with keys greater than `after`, up to `until`."""
 
     after: str
     until: str
@@ -68,203 +68,206 @@ class Page:
         return isinstance(key, str) and self.after < key <= self.until
 
 
-def look(store: Store, prefix: str, cursor: Cursor) -> Page:
-    """The next page under a prefix; moves the cursor. What belongs to one narration or voice is on one page."""
+def next_page(store: Store, prefix: str, cursor: Cursor) -> Page:
+    """Read the next page under a prefix and move the cursor. All objects of a narration or voice are on one page."""
     after = cursor.after.get(prefix, "")
-    objects = list(store.list(prefix, after=after, most=PAGE))
-    if len(objects) < PAGE:
+    objects = list(store.list(prefix, after=after, most=PAGE_SIZE))
+    if len(objects) < PAGE_SIZE:
         cursor.after[prefix] = ""
         return Page(after, prefix + LAST, objects)
 
-    def stem(one: ObjectStat) -> str:
-        return layout.stem(one.key, prefix)
+    def stem(item: ObjectStat) -> str:
+        return layout.stem(item.key, prefix)
 
-    # The last one's may go on behind the page; where nothing else is on the page, so be it.
-    objects = [one for one in objects if stem(one) != stem(objects[-1])] or objects
+    # The objects of the last stem may go on after the page: they are left for the next one, unless they fill this one.
+    objects = [item for item in objects if stem(item) != stem(objects[-1])] or objects
     cursor.after[prefix] = objects[-1].key
     return Page(after, objects[-1].key, objects)
 
 
 @dataclass
-class Looked:
-    """What a look at scripts has found.
+class ScriptChanges:
+    """What has changed on a page of `scripts/`.
 
     Attributes:
-        changed: narrations whose scripts are new or were edited.
+        changed: narrations whose scripts are new or edited.
         returned: those of them that were retired.
         retired: narrations whose scripts are gone.
-        unread: the first narration that there was no time for.
-        problems: what cannot be narrated, for people.
+        unread: the first narration beyond `MAX_SCRIPTS_READ`.
+        problems: messages about objects that cannot be narrated.
     """
 
-    changed: dict[str, Seen] = field(default_factory=dict)
+    changed: dict[str, SourceState] = field(default_factory=dict)
     returned: set[str] = field(default_factory=set)
-    retired: dict[str, Seen] = field(default_factory=dict)
+    retired: dict[str, SourceState] = field(default_factory=dict)
     unread: str | None = None
     problems: list[str] = field(default_factory=list)
 
 
-def look_at_scripts(store: Store, ledger: Ledger, page: Page, now: float) -> Looked:
-    """Compare a page of `scripts/` with what the ledger knows of it."""
-    found, problems = _by_narration(page.objects)
-    looked = Looked(problems=problems)
-    known = ledger.seen({*found, *_within(ledger.narrations(), page)})
-    for name, seen in known.items():
-        script = _script_key(seen.marks)
-        if script in page and not _script_of(found.get(name, [])):
-            found.pop(name, None)
-            if not seen.retired:
-                looked.retired[name] = seen.model_copy(update={"retired": True})
+def find_script_changes(store: Store, ledger: Ledger, page: Page, now: float) -> ScriptChanges:
+    """Compare a page of `scripts/` with the ledger."""
+    objects, problems = _group_by_narration(page.objects)
+    changes = ScriptChanges(problems=problems)
+    known = ledger.scripts({*objects, *_narrations_on(page, ledger.narrations())})
+    for name, state in known.items():
+        script = _script_key(state.marks)
+        if script in page and not _script_of(objects.get(name, [])):
+            objects.pop(name, None)
+            if not state.retired:
+                changes.retired[name] = state.model_copy(update={"retired": True})
 
-    def is_news(name: str) -> bool:
-        seen = known.get(name)
-        if seen is None or seen.retired:
-            return _script_of(found[name]) is not None
-        return seen.marks != _marks(found[name])
+    def is_changed(name: str) -> bool:
+        state = known.get(name)
+        if state is None or state.retired:
+            return _script_of(objects[name]) is not None
+        return state.marks != _marks(objects[name])
 
-    def read(name: str) -> tuple[str, Seen | PipelineError]:
+    def read(name: str) -> tuple[str, SourceState | PipelineError]:
         try:
-            return name, _see(store, name, found[name], known.get(name), now)
+            return name, _read_state(store, name, objects[name], known.get(name), now)
         except PipelineError as error:
             return name, error
 
     # In the order of their keys, in which "a-b" comes before "a".
-    news = [name for name in found if _settled(store, found[name], now) and is_news(name)]
-    if len(news) > MAX_NEWS:
-        looked.unread = news[MAX_NEWS]
-    for name, seen in in_parallel(store, read, news[:MAX_NEWS]):
-        if isinstance(seen, PipelineError):
-            looked.problems.append(f"{name}: {seen}")
+    changed = [name for name in objects if _is_settled(store, objects[name], now) and is_changed(name)]
+    if len(changed) > MAX_SCRIPTS_READ:
+        changes.unread = changed[MAX_SCRIPTS_READ]
+    for name, state in in_parallel(store, read, changed[:MAX_SCRIPTS_READ]):
+        if isinstance(state, PipelineError):
+            changes.problems.append(f"{name}: {state}")
         else:
-            looked.changed[name] = seen
+            changes.changed[name] = state
             if name in known and known[name].retired:
-                looked.returned.add(name)
-    return looked
+                changes.returned.add(name)
+    return changes
 
 
-def _see(store: Store, name: str, objects: list[ObjectStat], before: Seen | None, now: float) -> Seen:
+def _read_state(store: Store, name: str, objects: list[ObjectStat], old: SourceState | None, now: float) -> SourceState:
     version = script_version(store, name)
     try:
         priority = read_options(store, name).priority
-    except PipelineError:  # damaged options: narrating tells
+    except PipelineError:  # damaged options: the narration reports them
         priority = 0
-    return Seen(
+    return SourceState(
         marks=_marks(objects),
         version=version,
-        size=sum(one.size for one in objects if not layout.script_options.match(one.key)),
+        size=sum(item.size for item in objects if not layout.script_options.match(item.key)),
         priority=priority,
-        since=before.since if before and before.version == version else now,
+        since=old.since if old and old.version == version else now,
     )
 
 
 def _marks(objects: list[ObjectStat]) -> dict[str, str]:
-    return {one.key: one.mark for one in objects}
+    return {item.key: item.mark for item in objects}
 
 
-def _settled(store: Store, objects: list[ObjectStat], now: float) -> bool:
-    """Whether nobody writes it any more; objects of a bucket appear whole."""
-    # A copy may have brought a time of the future with it.
-    return store.local_path(objects[0].key) is None or not any(0 <= now - one.modified < SETTLED for one in objects)
+def _is_settled(store: Store, objects: list[ObjectStat], now: float) -> bool:
+    """Whether nobody still writes the objects; those of a bucket appear whole."""
+    if store.local_path(objects[0].key) is None:
+        return True
+    # A copied file may have a modification time in the future.
+    return not any(0 <= now - item.modified < SETTLED_SECONDS for item in objects)
 
 
-def _by_narration(objects: Iterable[ObjectStat]) -> tuple[dict[str, list[ObjectStat]], list[str]]:
-    """Objects by narration, and what cannot be one."""
-    found: dict[str, list[ObjectStat]] = defaultdict(list)
+def _group_by_narration(objects: Iterable[ObjectStat]) -> tuple[dict[str, list[ObjectStat]], list[str]]:
+    """Objects by narration, and a problem for each that cannot be narrated."""
+    narrations: dict[str, list[ObjectStat]] = defaultdict(list)
     problems = []
-    for one in objects:
-        name = layout.stem(one.key, layout.SCRIPTS)
-        if not any(kind.match(one.key) for kind in (layout.script, layout.script_options, layout.script_text)):
+    for item in objects:
+        name = layout.stem(item.key, layout.SCRIPTS)
+        if not any(kind.match(item.key) for kind in (layout.script, layout.script_options, layout.script_text)):
             kinds = ", ".join(layout.SCRIPT_EXTENSIONS)
-            problems.append(f"{one.key}: no kind of script; use one of {kinds}, directly in {layout.SCRIPTS}")
+            problems.append(f"{item.key}: no kind of script; use one of {kinds}, directly in {layout.SCRIPTS}")
         elif not layout.NAME.fullmatch(name):
-            better = (layout.slug(name) or "another name") + one.key.removeprefix(layout.SCRIPTS + name)
-            problems.append(f"{one.key}: {name!r} cannot name a narration; call it {better}")
+            better = (layout.slug(name) or "another name") + item.key.removeprefix(layout.SCRIPTS + name)
+            problems.append(f"{item.key}: {name!r} cannot name a narration; call it {better}")
         else:
-            found[name].append(one)
-    return found, problems
+            narrations[name].append(item)
+    return narrations, problems
 
 
 def _script_of(objects: list[ObjectStat]) -> ObjectStat | None:
-    return next((one for one in objects if layout.script.match(one.key)), None)
+    return next((item for item in objects if layout.script.match(item.key)), None)
 
 
 def _script_key(marks: dict[str, str]) -> str | None:
     return next((key for key in marks if layout.script.match(key)), None)
 
 
-def _within(names: list[str], page: Page) -> Iterator[str]:
+def _narrations_on(page: Page, names: list[str]) -> Iterator[str]:
     """Narrations whose scripts would be on the page."""
     return (name for name in names if f"scripts/{name}{LAST}" > page.after and f"scripts/{name}." <= page.until)
 
 
 @dataclass
-class LookedAtVoices:
-    """What a look at voices has found.
+class VoiceChanges:
+    """What has changed on a page of `voices/`.
 
     Attributes:
-        changed: voices that are new or were added again, as the ledger keeps them.
-        dropped: recordings and transcripts that no voice was made of yet, by name.
+        changed: voices that are new or were added again, each with its state for the ledger.
+        dropped: recordings with transcripts that are not a voice yet, by name.
+        problems: messages about objects that cannot become a voice.
     """
 
-    changed: dict[str, tuple[Seen, Voice]] = field(default_factory=dict)
+    changed: dict[str, tuple[SourceState, Voice]] = field(default_factory=dict)
     dropped: dict[str, tuple[ObjectStat, ObjectStat]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
-def look_at_voices(store: Store, ledger: Ledger, page: Page, now: float) -> LookedAtVoices:
-    """Compare a page of `voices/` with what the ledger knows of it."""
-    looked, records, files = LookedAtVoices(), {}, defaultdict(list)
-    for one in page.objects:
-        fields = layout.voice.match(one.key)
+def find_voice_changes(store: Store, ledger: Ledger, page: Page, now: float) -> VoiceChanges:
+    """Compare a page of `voices/` with the ledger."""
+    changes, records, files = VoiceChanges(), {}, defaultdict(list)
+    for item in page.objects:
+        fields = layout.voice.match(item.key)
         if fields and layout.NAME.fullmatch(fields["voice"]):
-            records[fields["voice"]] = one
-        elif "/" not in (file := one.key.removeprefix(layout.VOICES)):
-            files[file.rpartition(".")[0]].append(one)
+            records[fields["voice"]] = item
+        elif "/" not in (file := item.key.removeprefix(layout.VOICES)):
+            files[file.rpartition(".")[0]].append(item)
     known = ledger.voices(records)
-    for name, one in records.items():
-        if name in known and known[name].marks == {one.key: one.mark}:
+    for name, record in records.items():
+        marks = {record.key: record.mark}
+        if name in known and known[name].marks == marks:
             continue
         try:
-            voice = find_record(store, one.key, Voice)
+            voice = find_record(store, record.key, Voice)
         except StoreError as error:
-            looked.problems.append(f"voice {name}: {error}")
+            changes.problems.append(f"voice {name}: {error}")
             continue
         if voice is not None and voice.name != name:
-            looked.problems.append(f"{one.key}: it is the record of the voice {voice.name!r}")
+            changes.problems.append(f"{record.key}: it is the record of the voice {voice.name!r}")
         elif voice is not None:
             version = digest_of(voice.model_dump())
-            looked.changed[name] = Seen(marks={one.key: one.mark}, version=version, size=one.size, since=now), voice
+            changes.changed[name] = SourceState(marks=marks, version=version, size=record.size, since=now), voice
     for name, objects in files.items():
-        if not _settled(store, objects, now):
+        if not _is_settled(store, objects, now):
             continue
         if not layout.NAME.fullmatch(name):
             better = layout.slug(name) or "another name"
-            looked.problems.append(f"{objects[0].key}: {name!r} cannot name a voice; call it {better}")
+            changes.problems.append(f"{objects[0].key}: {name!r} cannot name a voice; call it {better}")
             continue
-        transcripts = [one for one in objects if one.key.endswith(TRANSCRIPT_EXTENSIONS)]
-        recordings = [one for one in objects if one.key.lower().endswith(RECORDING_EXTENSIONS)]
+        transcripts = [item for item in objects if item.key.endswith(TRANSCRIPT_EXTENSIONS)]
+        recordings = [item for item in objects if item.key.lower().endswith(RECORDING_EXTENSIONS)]
         if len(recordings) == len(transcripts) == 1:
-            looked.dropped[name] = recordings[0], transcripts[0]
+            changes.dropped[name] = recordings[0], transcripts[0]
         else:
-            what = "recordings" if len(recordings) != 1 else "transcripts"
-            count = len(recordings) if len(recordings) != 1 else len(transcripts)
-            looked.problems.append(f"voices/{name}: {count} {what}; it takes one recording and one transcript")
-    return looked
+            kind, count = ("recordings", len(recordings)) if len(recordings) != 1 else ("transcripts", len(transcripts))
+            changes.problems.append(f"voices/{name}: {count} {kind}; it takes one recording and one transcript")
+    return changes
 
 
 def _needs_reference(store: Store, name: str) -> bool:
     try:
         return needs_reference(store, name)
-    except StoreError:  # a damaged one
+    except StoreError:  # the record of its reference is damaged
         return True
 
 
-def _launched(instance: dg.DagsterInstance, request: dg.RunRequest) -> bool:
-    """Whether there is a run of this key: Dagster would make no other, but tell of it at each tick."""
+def _is_launched(instance: dg.DagsterInstance, request: dg.RunRequest) -> bool:
+    """Whether there is a run with this key: Dagster would launch no other, but log that at each tick."""
     return instance.get_runs_count(dg.RunsFilter(tags={RUN_KEY_TAG: str(request.run_key)})) > 0
 
 
-def _take_in(name: str, recording: ObjectStat, transcript: ObjectStat) -> dg.RunRequest:
+def _take_in_request(name: str, recording: ObjectStat, transcript: ObjectStat) -> dg.RunRequest:
     config = {"name": name, "recording": recording.key, "transcript": transcript.key}
     return dg.RunRequest(
         # Once for each state of the two files.
@@ -287,54 +290,54 @@ def inbox(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.Senso
     ledger = Ledger(instance)
     cursor = Cursor.model_validate_json(context.cursor) if context.cursor else Cursor()
 
-    scripts = look_at_scripts(opened, ledger, look(opened, "scripts/", cursor), now)
+    scripts = find_script_changes(opened, ledger, next_page(opened, "scripts/", cursor), now)
     register_all(instance, NARRATIONS, scripts.changed)
-    for name, seen in scripts.changed.items():
+    for name, state in scripts.changed.items():
         report = report_state if name in scripts.returned else report_source
-        report(instance, "script", name, seen.version, {"state": "in the in-box", "bytes": seen.size})
-    for name, seen in scripts.retired.items():
-        report_state(instance, "script", name, seen.version, {"state": "retired: its script was removed"})
-    ledger.see({**scripts.changed, **scripts.retired})
+        report(instance, "script", name, state.version, {"state": "in the in-box", "bytes": state.size})
+    for name, state in scripts.retired.items():
+        report_state(instance, "script", name, state.version, {"state": "retired: its script was removed"})
+    ledger.record_scripts({**scripts.changed, **scripts.retired})
     if scripts.unread is not None:
         cursor.after["scripts/"] = f"scripts/{scripts.unread}"
 
-    voices = look_at_voices(opened, ledger, look(opened, "voices/", cursor), now)
-    taken_in = [_take_in(name, *files) for name, files in voices.dropped.items()]
-    requests = [one for one in taken_in if not _launched(instance, one)]
+    voices = find_voice_changes(opened, ledger, next_page(opened, "voices/", cursor), now)
+    take_ins = [_take_in_request(name, *files) for name, files in voices.dropped.items()]
+    requests = [request for request in take_ins if not _is_launched(instance, request)]
     register_all(instance, VOICES, voices.changed)
-    for name, (seen, voice) in voices.changed.items():
+    for name, (state, voice) in voices.changed.items():
         report_voice(instance, voice)
-        key = f"voice-{name}-{seen.version[:16]}"
+        key = f"voice-{name}-{state.version[:16]}"
         request = dg.RunRequest(run_key=key, job_name=prepare_voice.name, partition_key=name)
-        if _needs_reference(opened, name) and not _launched(instance, request):
+        if _needs_reference(opened, name) and not _is_launched(instance, request):
             requests.append(request)
         else:  # not before: a tick that is killed launches nothing
-            ledger.see_voices({name: seen})
+            ledger.record_voices({name: state})
 
-    gathering = 0
+    postponed = 0
     if settings.inbox == "now":
-        batches, gathering = _launch(instance, ledger)
+        batches, postponed = _batches_to_launch(instance, ledger)
         requests += batches
     for problem in (problems := [*scripts.problems, *voices.problems]):
         context.log.warning(problem)
     if not requests:
         reason = "There is nothing new."
-        if gathering:
-            reason = f"{gathering} narrations wait for the next batch: as many are at work as there are GPUs."
+        if postponed:
+            reason = f"{postponed} narrations wait for the next batch: as many are at work as there are GPUs."
         if problems:
             reason = f"{len(problems)} cannot be used. {problems[0]}"
         return dg.SensorResult(skip_reason=reason, cursor=cursor.model_dump_json())
     return dg.SensorResult(run_requests=requests, cursor=cursor.model_dump_json())
 
 
-def _launch(instance: dg.DagsterInstance, ledger: Ledger) -> tuple[list[dg.RunRequest], int]:
-    """Batches for the narrations that wait, and how many of these gather for later: while as many batches are at work
-    as there are GPUs, all but the urgent ones."""
+def _batches_to_launch(instance: dg.DagsterInstance, ledger: Ledger) -> tuple[list[dg.RunRequest], int]:
+    """Batches for the pending narrations, and how many narrations are postponed: all but the urgent ones, while as many
+    batches run as there are GPUs."""
     settings = get_settings()
     waiting = ledger.pending(attempts=settings.attempts, wait=settings.attempt_seconds)
-    urgent = [pending for pending in waiting if pending.seen.priority > 0]
-    patient = [pending for pending in waiting if pending.seen.priority <= 0]
-    free = slots(instance) - len(active_batches(instance))
+    urgent = [pending for pending in waiting if pending.script.priority > 0]
+    patient = [pending for pending in waiting if pending.script.priority <= 0]
+    free = max_batches(instance) - len(active_batches(instance))
     requests = batch_requests(urgent, 1, "in-box, urgent", urgent=True)
     if free > 0:
         return [*requests, *batch_requests(patient, free, "in-box")], 0

@@ -1,4 +1,4 @@
-"""The nightly batch: everything that waits, as few runs as there are GPUs."""
+"""The nightly batch: all pending narrations, in at most as many runs as there are GPUs."""
 
 from datetime import timezone
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ import dagster as dg
 from f5_pipeline.errors import InputError
 from f5_pipeline.orchestration.batch.job import narrate_batch
 from f5_pipeline.orchestration.internals import is_valid_cron_schedule
-from f5_pipeline.orchestration.launching.requests import batch_requests, minutes_of, slots
+from f5_pipeline.orchestration.launching.requests import batch_requests, estimated_minutes, max_batches
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.settings import get_settings
 from f5_pipeline.studio.narrating.batches import within
@@ -19,7 +19,7 @@ _settings = get_settings()
 
 
 def _cron() -> str:
-    """When, as cron has it; of a schedule that is switched off (see definitions.py) anything."""
+    """The cron schedule; any valid one where the schedule is off (see definitions.py)."""
     if _settings.nightly == OFF:
         return "@daily"
     if not is_valid_cron_schedule(_settings.nightly):
@@ -54,10 +54,10 @@ def _timezone() -> str:
 def nightly(context: dg.ScheduleEvaluationContext):
     settings = get_settings()
     waiting = Ledger(context.instance).pending(attempts=settings.attempts, failed=True)
-    chosen = within([(one, minutes_of(one)) for one in waiting], settings.nightly_minutes)
+    chosen = within([(pending, estimated_minutes(pending)) for pending in waiting], settings.nightly_minutes)
     if not chosen:
-        return dg.SkipReason("nothing waits")
+        return dg.SkipReason("No narration waits.")
     context.log.info(f"{len(chosen)} of {len(waiting)} narrations that wait")
-    # In UTC: where clocks are set back an hour comes twice.
+    # In UTC: an hour is repeated where clocks are set back.
     key = f"nightly-{context.scheduled_execution_time.astimezone(timezone.utc):%Y-%m-%dT%H:%MZ}"
-    return batch_requests(chosen, slots(context.instance), "nightly", key=key)
+    return batch_requests(chosen, max_batches(context.instance), "nightly", key=key)

@@ -1,4 +1,4 @@
-"""Launches of batches: how many at once, and with which tags."""
+"""Run requests for batches: how many, and with which tags."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import dagster as dg
 
 from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Pending
-from f5_pipeline.orchestration.tags import GPU_POOL, INTERACTIVE, PRIORITY_TAG, batch_run_tags
+from f5_pipeline.orchestration.tags import GPU_POOL, INTERACTIVE_PRIORITY, PRIORITY_TAG, batch_run_tags
 from f5_pipeline.studio.narrating.batches import CHARACTERS_PER_MINUTE, split
 
-WORTH_A_RUN = 10.0
-"""Minutes of narration under which a further GPU is not worth loading the weights there."""
+MIN_RUN_MINUTES = 10.0
+"""Minutes of narration that justify loading the weights on a further GPU."""
 
 
-def slots(instance: dg.DagsterInstance) -> int:
-    """Batches that may work side by side: as many as there are GPUs, one where there are none."""
+def max_batches(instance: dg.DagsterInstance) -> int:
+    """Batches that may run at once: as many as there are GPUs, at least one."""
     limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
     return max(1, limits.get(GPU_POOL, 1))
 
 
-def minutes_of(pending: Pending) -> float:
-    """About how long a narration will be, from the size of its script."""
-    return pending.seen.size / CHARACTERS_PER_MINUTE
+def estimated_minutes(pending: Pending) -> float:
+    """Estimated length of a narration, from the size of its script."""
+    return pending.script.size / CHARACTERS_PER_MINUTE
 
 
 def batch_config(narrations: Sequence[str], launcher: str) -> dict[str, Any]:
@@ -31,28 +31,27 @@ def batch_config(narrations: Sequence[str], launcher: str) -> dict[str, Any]:
 
     Args:
         narrations: the most urgent first.
-        launcher: what launches it, for people.
+        launcher: what launches it, for the report.
     """
     return {"ops": {CLAIM_OP: {"config": {"narrations": list(narrations), "launcher": launcher}}}}
 
 
 def batch_requests(
-    pending: Sequence[Pending], most: int, launcher: str, *, key: str | None = None, urgent: bool = False
+    pending: Sequence[Pending], max_runs: int, launcher: str, *, key: str | None = None, urgent: bool = False
 ) -> list[dg.RunRequest]:
-    """Runs for narrations that wait: as few as GPUs are worth it, each about as long as the others.
+    """Runs for pending narrations, about equally long: as many as `MIN_RUN_MINUTES` justifies, at most `max_runs`.
 
     Args:
-        most: runs at most.
-        launcher: what launches them, for people.
-        key: what makes the run keys; without one, nothing but the ledger keeps a narration from two runs.
+        launcher: what launches them, for the report.
+        key: prefix of the run keys; without one, the ledger alone keeps a narration from being launched twice.
         urgent: whether somebody waits for them.
     """
     if not pending:
         return []
-    sizes = [(one.narration, minutes_of(one)) for one in pending]
-    parts = split(sizes, max(1, min(most, int(sum(size for _, size in sizes) / WORTH_A_RUN))))
-    order = {one.narration: number for number, one in enumerate(pending)}
-    tags = batch_run_tags(launcher) | ({PRIORITY_TAG: str(INTERACTIVE)} if urgent else {})
+    lengths = [(item.narration, estimated_minutes(item)) for item in pending]
+    parts = split(lengths, max(1, min(max_runs, int(sum(minutes for _, minutes in lengths) / MIN_RUN_MINUTES))))
+    order = {item.narration: number for number, item in enumerate(pending)}
+    tags = batch_run_tags(launcher) | ({PRIORITY_TAG: str(INTERACTIVE_PRIORITY)} if urgent else {})
     return [
         dg.RunRequest(
             run_key=f"{key}-{number}" if key else None,

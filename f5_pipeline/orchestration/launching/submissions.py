@@ -1,4 +1,4 @@
-"""What people hand in from the UI or drop into the store: scripts and voices, checked before they are kept."""
+"""Jobs that check and keep what people submit: scripts from the UI, voices from files put into the store."""
 
 import re
 import tempfile
@@ -27,7 +27,7 @@ else:
 
 
 class Submission(dg.Config):
-    """A script and its options; an option that is left empty is not given."""
+    """A script and its options; an empty option counts as not given."""
 
     text: str = Field(description="the text, plain or Markdown; [voice] tags change the voice")
     title: str = Field(description="title of the narration; its name is made from it")
@@ -36,13 +36,11 @@ class Submission(dg.Config):
     engine: EngineName = Field(default="auto", description="f5: the cloned voices; draft: to proof-listen")
     preset: Literal["auto", "final", "fast", "rapid"] = Field(default="auto", description="steps of F5: 32, 16 or 7")
     priority: int = Field(
-        default=0, description="-9 to 9: what has more comes first; from 1 on it is not kept waiting by a batch"
+        default=0, description="-9 to 9: the highest comes first; from 1 on it does not wait for a running batch"
     )
-    name: str | None = Field(
-        default=None, description="name of the narration, where it is not to be made from the title"
-    )
+    name: str | None = Field(default=None, description="name of the narration; else it is made from the title")
     replace: bool = Field(
-        default=False, description="whether a narration of this name may get this text instead of its own"
+        default=False, description="whether this text may replace that of an existing narration with this name"
     )
 
 
@@ -64,7 +62,7 @@ def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreRe
         if not config.replace and any(name == known for known, _ in list_scripts(opened)):
             raise InputError(
                 f"there is a narration {name!r} already",
-                hint="Give this one another title or name, or set `replace: true` to give that one this text.",
+                hint="Choose another title or name, or set `replace: true` to replace its text.",
             )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.md"
@@ -93,8 +91,8 @@ def _options(config: Submission) -> ScriptOptions:
         "language": (config.language or "").strip(),
         "preset": "" if config.preset == "auto" else config.preset,
     }
-    given = {name: value for name, value in options.items() if value}
-    return ScriptOptions.model_validate({**given, "engine": config.engine, "priority": config.priority})
+    values = {name: value for name, value in options.items() if value}
+    return ScriptOptions.model_validate({**values, "engine": config.engine, "priority": config.priority})
 
 
 def _header(text: str, title: str) -> str:
@@ -105,7 +103,7 @@ def _header(text: str, title: str) -> str:
 
 
 def _in_configuration(error: InputError, path: Path, header: str) -> InputError:
-    """An error about the file that the text was put into, as one about the configuration in the Launchpad."""
+    """Turn an error about the temporary file into one about the configuration in the Launchpad."""
     place, file = error.place, error.file
     if file == str(path):
         file = "text"
@@ -129,9 +127,9 @@ def submit_script():
 
 
 class DroppedVoice(dg.Config):
-    """A voice as it was put into the store: a recording and its transcript."""
+    """A recording and its transcript that were put into the store."""
 
-    name: str = Field(description="of the voice")
+    name: str = Field(description="name of the voice")
     recording: str = Field(description="key of the recording, for example voices/ada.flac")
     transcript: str = Field(description="key of its transcript, for example voices/ada.srt")
 

@@ -1,4 +1,4 @@
-"""What a narration has asked of the bucket, counted as Backblaze B2 bills it."""
+"""Calls to the bucket for a narration, counted as Backblaze B2 bills them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,26 +11,26 @@ _KEY = "store_calls_{}"
 
 
 def calls_metadata(by_class: Mapping[str, int]) -> dict[str, Any]:
-    """Metadata: calls of each class. Empty where nothing was asked, as of a folder."""
-    return {_KEY.format(name.lower()): times for name, times in by_class.items()} if any(by_class.values()) else {}
+    """Metadata: calls of each class. Empty where there were none, as with a folder."""
+    return {_KEY.format(name.lower()): count for name, count in by_class.items()} if any(by_class.values()) else {}
 
 
-def calls_of_run(instance: dg.DagsterInstance, run_id: str, now: Mapping[str, int]) -> dict[str, Any]:
-    """Metadata: what the steps of a run have asked together, and what it costs at most.
+def run_calls_metadata(instance: dg.DagsterInstance, run_id: str, step_calls: Mapping[str, int]) -> dict[str, Any]:
+    """Metadata: the calls of all steps of a run, and what they cost at most.
 
     Args:
-        now: of the present step, which has not told its own yet.
+        step_calls: those of the present step, whose output is not handled yet.
     """
-    sums = dict(now)
+    totals = dict(step_calls)
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.HANDLED_OUTPUT):
         event = entry.dagster_event
-        told: Mapping[str, Any] = getattr(event.event_specific_data, "metadata", {}) if event else {}
-        for name in sums:
-            value = told.get(_KEY.format(name.lower()))
-            sums[name] += int(value.value) if value is not None else 0
-    if not any(sums.values()):
+        metadata: Mapping[str, Any] = getattr(event.event_specific_data, "metadata", {}) if event else {}
+        for name in totals:
+            value = metadata.get(_KEY.format(name.lower()))
+            totals[name] += int(value.value) if value is not None else 0
+    if not any(totals.values()):
         return {}
     return {
-        "calls_of_the_run": ", ".join(f"{times} of class {name}" for name, times in sums.items()),
-        "calls_of_the_run_usd": round(dollars(sums), 6),
+        "calls_of_the_run": ", ".join(f"{count} of class {name}" for name, count in totals.items()),
+        "calls_of_the_run_usd": round(dollars(totals), 6),
     }

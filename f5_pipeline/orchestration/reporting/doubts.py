@@ -1,4 +1,4 @@
-"""What the quality gate says of a narration, as people read it."""
+"""The results of the quality gate for people."""
 
 import dagster as dg
 
@@ -6,22 +6,22 @@ from f5_pipeline.orchestration.reporting.metadata import table
 from f5_pipeline.studio.records import Takes
 
 
-def quality_of(takes: Takes) -> str:
-    """A sentence on the takes of a narration."""
+def describe_quality(takes: Takes) -> str:
+    """A sentence on the quality of a narration's takes."""
     if not takes.measured:
         return "the engine is exact: nothing to measure"
-    again = f"{takes.retaken} made again with success" if takes.retaken else "none made again"
+    retaken = f"{takes.retaken} made again with success" if takes.retaken else "none made again"
     if not takes.doubtful:
-        return f"{takes.measured} takes measured, all within the band of their voice; {again}"
+        return f"{takes.measured} takes measured, all within the band of their voice; {retaken}"
     first = takes.doubts[0]
     return (
         f"{takes.doubtful} of {takes.chunks} chunks are doubtful after {first.attempts} attempts: listen to chunk "
-        f"{first.chunk} on line {first.line}. {' '.join(first.reasons)} In all: {again}."
+        f"{first.chunk} on line {first.line}. {' '.join(first.reasons)} In all: {retaken}."
     )
 
 
-def doubts_of(takes: Takes) -> dict[str, dg.MetadataValue]:
-    """Metadata: the chunks whose best take is still outside its voice's band; empty where there is none."""
+def doubts_metadata(takes: Takes) -> dict[str, dg.MetadataValue]:
+    """Metadata: a table of the chunks whose best take is outside its voice's band; empty where there are none."""
     rows = [
         {
             "line": doubt.line,

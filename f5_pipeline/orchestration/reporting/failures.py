@@ -1,4 +1,4 @@
-"""Errors as Dagster's failures: with a hint, and retried only where that can help."""
+"""Errors as Dagster's failures, with a hint, and retried only where that can help."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from f5_pipeline.speech.engine import Cancelled
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turn an error into a Failure that says what a person can do, and that Dagster retries only where that can help.
+    """Turn an error into a Failure with a hint, which Dagster retries only where that can help.
 
-    Retryable are the errors that say so, and those of the machine and of the instance's database. Any other is a bug,
-    which comes again each time.
+    Our own errors say whether they are retryable; those of the machine and of the instance's database are. Any other is
+    a bug, which retrying does not help.
     """
     try:
         yield
-    except InputError as error:  # it says all there is to say: no stack of ours above it
+    except InputError as error:  # needs no stack trace
         raise failure(error) from None
     except PipelineError as error:
         raise failure(error) from error
@@ -35,14 +35,14 @@ def failures() -> Iterator[None]:
 
 
 def is_retryable(error: Exception) -> bool:
-    """Whether an error may be gone at another attempt."""
+    """Whether another attempt may succeed."""
     if isinstance(error, PipelineError):
         return error.retryable
     return isinstance(error, (DagsterError, OSError, MemoryError, DBAPIError))
 
 
 def failure(error: PipelineError) -> dg.Failure:
-    """The Failure of an error, with its parts as metadata."""
+    """The Failure for an error, with the error's fields as metadata."""
     metadata = {"error": error.message, "file": error.file, "place": error.place, "hint": error.hint}
     return dg.Failure(
         str(error),

@@ -1,4 +1,4 @@
-"""What the making of an asset gives, and how Dagster is told: by a run of the asset, or by a step that makes many."""
+"""New values of assets, reported to Dagster by a run of the asset or by a step that makes many."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import dagster as dg
 from pydantic import BaseModel
 
-from f5_pipeline.orchestration.lineage import LINEAGE, takes_all
+from f5_pipeline.orchestration.lineage import LINEAGE, uses_all_partitions
 from f5_pipeline.orchestration.reporting.calls import calls_metadata
 from f5_pipeline.orchestration.reporting.provenance import materialization_tags
 from f5_pipeline.store.base import Store
@@ -24,9 +24,9 @@ class Product(Generic[Record]):
 
     Attributes:
         record: the value.
-        data_version: changes whenever what is made from it must be made again.
+        data_version: changes whenever downstream assets must be made again.
         metadata: what the UI shows.
-        checks: outcomes of the asset's checks.
+        checks: results of the asset's checks.
     """
 
     record: Record
@@ -35,7 +35,7 @@ class Product(Generic[Record]):
     checks: Sequence[dg.AssetCheckResult] = ()
 
     def outputs(self) -> Iterator[dg.Output[Record] | dg.AssetCheckResult]:
-        """What the function of an asset yields."""
+        """For the function of an asset to yield."""
         yield dg.Output(self.record, data_version=dg.DataVersion(self.data_version), metadata=dict(self.metadata))
         yield from self.checks
 
@@ -43,14 +43,14 @@ class Product(Generic[Record]):
 def materialize(
     context: dg.OpExecutionContext, store: Store, asset: str, partition: str | None, product: Product[Record]
 ) -> Record:
-    """Keep the value of one partition among many and log its materialization, as a run of the asset alone would."""
+    """Keep the value of one partition and log its materialization and checks, as a run of the asset would."""
     row = LINEAGE[asset]
     write_state(store, product.record, partition or "")
     tags = materialization_tags(
         context.instance,
         data_version=product.data_version,
         code_version=str(row.code_version),
-        inputs={name: None if takes_all(row, name) else partition for name in row.upstream},
+        inputs={name: None if uses_all_partitions(row, name) else partition for name in row.upstream},
         observed=[name for name in row.upstream if LINEAGE[name].record is None],
     )
     metadata = {**product.metadata, **calls_metadata(store.calls.take())}

@@ -1,4 +1,4 @@
-"""Metadata that is worth a look: pictures, tables, durations."""
+"""Metadata for people: pictures, tables, durations."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import dagster as dg
 
 MAX_ROWS = 25
-"""Rows of a table in metadata: it lives in the event database and is read at a glance."""
+"""Rows of a table: metadata is kept in the event database."""
 
 
 def picture(png: bytes, name: str) -> dg.MarkdownMetadataValue:
-    """A small PNG that the UI shows in its place. Keep it to tens of kB."""
+    """A small PNG, at most tens of kB, that the UI shows inline."""
     return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
@@ -30,8 +30,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in shown], schema=schema)
 
 
-def seconds(value: float) -> str:
-    """A duration as people read it: 4.2 s, 3:07 min, 1:02:09 h."""
+def format_duration(value: float) -> str:
+    """A duration for people: 4.2 s, 3:07 min, 1:02:09 h."""
     if value < 60:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
@@ -40,5 +40,5 @@ def seconds(value: float) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Text that a person wrote, safe inside Markdown."""
+    """Escape text for Markdown."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-.!|" else c for c in text)

@@ -1,4 +1,4 @@
-"""What people bring, voices and scripts, told to Dagster: a partition each, and an observation of each new state."""
+"""Voices and scripts, which people bring, reported to Dagster: a partition each, and an observation of each version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def report_voice(instance: dg.DagsterInstance, voice: Voice) -> None:
-    """Let Dagster know of a voice and of its present recording."""
+    """Report a voice and its present recording to Dagster."""
     from f5_pipeline.studio.records import digest_of
 
     register(instance, VOICES, voice.name)
@@ -35,7 +35,7 @@ def report_voice(instance: dg.DagsterInstance, voice: Voice) -> None:
 
 
 def report_script(instance: dg.DagsterInstance, narration: str, version: str, metadata: dict[str, Any]) -> None:
-    """Let Dagster know of a narration and of the present version of its script."""
+    """Report a narration and the present version of its script to Dagster."""
     register(instance, NARRATIONS, narration)
     report_source(instance, "script", narration, version, metadata)
 
@@ -51,34 +51,34 @@ def register_all(
     """Add the partitions that are new."""
     name = str(definition.name)
 
-    def new() -> list[str]:
+    def missing() -> list[str]:
         if len(keys) == 1:
             return [key for key in keys if not instance.has_dynamic_partition(name, key)]
         known = set(instance.get_dynamic_partitions(name)) if keys else set()
         return [key for key in keys if key not in known]
 
-    if not (missing := new()):
+    if not (new := missing()):
         return
     try:
-        instance.add_dynamic_partitions(name, missing)
+        instance.add_dynamic_partitions(name, new)
     except Exception:
-        # Another process was first: Dagster's storages tell it by a database error each of its own.
-        if new():
+        # Another process may have added them first: each of Dagster's storages raises its own database error then.
+        if missing():
             raise
 
 
 def report_source(
     instance: dg.DagsterInstance, asset: str, partition: str, version: str, metadata: Mapping[str, Any]
 ) -> bool:
-    """Tell Dagster of the present state of something that people bring; return whether it is a new one."""
+    """Report the present version of a source to Dagster; return whether it is new."""
     tags = data_version_tags(version)
-    # An observation: what Dagster compares of an asset that is not made here.
-    found = instance.fetch_observations(
+    # Dagster compares observations of an asset that is not made here.
+    newest = instance.fetch_observations(
         dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[partition]), limit=1
     )
-    for record in found.records:
-        known = record.event_log_entry.asset_observation
-        if known is not None and known.tags.items() >= tags.items():
+    for record in newest.records:
+        observation = record.event_log_entry.asset_observation
+        if observation is not None and observation.tags.items() >= tags.items():
             return False
     report_state(instance, asset, partition, version, metadata)
     return True
@@ -87,7 +87,7 @@ def report_source(
 def report_state(
     instance: dg.DagsterInstance, asset: str, partition: str, version: str, metadata: Mapping[str, Any]
 ) -> None:
-    """Tell Dagster something of what people bring, at a version of it."""
+    """Report the state of a source, at a version of it, to Dagster."""
     instance.report_runless_asset_event(
         dg.AssetObservation(asset, partition=partition, metadata=metadata, tags=data_version_tags(version))
     )

@@ -1,7 +1,7 @@
-"""Tags that tell Dagster from what a partition was made, for materializations that a step logs itself.
+"""Provenance tags, from which Dagster knows what is stale, for materializations that a step logs itself.
 
-Dagster sets these tags on the outputs of a step, but with one data version for all partitions of a run. Where a run
-handles many partitions each needs its own, or the UI would call fresh what is stale.
+Dagster sets these tags on the outputs of a step, but with one data version for all partitions of a run. In a run with
+many partitions each needs its own, or the UI would show stale ones as fresh.
 """
 
 from __future__ import annotations
@@ -31,18 +31,15 @@ def materialization_tags(
     """Tags for an AssetMaterialization.
 
     Args:
-        inputs: by upstream asset the partition that was used, None where it has none or where all were used.
-        observed: those of them that are not made here, and so have observations.
+        inputs: the partition that was used, by upstream asset; None where it has none or all were used.
+        observed: the upstream assets that people bring: they have observations, not materializations.
     """
     tags = {**data_version_tags(data_version), CODE_VERSION_TAG: code_version}
     for asset, partition in inputs.items():
         key = dg.AssetKey(asset)
-        of_partition = dg.AssetRecordsFilter(
-            asset_key=key, asset_partitions=[partition] if partition is not None else None
-        )
-        # What people bring is observed, not materialized; either way the newest record counts.
+        newest = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition is not None else None)
         fetch = instance.fetch_observations if asset in observed else instance.fetch_materializations
-        for record in fetch(of_partition, limit=1).records:
+        for record in fetch(newest, limit=1).records:
             version = extract_data_version_from_entry(record.event_log_entry)
             tags[get_input_data_version_tag(key)] = version.value if version else "INITIAL"
             tags[get_input_event_pointer_tag(key)] = str(record.storage_id)

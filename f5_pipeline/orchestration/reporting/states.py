@@ -1,4 +1,4 @@
-"""How far narrations are: what the store holds, with what the ledger and the runs of this instance know."""
+"""The states of narrations: from the store, the ledger and the runs of this instance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from f5_pipeline.orchestration.ledger import Ledger, at_work
+from f5_pipeline.orchestration.ledger import Ledger, active_narrations
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.scripts import list_scripts
 from f5_pipeline.studio.options import StudioOptions
@@ -16,16 +16,16 @@ from f5_pipeline.studio.state import NarrationState, narration_state
 def narration_states(
     instance: dg.DagsterInstance, store: Store, options: StudioOptions, narration: str | None = None
 ) -> Iterator[NarrationState]:
-    """How far each narration is, in order of name; those whose scripts were removed are retired.
+    """The state of each narration, sorted by name; those whose scripts were removed are retired.
 
     Args:
-        narration: this one alone.
+        narration: only this one.
     """
     ledger = Ledger(instance)
     names = {narration} if narration is not None else {name for name, _ in list_scripts(store)}
-    known = ledger.seen(ledger.narrations()) if narration is None else {}
-    retired = {name for name, seen in known.items() if seen.retired}
-    outcomes, working = ledger.outcomes(names), at_work(instance)
+    scripts = ledger.scripts(ledger.narrations()) if narration is None else {}
+    retired = {name for name, script in scripts.items() if script.retired}
+    outcomes, active = ledger.outcomes(names), active_narrations(instance)
     runs = _run_states(instance, {outcome.run for outcome in outcomes.values()})
     for name in sorted(names | retired):
         if name in retired:
@@ -39,13 +39,13 @@ def narration_states(
             options,
             failed_version=outcome.version if outcome and failed else None,
             reason=outcome.reason if outcome else None,
-            running=name in working,
+            running=name in active,
         )
         yield state.model_copy(update={"run": runs.get(outcome.run) if outcome else None})
 
 
 def _run_states(instance: dg.DagsterInstance, run_ids: set[str]) -> dict[str, str]:
-    """The state of runs, as Dagster calls it; the command line's own processes are none."""
+    """Dagster's status of runs, by id; ids of command line processes are left out."""
     ids = sorted(run_id for run_id in run_ids if "/" not in run_id)
     runs = instance.get_runs(dg.RunsFilter(run_ids=ids)) if ids else []
     return {run.run_id: run.status.value.lower() for run in runs}

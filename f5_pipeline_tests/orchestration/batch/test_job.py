@@ -251,7 +251,7 @@ def test_the_ui_calls_fresh_what_a_batch_has_made(story):
 
 def test_what_was_edited_while_it_was_queued_is_narrated_as_it_is_now(story):
     assert story.outcomes_of_first["good-d"].version == script_version(story.box.store, "good-d")
-    assert story.box.ledger.seen(["good-d"])["good-d"].version == script_version(story.box.store, "good-d")
+    assert story.box.ledger.scripts(["good-d"])["good-d"].version == script_version(story.box.store, "good-d")
 
 
 def test_a_text_beside_a_script_that_names_it_no_more_makes_no_other_version(story):
@@ -301,8 +301,8 @@ def test_bad_ones_fail_alone_with_their_reasons(story):
 
 def test_nothing_that_cannot_pass_is_launched_again(story):
     assert story.after_first == []
-    assert story.box.ledger.seen(["gone"])["gone"].retired
-    assert story.outcomes_of_first["gone"].version == story.box.ledger.seen(["gone"])["gone"].version
+    assert story.box.ledger.scripts(["gone"])["gone"].retired
+    assert story.outcomes_of_first["gone"].version == story.box.ledger.scripts(["gone"])["gone"].version
 
 
 def test_what_two_narrations_share_is_spoken_once(story):

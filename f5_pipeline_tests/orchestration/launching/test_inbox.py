@@ -12,7 +12,7 @@ import pytest
 
 from f5_pipeline.errors import RetryableStoreError, StoreError
 from f5_pipeline.orchestration.launching import inbox as inbox_module
-from f5_pipeline.orchestration.ledger import BATCH_JOB, claimed
+from f5_pipeline.orchestration.ledger import BATCH_JOB, narrations_of
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store import layout
 from f5_pipeline.store.connect import Access, connect
@@ -41,7 +41,7 @@ def observed(box: Inbox, narration: str) -> list[str]:
 def finish(box: Inbox, *runs: dg.DagsterRun) -> None:
     """Let batches do what they were launched for."""
     for run in runs:
-        for name in claimed(run):
+        for name in narrations_of(run):
             version = script_version(box.store, name)
             box.ledger.start({name: version}, run.run_id)
             box.ledger.finish(name, version, run.run_id)
@@ -51,7 +51,7 @@ def finish(box: Inbox, *runs: dg.DagsterRun) -> None:
 def test_a_script_is_narrated_once_and_again_when_it_is_edited(box):
     box.put("a.txt", "The first text.")
     (run,) = box.tick_and_launch()
-    assert claimed(run) == ["a"] and run.job_name == BATCH_JOB
+    assert narrations_of(run) == ["a"] and run.job_name == BATCH_JOB
     assert run.tags["f5/batch"] == "in-box"
     assert box.ledger.narrations() == ["a"] and observed(box, "a") == ["in the in-box"]
     assert box.tick() == [], "a run is at work"
@@ -82,7 +82,7 @@ def test_an_edit_that_was_narrated_before_the_inbox_came_by_is_not_lost(box):
     box.ledger.start({"a": "another version"}, "slow")
     box.store.delete("scripts/a.txt")
     box.look()
-    assert box.ledger.seen(["a"])["a"].retired
+    assert box.ledger.scripts(["a"])["a"].retired
 
 
 def test_what_is_said_beside_a_script_makes_another_version(box):
@@ -103,21 +103,21 @@ def test_a_priority_changes_the_order_and_no_version(box):
     finish(box, *box.tick_and_launch())
     box.say("a", priority=5)
     assert box.tick() == []
-    assert box.ledger.seen(["a"])["a"].priority == 5
+    assert box.ledger.scripts(["a"])["a"].priority == 5
 
 
 def test_a_text_beside_a_toml_script_belongs_to_it(box):
     box.put("a.toml", 'gen_file = "story.txt"\n')
     box.put("a.gen_file", "Once upon a time. " * 100)
     (run,) = box.tick_and_launch()
-    assert box.ledger.seen(["a"])["a"].size > 1800, "the text counts"
+    assert box.ledger.scripts(["a"])["a"].size > 1800, "the text counts"
     finish(box, run)
     box.put("a.gen_file", "Another time.")
     assert names_of(box.tick()) == [["a"]]
 
 
 def test_a_file_that_is_still_being_written_is_left_for_the_next_tick(box, monkeypatch):
-    monkeypatch.setattr(inbox_module, "SETTLED", 600.0)
+    monkeypatch.setattr(inbox_module, "SETTLED_SECONDS", 600.0)
     box.put("a.txt", "Half a sen")
     box.put("b.txt", "Done.", age=1000)
     box.put("b.options.json", "{}")
@@ -133,15 +133,15 @@ def test_a_file_that_is_still_being_written_is_left_for_the_next_tick(box, monke
 def test_what_cannot_be_a_narration_is_told_with_the_mend_and_harms_no_other(box):
     for name in ("My Story.txt", "b.docx", "Größe.md", "語.txt", "🎉.txt", ".DS_Store", "a.txt"):
         box.put(name)
-    looked = inbox_module.look_at_scripts(
-        box.store, box.ledger, inbox_module.look(box.store, "scripts/", inbox_module.Cursor()), time.time()
+    changes = inbox_module.find_script_changes(
+        box.store, box.ledger, inbox_module.next_page(box.store, "scripts/", inbox_module.Cursor()), time.time()
     )
-    assert list(looked.changed) == ["a"]
-    told = "\n".join(looked.problems)
+    assert list(changes.changed) == ["a"]
+    told = "\n".join(changes.problems)
     assert "call it my-story.txt" in told and "call it grosse.md" in told and "call it another name.txt" in told
     assert "call it yu.txt" in told
     assert "b.docx: no kind of script; use one of .txt, .md, .toml" in told
-    assert len(looked.problems) == 6
+    assert len(changes.problems) == 6
     assert names_of(box.tick()) == [["a"]]
 
 
@@ -156,14 +156,14 @@ def test_a_script_that_is_removed_is_retired_and_comes_back(box):
     finish(box, *box.tick_and_launch())
     box.store.delete("scripts/a.txt")
     assert box.tick() == []
-    assert box.ledger.seen(["a"])["a"].retired
+    assert box.ledger.scripts(["a"])["a"].retired
     assert box.ledger.narrations() == ["a"], "the partition stays"
     assert observed(box, "a") == ["retired: its script was removed", "in the in-box"]
     assert box.tick() == [] and len(observed(box, "a")) == 2, "told once"
 
     box.put("a.txt", "Text.")
     assert box.tick() == [], "the version that was narrated"
-    assert not box.ledger.seen(["a"])["a"].retired
+    assert not box.ledger.scripts(["a"])["a"].retired
     assert observed(box, "a")[0] == "in the in-box"
     box.store.delete("scripts/a.txt")
     box.tick()
@@ -177,7 +177,7 @@ def test_a_script_that_becomes_one_of_another_kind_is_not_retired(box):
     box.store.delete("scripts/a.txt")
     box.put("a.md", "Other text.")
     assert names_of(box.tick()) == [["a"]]
-    assert not box.ledger.seen(["a"])["a"].retired
+    assert not box.ledger.scripts(["a"])["a"].retired
 
 
 def test_damaged_options_stop_no_other_and_are_narrated_to_be_told(box):
@@ -185,7 +185,7 @@ def test_damaged_options_stop_no_other_and_are_narrated_to_be_told(box):
     box.put("a.options.json", '{"voice": ')
     box.put("b.txt")
     assert names_of(box.tick()) == [["a", "b"]]
-    assert box.ledger.seen(["a"])["a"].version == script_version(box.store, "a")
+    assert box.ledger.scripts(["a"])["a"].version == script_version(box.store, "a")
 
 
 def test_a_folder_that_is_not_there_yet_is_empty(box):
@@ -194,16 +194,16 @@ def test_a_folder_that_is_not_there_yet_is_empty(box):
 
 @pytest.mark.parametrize("page", [2, 3, 4, 7])
 def test_pages_are_looked_at_one_a_tick_and_come_round(box, monkeypatch, page):
-    monkeypatch.setattr(inbox_module, "PAGE", page)
+    monkeypatch.setattr(inbox_module, "PAGE_SIZE", page)
     names = ["a", "a-b", "a_b", "b", "c", "d"]  # "a-b.txt" comes before "a.txt", "a_b.txt" behind it
     for name in names:
         box.put(f"{name}.md", f"The text of {name}.")
     box.say("c", voice="ada")
     for _ in range(8):
         box.look()
-    assert set(box.ledger.seen(names)) == set(names)
-    assert not any(seen.retired for seen in box.ledger.seen(names).values())
-    versions = {name: seen.version for name, seen in box.ledger.seen(names).items()}
+    assert set(box.ledger.scripts(names)) == set(names)
+    assert not any(seen.retired for seen in box.ledger.scripts(names).values())
+    versions = {name: seen.version for name, seen in box.ledger.scripts(names).items()}
     assert versions == {name: script_version(box.store, name) for name in names}
 
     box.store.delete("scripts/a-b.md")
@@ -213,7 +213,7 @@ def test_pages_are_looked_at_one_a_tick_and_come_round(box, monkeypatch, page):
     box.put("b.txt", "Another kind.")
     for _ in range(8):
         box.look()
-    seen = box.ledger.seen(names)
+    seen = box.ledger.scripts(names)
     assert [name for name in names if seen[name].retired] == ["a-b"]
     for name in set(names) - {"a-b"}:
         assert seen[name].version == script_version(box.store, name), name
@@ -221,19 +221,19 @@ def test_pages_are_looked_at_one_a_tick_and_come_round(box, monkeypatch, page):
 
 
 def test_more_news_than_a_tick_has_time_for_wait_for_the_next(box, monkeypatch):
-    monkeypatch.setattr(inbox_module, "MAX_NEWS", 4)
+    monkeypatch.setattr(inbox_module, "MAX_SCRIPTS_READ", 4)
     names = [f"n{number}" for number in range(10)]
     for name in names:
         box.put(f"{name}.txt", name)
     counts = []
     for _ in range(4):
         box.look()
-        counts.append(len(box.ledger.seen(names)))
+        counts.append(len(box.ledger.scripts(names)))
     assert counts == [4, 8, 10, 10]
 
 
 def test_a_cursor_that_is_lost_or_damaged_costs_a_look_and_no_more(box, monkeypatch):
-    monkeypatch.setattr(inbox_module, "PAGE", 3)
+    monkeypatch.setattr(inbox_module, "PAGE_SIZE", 3)
     for name in "abcdef":
         box.put(f"{name}.txt", name)
     runs = [run for _ in range(3) for run in box.tick_and_launch()]
@@ -270,7 +270,7 @@ def test_a_store_that_is_down_fails_the_tick_and_retires_nothing(box, monkeypatc
         with pytest.raises(StoreError):
             box.look()
     assert box.cursor == cursor
-    assert not box.ledger.seen(["a"])["a"].retired
+    assert not box.ledger.scripts(["a"])["a"].retired
 
 
 def test_a_bucket_costs_one_listing_a_folder_and_nothing_where_nothing_changed(
@@ -283,7 +283,7 @@ def test_a_bucket_costs_one_listing_a_folder_and_nothing_where_nothing_changed(
     bucket = moto_server.make_bucket(f"inbox-{tmp_path.name[-40:].replace('_', '-').strip('-')}")
     access = Access(moto_server.key_id, moto_server.key, moto_server.endpoint, moto_server.region)
     box = Inbox(instance, connect(f"s3://{bucket}/studio", access, state=tmp_path / "uploads"))
-    monkeypatch.setattr(inbox_module, "PAGE", 4)
+    monkeypatch.setattr(inbox_module, "PAGE_SIZE", 4)
     for name in "abcdefghi":
         box.put(f"{name}.txt", f"Text of {name}.")
     runs = [run for _ in range(4) for run in box.tick_and_launch()]
@@ -302,7 +302,7 @@ def test_a_bucket_costs_one_listing_a_folder_and_nothing_where_nothing_changed(
     box.store.delete("scripts/g.txt")
     asked = [names for _ in range(4) for names in names_of(box.tick())]
     assert {name for names in asked for name in names} == {"f"}
-    assert box.ledger.seen(["g"])["g"].retired
+    assert box.ledger.scripts(["g"])["g"].retired
 
 
 def test_while_as_many_batches_are_at_work_as_there_are_gpus_the_rest_gathers(box):
@@ -311,13 +311,13 @@ def test_while_as_many_batches_are_at_work_as_there_are_gpus_the_rest_gathers(bo
     for name in ("a", "b", "c", "d"):
         box.put(f"{name}.txt", text)
     runs = box.tick_and_launch()
-    assert [len(claimed(run)) for run in runs] == [2, 2]
+    assert [len(narrations_of(run)) for run in runs] == [2, 2]
     for name in ("e", "f"):
         box.put(f"{name}.txt", text)
     assert box.tick() == [] and box.tick() == []
     reason = box.look().skip_reason.skip_message
     assert reason == "2 narrations wait for the next batch: as many are at work as there are GPUs."
-    assert set(box.ledger.seen("ef")) == {"e", "f"}, "seen, and waiting"
+    assert set(box.ledger.scripts("ef")) == {"e", "f"}, "seen, and waiting"
     finish(box, runs[0])
     assert [sorted(names) for names in names_of(box.tick())] == [["e", "f"]], (
         "all that waits, in the place that is free"
@@ -331,7 +331,7 @@ def test_what_is_urgent_is_launched_at_once_before_what_waits(box):
     box.put("c.txt")
     box.say("c", priority=1)
     (run,) = box.tick_and_launch()
-    assert claimed(run) == ["c"] and run.tags["f5/batch"] == "in-box, urgent"
+    assert narrations_of(run) == ["c"] and run.tags["f5/batch"] == "in-box, urgent"
     assert int(run.tags["dagster/priority"]) == 0
     assert box.tick() == []
 
@@ -351,14 +351,14 @@ def test_over_many_ticks_each_script_is_in_one_run(box):
         for number in range(5):
             box.put(f"w{wave}-{number}.txt", f"Wave {wave}, number {number}.")
         running += (made := box.tick_and_launch())
-        launched += [name for run in made for name in claimed(run)]
+        launched += [name for run in made for name in narrations_of(run)]
         if wave % 2:
             finish(box, *running)
             running.clear()
         running += (made := box.tick_and_launch())
-        launched += [name for run in made for name in claimed(run)]
+        launched += [name for run in made for name in narrations_of(run)]
     finish(box, *running)
-    launched += [name for run in box.tick_and_launch() for name in claimed(run)]
+    launched += [name for run in box.tick_and_launch() for name in narrations_of(run)]
     assert sorted(launched) == sorted(f"w{wave}-{number}" for wave in range(4) for number in range(5))
 
 
@@ -390,7 +390,7 @@ def test_a_recording_with_its_transcript_is_taken_in_once_for_each_state(box):
 
 
 def test_a_recording_that_is_being_copied_is_left_for_the_next_tick(box, monkeypatch):
-    monkeypatch.setattr(inbox_module, "SETTLED", 600.0)
+    monkeypatch.setattr(inbox_module, "SETTLED_SECONDS", 600.0)
     drop_voice(box)
     assert box.tick() == []
     drop_voice(box, age=1000)
@@ -405,18 +405,18 @@ def test_what_cannot_be_a_voice_is_told_with_the_mend(box):
     box.put("voices/two.mp3", b"audio")
     box.put("voices/two.txt", b"text")
     cursor = inbox_module.Cursor()
-    looked = inbox_module.look_at_voices(
-        box.store, box.ledger, inbox_module.look(box.store, "voices/", cursor), time.time()
+    changes = inbox_module.find_voice_changes(
+        box.store, box.ledger, inbox_module.next_page(box.store, "voices/", cursor), time.time()
     )
-    assert looked.dropped == {}
-    told = "\n".join(looked.problems)
+    assert changes.dropped == {}
+    told = "\n".join(changes.problems)
     assert "voices/ada: 0 transcripts" in told and "voices/ben: 0 recordings" in told
     assert "call it cyd-o" in told and "voices/two: 2 recordings" in told
     assert box.tick() == []
 
 
 def test_pages_of_voices_keep_recording_and_transcript_together(box, monkeypatch):
-    monkeypatch.setattr(inbox_module, "PAGE", 3)
+    monkeypatch.setattr(inbox_module, "PAGE_SIZE", 3)
     for name in ("ada", "ben", "cyd"):
         drop_voice(box, name)
     names = set()

@@ -26,7 +26,7 @@ def night(box: Inbox, when: datetime = NIGHT) -> list[dg.RunRequest]:
     with dg.build_schedule_context(instance=box.instance, scheduled_execution_time=when) as context:
         made = nightly(context)
     if isinstance(made, dg.SkipReason):
-        assert made.skip_message == "nothing waits"
+        assert made.skip_message == "No narration waits."
         return []
     return made  # type: ignore[return-value]
 
@@ -59,7 +59,7 @@ def test_it_takes_what_is_new_edited_and_failed_with_attempts_left(asleep, monke
     for name in ("new", "edited", "failed", "given-up", "done", "retired"):
         asleep.put(f"{name}.txt", name)
     asleep.look()
-    versions = {name: one.version for name, one in asleep.ledger.seen(asleep.ledger.narrations()).items()}
+    versions = {name: one.version for name, one in asleep.ledger.scripts(asleep.ledger.narrations()).items()}
     ledger = asleep.ledger
     for name, tries, reason in (("failed", 1, "why"), ("given-up", 2, "why"), ("done", 1, None), ("edited", 1, None)):
         for attempt in range(tries):
@@ -87,7 +87,7 @@ def test_minutes_are_capped_by_priority_then_age_and_the_rest_waits(asleep, monk
     assert names_of([request]) == [["first", "old", "short"]], "what is too long lets smaller ones pass"
     run = asleep.launch(request)
     for name in ("first", "old", "short"):
-        version = asleep.ledger.seen([name])[name].version
+        version = asleep.ledger.scripts([name])[name].version
         asleep.ledger.start({name: version}, run.run_id)
         asleep.ledger.finish(name, version, run.run_id)
     asleep.put("long-too.txt", MINUTE * 9)
