@@ -119,7 +119,7 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
                 [*python, DAEMON_MODULE, "run", "--workspace", str(workspace), "--log-level", "warning"],
                 after=code_server,
             ),
-            Service("download service", [*python, "f5_pipeline", "serve"], listens=(settings.host, settings.port)),
+            Service("download service", [*python, "f5_pipeline.cli", "serve"], listens=(settings.host, settings.port)),
         ]
         print_info(f"Dagster's UI: http://{settings.host}:{settings.ui_port}; Ctrl-C stops it")
         print_info("links of a finished narration: f5-pipeline links NARRATION")

@@ -1,7 +1,7 @@
 """How work is scheduled: the pool of GPUs, priorities, the tags of runs and steps, retries.
 
 A step that computes on a GPU is in the pool `gpu`, whose limit `f5-pipeline up` sets to the number of GPUs. A step
-leases one of them when it begins (`studio.devices.lease_device`). On Kubernetes and Ray its tags ask for a node with a
+leases one of them when it begins (`system.gpus.lease_device`). On Kubernetes and Ray its tags ask for a node with a
 GPU; elsewhere they have no effect.
 """
 

@@ -97,7 +97,11 @@ def add_voice(
 
 
 def _transcript_beside(recording: Path) -> Path | None:
-    beside = [recording.with_suffix(ext) for ext in TRANSCRIPT_EXTENSIONS if recording.with_suffix(ext).is_file()]
+    beside = [
+        path
+        for path in sorted(recording.parent.iterdir())
+        if path.stem == recording.stem and path.suffix.lower() in TRANSCRIPT_EXTENSIONS and path.is_file()
+    ]
     if len(beside) > 1:
         raise InputError(
             f"several transcripts stand beside the recording: {', '.join(path.name for path in beside)}",

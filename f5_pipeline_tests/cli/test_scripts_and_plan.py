@@ -189,7 +189,7 @@ def test_plan_counts_pauses_and_says_what_is_not_spoken(tmp_path, narrated):
 def test_help_and_version():
     def run(*arguments: str) -> str:
         return subprocess.run(
-            [sys.executable, "-m", "f5_pipeline", *arguments], check=True, capture_output=True, text=True
+            [sys.executable, "-m", "f5_pipeline.cli", *arguments], check=True, capture_output=True, text=True
         ).stdout
 
     assert __version__ in run("--version")

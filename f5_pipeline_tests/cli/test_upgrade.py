@@ -6,6 +6,8 @@ data/before_the_rooms.tar.xz was made by commit 7feb419: `voices add ada` and `n
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tarfile
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +56,11 @@ def test_its_runs_are_in_the_history(old):
         runs = instance.get_runs()
         assert len(runs) == 2 and all(run.status == dg.DagsterRunStatus.SUCCESS for run in runs)
         assert instance.fetch_materializations(dg.AssetKey("download_links"), limit=5).records
+
+
+def test_the_name_its_users_type_still_starts_the_command_line(old):
+    command = [sys.executable, "-m", "f5_pipeline", "status"]
+    assert "story" in subprocess.run(command, check=True, env=old.env, capture_output=True, text=True).stdout
 
 
 def test_nothing_is_made_anew(old, links):

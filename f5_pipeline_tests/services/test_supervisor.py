@@ -133,7 +133,7 @@ class Up:
     def start(self) -> Up:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "f5_pipeline", "up"],
+                [sys.executable, "-m", "f5_pipeline.cli", "up"],
                 cwd=self.made.root,
                 env=self.made.env,
                 stdout=log,
@@ -216,7 +216,7 @@ def test_up_starts_all_and_stops_all(up, number):
 
 
 SERVICES = {
-    "download service": "f5_pipeline serve",
+    "download service": "f5_pipeline.cli serve",
     "web server": "dagster_webserver",
     "daemon": "dagster._daemon",
     "code server": "api grpc",

@@ -22,6 +22,7 @@ from f5_pipeline.studio.voices import (
     needs_reference,
 )
 from f5_pipeline_tests.support.installation import EXAMPLES
+from f5_pipeline_tests.support.some import some
 
 ADA, BEN = EXAMPLES / "voices" / "ada.flac", EXAMPLES / "voices" / "ben.ogg"
 
@@ -78,6 +79,12 @@ def test_the_reference_is_mono_24_khz_and_says_its_text(store):
     assert ReferenceClip.model_validate(clip.model_dump()) == clip
     again, _ = make_reference(store, "ada")
     assert again == clip
+
+
+def test_a_transcript_is_found_whatever_the_case_of_its_ending(store, tmp_path):
+    shutil.copy(ADA, tmp_path / "a.FLAC")
+    shutil.copy(ADA.with_suffix(".txt"), tmp_path / "a.TXT")
+    assert some(add_voice(store, "a", tmp_path / "a.FLAC").transcript).name == "a.TXT"
 
 
 @pytest.mark.parametrize("suffixes", [(".txt", ".srt"), (".csv", ".json", ".vtt")])

@@ -88,7 +88,7 @@ class Installation:
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen:
         """Start `f5-pipeline …`, in a session of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "f5_pipeline", *map(str, arguments)],
+            [sys.executable, "-m", "f5_pipeline.cli", *map(str, arguments)],
             cwd=self.root,
             env=self.env,
             stdout=subprocess.PIPE,
@@ -168,7 +168,7 @@ def running_services(root: Path, voices: Path, **env: str) -> Iterator[Services]
     installation = Installation(root, {"F5_UI_PORT": str(ui_port), "F5_PORT": str(port), **env}).copy(voices)
     log = (installation.root / "up.log").open("w")
     process = subprocess.Popen(
-        [sys.executable, "-m", "f5_pipeline", "up"],
+        [sys.executable, "-m", "f5_pipeline.cli", "up"],
         cwd=installation.root,
         env=installation.env,
         stdout=log,

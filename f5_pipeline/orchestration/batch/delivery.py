@@ -68,11 +68,11 @@ def deliver_op(
     with failures():
         opened, ledger = store.open(), Ledger(context.instance)
         report_progress, outcomes = ProgressReporter(context, "narration_audio", None), []
-        earlier = ledger.outcomes(group.versions)  # this step may be the retry of a killed one
+        earlier, linked = ledger.outcomes(group.versions), _linked(context)
         for done, (narration, version) in enumerate(group.versions.items(), 1):
             before = earlier.get(narration)
             outcome = None
-            if before is not None and before.state == "done" and before.version == version:
+            if narration in linked or (before and (before.state, before.version) == ("done", version)):
                 outcome = attempt(_read_outcome, opened, narration, version)
             if not isinstance(outcome, NarrationOutcome):
                 outcome = attempt(_deliver, context, opened, links, narration, version, work.shards)
@@ -83,6 +83,16 @@ def deliver_op(
             outcomes.append(outcome)
             report_progress("narrations delivered", done, len(group.versions))
         return BatchPart(index=group.index, outcomes=outcomes)
+
+
+def _linked(context: dg.OpExecutionContext) -> set[str]:
+    """Narrations whose links this run has made: an attempt of this step may be killed before the ledger has them."""
+    if not context.retry_number:
+        return set()
+    entries = context.instance.all_logs(context.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    events = (entry.dagster_event for entry in entries)
+    key = dg.AssetKey("download_links")
+    return {event.partition for event in events if event and event.asset_key == key and event.partition}
 
 
 def _read_outcome(store: Store, narration: str, version: str) -> NarrationOutcome | None:

@@ -245,7 +245,7 @@ def find_voice_changes(store: Store, ledger: Ledger, page: Page, now: float) -> 
             better = layout.slug(name) or "another name"
             changes.problems.append(f"{objects[0].key}: {name!r} cannot name a voice; call it {better}")
             continue
-        transcripts = [item for item in objects if item.key.endswith(TRANSCRIPT_EXTENSIONS)]
+        transcripts = [item for item in objects if item.key.lower().endswith(TRANSCRIPT_EXTENSIONS)]
         recordings = [item for item in objects if item.key.lower().endswith(RECORDING_EXTENSIONS)]
         if len(recordings) == len(transcripts) == 1:
             changes.dropped[name] = recordings[0], transcripts[0]
