@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the key's recipe: a change makes every take anew."""
 
-MIN_WORD = 0.001
-"""Seconds that a word lasts at least (less only where a take has more words than fit)."""
+MIN_WORD_SECONDS = 0.001
+"""Shortest duration of a word (less only where a take has more words than fit)."""
 
 _FRAME, _HOP = 0.010, 0.005  # s, of the level meter
 _THRESHOLD = -40.0  # dB below the loudest frame: what counts as sound
@@ -356,7 +356,7 @@ def _fill(words: list[Word], known: list[tuple[float, float] | None], take: Take
         after = times[last] if last < len(words) else None
         low = before[1] if before else take.speech_start
         high = after[0] if after else take.speech_end
-        if high - low < MIN_WORD * (last - first):
+        if high - low < MIN_WORD_SECONDS * (last - first):
             # No room between them: a part of the word before, else of the word after, else the whole take.
             if before:
                 first, low, high = first - 1, before[0], before[1]
@@ -376,18 +376,18 @@ def _fill(words: list[Word], known: list[tuple[float, float] | None], take: Take
 
 
 def _in_order(times: list[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
-    """Each word at least MIN_WORD long, none before the end of the one before it, the last within the take."""
-    least = min(MIN_WORD, seconds / (4 * len(times)))
+    """Word times, each at least MIN_WORD_SECONDS long, in order, without overlap, within the take."""
+    shortest = min(MIN_WORD_SECONDS, seconds / (4 * len(times)))
     forward: list[tuple[float, float]] = []
     earliest = 0.0
     for start, end in times:
         start = max(start, earliest)
-        earliest = max(end, start + least)
+        earliest = max(end, start + shortest)
         forward.append((start, earliest))
     ordered: list[tuple[float, float]] = []
     latest = seconds
     for start, end in reversed(forward):
         end = min(end, latest)
-        latest = min(start, end - least)
+        latest = min(start, end - shortest)
         ordered.append((latest, end))
     return ordered[::-1]

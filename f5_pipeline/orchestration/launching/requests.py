@@ -9,7 +9,7 @@ import dagster as dg
 
 from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Pending
 from f5_pipeline.orchestration.tags import GPU_POOL, INTERACTIVE, PRIORITY_TAG, batch_run_tags
-from f5_pipeline.studio.narrating.batches import CHARACTERS_PER_MINUTE, split
+from f5_pipeline.studio.narrating.batches import CHARACTERS_PER_MINUTE, divide
 
 WORTH_A_RUN = 10.0
 """Minutes of narration under which a further GPU is not worth loading the weights there."""
@@ -50,7 +50,7 @@ def batch_requests(
     if not pending:
         return []
     sizes = [(one.narration, minutes_of(one)) for one in pending]
-    parts = split(sizes, max(1, min(most, int(sum(size for _, size in sizes) / WORTH_A_RUN))))
+    parts = divide(sizes, max(1, min(most, int(sum(size for _, size in sizes) / WORTH_A_RUN))))
     order = {one.narration: number for number, one in enumerate(pending)}
     tags = batch_run_tags(launcher) | ({PRIORITY_TAG: str(INTERACTIVE)} if urgent else {})
     return [

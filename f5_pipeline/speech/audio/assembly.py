@@ -21,7 +21,7 @@ from f5_pipeline.speech.audio.loudness import LoudnessMeter, choose_gain, decibe
 from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script.model import AudioFormat
-from f5_pipeline.speech.takes import Take, word_methods, word_times
+from f5_pipeline.speech.takes import MIN_WORD_SECONDS, Take, word_methods, word_times
 from f5_pipeline.speech.timeline import Chapter, PlacedChunk, TimedWord
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 FADE = round(0.003 * SAMPLE_RATE)
 """Samples of the fade where audio borders on silence, so that no cut clicks."""
-
-MIN_WORD_SECONDS = 0.001
-"""Seconds left to a word whose sound lies wholly in what is cut off a take's edge."""
 
 
 class AssemblySettings(BaseModel):

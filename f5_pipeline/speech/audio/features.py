@@ -10,9 +10,6 @@ from f5_pipeline.speech.engine import SAMPLE_RATE
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = 1
-"""Part of what identifies a template: raised where features of the same sound change."""
-
 BANDS = 40
 HOP = 0.01
 """Distance of frames, s; frame k is centred on (k + 0.5) * HOP, as in `audio.Levels`."""
