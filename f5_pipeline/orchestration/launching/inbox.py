@@ -71,7 +71,7 @@ class Page:
 def look(store: Store, prefix: str, cursor: Cursor) -> Page:
     """The next page under a prefix; moves the cursor. What belongs to one narration or voice is on one page."""
     after = cursor.after.get(prefix, "")
-    objects = list(store.list(prefix, after=after, most=PAGE))
+    objects = list(store.list(prefix, after=after, limit=PAGE))
     if len(objects) < PAGE:
         cursor.after[prefix] = ""
         return Page(after, prefix + LAST, objects)

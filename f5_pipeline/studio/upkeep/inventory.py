@@ -185,7 +185,7 @@ class Inventory:
                 self._takes.add(take["take"], AUDIO, stat.size, stat.modified)
             elif take := folder == "takes" and layout.take_record.match(stat.key):
                 self._takes.add(take["take"], RECORD, stat.size, stat.modified)
-            elif value := layout.handed_on.match(stat.key):
+            elif value := layout.step_value.match(stat.key):
                 run = self._runs[value["run"]]
                 run.objects, run.size = run.objects + 1, run.size + stat.size
                 run.modified = max(run.modified, stat.modified)
