@@ -88,7 +88,7 @@ def assemble(
     """Join takes to a narration, in one pass over the takes and one over the result.
 
     A pause lasts from the end of speech to the next start of speech. Where chunks touch, the audio overlaps by at most
-    `settings.crossfade` (only where neither side speaks), and the timeline is exactly that much shorter: times are sample
+    `settings.crossfade` (only where neither side speaks), and the timeline is shorter by that overlap: times are sample
     positions, so nothing drifts. Memory: one take, one crossfade tail and a block of output.
 
     Args:
