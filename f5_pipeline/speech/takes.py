@@ -52,12 +52,12 @@ class Take(BaseModel):
     speech_end: float = Field(description="end of the last sound, seconds from the take's start")
     tokens: list[tuple[int, int, float, float]]
     method: str = Field(description="source of the times: engine, dtw, proportional; none: not timed yet")
-    confidences: list[float] = Field([], description="of each token's time, 0..1; empty: all are exact")
+    confidences: list[float] = Field(default=[], description="of each token's time, 0..1; empty: all are exact")
     peak: float = Field(description="largest absolute sample, 1.0 is full scale")
     rms_dbfs: float = Field(description="level of the speech, dB relative to full scale")
     sha256: str = Field(description="of the FLAC file")
     details: dict[str, Any] = {}
-    measures: dict[str, Any] | None = Field(None, description="of the quality gate; None: not measured")
+    measures: dict[str, Any] | None = Field(default=None, description="of the quality gate; None: not measured")
 
 
 def take_key(*, text: str, language: str, sound: dict[str, Any], speed: float, attempt: int) -> str:

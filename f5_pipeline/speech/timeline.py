@@ -16,8 +16,8 @@ class TimedWord(BaseModel):
     paragraph: int
     voice: str
     heading: bool = False
-    method: str = Field("engine", description="source of the time: engine, dtw, proportional, interpolated")
-    confidence: float = Field(1.0, description="of the time, 0..1")
+    method: str = Field(default="engine", description="source of the time: engine, dtw, proportional, interpolated")
+    confidence: float = Field(default=1.0, description="of the time, 0..1")
 
 
 class PlacedChunk(BaseModel):

@@ -193,7 +193,7 @@ class ChosenTake(BaseModel):
 
     key: str
     take: Take
-    attempts: int = Field(1, description="takes of the chunk")
+    attempts: int = Field(default=1, description="takes of the chunk")
     doubts: list[str] = Field(default=[], description="why the quality gate doubts this take")
 
 

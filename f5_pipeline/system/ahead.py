@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 def ahead(
     work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, max_pending: int, name: str = "ahead"
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """`work` of each item, in order, with at most `max_pending` results computed ahead of the caller.
 
     The first error of `work` is raised in its place. After that, or where the caller stops, running work is finished

@@ -103,8 +103,8 @@ class Script(BaseModel):
     preset: Preset | None = Field(default=None, description="sampler of the F5 engine; None: the installation's")
     commercial: bool = Field(default=False, description="used commercially: models and voices must allow it")
     passages: list[Passage]
-    lines: dict[str, int] = Field({}, description="line of each key of the header, from 1")
-    notes: list[str] = Field([], description="for people: text that is not spoken, and why, and other surprises")
+    lines: dict[str, int] = Field(default={}, description="line of each key of the header, from 1")
+    notes: list[str] = Field(default=[], description="for people: text that is not spoken, and why")
 
 
 def parse_script(
