@@ -1,4 +1,4 @@
-"""Errors that a person can act on: each names the file, the place in it, what is wrong, and a hint."""
+"""Errors that a person can act on: each names the file, the place in it, the problem, and a hint."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ class PipelineError(Exception):
     """Base of every error whose text is meant for the user.
 
     Attributes:
-        message: what is wrong, without a full stop at its end.
+        message: the problem, without a full stop at the end.
         file: the file, voice or narration it is about.
-        place: where in it, for example a line number, a row or a time.
+        place: in the file, for example a line number, a row or a time.
         hint: what the user can do about it, as an imperative sentence.
-        retryable: whether it may be gone if the same is tried again.
+        retryable: whether the same action may succeed if it is tried again.
     """
 
     retryable = False
@@ -35,7 +35,7 @@ class PipelineError(Exception):
         text = f"{where}: {self.message}" if where else self.message
         return f"{text}. {self.hint}" if self.hint else text
 
-    # Steps of a run live in other processes: keyword-only fields must survive the way back.
+    # Errors are pickled between processes: keyword-only fields must survive.
     def __reduce__(self):
         return (_rebuild, (type(self), self.message, self.file, self.place, self.hint))
 
@@ -45,7 +45,7 @@ def _rebuild(cls, message, file, place, hint):
 
 
 class InputError(PipelineError):
-    """Something that the user gave (script, recording, transcript, option) cannot be used."""
+    """An input of the user (script, recording, transcript, option) is unusable."""
 
 
 class StoreError(PipelineError):
@@ -53,11 +53,11 @@ class StoreError(PipelineError):
 
 
 class NotFoundError(StoreError):
-    """No object under this key."""
+    """There is no object under this key."""
 
 
 class DamagedError(StoreError):
-    """What came from the store is not what was written."""
+    """The content of an object is not what was written."""
 
 
 class RetryableStoreError(StoreError):

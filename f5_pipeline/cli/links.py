@@ -40,7 +40,7 @@ def show(narration: str, fresh: bool, as_json: bool) -> None:
     from f5_pipeline.errors import InputError, StoreError
     from f5_pipeline.store import layout
     from f5_pipeline.store.records import find_record
-    from f5_pipeline.studio.links.grants import holds
+    from f5_pipeline.studio.links.grants import links_are_valid
     from f5_pipeline.studio.records import Links, Timings
 
     layout.check_name(narration, "narration")
@@ -53,7 +53,7 @@ def show(narration: str, fresh: bool, as_json: bool) -> None:
         key, record = layout.narration_state(narration, "links"), None
         with suppress(StoreError):  # a damaged record is replaced
             record = find_record(session.store, key, Links)
-        if fresh or record is None or record.revision != timings.revision or not holds(session.store, record):
+        if fresh or record is None or record.revision != timings.revision or not links_are_valid(session.store, record):
             outcome = session.run(narration, "link", partition=narration)
             if not outcome.success:
                 print_error("\n".join(outcome.errors))
@@ -77,10 +77,10 @@ def list_grants(narration: str, as_json: bool) -> None:
     Grants of "newest" belong to its permanent address.
     """
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.links.grants import grants_of, state_of
+    from f5_pipeline.studio.links.grants import grant_state, grants_of
 
     layout.check_name(narration, "narration")
-    grants = [(grant, state_of(grant)) for grant in grants_of(open_store(), narration)]
+    grants = [(grant, grant_state(grant)) for grant in grants_of(open_store(), narration)]
     if as_json:
         for grant, state in grants:
             print_json({**grant.model_dump(), "state": state})

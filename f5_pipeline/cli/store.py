@@ -71,7 +71,7 @@ def check(deep: bool, grace: float, as_json: bool) -> None:
             {
                 "store": inventory.store.url,
                 "findings": [finding._asdict() for finding in findings],
-                "there": _counts(inventory.there),
+                "there": _counts(inventory.listed),
                 "unused": _counts(unused),
                 "held_back": _counts(inventory.held_back),
                 "replaced_originals": vars(inventory.replaced_originals()),
@@ -81,7 +81,7 @@ def check(deep: bool, grace: float, as_json: bool) -> None:
         for finding in findings:
             by = f" (of {finding.by})" if finding.by else ""
             click.echo(f"{finding.state}\t{finding.key}{by}: {finding.problem}. {finding.hint}")
-        print_table(("in the store", "objects", "size"), _rows(inventory.there, objects=True))
+        print_table(("in the store", "objects", "size"), _rows(inventory.listed, objects=True))
         _show_unused(inventory, unused, "to remove them: f5-pipeline store gc --delete")
         if (originals := inventory.replaced_originals()).count:
             print_info(f"{originals.count} replaced recordings and transcripts, {_size(originals.size)}, are kept")

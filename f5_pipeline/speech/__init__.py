@@ -1,1 +1,1 @@
-"""The craft: text in, audio and word times out. Knows no Dagster, no store and no network."""
+"""Text in, audio and word times out, without Dagster, store or network."""

@@ -1,4 +1,4 @@
-"""Text to chunks: normalisation with a map back to the words as written, segmentation, expected durations."""
+"""Text to chunks: normalisation with a map back to the written words, segmentation, expected durations."""
 
 from __future__ import annotations
 
@@ -23,17 +23,15 @@ Pause = Literal["none", "sentence", "paragraph", "chapter"]
 
 
 class Word(BaseModel):
-    """A word as the author wrote it, with the punctuation that clings to it."""
+    """A word as the author wrote it, with its punctuation."""
 
     text: str
-    space: str = Field(
-        default=" ", description="what stands between it and the next word: a blank, or nothing (Chinese)"
-    )
+    space: str = Field(default=" ", description="text between it and the next word: a blank, or nothing (Chinese)")
     spoken: tuple[int, int] = Field(description="[start, end) of its spoken form in Chunk.spoken, in characters")
 
 
 class Chunk(BaseModel):
-    """What one synthesis call speaks."""
+    """The text of one synthesis call."""
 
     index: int = Field(description="place in the narration, from 0")
     passage: int = Field(description="index of the passage in Script.passages")
@@ -46,7 +44,7 @@ class Chunk(BaseModel):
     spoken: str = Field(description="normalised text, as handed to the engine")
     words: list[Word]
     expected_seconds: float
-    pause: Pause = Field(description="what ends with this chunk; 'none' where a sentence was split")
+    pause: Pause = Field(description="the unit that ends with this chunk; 'none' inside a sentence")
 
     @property
     def written(self) -> str:
@@ -76,32 +74,32 @@ class ChunkLimits(BaseModel):
 def iter_chunks(script: Script, *, limits: ChunkLimits = ChunkLimits()) -> Iterator[Chunk]:  # noqa: B008 - frozen
     """Chunks of a script, in order, one paragraph in memory at a time.
 
-    The same text in the same language gives the same chunks wherever it stands. A sentence is a chunk; see `segment`
-    for the exceptions. What a passage has that cannot be spoken (a line of stars, an emoji) makes no chunk if the
-    passage has nothing else; otherwise it stays with its neighbouring word.
+    The same text in the same language always gives the same chunks. A sentence is a chunk; see `segment` for the
+    exceptions. Text that cannot be spoken (a line of stars, an emoji) stays with its neighbouring word; a passage of
+    nothing else makes no chunk.
 
-    The pause of a chunk is what ends with it: a part of a sentence "none", a sentence "sentence" (also where the voice
-    changes within a paragraph), a paragraph "paragraph"; "chapter" stands around headings: after one, and after the
-    paragraph before one.
+    The pause of a chunk names the unit that ends with it: "none" for a part of a sentence, "sentence" (also where the
+    voice changes within a paragraph), "paragraph", and "chapter" around headings: after one, and after the paragraph
+    before one.
     """
     index = 0
     paragraph = 0
-    held: Chunk | None = None
+    previous: Chunk | None = None
     for number, passage in enumerate(script.passages):
         ends = None if passage.continues else "chapter" if passage.kind == "heading" else "paragraph"
         for chunk in _passage_chunks(passage, script.language, limits):
-            if held is not None:
-                if held.pause == "paragraph" and passage.kind == "heading":
-                    held.pause = "chapter"
-                yield held
+            if previous is not None:
+                if previous.pause == "paragraph" and passage.kind == "heading":
+                    previous.pause = "chapter"
+                yield previous
             chunk.index, chunk.passage, chunk.paragraph = index, number, paragraph
-            held = chunk
+            previous = chunk
             index += 1
-        if ends and held is not None and held.paragraph == paragraph:
-            held.pause = ends
+        if ends and previous is not None and previous.paragraph == paragraph:
+            previous.pause = ends
             paragraph += 1
-    if held is not None:
-        yield held
+    if previous is not None:
+        yield previous
 
 
 def _passage_chunks(passage: Passage, language: str, limits: ChunkLimits) -> Iterator[Chunk]:
@@ -135,17 +133,17 @@ def _passage_chunks(passage: Passage, language: str, limits: ChunkLimits) -> Ite
 
 
 def _read_sentence(sentence: str, language: str, longest: float, speed: float) -> list[Reading]:
-    """Readings of a sentence, none of them longer than a chunk may be."""
+    """Readings of a sentence, none longer than a chunk may be."""
     data = language_data(language)
     symbols = lone_symbols(language)
     words = written_words(sentence.rstrip(), symbols, blank_groups(data.thousands, data.decimal))
     if words:
-        tail = " " if sentence.endswith(" ") or not _joins_next(sentence) else ""
-        words[-1] = Written(words[-1].text, tail)
+        # Without a blank the next sentence follows directly, as in Chinese.
+        words[-1] = Written(words[-1].text, " " if sentence.endswith(" ") else "")
     readings = read(words, language)
     if all(_seconds(reading, language, speed) <= longest for reading in readings):
         return readings
-    # A single word (forty digits, a line of percent signs) that takes longer than a chunk may: cut it into pieces.
+    # Cut a single word that is too long for a chunk (forty digits, a line of percent signs) into pieces.
     pieces: list[Written] = []
     for word, reading in zip(words, readings, strict=True):
         if _seconds(reading, language, speed) <= longest:
@@ -154,11 +152,6 @@ def _read_sentence(sentence: str, language: str, longest: float, speed: float) -
             parts = halves(word.text, 12)
             pieces += [Written(part, "") for part in parts[:-1]] + [Written(parts[-1], word.space)]
     return read(attach(pieces, symbols), language)
-
-
-def _joins_next(sentence: str) -> bool:
-    """Whether the next sentence follows without a blank, as in Chinese."""
-    return not sentence.endswith(" ")
 
 
 def _seconds(reading: Reading, language: str, speed: float) -> float:
@@ -190,5 +183,5 @@ def _blank_between(left: Reading, right: Reading) -> bool:
     ends, begins = unspaced(left.spoken, end=True), unspaced(right.spoken)
     if ends and begins:
         return False
-    # Pieces of one long word are spoken as one; what was put into words needs a blank.
+    # Pieces of one long word are spoken as one; pieces that were spelled out need a blank.
     return left.changed or right.changed or ends or begins

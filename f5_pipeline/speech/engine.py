@@ -1,7 +1,7 @@
-"""The engine protocol: batches of chunks in, speech out, chunk by chunk.
+"""The engine protocol: a stream of chunks in, speech out, chunk by chunk.
 
-Made for batches on a device: an engine takes the whole stream of requests, groups them as its device likes best and
-yields results in any order. One chunk that fails yields a `Failed` and disturbs no other.
+It is designed for batches on a device: an engine takes the whole stream of requests, groups them as suits its device,
+and yields results in any order. A chunk that fails yields a `Failed` and does not affect others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SAMPLE_RATE = 24_000
-"""Samples a second of everything between reference and master, in Hz: F5-TTS's own rate."""
+"""Sample rate of references, takes and masters, Hz: F5-TTS's own rate."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Request:
         speed: 1.0 is the voice's own pace.
         attempt: 0 for the first take of a chunk, 1 for the first retake, and so on.
         expected_seconds: expected duration of the speech, s.
-        speech_seconds: how long the speech should last in this voice, s; None where only `expected_seconds` is known.
+        speech_seconds: target duration of the speech in this voice, s; None: only `expected_seconds` is known.
     """
 
     key: str
@@ -54,15 +54,15 @@ class Token:
 
 @dataclass
 class Speech:
-    """What an engine made of a request.
+    """Result of a request.
 
     Attributes:
         key: the request's key.
         samples: float32, shape (n,), mono, SAMPLE_RATE Hz, within -1..1.
-        tokens: times in order, or None where the engine does not know them and an aligner must measure them.
+        tokens: times in order; None where the engine does not know them and an aligner must measure them.
         method: where the times come from, for example "engine" (exact).
         details: small facts for the take's record (seed, engine voice, …); JSON values only.
-        confidences: how sure each token's time is, 0..1; empty: all of them exact.
+        confidences: of each token's time, 0..1; empty: all are exact.
     """
 
     key: str
@@ -75,14 +75,14 @@ class Speech:
 
 @dataclass(frozen=True)
 class ReferenceVoice:
-    """What a voice is cloned from.
+    """The reference that a voice is cloned from.
 
     Attributes:
         name: of the voice, for messages.
         sha256: of samples and text, in hex.
-        text: what is said in the recording.
+        text: spoken in the recording.
         language: BCP 47 tag of the text.
-        load: the recording: float32, shape (n,), mono, 24 kHz.
+        load: returns the recording: float32, shape (n,), mono, 24 kHz.
     """
 
     name: str
@@ -112,12 +112,12 @@ class Cancelled(Exception):
 
 
 class Engine(Protocol):
-    """A speech engine. Construction is cheap; what is heavy is loaded on the first `speak` and kept."""
+    """A speech engine. Construction is cheap; models are loaded by the first `speak` and kept."""
 
     name: str
 
     def sound(self, voice: str) -> dict[str, Any]:
-        """Everything but text, language, speed and attempt that decides how `voice` sounds: goes into take keys."""
+        """Everything but text, language, speed and attempt that decides the sound of `voice`; part of take keys."""
         ...
 
     def check_language(self, language: str) -> None:
@@ -127,10 +127,10 @@ class Engine(Protocol):
     def speak(
         self, requests: Iterable[Request], *, cancelled: Callable[[], bool] = lambda: False
     ) -> Iterator[Speech | Failed]:
-        """Yield one result a request, in any order, as soon as each is there.
+        """Yield one result a request, in any order, as soon as it is ready.
 
         Raises:
-            Cancelled: `cancelled()` became true; results already yielded stand.
+            Cancelled: `cancelled()` became true; results already yielded remain valid.
             EngineError: the engine itself cannot go on.
         """
         ...

@@ -1,4 +1,4 @@
-"""What everybody needs to know of a kind of file that a narration delivers."""
+"""Facts about a kind of delivered file that several rooms need."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class FileFormat:
     """A kind of delivered file. The tables are `audio.encoding.FORMATS` and `captions.formats.FORMATS`.
 
     Attributes:
-        suffix: of file names, in small letters, with its first dot: ".words.csv".
-        media_type: as it is served, with the charset where it is text.
-        group: what it belongs to, for people: "Captions".
-        label: which of the group it is, for people: "SubRip".
+        suffix: of file names, in lower case, with its first dot: ".words.csv".
+        media_type: for HTTP, with the charset of text.
+        group: for people: "Captions".
+        label: within the group, for people: "SubRip".
     """
 
     suffix: str
@@ -23,5 +23,5 @@ class FileFormat:
 
     @property
     def description(self) -> str:
-        """What a page or a table calls it: "Captions, SubRip"."""
+        """For pages and tables: "Captions, SubRip"."""
         return f"{self.group}, {self.label}"

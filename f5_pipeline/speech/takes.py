@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 1
-"""Version of the key's recipe: a change makes every take anew."""
+"""Version of the key's recipe; a new version invalidates all takes."""
 
-MIN_WORD = 0.001
-"""Seconds that a word lasts at least (less only where a take has more words than fit)."""
+MIN_WORD_SECONDS = 0.001
+"""Shortest duration of a word (less only where a take has more words than fit)."""
 
 _FRAME, _HOP = 0.010, 0.005  # s, of the level meter
-_THRESHOLD = -40.0  # dB below the loudest frame: what counts as sound
+_THRESHOLD = -40.0  # dB below the loudest frame: limit of sound
 _MIN_THRESHOLD = -30.0  # dB: as far as a noisy recording may raise it
 _MARGIN_BEFORE, _MARGIN_AFTER = 0.015, 0.025  # s: soft onsets, dying away
 CHECKSUM = "checksum"
-"""Field of a take's record as it is kept, over all the others."""
+"""Field of a kept take record: checksum over all other fields."""
 
 _ROUNDING_SECONDS = 1e-6
 _FULL_SCALE = 0.999
@@ -51,17 +51,13 @@ class Take(BaseModel):
     speech_start: float = Field(description="first sound, seconds from the take's start")
     speech_end: float = Field(description="end of the last sound, seconds from the take's start")
     tokens: list[tuple[int, int, float, float]]
-    method: str = Field(description="how the times were found: engine, dtw, proportional; none: not timed yet")
-    confidences: list[float] = Field(
-        default=[], description="how sure each token's time is, 0..1; empty: all of them exact"
-    )
+    method: str = Field(description="source of the times: engine, dtw, proportional; none: not timed yet")
+    confidences: list[float] = Field(default=[], description="of each token's time, 0..1; empty: all are exact")
     peak: float = Field(description="largest absolute sample, 1.0 is full scale")
     rms_dbfs: float = Field(description="level of the speech, dB relative to full scale")
     sha256: str = Field(description="of the FLAC file")
     details: dict[str, Any] = {}
-    measures: dict[str, Any] | None = Field(
-        default=None, description="what the quality gate measured; None where none did"
-    )
+    measures: dict[str, Any] | None = Field(default=None, description="of the quality gate; None: not measured")
 
 
 def take_key(*, text: str, language: str, sound: dict[str, Any], speed: float, attempt: int) -> str:
@@ -75,7 +71,7 @@ def take_key(*, text: str, language: str, sound: dict[str, Any], speed: float, a
         attempt: 0 for the first take of a chunk.
 
     Raises:
-        ValueError: a number is not finite. TypeError: `sound` holds something that JSON does not.
+        ValueError: a number is not finite. TypeError: `sound` holds a value that is not JSON.
     """
     recipe = {
         "format": FORMAT,
@@ -100,10 +96,10 @@ def make_take(
     """The record and the FLAC file of a take. The same speech gives the same bytes.
 
     Args:
-        measures: what the quality gate measured.
+        measures: of the quality gate.
 
     Raises:
-        InputError: the audio cannot be used (empty, not finite, out of range, clipped, silent), or the times are not
+        InputError: the audio is unusable (empty, not finite, out of range, clipped, silent), or the times are not
             in order inside the text and the audio.
     """
     import numpy as np
@@ -112,16 +108,16 @@ def make_take(
     samples = np.asarray(speech.samples)
     _check_audio(samples)
     pcm = np.clip(np.rint(samples.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
-    heard = pcm.astype(np.float32) / np.float32(32768)
+    rounded = pcm.astype(np.float32) / np.float32(32768)
     if not pcm.any():
         raise InputError("The engine gave silence")
     seconds = pcm.size / SAMPLE_RATE
     tokens = [(token.start_char, token.end_char, float(token.start), float(token.end)) for token in speech.tokens or []]
     tokens = _checked_tokens(tokens, len(request.text), seconds)
-    start, end = _speech_bounds(heard)
+    start, end = _speech_bounds(rounded)
     if tokens:
         start, end = min(start, tokens[0][2]), max(end, tokens[-1][3])
-    spoken = heard[int(start * SAMPLE_RATE) : math.ceil(end * SAMPLE_RATE)].astype(np.float64)
+    spoken = rounded[int(start * SAMPLE_RATE) : math.ceil(end * SAMPLE_RATE)].astype(np.float64)
     file = io.BytesIO()
     soundfile.write(file, pcm, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     audio = file.getvalue()
@@ -137,7 +133,7 @@ def make_take(
         tokens=tokens,
         method="none" if speech.tokens is None else speech.method,
         confidences=_checked_confidences(speech.confidences, len(tokens)),
-        peak=float(np.abs(heard).max()),
+        peak=float(np.abs(rounded).max()),
         rms_dbfs=round(float(10 * np.log10(np.mean(spoken**2))), 2),
         sha256=hashlib.sha256(audio).hexdigest(),
         details={**speech.details, "speed": request.speed, "attempt": request.attempt},
@@ -147,18 +143,18 @@ def make_take(
 
 
 def take_json(take: Take) -> bytes:
-    """A take's record as it is kept: JSON with a `checksum` over all that it says."""
+    """A take's record as it is kept: JSON with a `checksum` over the other fields."""
     fields = json.loads(take.model_dump_json())
     return json.dumps({**fields, CHECKSUM: _checksum(fields)}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def problem_of(take: Take, data: bytes) -> str | None:
-    """What is wrong with a take's record, None where nothing is.
+    """The fault of a take's record, None where there is none.
 
-    Records of older versions have no checksum: of those it is checked that the times can be those of the take.
+    Records of older versions have no checksum; only the plausibility of their times is checked.
 
     Args:
-        take: as it was read from `data`, the record as it is kept.
+        take: parsed from `data`, the record as it is kept.
     """
     fields = json.loads(data)
     checksum = fields.pop(CHECKSUM, None)
@@ -189,7 +185,7 @@ def read_take_audio(source: bytes | str | Path) -> np.ndarray:
         source: the FLAC file's content, or its path.
 
     Raises:
-        InputError: it is not the audio of a take, or damaged.
+        InputError: it is not the audio of a take, or is damaged.
     """
     import soundfile
 
@@ -230,7 +226,7 @@ def _check_audio(samples: np.ndarray) -> None:
 def _checked_tokens(
     tokens: list[tuple[int, int, float, float]], characters: int, seconds: float
 ) -> list[tuple[int, int, float, float]]:
-    """The tokens, cut to the audio's end where they overshoot it by rounding (the engine's own rate)."""
+    """The tokens, cut at the audio's end where they exceed it by rounding. Raises InputError for times out of order."""
     checked: list[tuple[int, int, float, float]] = []
     place, time = 0, 0.0
     for first, last, start, end in tokens:
@@ -252,7 +248,7 @@ def _checked_confidences(confidences: list[float], tokens: int) -> list[float]:
 
 
 def _speech_bounds(samples: np.ndarray) -> tuple[float, float]:
-    """Start and end of the sound in s: level of 10 ms frames against the loudest one and the noise floor."""
+    """Start and end of the sound, s, by the level of 10 ms frames against the loudest frame and the noise floor."""
     import numpy as np
 
     hop, frame = round(_HOP * SAMPLE_RATE), round(_FRAME * SAMPLE_RATE)
@@ -271,34 +267,34 @@ def _speech_bounds(samples: np.ndarray) -> tuple[float, float]:
 
 
 INTERPOLATED = "interpolated"
-"""Method of a word without a token of its own: it stands between its neighbours."""
+"""Method of a word without a token of its own: its time is placed between its neighbours."""
 
 
 def word_methods(words: list[Word], take: Take) -> list[tuple[str, float]]:
-    """How the time of each word was found, and how sure it is (0..1: the least sure of its tokens)."""
+    """Method and confidence (0..1, the lowest of its tokens) of each word's time."""
     if not take.tokens:
         return [(take.method, 0.0)] * len(words)
-    found: list[tuple[str, float]] = []
+    methods: list[tuple[str, float]] = []
     first = 0
     for word in words:
         start, end = word.spoken
         while first < len(take.tokens) and take.tokens[first][1] <= start:
             first += 1
-        sure: list[float] = []
+        confidences: list[float] = []
         place = first
         while place < len(take.tokens) and take.tokens[place][0] < end:
-            sure.append(take.confidences[place] if take.confidences else 1.0)
+            confidences.append(take.confidences[place] if take.confidences else 1.0)
             place += 1
-        found.append((take.method, min(sure)) if sure else (INTERPOLATED, 0.5))
-    return found
+        methods.append((take.method, min(confidences)) if confidences else (INTERPOLATED, 0.5))
+    return methods
 
 
 def word_times(words: list[Word], take: Take) -> list[tuple[float, float]]:
-    """Start and end of each word in seconds from the take's start.
+    """Start and end of each word, seconds from the take's start.
 
-    A word lasts from the first to the last token that overlaps its span; words that share a token share its time by
-    the characters they have in it. Words without a token (an emoji, a dash; all of them in a take that is not timed
-    yet) are put between their neighbours, or into the word before where those touch.
+    A word lasts from the first to the last token that overlaps its span; words that share a token divide its time by
+    their characters in it. Words without a token (an emoji, a dash; every word of a take that is not timed yet) are
+    placed between their neighbours, or inside the word before where those touch.
 
     Args:
         words: in order; their spans are in `take.text`.
@@ -311,13 +307,11 @@ def word_times(words: list[Word], take: Take) -> list[tuple[float, float]]:
     seconds = take.samples / SAMPLE_RATE
     if seconds <= 0:
         raise InputError("A take without audio has no word times")
-    known = _from_tokens(words, take)
-    filled = _fill(words, known, take)
-    return _in_order(filled, seconds)
+    return _in_order(_fill(words, _from_tokens(words, take), take), seconds)
 
 
 def _from_tokens(words: list[Word], take: Take) -> list[tuple[float, float] | None]:
-    known: list[tuple[float, float] | None] = [None] * len(words)
+    times: list[tuple[float, float] | None] = [None] * len(words)
     first_word = 0
     for token_start, token_end, start, end in take.tokens:
         while first_word < len(words) and words[first_word].spoken[1] <= token_start:
@@ -330,19 +324,19 @@ def _from_tokens(words: list[Word], take: Take) -> list[tuple[float, float] | No
             if overlap > 0:
                 shares.append((place, overlap))
             place += 1
-        whole = sum(overlap for _, overlap in shares)
+        total = sum(overlap for _, overlap in shares)
         done = 0
         for index, overlap in shares:
-            begin = start + (end - start) * done / whole
+            begin = start + (end - start) * done / total
             done += overlap
-            stop = start + (end - start) * done / whole
-            before = known[index]
-            known[index] = (begin if before is None else before[0], stop)
-    return known
+            stop = start + (end - start) * done / total
+            before = times[index]
+            times[index] = (begin if before is None else before[0], stop)
+    return times
 
 
-def _fill(words: list[Word], known: list[tuple[float, float] | None], take: Take) -> list[tuple[float, float]]:
-    times = list(known)
+def _fill(words: list[Word], partial: list[tuple[float, float] | None], take: Take) -> list[tuple[float, float]]:
+    times = list(partial)
     index = 0
     while index < len(words):
         if times[index] is not None:
@@ -356,8 +350,8 @@ def _fill(words: list[Word], known: list[tuple[float, float] | None], take: Take
         after = times[last] if last < len(words) else None
         low = before[1] if before else take.speech_start
         high = after[0] if after else take.speech_end
-        if high - low < MIN_WORD * (last - first):
-            # No room between them: a part of the word before, else of the word after, else the whole take.
+        if high - low < MIN_WORD_SECONDS * (last - first):
+            # No room: share the time of the word before, else of the word after, else of the whole take.
             if before:
                 first, low, high = first - 1, before[0], before[1]
             elif after:
@@ -368,26 +362,26 @@ def _fill(words: list[Word], known: list[tuple[float, float] | None], take: Take
             max(1, len(words[place].text), words[place].spoken[1] - words[place].spoken[0])
             for place in range(first, last)
         ]
-        whole, done = sum(weights), 0
+        total, done = sum(weights), 0
         for place, weight in zip(range(first, last), weights, strict=True):
-            times[place] = (low + (high - low) * done / whole, low + (high - low) * (done + weight) / whole)
+            times[place] = (low + (high - low) * done / total, low + (high - low) * (done + weight) / total)
             done += weight
     return [time for time in times if time is not None]
 
 
 def _in_order(times: list[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
-    """Each word at least MIN_WORD long, none before the end of the one before it, the last within the take."""
-    least = min(MIN_WORD, seconds / (4 * len(times)))
+    """Word times, each at least MIN_WORD_SECONDS long, in order, without overlap, within the take."""
+    shortest = min(MIN_WORD_SECONDS, seconds / (4 * len(times)))
     forward: list[tuple[float, float]] = []
     earliest = 0.0
     for start, end in times:
         start = max(start, earliest)
-        earliest = max(end, start + least)
+        earliest = max(end, start + shortest)
         forward.append((start, earliest))
     ordered: list[tuple[float, float]] = []
     latest = seconds
     for start, end in reversed(forward):
         end = min(end, latest)
-        latest = min(start, end - least)
+        latest = min(start, end - shortest)
         ordered.append((latest, end))
     return ordered[::-1]

@@ -1,4 +1,4 @@
-"""When each word, chunk and heading of a finished narration is heard: plain data, one JSON object a line."""
+"""Times of the words, chunks and headings of a finished narration: plain data, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class TimedWord(BaseModel):
     paragraph: int
     voice: str
     heading: bool = False
-    method: str = Field(default="engine", description="how the time was found: engine, dtw, proportional, interpolated")
-    confidence: float = Field(default=1.0, description="how sure it is, 0..1")
+    method: str = Field(default="engine", description="source of the time: engine, dtw, proportional, interpolated")
+    confidence: float = Field(default=1.0, description="of the time, 0..1")
 
 
 class PlacedChunk(BaseModel):
-    """Where a chunk's speech is in the master."""
+    """Times of a chunk's speech in the master."""
 
     chunk: int
     start: float = Field(description="first sound, s")
@@ -32,7 +32,7 @@ class PlacedChunk(BaseModel):
 
 
 class Chapter(BaseModel):
-    """A heading and when it is spoken."""
+    """A heading and its start, s."""
 
     text: str
     start: float

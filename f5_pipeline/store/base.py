@@ -1,7 +1,7 @@
-"""The store protocol: whole objects under immutable-looking keys, on whatever holds them.
+"""The store protocol: objects under keys, in a folder or a bucket.
 
-Keys are relative paths with forward slashes, for example `takes/3f/3f9a….flac`. An object appears under its key whole
-or not at all, whoever is killed when. Objects larger than memory are moved as files.
+Keys are relative paths with forward slashes, for example `takes/3f/3f9a….flac`. Writes are atomic: whatever
+process is killed, an object is complete or does not exist. Objects larger than memory are transferred as files.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from f5_pipeline.errors import StoreError
 from f5_pipeline.store.calls import Calls
 
 MAX_KEY_BYTES = 1000
-"""S3 allows 1,024 bytes of UTF-8 in a key; the rest is left for a prefix's slash and version marks."""
+"""S3 allows 1,024 bytes of UTF-8 in a key; the rest is reserved for a prefix's slash and version marks."""
 
 
 @dataclass(frozen=True)
 class ObjectStat:
-    """What the store knows of an object without reading it.
+    """Facts about an object that the store knows without reading it.
 
     Attributes:
         key: its key.
         size: bytes.
         modified: POSIX time of the last write, s.
-        sha256: hex digest, where the store keeps one.
+        sha256: hex digest; None where the store keeps none.
         mark: changes whenever the content does (an ETag, or size and time to the nanosecond).
     """
 
@@ -40,84 +40,82 @@ class ObjectStat:
 
 
 Progress = Callable[[int, int], None]
-"""Called with the progress of a transfer: bytes done, and bytes in all."""
+"""Called with the progress of a transfer: bytes done, bytes in total."""
 
 
 @runtime_checkable
 class Store(Protocol):
-    """Where everything is kept. All methods raise `StoreError` (or its kind `NotFoundError`), never a bare OSError."""
+    """A store of objects. All methods raise `StoreError` (or its subclass `NotFoundError`), never a bare OSError."""
 
     url: str
     parallel: int
-    """Requests that are worth having under way at once; 1 where taking turns is as fast."""
+    """Number of requests to run at once; 1 where one after another is as fast."""
     calls: Calls
-    """Requests of this process, counted."""
+    """Counter of the requests of this process."""
 
     def put_bytes(self, key: str, data: bytes) -> ObjectStat:
-        """Write a small object, atomically, replacing what was there. For keys that are written once."""
+        """Write a small object, replacing an older one. For keys that are written once."""
         ...
 
     def replace_bytes(self, key: str, data: bytes) -> bool:
-        """Make `data` the newest state of an object that changes; return whether it differs from the one before.
+        """Make `data` the new content of an object that changes; return whether it differs from the old content.
 
-        Nothing is written where it was the same, and no older version of it is left behind, as far as the credentials
-        allow that.
+        Nothing is written where the content is the same. Older versions in a bucket are removed as far as the
+        credentials allow.
         """
         ...
 
     def put_file(
         self, key: str, path: Path, *, sha256: str | None = None, on_progress: Progress | None = None
     ) -> ObjectStat:
-        """Write the file at `path` as an object, atomically; the file itself is left as it is.
-
-        Where it was cut off before, on this machine, it goes on from there.
+        """Write the file at `path` as an object; resumes an interrupted upload of this machine.
 
         Args:
-            sha256: of the file, hex, where it is known already.
+            sha256: of the file, hex, if known.
         """
         ...
 
     def get_bytes(self, key: str) -> bytes:
-        """Read a small object whole."""
+        """Read a small object."""
         ...
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> BinaryIO:
         """Open an object for reading, seekable, at byte `start`.
 
         Args:
-            end: nothing from this byte on will be read.
+            end: the caller reads nothing from this byte on.
         """
         ...
 
     def fetch(self, key: str) -> AbstractContextManager[Path]:
-        """The object as a read-only file for the time of the context; no copy is made where it is one already."""
+        """The object as a read-only file during the context; no copy is made where it is a local file."""
         ...
 
     def download(self, key: str, path: Path, *, sha256: str | None = None, on_progress: Progress | None = None) -> None:
-        """Bring an object to `path`, which appears whole or not at all; goes on where an earlier call was cut off.
+        """Download an object to `path`, atomically; resumes an interrupted download.
 
         Args:
-            sha256: of the object, hex; where None, the one that the store keeps, if it does.
+            sha256: of the object, hex; if None, the one that the store keeps, if any.
 
         Raises:
-            DamagedError: what came is not what it should be; nothing is left at `path`.
+            DamagedError: the content has another hash; nothing is left at `path`.
         """
         ...
 
     def stat(self, key: str) -> ObjectStat:
-        """Size and age of an object. Raises NotFoundError."""
+        """Facts about an object. Raises NotFoundError."""
         ...
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key."""
         ...
 
-    def list(self, prefix: str = "", *, after: str = "", most: int | None = None) -> Iterator[ObjectStat]:
-        """Objects whose key begins with `prefix` and is greater than `after`, in order of key, at most `most`."""
+    def list(self, prefix: str = "", *, after: str = "", limit: int | None = None) -> Iterator[ObjectStat]:
+        """Objects whose key begins with `prefix` and is greater than `after`, in order of key, at most `limit`."""
         ...
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Names of what stands directly below `prefix` (which ends with a slash) and has something below it."""
+        """Names of the folders directly below `prefix` (which ends with a slash) that hold any object."""
         ...
 
     def delete(self, key: str) -> None:
@@ -129,10 +127,10 @@ class Store(Protocol):
         ...
 
     def presign(self, key: str, seconds: int, *, headers: Mapping[str, str]) -> str | None:
-        """An address from which anybody can read the object for `seconds`; None where the store has no addresses.
+        """A URL from which anybody can read the object for `seconds`; None where the store has no URLs.
 
         Args:
-            headers: of the answer: content-type, content-disposition, cache-control.
+            headers: of the response: content-type, content-disposition, cache-control.
         """
         ...
 
@@ -142,15 +140,15 @@ class Store(Protocol):
 
 
 def check_key(key: str) -> str:
-    """Return `key` if it is a sound key; raise StoreError otherwise."""
+    """Return `key` if it is valid; raise StoreError otherwise."""
     parts = key.split("/")
-    sound = (
+    valid = (
         key
         and all(part not in ("", ".", "..") for part in parts)
         and not any(ord(c) < 32 or c in "\\\x7f" for c in key)
         and unicodedata.is_normalized("NFC", key)
         and len(key.encode("utf-8", "surrogatepass")) <= MAX_KEY_BYTES
     )
-    if not sound:
+    if not valid:
         raise StoreError(f"{key!r} is not a sound object key")
     return key

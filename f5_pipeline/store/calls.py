@@ -1,4 +1,4 @@
-"""What is asked of an object store, counted as Backblaze B2 bills it."""
+"""Counter of the calls to an object store, by the billing classes of Backblaze B2."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ CLASSES = {
     ),
     "B": ("GetObject", "HeadObject"),
 }
-"""Billing class by operation of S3; what is in neither is of class C.
+"""Operations of S3 by billing class; all others are of class C.
 
 Source: Backblaze, "B2 transaction pricing": A is free, B 0.004 USD for 10,000, C 0.004 USD for 1,000, each after 2,500
 free ones a day.
 """
 
 PRICES = {"A": 0.0, "B": 0.004 / 10_000, "C": 0.004 / 1_000}
-"""USD a call, free ones left aside."""
+"""USD a call, beyond the free ones."""
 
 
 def billing_class(operation: str) -> str:
-    """A, B or C."""
+    """The billing class of an S3 operation: A, B or C."""
     return next((name for name, operations in CLASSES.items() if operation in operations), "C")
 
 
@@ -46,7 +46,7 @@ class Calls:
 
     @property
     def by_class(self) -> dict[str, int]:
-        """Calls of A, B and C, each there even where it is zero."""
+        """Calls by class A, B and C, zeros included."""
         return count_classes(self.by_operation)
 
     @property
@@ -56,7 +56,7 @@ class Calls:
             return count_classes(self._by_operation - self._taken)
 
     def take(self) -> dict[str, int]:
-        """Calls by class since the last `take`: what one piece of work has cost."""
+        """Calls by class since the last `take`, for the cost of one piece of work."""
         with self._lock:
             new = self._by_operation - self._taken
             self._taken = self._by_operation.copy()
@@ -72,5 +72,5 @@ def count_classes(by_operation: dict[str, int]) -> dict[str, int]:
 
 
 def dollars(by_class: dict[str, int]) -> float:
-    """What calls cost at most, USD."""
+    """Upper bound of the cost of calls, USD."""
     return sum(PRICES[name] * times for name, times in by_class.items())

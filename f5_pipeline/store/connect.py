@@ -1,4 +1,4 @@
-"""From the store's address to the store."""
+"""Opening a store by its address."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def connect(
     part_bytes: int = 16 << 20,
     state: Path = Path("~/.cache/f5_pipeline/uploads"),
 ) -> Store:
-    """The store at `url`: `file:<folder>`, `b2://<bucket>/<prefix>` or `s3://<bucket>/<prefix>`. Asks nothing of it.
+    """The store at `url`: `file:<folder>`, `b2://<bucket>/<prefix>` or `s3://<bucket>/<prefix>`. Sends no request.
 
     Args:
-        access: key, endpoint and region of the bucket. A folder needs neither this nor anything else.
-        transfers: requests to the bucket that may be under way at once.
-        part_bytes: size of the parts that large objects are moved in.
-        state: folder of this machine that records uploads under way, so that one that is cut off can go on.
+        access: key, endpoint and region of the bucket. A folder needs none.
+        transfers: maximum number of requests to the bucket at once.
+        part_bytes: size of the parts of large objects in a transfer.
+        state: folder of this machine for the journals of uploads, so that interrupted ones can be resumed.
 
     Raises:
-        InputError: no store has such an address, or what the bucket needs is not set.
+        InputError: the address is invalid, or a setting that the bucket needs is missing.
     """
     scheme, _, rest = url.partition(":")
     if scheme == "file" and (folder := rest.removeprefix("//")):
         return LocalStore(Path(folder).expanduser())
     name, _, prefix = rest.removeprefix("//").partition("/")
     if scheme not in ("b2", "s3") or not rest.startswith("//") or not _BUCKET.fullmatch(name):
-        # What stands before an @ may be a key.
+        # The part before an @ may be a key.
         shown = url if "@" not in url else f"{scheme}:…"
         raise InputError(f"{shown!r} is not the address of a store", file="F5_STORE", hint=_HINT)
     prefix = prefix.strip("/")

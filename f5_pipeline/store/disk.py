@@ -1,4 +1,4 @@
-"""Files of this machine that objects are made from or brought to."""
+"""Local files that objects are uploaded from or downloaded to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from f5_pipeline.system.locks import lock
 
 @contextmanager
 def on_disk(path: Path) -> Iterator[None]:
-    """Turn an OSError about a file of this machine into an error that says what to do."""
+    """Turn an OSError about a local file into a StoreError with a hint."""
     try:
         yield
     except OSError as error:
@@ -38,12 +38,12 @@ def sync_folder(folder: Path) -> None:
 
 
 class Journal:
-    """The finished parts of a transfer, one JSON object a line. It survives a kill; one process holds it at a time.
+    """The finished parts of a transfer, one JSON object a line. It survives a kill; one process uses it at a time.
 
     Attributes:
-        header: what the transfer is, its first line; None where none was begun.
-        lines: what was finished.
-        waited: whether another process had it when we came.
+        header: first line, which identifies the transfer; None where none was begun.
+        lines: finished parts.
+        waited: whether another process was using it first.
     """
 
     def __init__(self, path: Path, file: BinaryIO, waited: bool) -> None:
@@ -57,19 +57,19 @@ class Journal:
         for line in file:
             try:
                 entries.append(json.loads(line))
-            except ValueError:  # cut in the middle of a write
+            except ValueError:  # incomplete write
                 break
         if entries:
             self.header, *self.lines = entries
 
     def begin(self, header: dict[str, Any]) -> None:
-        """Forget what was there and begin another transfer."""
+        """Clear the journal and begin a new transfer."""
         self._file.truncate(0)
         self.header, self.lines = header, []
         self._write(header)
 
     def add(self, line: dict[str, Any]) -> None:
-        """Note what is finished; it is on the disk when this returns."""
+        """Record a finished part; it is on the disk when this returns."""
         self.lines.append(line)
         self._write(line)
 
@@ -79,16 +79,16 @@ class Journal:
         os.fsync(self._file.fileno())
 
     def end(self) -> None:
-        """The transfer is finished, or not worth going on with."""
+        """Clear the journal after the transfer is finished or given up."""
         self._file.truncate(0)
         self.header, self.lines = None, []
 
 
 @contextmanager
 def journal(path: Path) -> Iterator[Journal]:
-    """The journal at `path`, ours for the time of the context; waits while another process has it.
+    """The journal at `path`, locked during the context; waits while another process uses it.
 
-    Its folder must be there.
+    Its folder must exist.
     """
     waited = False
     while True:
@@ -97,7 +97,7 @@ def journal(path: Path) -> Iterator[Journal]:
             if not lock(file, wait=False):
                 waited = True
                 lock(file)
-            # Whoever had it may have removed the file behind its name.
+            # The previous owner may have removed the file.
             if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 break
         except BaseException:
@@ -105,9 +105,9 @@ def journal(path: Path) -> Iterator[Journal]:
             raise
         file.close()
     with file:
-        held = Journal(path, file, waited)
+        opened = Journal(path, file, waited)
         try:
-            yield held
+            yield opened
         finally:
-            if held.header is None:
+            if opened.header is None:
                 path.unlink(missing_ok=True)

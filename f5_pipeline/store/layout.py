@@ -1,21 +1,21 @@
-"""Every key's name and how it is read back, in one table.
+"""The keys of the store, in one table: how they are made and parsed.
 
-voices/<voice>/voice.json                    what was added: recording, transcript, language
-voices/<voice>/{recordings,transcripts}/…    as they were given, by hash
-voices/<voice>/reference.json                what F5 is conditioned on; references/<hash>.flac its audio
-scripts/<narration>.<ext>                    what a person writes; <narration>.options.json its options
-voices/<voice>/bands/<hash>.json             what its takes measure like, by all that decides its sound
-models/weights.json                          which engines and weights speak
-models/<model>/<revision>.json               which bytes a model is; models/blobs/<hash>.<ext> the bytes
+voices/<voice>/voice.json                    a voice as added: recording, transcript, language
+voices/<voice>/{recordings,transcripts}/…    the original files, by hash
+voices/<voice>/reference.json                the reference of F5; references/<hash>.flac its audio
+scripts/<narration>.<ext>                    a script; <narration>.options.json its options
+voices/<voice>/bands/<hash>.json             the voice's band of measures, by all that decides its sound
+models/weights.json                          the engines and their weights
+models/<model>/<revision>.json               the lock of a model; models/blobs/<hash>.<ext> its files
 takes/<ab>/<key>.flac|.json                  the audio of a chunk and its record; the record is written last
-narrations/<narration>/{plan,takes,audio,timings,links}.json   the newest state of each step
-narrations/<narration>/address.json          its permanent address: of which grant, what it shows, until when
+narrations/<narration>/{plan,takes,audio,timings,links}.json   the newest record of each step
+narrations/<narration>/address.json          its permanent address: grant, revision, expiry
 narrations/<narration>/{plans,takes}/<hash>.jsonl              one line a chunk
-narrations/<narration>/<revision>/…          what is delivered, never changed; manifest.json is written last
-grants/<narration>/<grant>.json              a grant of links: until when, and whether it was revoked
+narrations/<narration>/<revision>/…          delivered files, never changed; manifest.json is written last
+grants/<narration>/<grant>.json              a grant of links: expiry, and whether it was revoked
 batches/<run>.json                           the outcome of a batch
-runs/<run>/…                                 what the steps of one run hand each other
-logs/…                                       Dagster's compute logs, where they are kept here
+runs/<run>/…                                 values that steps of one run pass to others
+logs/…                                       Dagster's compute logs, if kept here
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ _PATTERNS = {
 
 
 class Key:
-    """One kind of key: called with its fields it makes a key, and `match` reads the fields back.
+    """A kind of key: a call with its fields makes a key, and `match` parses one.
 
     `Key("takes/{take:.2}/{take}.flac")("3f9a…")` is `takes/3f/3f9a….flac`.
 
     Args:
         template: a format string; `{sha256:.16}` stands for the first 16 digits of a hash.
-        patterns: by field, a regular expression where the usual one of `_PATTERNS` is too wide.
+        patterns: by field, a regular expression in place of that in `_PATTERNS`.
     """
 
     def __init__(self, template: str, **patterns: str) -> None:
@@ -67,11 +67,11 @@ class Key:
             expression += re.escape(text)
             if field is None:
                 continue
-            if digits and f"{{{field}}}" in template:  # it stands whole elsewhere
+            if digits and f"{{{field}}}" in template:  # the template has the full field too
                 expression += "." * int(digits[1:])
                 continue
-            usual = f"[0-9a-f]{{{digits[1:]}}}" if digits else _PATTERNS.get(field, "[^/]+")
-            expression += f"(?P<{field}>{patterns.get(field, usual)})"
+            default = f"[0-9a-f]{{{digits[1:]}}}" if digits else _PATTERNS.get(field, "[^/]+")
+            expression += f"(?P<{field}>{patterns.get(field, default)})"
             self.fields.append(field)
         self._expression = re.compile(expression)
 
@@ -79,9 +79,9 @@ class Key:
         return self.template.format(**dict(zip(self.fields, values, strict=True)))
 
     def match(self, key: str) -> dict[str, str] | None:
-        """The fields of a key of this kind; None of any other key."""
-        found = self._expression.fullmatch(key)
-        return found.groupdict() if found and self.template.format(**found.groupdict()) == key else None
+        """The fields of a key of this kind; None for any other key."""
+        match = self._expression.fullmatch(key)
+        return match.groupdict() if match and self.template.format(**match.groupdict()) == key else None
 
     def only(self, **values: str) -> Key:
         """The keys of this kind whose fields have these values."""
@@ -102,7 +102,7 @@ script_text = Key("scripts/{narration}.gen_file")
 
 weights = Key("models/weights.json")
 model_record = Key("models/{model}/{commit}.json")
-"""The lock of a model; `commit` is the one it is pinned to, `main` or `custom`."""
+"""The lock of a model; `commit` is its pinned commit, `main` or `custom`."""
 model_blob = Key("models/blobs/{blob}")
 """A file of a model, by its sha256 and extension."""
 
@@ -110,7 +110,7 @@ take_audio = Key("takes/{take:.2}/{take}.flac")
 take_record = Key("takes/{take:.2}/{take}.json")
 
 narration_state = Key("narrations/{narration}/{step}.json")
-"""The newest state of a step of a narration: plan, takes, audio, timings, links or address."""
+"""The newest record of a step of a narration: plan, takes, audio, timings, links or address."""
 plan_chunks = Key("narrations/{narration}/plans/{sha256:.16}.jsonl")
 narration_takes = Key("narrations/{narration}/takes/{sha256:.16}.jsonl")
 delivered = Key("narrations/{narration}/{revision}/{file}")
@@ -118,17 +118,17 @@ manifest = Key("narrations/{narration}/{revision}/manifest.json")
 
 grant = Key("grants/{narration}/{grant}.json")
 batch_report = Key("batches/{run}.json")
-handed_on = Key("runs/{run}/{path}")
-"""What one step of a run hands to another; see `run_value`."""
+step_value = Key("runs/{run}/{path}")
+"""A value that one step of a run passes to another; see `run_value`."""
 
 
 def run_value(run_id: str, *names: str) -> str:
-    """The key of what one step of a run hands to another."""
-    return handed_on(run_id, "/".join(re.sub(r"[^A-Za-z0-9_.-]", "_", name) for name in names))
+    """The key of a value that one step of a run passes to another."""
+    return step_value(run_id, "/".join(re.sub(r"[^A-Za-z0-9_.-]", "_", name) for name in names))
 
 
 def content_digits(key: str) -> str | None:
-    """The first digits of the sha256 of what lies under a key; None where its name does not say it."""
+    """The first digits of the sha256 of an object, from its key; None where the key has none."""
     for kind in (plan_chunks, narration_takes, voice_recording, voice_transcript):
         if fields := kind.match(key):
             return fields["sha256"]
@@ -142,7 +142,7 @@ def stem(key: str, folder: str) -> str:
 
 
 def check_name(name: str, what: str) -> str:
-    """Return `name` if it may name a voice or a narration; raise InputError with a better one otherwise."""
+    """Return `name` if it is valid for a voice or a narration; raise InputError with a suggestion otherwise."""
     if not NAME.fullmatch(name):
         better = slug(name)
         raise InputError(
@@ -153,7 +153,7 @@ def check_name(name: str, what: str) -> str:
 
 
 def slug(text: str) -> str:
-    """The nearest sound name to `text`, its letters spelled in Latin ones; empty where it has none."""
+    """The nearest valid name to `text`, transliterated to Latin letters; empty where `text` has no letter or digit."""
     plain = "".join(map(_latin, unicodedata.normalize("NFC", text.casefold()))).lower()
     return re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:64].strip("-_")
 

@@ -1,6 +1,6 @@
-"""A folder as store.
+"""A local folder as a store.
 
-An object is written to `.tmp/` in the same folder, synced to disk, and renamed: it is there whole or not at all.
+An object is written to `.tmp/` in the same folder, synced to disk, and renamed, so that writes are atomic.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from f5_pipeline.store.base import ObjectStat, Progress, check_key
 from f5_pipeline.store.calls import Calls
 from f5_pipeline.store.disk import on_disk, sync_folder
 
-ABANDONED_AFTER = 24 * 3600
-"""Age in s after which a temporary file belongs to a writer that was killed."""
+ABANDONED_AFTER_SECONDS = 24 * 3600
+"""Age from which a temporary file counts as left by a killed writer."""
 
-_COPY_BLOCK = 1 << 20
+_COPY_BLOCK_BYTES = 1 << 20
 
 
 class LocalStore:
-    """A store in a local folder. The folder is made on the first write."""
+    """A store in a local folder, which is made on the first write."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).absolute()
@@ -58,7 +58,7 @@ class LocalStore:
     ) -> ObjectStat:
         def copy(out: BinaryIO) -> None:
             with path.open("rb") as source:
-                shutil.copyfileobj(source, out, _COPY_BLOCK)
+                shutil.copyfileobj(source, out, _COPY_BLOCK_BYTES)
 
         stat = self._put(key, copy)
         if on_progress:
@@ -80,7 +80,7 @@ class LocalStore:
                 temporary.replace(target)
                 sync_folder(target.parent)
             finally:
-                # The first error is what counts; after a rename there is nothing left to remove.
+                # Keep the first error; after the rename there is nothing to remove.
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
         return self.stat(key)
@@ -103,8 +103,8 @@ class LocalStore:
     def download(self, key: str, path: Path, *, sha256: str | None = None, on_progress: Progress | None = None) -> None:
         size = self.stat(key).size
         hasher = hashlib.sha256()
-        with on_disk(path), whole(path) as draft, self.open(key) as source, draft.open("wb") as out:
-            while block := source.read(_COPY_BLOCK):
+        with on_disk(path), atomic(path) as draft, self.open(key) as source, draft.open("wb") as out:
+            while block := source.read(_COPY_BLOCK_BYTES):
                 hasher.update(block)
                 out.write(block)
             if sha256 and hasher.hexdigest() != sha256:
@@ -126,23 +126,23 @@ class LocalStore:
         with self._explained("read", key):
             return self._path(key).is_file()
 
-    def list(self, prefix: str = "", *, after: str = "", most: int | None = None) -> Iterator[ObjectStat]:
+    def list(self, prefix: str = "", *, after: str = "", limit: int | None = None) -> Iterator[ObjectStat]:
         self._check_root()
-        given = 0
+        count = 0
         # Only the folder that the prefix names is walked, not the whole store.
         for key in self._walk(prefix.rpartition("/")[0], prefix, after):
-            if most is not None and given >= most:
+            if limit is not None and count >= limit:
                 return
-            with contextlib.suppress(FileNotFoundError):  # deleted while we list
+            with contextlib.suppress(FileNotFoundError):  # deleted in the meantime
                 status = (self.root / key).stat()
-                given += 1
+                count += 1
                 yield _stat(key, status)
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[str]:
-        """Keys below a folder in order of key; folders that hold none of them are not looked into."""
+        """Keys below a folder that match, in order of key; folders that cannot match are skipped."""
         try:
             with os.scandir(self.root / folder) as entries:
-                # A folder stands where its keys do: behind "a-b" comes "a/", as the slash does in every key.
+                # Folders sort with their slash, as their keys do: "a/" comes after "a-b".
                 names = sorted((f"{entry.name}/" if entry.is_dir() else entry.name) for entry in entries)
         except (FileNotFoundError, NotADirectoryError):
             return
@@ -166,7 +166,7 @@ class LocalStore:
         if folder.is_dir():
             for path in sorted(folder.iterdir()):
                 below = f"{prefix}{path.name}"
-                # What was deleted leaves its folders behind.
+                # Deleting objects leaves empty folders behind.
                 if path.is_dir() and path != self._temporary and any(self._walk(below, f"{below}/", "")):
                     yield path.name
 
@@ -191,13 +191,13 @@ class LocalStore:
             self.delete(key)
 
     def sweep(self) -> int:
-        """Remove what killed writers left behind; return how many files."""
+        """Remove the temporary files of killed writers; return how many."""
         removed = 0
         if not self._temporary.is_dir():
             return 0
         for path in self._temporary.iterdir():
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > ABANDONED_AFTER:
+                if time.time() - path.stat().st_mtime > ABANDONED_AFTER_SECONDS:
                     path.unlink()
                     removed += 1
         return removed
@@ -207,7 +207,7 @@ class LocalStore:
 
     @contextmanager
     def _explained(self, verb: str, key: str) -> Iterator[None]:
-        """Turn an OSError into an error that says what to do."""
+        """Turn an OSError into a StoreError with a hint."""
         try:
             yield
         except OSError as error:
@@ -215,8 +215,8 @@ class LocalStore:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its place if the context ends well, and is removed if not."""
+def atomic(path: Path) -> Iterator[Path]:
+    """A draft beside `path` that replaces it when the context ends, and is removed after an error."""
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         yield draft
@@ -233,14 +233,14 @@ def _stat(key: str, status: os.stat_result) -> ObjectStat:
 
 
 def no_folder(root: str) -> StoreError:
-    """The error for a store whose place is taken by a file."""
+    """The error for a store whose path is a file."""
     return StoreError(
         "the store is no folder but a file", file=root, hint="Set F5_STORE to a folder, or move the file away."
     )
 
 
 def explain(error: OSError, verb: str, root: str, key: str) -> StoreError:
-    """What an OSError means for the user, with a hint."""
+    """The StoreError, with a hint, for an OSError."""
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)) and verb != "write":
         return NotFoundError("there is no such object", file=f"{root}/{key}")
     if Path(root).exists() and not Path(root).is_dir():

@@ -1,4 +1,4 @@
-"""Many small objects at once, in order."""
+"""Work on many small objects in parallel, with results in order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from f5_pipeline.system.ahead import Item, Result, ahead
 
 
 def in_parallel(store: Store, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """`work` of each item, in order, as many under way at once as the store is worth; see `ahead`."""
+    """`work` of each item, in order, `store.parallel` of them at once; see `ahead`."""
     if store.parallel <= 1:
         return map(work, items)
-    return ahead(work, items, threads=store.parallel, most=2 * store.parallel, name="store")
+    return ahead(work, items, threads=store.parallel, max_pending=2 * store.parallel, name="store")

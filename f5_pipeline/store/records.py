@@ -19,18 +19,18 @@ from f5_pipeline.system.hashing import file_sha256, stream_sha256
 from f5_pipeline.system.scratch import workspace
 
 MAX_IN_MEMORY_BYTES = 8 << 20
-"""Size up to which an object of a bucket is held in memory while its content is verified."""
+"""Size up to which an object of a bucket is kept in memory during verification."""
 
 Record = TypeVar("Record", bound=BaseModel)
 
 
 def write_record(store: Store, key: str, record: BaseModel) -> None:
-    """Write a record, replacing an older state of it; nothing is written where it is the same."""
+    """Write a record, replacing an older one; nothing is written where they are equal."""
     store.replace_bytes(key, record.model_dump_json(indent=1).encode())
 
 
 def read_record(store: Store, key: str, kind: type[Record]) -> Record:
-    """Read a record. Raises NotFoundError, or StoreError where it is not of this kind."""
+    """Read a record. Raises NotFoundError, or StoreError where it is of another kind."""
     return parse_record(store.get_bytes(key), key, kind)
 
 
@@ -57,11 +57,11 @@ def parse_record(data: bytes | str, key: str, kind: type[Record]) -> Record:
 
 
 def read_lines(store: Store, key: str, kind: type[Record]) -> Iterator[Record]:
-    """Read records of one kind, one a line, without holding them all.
+    """Read records of one kind, one a line, in flat memory.
 
     Raises:
-        DamagedError: the key is named by the hash of other content; before any record is given.
-        StoreError: a line is not such a record.
+        DamagedError: the content does not match the hash in the key; raised before the first record.
+        StoreError: a line is not a record of this kind.
     """
     with _open_verified(store, key) as lines:
         for number, line in enumerate(lines, 1):
@@ -70,9 +70,9 @@ def read_lines(store: Store, key: str, kind: type[Record]) -> Iterator[Record]:
 
 @contextmanager
 def _open_verified(store: Store, key: str) -> Iterator[IO[bytes]]:
-    """An object, opened; its content is held against the hash in its name first, where its name has one.
+    """An open object, verified first against the hash in its key, if any.
 
-    From a bucket it comes once, by way of memory or a temporary file.
+    An object of a bucket is downloaded once, to memory or a temporary file.
     """
     digits = layout.content_digits(key)
     with store.open(key) as source, SpooledTemporaryFile(MAX_IN_MEMORY_BYTES) as copy:
@@ -81,8 +81,8 @@ def _open_verified(store: Store, key: str) -> Iterator[IO[bytes]]:
             return
         content = source if store.local_path(key) else copy
         with on_disk(Path(gettempdir())):
-            found = stream_sha256(source, None if content is source else copy)
-        if not found.startswith(digits):
+            digest = stream_sha256(source, None if content is source else copy)
+        if not digest.startswith(digits):
             narration = (layout.plan_chunks.match(key) or layout.narration_takes.match(key) or {}).get("narration")
             hint = f"Plan it again: f5-pipeline narrate {narration}." if narration else None
             raise DamagedError("its content is not what it was", file=key, hint=hint)
@@ -105,10 +105,10 @@ def put_lines(store: Store, name: Callable[[str], str], records: Iterable[BaseMo
 
 
 def put_content(store: Store, key: str, path: Path, sha256: str | None = None) -> None:
-    """Write a file under a key that is named by its content; what lies there already is replaced where it is damaged.
+    """Write a file under a key with the hash of its content, unless the object exists and is intact.
 
     Args:
-        sha256: of the file, hex, where it is known already.
+        sha256: of the file, hex, if known.
     """
     sha256 = sha256 or file_sha256(path)
     if not has_content(store, key, path.stat().st_size, sha256):
@@ -116,9 +116,7 @@ def put_content(store: Store, key: str, path: Path, sha256: str | None = None) -
 
 
 def has_content(store: Store, key: str, size: int, sha256: str) -> bool:
-    """Whether there is an object under a key with this content.
-
-    A bucket knows the sha256 of what it keeps; an object of a folder is read.
+    """Whether an object exists and has this content. A bucket keeps the sha256; a local object is read.
 
     Args:
         size: bytes. sha256: hex.

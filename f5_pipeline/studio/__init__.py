@@ -1,1 +1,1 @@
-"""What each asset does, without Dagster: speech and store brought together, callable from any Python program."""
+"""The work behind each asset, without Dagster: speech and store together, callable from any Python program."""

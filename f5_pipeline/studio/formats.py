@@ -1,4 +1,4 @@
-"""The formats of delivered files, found by file name: what the download service, its page and metadata say of them."""
+"""Formats of delivered files by file name, for the download service, its page and metadata."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from f5_pipeline.speech.file_format import FileFormat
 
 
 def format_of(name: str) -> FileFormat | None:
-    """The format whose suffix `name` has, or at least its last extension; None for a file of no format of ours."""
+    """The format with the suffix of `name`, or at least with its last extension; None where no format has it."""
     name = name.lower()
     extension = PurePosixPath(name).suffix
     tables = (*encoding.FORMATS.values(), *captions.FORMATS.values())
-    same = [known for known in tables if extension and known.suffix.endswith(extension)]
-    return max(same, key=lambda known: len(known.suffix) if name.endswith(known.suffix) else 0, default=None)
+    candidates = [entry for entry in tables if extension and entry.suffix.endswith(extension)]
+    return max(candidates, key=lambda entry: len(entry.suffix) if name.endswith(entry.suffix) else 0, default=None)
 
 
 def describe_file(name: str) -> str:
-    """What a file is, for people: "Captions, SubRip"."""
-    known = format_of(name)
-    return known.description if known else "File"
+    """A file's format for people, for example "Captions, SubRip"."""
+    file_format = format_of(name)
+    return file_format.description if file_format else "File"

@@ -1,4 +1,4 @@
-"""What an installation says of the studio's work. Handed to its functions: none of them reads the settings."""
+"""Options of the studio, handed to its functions: none of them reads the settings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class StudioOptions(EngineOptions):
     """Values of the settings of the same names (`f5_pipeline.settings.Settings`), with the same defaults.
 
     Attributes:
-        engine: where a script asks for none: "auto", or an engine's name.
-        retakes: times that a doubtful take is made again at most.
-        shards: synthesis steps of a run that work side by side.
+        engine: engine of scripts that ask for none: "auto", or a name.
+        retakes: how often a doubtful take is made again, at most.
+        shards: synthesis steps of a run that work in parallel.
         cache: folder of model weights on this machine.
-        cache_gb: size that it may have, GB; the weights that were not used for longest go first.
+        cache_gb: its size limit, GB; the least recently used weights are removed first.
         hub: address that model weights come from.
         hub_token: for gated models.
         offline: never ask the hub.

@@ -1,4 +1,4 @@
-"""What is kept in the store as JSON: small records that point to the large objects beside them."""
+"""Records that the store keeps as JSON; they point to the large objects beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses, S
 from f5_pipeline.speech.takes import Take
 
 FORMAT = 1
-"""Version of the records. It is part of every digest, so that a change of meaning is a change of revision."""
+"""Version of the records. It is part of every digest: a change of meaning changes the revision."""
 
 
 def digest_of(value: Any) -> str:
@@ -24,18 +24,18 @@ def digest_of(value: Any) -> str:
 
 
 class Source(BaseModel):
-    """Something that a person gave, as it is kept."""
+    """A file that a person gave, as it is kept."""
 
     key: str
     sha256: str
-    name: str = Field(description="file name as it was given")
+    name: str = Field(description="original file name")
     size: int = Field(description="bytes")
 
 
 class ScriptRecord(ScriptOptions):
-    """What is kept beside a script: its options, and where it came from."""
+    """The options of a script, and where it came from."""
 
-    origin: str | None = Field(default=None, description="the path of its file; None: put into the store by hand")
+    origin: str | None = Field(default=None, description="path of its file; None: put into the store by hand")
 
 
 class Voice(BaseModel):
@@ -45,29 +45,29 @@ class Voice(BaseModel):
     language: str
     recording: Source
     transcript: Source | None = None
-    licence: str | None = Field(default=None, description="under which the recording may be used, as its owner says")
+    licence: str | None = Field(default=None, description="of the recording, as its owner states it")
     commercial_use: Literal["yes", "no", "unknown"] = "unknown"
     added: str
 
 
 class ReferenceClip(BaseModel):
-    """What F5 is conditioned on: the part of a voice's recording and the text that is heard in it."""
+    """The part of a voice's recording that F5 is conditioned on, and the text spoken in it."""
 
     voice: str
     language: str
     audio: str = Field(description="key of the FLAC file, mono 24 kHz")
     text: str
-    start: float = Field(description="where it begins in the recording, s")
+    start: float = Field(description="in the recording, s")
     end: float
     seconds: float
     measures: dict[str, Any]
-    sha256: str = Field(description="of samples and text: goes into take keys")
+    sha256: str = Field(description="of samples and text; part of take keys")
     recording: str = Field(description="sha256 of the recording")
     transcript: str | None = Field(default=None, description="sha256 of the transcript")
 
 
 class EngineWeights(BaseModel):
-    """What an engine speaks with."""
+    """Weights that an engine speaks with."""
 
     engine: str
     name: str
@@ -78,17 +78,17 @@ class EngineWeights(BaseModel):
     licence: str
     commercial_use: str = Field(description="yes, no or disputed")
     source: str
-    model: str | None = Field(default=None, description="its name, of an F5 model")
-    tags: list[str] = Field(default=[], description="languages of an F5 model, BCP 47")
+    model: str | None = Field(default=None, description="name of an F5 model")
+    tags: list[str] = Field(default=[], description="BCP 47 languages of an F5 model")
     repo: str | None = Field(default=None, description="Hugging Face id")
     revision: str | None = Field(default=None, description="commit of the repository")
     files: dict[str, str] = Field(default={}, description="sha256 by role: checkpoint, vocabulary, …")
     note: str = ""
     place: str | None = Field(
-        default=None, description="farthest place the bytes came from: cache, store or hub; None: not here"
+        default=None, description="farthest place that its bytes came from: cache, store or hub; None: not here"
     )
-    seconds: float | None = Field(default=None, description="that bringing them took")
-    received: int = Field(default=0, description="bytes that were moved for it")
+    seconds: float | None = Field(default=None, description="time to obtain it, s")
+    received: int = Field(default=0, description="bytes transferred for it")
 
 
 class Weights(BaseModel):
@@ -96,7 +96,7 @@ class Weights(BaseModel):
 
     engines: dict[str, EngineWeights]
     digest: str
-    problems: dict[str, str] = Field(default={}, description="by key: why a model that was wanted is not here")
+    problems: dict[str, str] = Field(default={}, description="by key: why a requested model is not here")
 
 
 class PlannedChunk(BaseModel):
@@ -121,7 +121,7 @@ class Plan(BaseModel):
     sampler: dict[str, Any] | None = Field(default=None, description="every setting of the F5 engine's sampler")
     commercial: bool = False
     voices: list[str]
-    sounds: dict[str, dict[str, Any]] = Field(description="by voice: what decides its sound, as it goes into take keys")
+    sounds: dict[str, dict[str, Any]] = Field(description="by voice: all that decides its sound, as in take keys")
     references: dict[str, str] = Field(description="by voice: sha256 of the reference")
     weights: EngineWeights
     script: Source
@@ -134,9 +134,9 @@ class Plan(BaseModel):
     words: int
     characters: int
     expected_seconds: float = Field(description="of speech and pauses, s")
-    takes: int = Field(description="different takes that it needs")
-    digest: str = Field(description="of all that decides the narration")
-    version: str = Field(default="", description="of the script and what was said beside it, as it was planned")
+    takes: int = Field(description="distinct takes that it needs")
+    digest: str = Field(description="of everything that decides the narration")
+    version: str = Field(default="", description="of the script and its options when it was planned")
 
 
 class TakeProblem(BaseModel):
@@ -149,7 +149,7 @@ class TakeProblem(BaseModel):
 
 
 class Shard(BaseModel):
-    """A part of a run's missing takes, for one engine; one request a line under `requests_key`."""
+    """A part of a run's missing takes, for one engine; `requests_key` holds one request a line."""
 
     index: int
     requests_key: str
@@ -162,20 +162,20 @@ class Shard(BaseModel):
 
 
 class ShardReport(BaseModel):
-    """What a shard has come to."""
+    """Result of a shard."""
 
     index: int
     engine: str
     made: dict[str, int] = Field(description="takes made, by narration")
-    found: int = Field(default=0, description="takes that another run had made meanwhile")
+    found: int = Field(default=0, description="takes that another run made in the meantime")
     retakes: int = Field(default=0, description="takes made again because the gate doubted the one before")
     problems: list[TakeProblem] = []
     audio_seconds: float = 0.0
     wall_seconds: float = 0.0
-    notes: list[str] = Field(default=[], description="how the engine came to compute as it does")
+    notes: list[str] = Field(default=[], description="how the engine chose its way of computing")
 
     def after(self, before: ShardReport) -> ShardReport:
-        """This report, with what an earlier attempt at the same shard had come to."""
+        """This report plus that of an earlier attempt at the same shard."""
         made = {name: self.made.get(name, 0) + before.made.get(name, 0) for name in {*self.made, *before.made}}
         return self.model_copy(
             update={
@@ -193,8 +193,8 @@ class ChosenTake(BaseModel):
 
     key: str
     take: Take
-    attempts: int = Field(default=1, description="takes that there are of the chunk")
-    doubts: list[str] = Field(default=[], description="why the quality gate doubts even this one")
+    attempts: int = Field(default=1, description="takes of the chunk")
+    doubts: list[str] = Field(default=[], description="why the quality gate doubts this take")
 
 
 class Doubt(BaseModel):
@@ -211,7 +211,7 @@ class Doubt(BaseModel):
 
 
 class Takes(BaseModel):
-    """The takes of a narration; one record a line under `takes_key`, in the order of the plan."""
+    """The takes of a narration; `takes_key` holds one record a line, in the order of the plan."""
 
     narration: str
     plan: str = Field(description="digest of the plan")
@@ -278,7 +278,7 @@ class Timings(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Everything that a revision was made from, by hash, and everything that it delivers."""
+    """All inputs of a revision, by hash, and all files that it delivers."""
 
     narration: str
     revision: str
@@ -293,7 +293,7 @@ class Manifest(BaseModel):
 
 
 class Links(BaseModel):
-    """Where a revision can be had, and until when."""
+    """The addresses of a revision, and when they expire."""
 
     narration: str
     revision: str
@@ -304,23 +304,23 @@ class Links(BaseModel):
 
 
 class Grant(BaseModel):
-    """A permission to have what a narration delivers. Each link names one and opens nothing without its record.
+    """Permission to download what a narration delivers. Each link names one and opens nothing without its record.
 
-    It is written when it is given and once more when it is revoked; what is extended stands elsewhere (`Address`), so
-    that no writer can undo a revocation.
+    It is written when it is issued and when it is revoked. Extensions are kept elsewhere (`Address`), so that no writer
+    can undo a revocation.
     """
 
     grant: str
     narration: str
-    covers: str = Field(description="a revision, or 'newest': whatever the narration's address says")
+    covers: str = Field(description="a revision, or 'newest': the one in the narration's address")
     made: str
-    expires: str | None = Field(description="None: when the narration's address says")
+    expires: str | None = Field(description="None: with the narration's address")
     revoked: str | None = None
     note: str = Field(default="", description="why it was revoked, for people")
 
 
 class Address(BaseModel):
-    """A narration's permanent address: its grant, the revision that it shows now, and until when."""
+    """A narration's permanent address: its grant, the revision it shows, and when it expires."""
 
     narration: str
     grant: str
@@ -337,7 +337,7 @@ class TakesCount(BaseModel):
 
 
 class NarrateResult(BaseModel):
-    """What `f5-pipeline narrate --json` prints for one narration."""
+    """The output of `f5-pipeline narrate --json` for one narration."""
 
     narration: str
     revision: str

@@ -1,4 +1,4 @@
-"""The newest state of things: where each record is kept, and how far a narration is."""
+"""Newest records by kind, and how far a narration has come."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def write_state(store: Store, record: BaseModel, name: str = "") -> None:
 
 
 class NarrationState(BaseModel):
-    """How far a narration is.
+    """How far a narration has come.
 
-    `edited` and `failed` speak of the script as it is now; length and revision of what is still delivered.
+    `edited` and `failed` are about the present script; `seconds` and `revision` about what is still delivered.
     """
 
     narration: str
@@ -68,12 +68,12 @@ class NarrationState(BaseModel):
         "scripted", "planned", "synthesized", "delivered", "edited", "running", "failed", "retired", "damaged"
     ]
     takes: int | None = Field(default=None, description="takes that the plan needs")
-    missing: int | None = Field(default=None, description="of them, takes that are not made yet")
+    missing: int | None = Field(default=None, description="of these, takes not made yet")
     seconds: float | None = Field(default=None, description="length of the delivered revision, s")
     engine: str | None = None
-    revision: str | None = Field(default=None, description="delivered, with links")
+    revision: str | None = Field(default=None, description="delivered revision, with links")
     reason: str | None = Field(default=None, description="why it failed or cannot be read")
-    run: str | None = Field(default=None, description="state of the run that worked on it last")
+    run: str | None = Field(default=None, description="state of the last run that worked on it")
 
 
 def narration_state(
@@ -85,12 +85,12 @@ def narration_state(
     reason: str | None = None,
     running: bool = False,
 ) -> NarrationState:
-    """How far a narration is: from what the store holds, and what is known of attempts at it.
+    """How far a narration has come, from the records in the store and the outcome of the last attempt.
 
     Args:
-        failed_version: version of the script at which the last attempt failed, if it did.
+        failed_version: version of the script whose last attempt failed.
         reason: why it failed.
-        running: whether a run works on it now.
+        running: whether a run is working on it.
 
     Raises:
         InputError: the narration has no script.
@@ -134,7 +134,7 @@ def narration_state(
 
 
 def _delivered_seconds(store: Store, audio: Audio | None, links: Links | None) -> float | None:
-    """The length of the revision that the links are of; the newest audio may be of another."""
+    """Length of the linked revision; the newest audio may belong to another."""
     if links is None:
         return None
     if audio is not None and audio.revision == links.revision:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from f5_pipeline.speech.references.prepare import Reference
 
 Progress = Callable[[str, int, int], None]
-"""Called with the progress of slow work: of what (for example "s of audio aligned"), how much is done, of how much."""
+"""Called with the progress of slow work: unit (for example "s of audio aligned"), done, total."""
 
 CommercialUse = Literal["yes", "no", "unknown"]
 
 TRANSCRIPT_EXTENSIONS = (".txt", ".srt", ".vtt", ".csv", ".tsv", ".json")
 
 
-def _unreported(what: str, done: int, total: int) -> None:
+def _unreported(unit: str, done: int, total: int) -> None:
     pass
 
 
@@ -50,19 +50,19 @@ def add_voice(
 ) -> Voice:
     """Keep a recording and its transcript under a voice's name.
 
-    The reference is prepared first, so that nothing is kept that could not be used. Adding the same files again changes
-    nothing; adding others makes them the voice's newest state.
+    The reference is prepared first, so that only usable voices are kept. Adding the same files again changes nothing;
+    adding others replaces them.
 
     Args:
-        recording: anything that libsndfile reads.
-        transcript: TXT, SRT, VTT, CSV or Whisper JSON; where None, a file beside the recording with the same stem.
-        language: BCP 47 tag; "en" where None and the voice is new.
-        licence: under which the recording may be used; that of before stands where None.
-        commercial_use: whether its owner allows it; likewise.
+        recording: any format that libsndfile reads.
+        transcript: TXT, SRT, VTT, CSV or Whisper JSON; if None, a file beside the recording with the same stem.
+        language: BCP 47 tag; if None, the voice's present one, or "en" for a new voice.
+        licence: of the recording; if None, the voice's present one.
+        commercial_use: whether its owner allows it; if None, the voice's present value.
         on_progress: called during the alignment of a long recording.
 
     Raises:
-        InputError: name, recording, transcript or language cannot be used.
+        InputError: the name, recording, transcript or language is unusable.
     """
     layout.check_name(name, "voice")
     if not recording.is_file():
@@ -70,8 +70,8 @@ def add_voice(
     transcript = transcript or _transcript_beside(recording)
     if transcript is not None and not transcript.is_file():
         raise InputError("there is no such transcript", file=str(transcript), hint="Give the path of a text.")
-    known = find_voice(store, name)
-    language = language_tag(language, "--language", None) if language else (known.language if known else "en")
+    present = find_voice(store, name)
+    language = language_tag(language, "--language", None) if language else (present.language if present else "en")
     text = transcript.read_bytes() if transcript else None
     text_name = transcript.name if transcript else ""
     prepare(recording, text, language, name=name, transcript_name=text_name, on_progress=on_progress)
@@ -84,14 +84,14 @@ def add_voice(
         recording=recorded,
         transcript=transcribed or None,
         added=iso_time(),
-        licence=licence or (known.licence if known else None),
-        commercial_use=commercial_use or (known.commercial_use if known else "unknown"),
+        licence=licence or (present.licence if present else None),
+        commercial_use=commercial_use or (present.commercial_use if present else "unknown"),
     )
     for source, path in ((recorded, recording), (transcribed, transcript)):
         if source and path:
             put_content(store, source.key, path, source.sha256)
-    if known and known.model_copy(update={"added": voice.added}) == voice:
-        return known
+    if present and present.model_copy(update={"added": voice.added}) == voice:
+        return present
     write_record(store, layout.voice(name), voice)
     return voice
 
@@ -117,19 +117,19 @@ def _source(path: Path, key) -> Source:
 
 
 def find_voice(store: Store, name: str) -> Voice | None:
-    """The voice of this name, None where there is none. Raises InputError where no voice can have it."""
+    """The voice of this name, None where there is none. Raises InputError for an invalid name."""
     layout.check_name(name, "voice")
     return find_record(store, layout.voice(name), Voice)
 
 
 def list_voices(store: Store) -> Iterator[Voice]:
-    """Every voice that was added, in order of name."""
+    """Every voice, in order of name."""
     voices = in_parallel(store, lambda name: find_record(store, layout.voice(name), Voice), voice_names(store))
     yield from filter(None, voices)
 
 
 def voice_names(store: Store) -> Iterator[str]:
-    """The names of voices, in order, by one look at the store; one that is being added may be among them."""
+    """Names of voices, in order, from one listing of the store; may include one that is being added."""
     yield from filter(layout.NAME.fullmatch, store.folders(layout.VOICES))
 
 
@@ -142,14 +142,14 @@ def prepare(
     transcript_name: str,
     on_progress: Progress = _unreported,
 ) -> Reference:
-    """Cut a recording and its transcript to what F5 is conditioned on.
+    """Cut a recording and its transcript to the reference that F5 is conditioned on.
 
     Args:
         name: of the voice, for errors.
-        transcript_name: its ending tells its format.
+        transcript_name: its extension gives its format.
 
     Raises:
-        InputError: they cannot be used, or not together.
+        InputError: the recording or the transcript is unusable, or they do not belong together.
     """
     from f5_pipeline.speech.alignment.renderings import Drafts
     from f5_pipeline.speech.references.prepare import prepare_reference
@@ -161,11 +161,11 @@ def prepare(
 
 
 def make_reference(store: Store, name: str, *, on_progress: Progress = _unreported) -> tuple[ReferenceClip, Reference]:
-    """Prepare the reference of a voice and keep its audio; return its record and the audio itself.
+    """Prepare the reference of a voice and keep its audio; return its record and the reference.
 
     Raises:
-        InputError: there is no such voice, or its recording and transcript cannot be used together.
-        DamagedError: recording or transcript are not what was added.
+        InputError: there is no such voice, or its recording and transcript do not belong together.
+        DamagedError: the recording or the transcript is not what was added.
     """
     import soundfile
 
@@ -235,7 +235,7 @@ def find_reference(store: Store, name: str) -> ReferenceClip:
     """The prepared reference of a voice.
 
     Raises:
-        InputError: there is no such voice, or `reference_audio` was not materialized for its present recording.
+        InputError: there is no such voice, or it has no reference of its present recording.
     """
     voice = find_voice(store, name)
     if voice is None:
@@ -256,7 +256,7 @@ def is_current(clip: ReferenceClip, voice: Voice) -> bool:
 
 
 def needs_reference(store: Store, name: str) -> bool:
-    """Whether `reference_audio` must run for a voice that exists."""
+    """Whether a voice exists and its reference must be prepared."""
     voice = find_voice(store, name)
     clip = find_record(store, layout.reference(name), ReferenceClip)
     return voice is not None and (clip is None or not is_current(clip, voice))
@@ -276,11 +276,11 @@ def unknown_voice(store: Store, name: str) -> InputError:
     from difflib import get_close_matches
 
     names = [voice.name for voice in list_voices(store)]
-    near = get_close_matches(name, names, n=3)
+    close = get_close_matches(name, names, n=3)
     if not names:
         return no_voice(store)
-    known = f"Did you mean {' or '.join(near)}? " if near else f"Known voices: {', '.join(names)}. "
+    suggestion = f"Did you mean {' or '.join(close)}? " if close else f"Known voices: {', '.join(names)}. "
     return InputError(
         f"there is no voice {name!r} in {store.url} (F5_STORE)",
-        hint=f"{known}Add one: f5-pipeline voices add {name} RECORDING.",
+        hint=f"{suggestion}Add one: f5-pipeline voices add {name} RECORDING.",
     )

@@ -1,4 +1,4 @@
-"""What the engines of this installation speak with."""
+"""The weights of this installation's engines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _F5 = "f5"
 
 
 def open_library(store: Store, options: StudioOptions) -> Library:
-    """The models of a store, with cache and hub as the options say."""
+    """The model library of a store, with the cache and hub of the options."""
     from f5_pipeline.weights.library import Library
 
     return Library(
@@ -42,14 +42,14 @@ def gather_weights(
     models: Sequence[str] = (),
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Weights:
-    """Look at every engine that can speak here and at every locked model; pull those that are wanted.
+    """List every engine that works here and every locked model; pull the requested models.
 
-    Wanted are `models`, and the options' model where F5 speaks what asks for no engine. Where F5 is only what "auto"
-    resolves to, a model that cannot be had is recorded in `problems`, and the other engines speak on.
+    Requested are `models`, and the options' model where F5 is the default engine. Where F5 is the default by way of
+    "auto", a model that is not available is recorded in `problems`, and the other engines remain usable.
 
     Raises:
-        EngineError: no engine can speak.
-        PipelineError: one of `models` cannot be had.
+        EngineError: no engine works here.
+        PipelineError: one of `models` is not available.
     """
     weights: dict[str, EngineWeights] = {}
     problems: dict[str, str] = {}
@@ -57,13 +57,13 @@ def gather_weights(
         if spec.facts is not None and spec.missing() is None:
             weights[spec.name] = EngineWeights(engine=spec.name, **spec.facts()._asdict())
     library = open_library(store, options)
-    wanted = list(models)
-    if (default := _default_model(options)) and default not in wanted:
-        wanted.append(default)
-    for name in wanted:
+    requested = list(models)
+    if (default := _default_model(options)) and default not in requested:
+        requested.append(default)
+    for name in requested:
         try:
             with library.acquire(name, on_progress) as acquired:
-                weights[weights_key(_F5, name)] = of_model(acquired.record, acquired)
+                weights[weights_key(_F5, name)] = weights_of_model(acquired.record, acquired)
         except PipelineError as error:
             if name in models or options.engine == _F5 or not weights:
                 raise
@@ -71,20 +71,20 @@ def gather_weights(
             problems[weights_key(_F5, name)] = str(error)
     for record in library.locked():
         if weights_key(_F5, record.name) not in {*weights, *problems}:
-            weights[weights_key(_F5, record.name)] = of_model(record)
+            weights[weights_key(_F5, record.name)] = weights_of_model(record)
     if not weights:
         raise EngineError("no engine is installed", hint="Install the package again: pip install f5-pipeline.")
-    digest = digest_of({name: one.sha256 for name, one in weights.items()})
+    digest = digest_of({name: entry.sha256 for name, entry in weights.items()})
     return Weights(engines=dict(sorted(weights.items())), digest=digest, problems=problems)
 
 
 def weights_key(engine: str, model: str | None) -> str:
-    """Under which an engine, or a model of it, is recorded among the weights."""
+    """Key of an engine, or of one of its models, in the Weights record."""
     return engine if model is None else f"{engine}:{model}"
 
 
-def of_model(record: ModelRecord, acquired: Acquired | None = None) -> EngineWeights:
-    """What is recorded of a locked model, and of how it came here."""
+def weights_of_model(record: ModelRecord, acquired: Acquired | None = None) -> EngineWeights:
+    """The record of a locked model, with how it was obtained if it was."""
     return EngineWeights(
         engine=_F5,
         name=record.name,
@@ -108,7 +108,7 @@ def of_model(record: ModelRecord, acquired: Acquired | None = None) -> EngineWei
 
 
 def _default_model(options: StudioOptions) -> str | None:
-    """The model that speaks what asks for no engine; None where no model does, or the engine is missing here."""
+    """The model of the default engine; None where it has none or is not installed."""
     try:
         spec, _ = engines.resolve(options.engine, options)
     except EngineError:

@@ -1,4 +1,4 @@
-"""Work done ahead in threads, its results in order."""
+"""Work done ahead in threads, with results in order."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Result = TypeVar("Result")
 
 
 def ahead(
-    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, most: int, name: str = "ahead"
+    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, max_pending: int, name: str = "ahead"
 ) -> Generator[Result, None, None]:
-    """`work` of each item, in order, with at most `most` items taken whose results were not; never all in memory.
+    """`work` of each item, in order, with at most `max_pending` results computed ahead of the caller.
 
-    The first error of `work` is raised in its place. Then, and where the caller stops, what is under way is finished
-    and what is not is left.
+    The first error of `work` is raised in its place. After that, or where the caller stops, running work is finished
+    and pending work is cancelled.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix=name) as pool:
-        waiting: deque[Future[Result]] = deque()
+        pending: deque[Future[Result]] = deque()
         try:
             for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= most:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                pending.append(pool.submit(work, item))
+                if len(pending) >= max_pending:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
-            for future in waiting:
+            for future in pending:
                 future.cancel()

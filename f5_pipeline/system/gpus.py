@@ -1,6 +1,6 @@
 """The GPUs of this machine, and leases on them: no two processes compute on one at once, whatever launched them.
 
-A lease is a lock on a file that every process of this user on this machine finds. The kernel frees it when the process
+A lease is a lock on a file shared by all processes of this user on this machine. The kernel frees it when the process
 ends, however it ends.
 """
 
@@ -20,8 +20,8 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engine import Cancelled
 from f5_pipeline.system.locks import hold, machine_folder, release
 
-_POLL = 0.2
-"""Seconds between two looks for a free GPU."""
+_POLL_SECONDS = 0.2
+"""Time between two attempts to lease a GPU."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Gpu:
     """A GPU, or a MIG instance of one.
 
     Attributes:
-        uuid: that names it beyond doubt, as NVIDIA's driver has it; "gpu-<n>" where no driver tells.
-        device: by which torch knows it in this process' environment.
+        uuid: from NVIDIA's driver; "gpu-<n>" without a driver.
+        device: its name in torch, in this process' environment.
         index: its number, as in nvidia-smi.
-        name: its model; empty where no driver tells.
-        memory: bytes; 0 where no driver tells.
+        name: its model; empty without a driver.
+        memory: bytes; 0 without a driver.
     """
 
     uuid: str
@@ -49,38 +49,38 @@ class Gpu:
 def usable_gpus(allowed: str) -> list[Gpu]:
     """The GPUs that steps may compute on: those of CUDA_VISIBLE_DEVICES that are allowed, in torch's order.
 
-    Where no driver tells of GPUs (another maker's, a machine without any), the numbers are believed.
+    Where NVIDIA's driver lists no GPU (another maker's, or none), the numbers in `allowed` are taken as they are.
 
     Args:
         allowed: as in F5_GPUS: "auto", "none", or numbers separated by commas.
 
     Raises:
-        InputError: one of the numbers is not there.
+        InputError: there is no GPU with one of the numbers.
     """
     if allowed == "none":
         return []
-    wanted = None if allowed == "auto" else sorted({int(number) for number in allowed.split(",")})
-    gpus = _told_by_driver()
+    numbers = None if allowed == "auto" else sorted({int(number) for number in allowed.split(",")})
+    gpus = _driver_gpus()
     if not gpus:
-        return [_untold(number) for number in wanted or ()]
+        return [_assumed_gpu(number) for number in numbers or ()]
     visible = _visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
-    if wanted is None:
+    if numbers is None:
         return visible
-    if missing := set(wanted) - {gpu.index for gpu in visible}:
+    if missing := set(numbers) - {gpu.index for gpu in visible}:
         raise InputError(
             f"F5_GPUS names GPU {min(missing)}, and there is none of this number for this process",
             file="environment",
             hint="Set F5_GPUS to numbers that nvidia-smi shows and CUDA_VISIBLE_DEVICES does not hide, or to auto.",
         )
-    return [gpu for gpu in visible if gpu.index in wanted]
+    return [gpu for gpu in visible if gpu.index in numbers]
 
 
-def _untold(number: int) -> Gpu:
+def _assumed_gpu(number: int) -> Gpu:
     return Gpu(f"gpu-{number}", f"cuda:{number}", number)
 
 
-def _told_by_driver() -> list[Gpu]:
-    """Every GPU that NVIDIA's driver has, MIG instances in place of the GPU that is split; none without a driver."""
+def _driver_gpus() -> list[Gpu]:
+    """Every GPU of NVIDIA's driver, MIG instances in place of a GPU that is split; none without a driver."""
     try:
         import pynvml
     except ImportError:
@@ -107,7 +107,7 @@ def _told_by_driver() -> list[Gpu]:
 
 
 def _instances(pynvml: Any, handle: Any) -> list[Any]:
-    """The MIG instances of a GPU that is split into some."""
+    """The MIG instances of a GPU; none where it is not split."""
     instances = []
     try:
         if pynvml.nvmlDeviceGetMigMode(handle)[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
@@ -115,7 +115,7 @@ def _instances(pynvml: Any, handle: Any) -> list[Any]:
         for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
             with contextlib.suppress(pynvml.NVMLError_NotFound):
                 instances.append(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number))
-    except pynvml.NVMLError:  # a GPU that knows no MIG
+    except pynvml.NVMLError:  # a GPU without MIG
         return []
     return instances
 
@@ -128,18 +128,18 @@ def _visible(gpus: Sequence[Gpu], listed: str | None) -> list[Gpu]:
     """The GPUs that CUDA shows to this process, numbered as it numbers them.
 
     Args:
-        listed: CUDA_VISIBLE_DEVICES: numbers or beginnings of uuids; CUDA takes nothing that comes after a wrong one.
+        listed: CUDA_VISIBLE_DEVICES: numbers or beginnings of uuids; CUDA ignores everything after a wrong one.
     """
     if listed is None:
         chosen = list(gpus)
     else:
         chosen = []
         for entry in (part.strip() for part in listed.split(",")):
-            fitting = [gpu for gpu in gpus if entry == str(gpu.index) or (entry and gpu.uuid.startswith(entry))]
-            if not fitting or fitting[0] in chosen:
+            matching = [gpu for gpu in gpus if entry == str(gpu.index) or (entry and gpu.uuid.startswith(entry))]
+            if not matching or matching[0] in chosen:
                 break
-            chosen.append(fitting[0])
-    # Of a GPU that is split a process sees one instance only, so it is alone: `cuda:0`.
+            chosen.append(matching[0])
+    # A process sees one MIG instance only, as `cuda:0`.
     numbered = enumerate(chosen)
     return [replace(gpu, device="cuda:0" if gpu.uuid.startswith("MIG") else f"cuda:{n}") for n, gpu in numbered]
 
@@ -153,16 +153,16 @@ def lease_device(
     on_wait: Callable[[str], None] = lambda note: None,
     folder: Path | None = None,
 ) -> Iterator[str]:
-    """The device that F5 computes on, as torch names it, held by this process alone for as long as the context.
+    """The device that F5 computes on, as torch names it, leased to this process during the context.
 
-    Waits while every GPU is held by others. On a processor (or Apple's GPU) nothing is held.
+    Waits while all GPUs are leased to others. A processor (or Apple's GPU) needs no lease.
 
     Args:
-        device: as in F5_DEVICE: "auto" and "cuda" take any of the usable GPUs, "cuda:<n>" that one.
+        device: as in F5_DEVICE: "auto" and "cuda" take any usable GPU, "cuda:<n>" that one.
         allowed: see `usable_gpus`.
-        cancelled: asked while it waits.
-        on_wait: told once, in a sentence, that it waits.
-        folder: of the locks; else one that all processes of this user on this machine share.
+        cancelled: checked during the wait.
+        on_wait: called once, with a sentence, before it waits.
+        folder: of the locks; by default one that all processes of this user on this machine share.
 
     Raises:
         Cancelled: `cancelled()` is true. InputError: see `usable_gpus`.
@@ -170,12 +170,12 @@ def lease_device(
     if device in ("cpu", "mps"):
         yield device
         return
-    # Before CUDA starts in this process: its numbers are then the driver's, and not by speed.
+    # Before CUDA starts in this process: it then numbers GPUs as the driver does, not by speed.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     gpus = usable_gpus(allowed)
     if device.startswith("cuda:"):
         named = [gpu for gpu in gpus if gpu.device == device]
-        gpus = named or [_untold(int(device.removeprefix("cuda:")))]
+        gpus = named or [_assumed_gpu(int(device.removeprefix("cuda:")))]
     if not gpus:
         yield "cpu" if allowed == "none" else device
         return
@@ -196,12 +196,12 @@ def lease_device(
             announced = True
         if cancelled():
             raise Cancelled
-        time.sleep(_POLL)
+        time.sleep(_POLL_SECONDS)
 
 
 @contextmanager
 def _only(gpu: Gpu) -> Iterator[None]:
-    """A MIG instance can be reached only by a process that sees no other."""
+    """Hide all other GPUs during the context: CUDA reaches a MIG instance only so."""
     if not gpu.uuid.startswith("MIG"):
         yield
         return
@@ -217,7 +217,7 @@ def _only(gpu: Gpu) -> Iterator[None]:
 
 
 def _device_in_torch(gpu: Gpu) -> str:
-    """Its name in torch, asked there: CUDA may number otherwise than the driver (CUDA_DEVICE_ORDER)."""
+    """Its name from torch itself: CUDA may number GPUs differently from the driver (CUDA_DEVICE_ORDER)."""
     if not gpu.uuid.startswith("GPU-") or (torch := sys.modules.get("torch")) is None or not torch.cuda.is_available():
         return gpu.device
     for number in range(torch.cuda.device_count()):

@@ -1,4 +1,4 @@
-"""The hash of what is too large for memory."""
+"""Hashes of files and streams of any size, in flat memory."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def file_sha256(path: Path) -> str:
 
 
 def stream_sha256(source: BinaryIO, copy: IO[bytes] | None = None) -> str:
-    """sha256 of what is left to read, hex.
+    """sha256 of the rest of a stream, hex.
 
     Args:
-        copy: is written to as the stream is read.
+        copy: receives what is read.
     """
     hasher = sha256()
     while block := source.read(_BLOCK_BYTES):

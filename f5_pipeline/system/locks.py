@@ -12,14 +12,14 @@ from typing import IO
 from f5_pipeline.errors import StoreError
 
 _HELD: set[int] = set()
-"""Descriptors of the locks that this process holds by `hold`."""
+"""Descriptors of the locks that this process took by `hold`."""
 
 
 def lock(file: IO | int, *, shared: bool = False, wait: bool = True) -> bool:
-    """Lock an open file until it is closed. False where another process has it and we do not `wait`.
+    """Lock an open file until it is closed. False where another process holds it and `wait` is false.
 
     Args:
-        shared: beside others that share it; else alone.
+        shared: whether others may share the lock.
     """
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
@@ -29,10 +29,9 @@ def lock(file: IO | int, *, shared: bool = False, wait: bool = True) -> bool:
 
 
 def hold(path: Path) -> int | None:
-    """A descriptor that holds the lock on a file until it is given to `release` or this process ends; None where
-    another one holds it.
+    """Lock a file until `release` or the end of this process; return its descriptor, None if another process holds it.
 
-    The file stays, with the id of the last process that held it: who comes next must find the same file.
+    The file stays, with the id of the last process that held it: the next process must find the same file.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     if not lock(descriptor, wait=False):
@@ -45,14 +44,14 @@ def hold(path: Path) -> int | None:
 
 
 def release(descriptor: int) -> None:
-    """Free a lock; nothing happens in a child of the process that holds it."""
+    """Free a lock; does nothing in a forked child of the process that holds it."""
     if descriptor in _HELD:
         _HELD.discard(descriptor)
         os.close(descriptor)
 
 
 def holder(path: Path) -> int | None:
-    """The id of the process that holds the lock on a file by `hold`; None where nobody does."""
+    """The id of the process that holds a file by `hold`; None where none does."""
     try:
         with path.open("r") as file:
             return None if lock(file, shared=True, wait=False) else int(file.read())
@@ -61,10 +60,10 @@ def holder(path: Path) -> int | None:
 
 
 def machine_folder() -> Path:
-    """A folder for what this user's processes on this machine share, whatever their DAGSTER_HOME; gone after a restart.
+    """A folder that all processes of this user on this machine share, whatever their DAGSTER_HOME; lost at a restart.
 
     Raises:
-        StoreError: somebody else has made it.
+        StoreError: the folder cannot be made, or belongs to somebody else.
     """
     folder = Path(tempfile.gettempdir()) / f"f5-pipeline-{os.getuid()}"
     try:
@@ -81,11 +80,11 @@ def machine_folder() -> Path:
     return folder
 
 
-def _leave_locks() -> None:
-    """A lock belongs to the process that took it: a child that was forked off would hold it beyond its parent's end."""
+def _close_inherited() -> None:
+    """Close the locks in a forked child, which would otherwise hold them beyond its parent's end."""
     for descriptor in _HELD:
         os.close(descriptor)
     _HELD.clear()
 
 
-os.register_at_fork(after_in_child=_leave_locks)
+os.register_at_fork(after_in_child=_close_inherited)

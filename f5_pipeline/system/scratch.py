@@ -1,4 +1,4 @@
-"""Folders of this machine for what is too large for memory, freed even after a kill."""
+"""Temporary folders for data that is too large for memory, removed even after a kill."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from f5_pipeline.system.locks import lock
 
 PREFIX = "f5-work-"
 LOCK = ".lock"
-YOUNG = 600
-"""Age in s under which a folder is left alone: its owner may not have locked it yet."""
+MIN_AGE_SECONDS = 600
+"""Age below which a folder is not swept: its owner may not have locked it yet."""
 
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """A folder that lives as long as the context.
+    """A folder that exists during the context.
 
     Raises:
-        StoreError: the disk that it is on is full.
+        StoreError: its disk is full.
     """
     sweep()
     try:
@@ -46,15 +46,15 @@ def workspace() -> Iterator[Path]:
         ) from error
 
 
-def sweep(young: float = YOUNG) -> int:
-    """Remove the folders of processes that were killed; return how many.
+def sweep(min_age: float = MIN_AGE_SECONDS) -> int:
+    """Remove the folders of killed processes that are older than `min_age`, s; return how many.
 
-    A living process holds a lock in its folder, which the system takes back however the process ends.
+    A living process holds a lock in its folder, which the kernel frees however the process ends.
     """
     removed = 0
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
-            if time.time() - folder.stat().st_mtime < young:
+            if time.time() - folder.stat().st_mtime < min_age:
                 continue
             with (folder / LOCK).open("a") as file:
                 if lock(file, wait=False):

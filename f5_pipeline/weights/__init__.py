@@ -1,1 +1,1 @@
-"""Model weights: what there is, what is locked, and the way of the bytes from the hub to an engine."""
+"""Model weights: the registry, the locks, and the transfer of files from the hub to an engine."""

@@ -1,13 +1,13 @@
-"""Model files on this machine: by content, whole or not there, shared by all processes.
+"""Model files on this machine: by content, complete or absent, shared by all processes.
 
     <cache>/blobs/<sha256>.<ext>     files, read-only
-    <cache>/partial/<sha256>.part    what has come of a file so far
-    <cache>/locks/<sha256>.fetch     held by the one that brings a file
-    <cache>/locks/<sha256>.use       held, shared, by all that have a file open; its mtime is the last use
-    <cache>/stamps/…                 size and mtime of files whose hash was found right
-    <cache>/aside/…                  files that were found damaged
+    <cache>/partial/<sha256>.part    an unfinished download
+    <cache>/locks/<sha256>.fetch     locked by the process that fetches a file
+    <cache>/locks/<sha256>.use       locked, shared, by all that have a file open; its mtime is the last use
+    <cache>/stamps/…                 size and mtime of files whose hash was verified
+    <cache>/aside/…                  damaged files
 
-The locks are the system's own (flock): it takes them back however a process ends.
+The locks are the kernel's (flock), which frees them however a process ends.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from typing import IO
 
 from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.locks import lock
-from f5_pipeline.weights.errors import PassingWeightsError, WeightsError
+from f5_pipeline.weights.errors import RetryableWeightsError, WeightsError
 from f5_pipeline.weights.records import Blob
 
 log = logging.getLogger("f5_pipeline.weights")
 
-MARGIN = 64 << 20
-"""Bytes of the disk that are left free."""
+MIN_FREE_BYTES = 64 << 20
+"""Space of the disk that is left free."""
 
-ABANDONED_AFTER = 7 * 24 * 3600
-"""Age in s after which what a killed process left, or what was damaged, is removed."""
+ABANDONED_AFTER_SECONDS = 7 * 24 * 3600
+"""Age from which damaged files and those left by killed processes are removed."""
 
-_POLL = 0.2
+_POLL_SECONDS = 0.2
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Lease:
-    """While it is held, its file is not evicted. It ends with `release()` or with the process."""
+    """Keeps a file from being evicted until `release()` or the end of the process."""
 
     def __init__(self, handle: IO[bytes] | None) -> None:
         self._handle = handle
@@ -56,11 +56,11 @@ class Lease:
 
 
 class Cache:
-    """The folder of model files on this machine. It is made on the first write; a read-only one is read.
+    """The folder of model files on this machine. It is made on the first write, and may be read-only.
 
     Args:
-        folder: where it is.
-        limit: bytes that it may hold; the least recently used files go first, never one that is in use.
+        folder: its path.
+        limit: size in bytes; the least recently used files are evicted first, never one in use.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -68,22 +68,22 @@ class Cache:
         self.limit = limit
         self._blobs, self._partial = folder / "blobs", folder / "partial"
         self._locks, self._stamps, self._aside = folder / "locks", folder / "stamps", folder / "aside"
-        self._proven: dict[Path, tuple[int, int]] = {}
+        self._verified: dict[Path, tuple[int, int]] = {}
 
     def path(self, blob: Blob) -> Path:
-        """Where the file is if it is here."""
+        """Path of a file in the cache, whether or not it exists."""
         return self._blobs / blob.file_name
 
     def has(self, blob: Blob) -> bool:
-        """Whether the file is here, by its name alone."""
+        """Whether a file exists in the cache; its content is not checked."""
         return self.path(blob).is_file()
 
     def partial_size(self, blob: Blob) -> int:
-        """Bytes that have come of a file so far."""
+        """Bytes of a file that were fetched so far."""
         return _size(self._part(blob.sha256))
 
     def lease(self, blob: Blob) -> Lease:
-        """Keep the file from being evicted, whether it is here yet or not, and note its use."""
+        """Keep a file from being evicted, whether or not it exists yet, and record its use."""
         path = self._locks / f"{blob.sha256}.use"
         try:
             self._make(self._locks)
@@ -91,7 +91,7 @@ class Cache:
         except OSError as error:
             if error.errno not in _READ_ONLY:
                 raise self._explain(error, blob.name) from error
-            return Lease(None)  # who may not write here may not evict here either
+            return Lease(None)  # a read-only cache evicts nothing
         with contextlib.suppress(OSError):
             os.utime(path)
         lock(handle, shared=True)
@@ -99,9 +99,9 @@ class Cache:
 
     @contextmanager
     def alone(self, name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Be the only one, of all processes on this machine, that brings `name`; wait for the one that does.
+        """Be the only process on this machine that fetches `name`; wait while another one does.
 
-        `on_wait` is called again and again while another one has it.
+        `on_wait` is called repeatedly during the wait.
         """
         try:
             self._make(self._locks)
@@ -109,18 +109,18 @@ class Cache:
         except OSError as error:
             if error.errno not in _READ_ONLY:
                 raise self._explain(error, name) from error
-            yield  # nobody brings anything to where nobody may write
+            yield  # nothing is fetched into a read-only cache
             return
         with handle:
             while not lock(handle, wait=False):
                 on_wait()
-                time.sleep(_POLL)
+                time.sleep(_POLL_SECONDS)
             yield
 
     def find(self, blob: Blob, *, deep: bool = False) -> Path | None:
-        """The file, its hash proven, or None. One that is damaged is put aside, with a warning.
+        """The path of a file with a verified hash, or None. A damaged file is put aside, with a warning.
 
-        The hash is computed on the first use, where size or mtime differ from then, and where `deep`.
+        The hash is computed on the first use, again after a change of size or mtime, and always if `deep`.
         """
         path = self.path(blob)
         state = self.state(path, blob, deep=deep)
@@ -134,34 +134,34 @@ class Cache:
         return None
 
     def state(self, path: Path, blob: Blob, *, deep: bool = False) -> str:
-        """ "ok", "corrupt" or "missing": what a file is that should hold `blob`, in the cache or in a local store."""
+        """The state of a file of `blob` in the cache or a local store: "ok", "corrupt" or "missing"."""
         try:
             stat = path.stat()
         except OSError:
             return "missing"
-        seen = (stat.st_size, stat.st_mtime_ns)
+        version = (stat.st_size, stat.st_mtime_ns)
         if stat.st_size != blob.size:
             return "corrupt"
-        if not deep and seen in (self._proven.get(path), self._read_stamp(path)):
+        if not deep and version in (self._verified.get(path), self._read_stamp(path)):
             return "ok"
         try:
-            right = file_sha256(path) == blob.sha256
-        except OSError:  # a disk that fails
-            right = False
-        if not right:
+            intact = file_sha256(path) == blob.sha256
+        except OSError:  # a failing disk
+            intact = False
+        if not intact:
             return "corrupt"
-        self._proven[path] = seen
-        self._write_stamp(path, seen)
+        self._verified[path] = version
+        self._write_stamp(path, version)
         return "ok"
 
     def fill(self, blob: Blob, pull: Callable[[Path], object]) -> Path:
-        """Take a file in. To be called by the one that is `alone` with its sha256.
+        """Fetch a file into the cache. The caller must hold `alone` for its sha256.
 
         Args:
-            pull: makes the file at the path it is given whole; what an earlier one has left there is its beginning.
+            pull: completes the file at the given path, which may hold the beginning from an earlier call.
 
         Raises:
-            WeightsError: other bytes came, or there is no room.
+            WeightsError: the content is not that of `blob`, or there is no room.
         """
         part = self._part(blob.sha256)
         try:
@@ -184,20 +184,20 @@ class Cache:
                     )
                 log.warning("what was left of %s does not fit; it is fetched from its beginning", blob.name)
             part.chmod(0o444)
-            with part.open("rb") as whole:
-                os.fsync(whole.fileno())
+            with part.open("rb") as complete:
+                os.fsync(complete.fileno())
             path = self.path(blob)
             part.replace(path)
         except OSError as error:
             raise self._explain(error, blob.name) from error
         stat = path.stat()
-        self._proven[path] = (stat.st_size, stat.st_mtime_ns)
-        self._write_stamp(path, self._proven[path])
+        self._verified[path] = (stat.st_size, stat.st_mtime_ns)
+        self._write_stamp(path, self._verified[path])
         return path
 
     @contextmanager
     def draft(self, name: str) -> Iterator[Path]:
-        """A path for a file in the making, removed at the end."""
+        """A path for a temporary file, removed after the context."""
         unique = f"{name}-{uuid.uuid4().hex[:8]}"
         with self.alone(unique):
             part = self._part(unique)
@@ -211,30 +211,30 @@ class Cache:
                 (self._locks / f"{unique}.fetch").unlink(missing_ok=True)
 
     def drop(self, blob: Blob) -> None:
-        """Remove a file that is kept elsewhere now; for the one that holds it alone."""
+        """Remove a file that is kept elsewhere. The caller must hold `alone` for it."""
         with contextlib.suppress(OSError):
             self.path(blob).unlink()
 
     def used(self) -> int:
-        """Bytes of everything in it."""
+        """Total size of the cache, bytes."""
         folders = (self._blobs, self._partial, self._aside)
         return sum(_size(path) for folder in folders if folder.is_dir() for path in folder.iterdir())
 
     def evict(self, only: Iterable[str] | None = None) -> dict[str, int]:
-        """Remove files that nobody uses: all, or those whose sha256 is in `only`; return the bytes by file name."""
-        wanted = None if only is None else set(only)
-        gone = {}
+        """Remove files that are not in use: all, or those whose sha256 is in `only`; return the bytes by file name."""
+        hashes = None if only is None else set(only)
+        evicted = {}
         for path in self._oldest_first():
-            if wanted is None or path.name.partition(".")[0] in wanted:
+            if hashes is None or path.name.partition(".")[0] in hashes:
                 size = _size(path)
                 if self._evict(path):
-                    gone[path.name] = size
-        if wanted is None:
+                    evicted[path.name] = size
+        if hashes is None:
             self.sweep(0)
-        return gone
+        return evicted
 
-    def sweep(self, older_than: float = ABANDONED_AFTER) -> int:
-        """Remove what killed processes left half-done, and damaged files, of an age in s; return the bytes."""
+    def sweep(self, older_than: float = ABANDONED_AFTER_SECONDS) -> int:
+        """Remove damaged and unfinished files older than this, s; return the bytes."""
         freed = 0
         for path in [*_files(self._aside), *_files(self._partial)]:
             with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
@@ -242,25 +242,25 @@ class Cache:
                 if time.time() - stat.st_mtime < older_than:
                     continue
                 if path.parent == self._partial:
-                    # A store may keep drafts of its own beside ours: `.<name>.part.part`.
+                    # A store may keep its own drafts beside ours: `.<name>.part.part`.
                     name = path.name.removeprefix(".").partition(".")[0]
                     handle = stack.enter_context((self._locks / f"{name}.fetch").open("ab"))
                     if not lock(handle, wait=False):
-                        continue  # somebody is at it
+                        continue  # being fetched
                 path.unlink()
                 freed += stat.st_size
         return freed
 
     def make_room(self, need: int, what: str) -> None:
-        """Evict until `need` more bytes fit the disk and, if it can be, the limit.
+        """Evict until `need` more bytes fit the disk and, if possible, the limit.
 
         Raises:
-            WeightsError: the disk has no room; it says how much is missing where.
+            WeightsError: the disk has no room; the message says how much is missing where.
         """
         self._make(self.folder)
 
         def missing() -> int:
-            return need + MARGIN - shutil.disk_usage(self.folder).free
+            return need + MIN_FREE_BYTES - shutil.disk_usage(self.folder).free
 
         over = self.used() + need - self.limit
         if missing() > 0 or over > 0:
@@ -277,7 +277,7 @@ class Cache:
         if missing() > 0:
             free = shutil.disk_usage(self.folder).free
             raise WeightsError(
-                f"no room for {what}: it needs {_mb(need + MARGIN)} and {_mb(free)} are free, "
+                f"no room for {what}: it needs {_mb(need + MIN_FREE_BYTES)} and {_mb(free)} are free, "
                 f"so {_mb(missing())} are missing",
                 file=str(self.folder),
                 hint="Free space there, run `f5-pipeline weights evict --all`, or set F5_CACHE to another disk.",
@@ -293,7 +293,7 @@ class Cache:
         return sorted(_files(self._blobs), key=last_use)
 
     def _evict(self, path: Path) -> bool:
-        """Remove a file unless somebody uses it."""
+        """Remove a file unless it is in use."""
         self._make(self._locks)
         with (self._locks / f"{path.name.partition('.')[0]}.use").open("ab") as handle:
             if not lock(handle, wait=False):
@@ -315,12 +315,12 @@ class Cache:
         except (OSError, ValueError, TypeError):
             return None
 
-    def _write_stamp(self, path: Path, seen: tuple[int, int]) -> None:
+    def _write_stamp(self, path: Path, version: tuple[int, int]) -> None:
         stamp = self._stamp(path)
         draft = stamp.with_suffix(f".{uuid.uuid4().hex[:8]}")
-        with contextlib.suppress(OSError):  # without it the next process computes the hash again
+        with contextlib.suppress(OSError):  # without a stamp the next process computes the hash again
             self._make(self._stamps)
-            draft.write_text(json.dumps(seen))
+            draft.write_text(json.dumps(version))
             draft.replace(stamp)
 
     def _make(self, *folders: Path) -> None:
@@ -341,7 +341,7 @@ class Cache:
                 file=str(self.folder),
                 hint="Make the folder writable for this user or set F5_CACHE to another one.",
             )
-        return PassingWeightsError(
+        return RetryableWeightsError(
             f"the cache failed while {what} was fetched ({error.strerror or error})",
             file=str(self.folder),
             hint="Set F5_CACHE to a folder that this user can read and write.",
@@ -349,7 +349,7 @@ class Cache:
 
 
 class Mismatch(WeightsError):
-    """Other bytes came than are locked."""
+    """The fetched content is not what is locked."""
 
 
 def _files(folder: Path) -> list[Path]:

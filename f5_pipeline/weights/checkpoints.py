@@ -1,7 +1,7 @@
-"""Checkpoints that a person brings: what is in them, and whether it is what it is said to be.
+"""Checkpoints added by a person: reading and checking their content.
 
-A `.safetensors` file tells names and shapes in its header, which is read without torch. A `.pt` file is a pickle: it
-is read with `weights_only`, which runs nothing that it holds, and kept as safetensors.
+A `.safetensors` file has names and shapes in its header, which is read without torch. A `.pt` file is a pickle: it is
+read with `weights_only`, which runs none of its code, and kept as safetensors.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engines.f5.architecture import ARCHITECTURES, HOP, MEL_BANDS, Architecture
 from f5_pipeline.speech.engines.f5.checkpoint import sizes_of
 
-_MAX_HEADER = 100 << 20
-"""Bytes; the format's own limit."""
+_MAX_HEADER_BYTES = 100 << 20
+"""The format's own limit."""
 
 
-def read_architecture(given: str | Path | Architecture) -> Architecture:
-    """An architecture from its name, from a YAML file in the form of f5-tts's configurations, or as it is.
+def read_architecture(source: str | Path | Architecture) -> Architecture:
+    """An architecture from its name, from a YAML file like f5-tts's configurations, or as it is.
 
     Raises:
         InputError: no such name or file, or not the configuration of a DiT with a Vocos vocoder at 24 kHz.
     """
-    if isinstance(given, Architecture):
-        return given
-    if str(given) in ARCHITECTURES:
-        return ARCHITECTURES[str(given)]
-    path = Path(given)
+    if isinstance(source, Architecture):
+        return source
+    if str(source) in ARCHITECTURES:
+        return ARCHITECTURES[str(source)]
+    path = Path(source)
     if not path.is_file():
         raise InputError(
-            f"{str(given)!r} is neither the name of an architecture nor a file",
+            f"{str(source)!r} is neither the name of an architecture nor a file",
             hint=f"Use one of {', '.join(ARCHITECTURES)}, or the YAML file that the model was trained with.",
         )
     import yaml
@@ -54,15 +54,15 @@ def read_architecture(given: str | Path | Architecture) -> Architecture:
     if model.get("backbone", "DiT") != "DiT":
         raise InputError(f"the backbone is {model['backbone']}; only DiT (F5-TTS) can speak", file=str(path))
     mel = model.get("mel_spec") or {}
-    wanted = {"mel_spec_type": "vocos", "target_sample_rate": 24_000, "n_mel_channels": MEL_BANDS, "hop_length": HOP}
-    for name, value in wanted.items():
+    required = {"mel_spec_type": "vocos", "target_sample_rate": 24_000, "n_mel_channels": MEL_BANDS, "hop_length": HOP}
+    for name, value in required.items():
         if mel.get(name, value) != value:
             raise InputError(f"{name} is {mel[name]!r}; only {value!r} can be spoken", file=str(path), place=name)
-    known = {name: value for name, value in sizes.items() if name in Architecture.model_fields}
+    fields = {name: value for name, value in sizes.items() if name in Architecture.model_fields}
     if "text_embedding_average_upsampling" in sizes:
-        known["average_upsampling"] = sizes["text_embedding_average_upsampling"]
+        fields["average_upsampling"] = sizes["text_embedding_average_upsampling"]
     try:
-        return Architecture.model_validate(known)
+        return Architecture.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -83,7 +83,7 @@ def package_vocabulary() -> Path:
 
 
 def vocabulary_size(path: Path) -> int:
-    """Entries of a vocabulary: one a line. Raises InputError where it is none."""
+    """Number of entries of a vocabulary, one a line. Raises InputError where the file is no vocabulary."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -105,39 +105,39 @@ def read_shapes(path: Path) -> dict[str, Shape]:
     """The tensors of a safetensors file under the names of the stock DiT, from its header alone.
 
     Raises:
-        InputError: it is no whole safetensors file.
+        InputError: it is not a complete safetensors file.
     """
     try:
         size = path.stat().st_size
         with path.open("rb") as source:
             (length,) = struct.unpack("<Q", source.read(8))
-            if length > min(_MAX_HEADER, size):
+            if length > min(_MAX_HEADER_BYTES, size):
                 raise ValueError
             header = json.loads(source.read(length))
         header.pop("__metadata__", None)
         shapes = {_short(name): Shape(tuple(tensor["shape"])) for name, tensor in header.items()}
-        whole = 8 + length + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        total = 8 + length + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         raise InputError("it is no safetensors file", file=str(path)) from error
-    if size != whole:
-        raise InputError(f"it has {size} bytes of {whole}: it is not whole", file=str(path), hint="Fetch it again.")
+    if size != total:
+        raise InputError(f"it has {size} bytes of {total}: it is not whole", file=str(path), hint="Fetch it again.")
     return shapes
 
 
 def check_fit(path: Path, shapes: dict[str, Shape], architecture: Architecture, vocabulary: int | None) -> None:
-    """Whether a checkpoint has the sizes of an architecture and of a vocabulary with so many entries.
+    """Check that a checkpoint has the sizes of an architecture and of a vocabulary with so many entries.
 
     Raises:
-        InputError: it is no DiT, or another one; every difference is named.
+        InputError: it is no DiT, or one of another architecture; names every difference.
     """
-    sizes, wanted = sizes_of(shapes), architecture.model_dump()
+    sizes, expected = sizes_of(shapes), architecture.model_dump()
     if "dim" not in sizes or "depth" not in sizes:
         raise InputError(
             "it is no checkpoint of F5-TTS's DiT",
             file=str(path),
             hint="Give a checkpoint of F5-TTS; E2-TTS and others are not spoken with.",
         )
-    if wrong := [f"{name} {value} instead of {wanted[name]}" for name, value in sizes.items() if value != wanted[name]]:
+    if wrong := [f"{name} {n} instead of {expected[name]}" for name, n in sizes.items() if n != expected[name]]:
         raise InputError(
             f"the checkpoint is of another architecture: it has {', '.join(wrong)}",
             file=str(path),
@@ -157,10 +157,10 @@ def _short(name: str) -> str:
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write the weights of a `.pt` checkpoint as safetensors: the moving average where it has one.
+    """Write the weights of a `.pt` checkpoint as safetensors: the moving average if it has one.
 
     Raises:
-        InputError: it holds anything but weights (nothing of it has run), or no weights of a network.
+        InputError: it holds anything but weights (none of its code was run), or no weights of a network.
     """
     if find_spec("torch") is None:
         raise InputError(
@@ -173,7 +173,7 @@ def convert(source: Path, target: Path) -> None:
 
     try:
         content = torch.load(source, map_location="cpu", weights_only=True, mmap=is_zipfile(source))
-    except Exception as error:  # whatever a broken or hostile pickle makes torch raise
+    except Exception as error:  # a broken or hostile pickle can make torch raise anything
         if isinstance(error, OSError):
             raise InputError(f"it cannot be read ({error.strerror or error})", file=str(source)) from error
         raise InputError(
@@ -185,7 +185,7 @@ def convert(source: Path, target: Path) -> None:
     if not tensors:
         raise InputError("there are no weights in it", file=str(source), hint="Give a .pt file as f5-tts writes it.")
     kept = {name: value.contiguous() for name, value in tensors.items() if name not in ("initted", "update", "step")}
-    # Tensors that share memory cannot be written as they are.
+    # safetensors refuses tensors that share memory.
     seen: set[int] = set()
     for name, value in kept.items():
         if value.data_ptr() in seen:
@@ -195,7 +195,7 @@ def convert(source: Path, target: Path) -> None:
 
 
 def _tensors(content: Any) -> dict[str, Any]:
-    """The network's tensors by name, with `ema_model.` before them, from what a training run has saved."""
+    """The network's tensors from the state saved by a training run, by name with the prefix `ema_model.`."""
     import torch
 
     if not isinstance(content, dict):

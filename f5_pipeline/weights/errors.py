@@ -1,4 +1,4 @@
-"""What can be wrong with model weights."""
+"""Errors of model weights."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from f5_pipeline.errors import PipelineError
 
 
 class WeightsError(PipelineError):
-    """Weights that cannot be had or used as they are."""
+    """Weights are not available or not usable."""
 
 
-class PassingWeightsError(WeightsError):
-    """The hub, the network or the disk did not serve this time."""
+class RetryableWeightsError(WeightsError):
+    """The hub, the network or the disk failed this time."""
 
     retryable = True

@@ -1,7 +1,7 @@
-"""The Hugging Face hub: what a repository holds at a commit, and its files, byte by byte.
+"""The Hugging Face hub: listings of a repository at a commit, and downloads of its files.
 
-The library `huggingface_hub` asks for the metadata. It does not do the transfer: it writes each try to a file of its
-own that it removes when the process ends (so that the next process begins anew), and it compares sizes, not hashes.
+The library `huggingface_hub` gets the metadata. It is not used for downloads: it writes each try to its own file, which
+it removes when the process ends, so that the next process starts again; and it compares sizes, not hashes.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from f5_pipeline.weights.errors import PassingWeightsError, WeightsError
+from f5_pipeline.weights.errors import RetryableWeightsError, WeightsError
 
-TRIES = 6
-"""Tries without a new byte after which a transfer gives up; it then goes on from there when it is asked again."""
+MAX_TRIES = 6
+"""Tries without a new byte after which a download gives up; the next call resumes it."""
 
 _TIMEOUT = httpx.Timeout(30, connect=15)
-_MAX_WAIT = 60.0
-_PASSING = (408, 425, 429, 500, 502, 503, 504)
+_MAX_WAIT_SECONDS = 60.0
+_RETRYABLE = (408, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RemoteFile:
     Attributes:
         path: in the repository.
         size: bytes.
-        sha256: of the content, where the hub tells it (large files).
+        sha256: of the content, where the hub has it (large files).
         git_oid: git's hash of it (small files).
     """
 
@@ -45,7 +45,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """A repository at a commit: files by path."""
+    """The files of a repository at a commit, by path."""
 
     repo: str
     revision: str
@@ -56,9 +56,9 @@ class Hub:
     """A hub that speaks Hugging Face's protocol.
 
     Args:
-        endpoint: its address.
-        token: for gated repositories; it goes to this address only, never into a message.
-        offline: raise instead of asking.
+        endpoint: its URL.
+        token: for gated repositories; sent to this URL only, never part of a message.
+        offline: raise instead of sending requests.
         pause: seconds before the second try; it doubles from try to try.
     """
 
@@ -69,11 +69,11 @@ class Hub:
         self._pause = pause
 
     def listing(self, repo: str, revision: str | None) -> Listing:
-        """What `repo` holds at a commit, or now on its main branch where `revision` is None.
+        """The files of `repo` at a commit, or of its main branch if `revision` is None.
 
         Raises:
             WeightsError: offline, no such repository or commit, or no permission.
-            PassingWeightsError: the hub cannot be reached or is overloaded.
+            RetryableWeightsError: the hub cannot be reached or is overloaded.
         """
         self._check_online(repo)
         from huggingface_hub import HfApi
@@ -89,11 +89,11 @@ class Hub:
                 raise self._offline_error(repo) from None
             except HfHubHTTPError as error:
                 status, after = error.response.status_code, error.response.headers.get("Retry-After")
-                if status not in _PASSING:
+                if status not in _RETRYABLE:
                     raise self._refused(status, f"{repo} at {revision or 'main'}") from None
                 problem = f"answered {status}"
             except httpx.HTTPError as error:
-                problem, after = _kind(error), None
+                problem, after = _describe(error), None
             except HFValidationError:
                 raise WeightsError(f"{repo!r} is no name of a repository", hint="Write it as owner/name.") from None
             except (ValueError, KeyError, TypeError):
@@ -118,33 +118,33 @@ class Hub:
     def download(
         self, repo: str, revision: str, path: str, size: int, partial: Path, on_bytes: Callable[[int], None]
     ) -> int:
-        """Append what `partial` lacks of a file until it has `size` bytes; return how many bytes came.
+        """Append to `partial` until it has the `size` bytes of a file; return how many bytes were received.
 
-        A cut is tried again from where it was; what has come stays in `partial` for the next call, in whatever
-        process. Content is not looked at here: the cache compares hashes before it takes the file in.
+        An interrupted download is resumed, here and by the next call of any process. The content is not checked here:
+        the cache compares hashes before it accepts the file.
 
         Args:
             on_bytes: called with the size of `partial` as it grows.
 
         Raises:
             WeightsError: offline, refused, or the file is not there.
-            PassingWeightsError: no more bytes came.
+            RetryableWeightsError: no more bytes arrive.
         """
         what = f"{repo}/{path}"
         self._check_online(what)
         url = f"{self.endpoint}/{repo}/resolve/{revision}/{quote(path)}"
-        came, most, failed = 0, 0, 0
-        # Every try starts at the hub's own address: the one that it sends us to is signed and expires.
+        received, longest, failed = 0, 0, 0
+        # Every try starts at the hub's own URL: the one that it redirects to is signed and expires.
         with httpx.Client(follow_redirects=True, timeout=_TIMEOUT, headers=self._headers()) as client:
             while True:
                 have = _size(partial)
-                most = max(most, have)
+                longest = max(longest, have)
                 if have > size:
                     partial.unlink()
                     have = 0
                 if have == size:
                     partial.touch()
-                    return came
+                    return received
                 after = None
                 try:
                     with client.stream("GET", url, headers={"Range": f"bytes={have}-"} if have else {}) as response:
@@ -157,46 +157,46 @@ class Hub:
                             problem = "answered another part than was asked for"
                         elif status in (200, 206):
                             problem = "the connection was cut"
-                            at = have if status == 206 else 0
-                            with partial.open("ab" if at else "wb", buffering=0) as out:
-                                for block in response.iter_raw():  # as it comes: a cut loses nothing
+                            position = have if status == 206 else 0
+                            with partial.open("ab" if position else "wb", buffering=0) as out:
+                                for block in response.iter_raw():  # unbuffered: an interruption loses nothing
                                     out.write(block)
-                                    came += len(block)
-                                    at += len(block)
-                                    if at > size:
+                                    received += len(block)
+                                    position += len(block)
+                                    if position > size:
                                         raise WeightsError(
                                             f"the hub sends more of {what} than the {size} bytes it has",
                                             file=self.endpoint,
                                             hint="Check F5_HUB, or pull again later.",
                                         )
-                                    on_bytes(at)
-                        elif status in _PASSING:
+                                    on_bytes(position)
+                        elif status in _RETRYABLE:
                             problem = f"answered {status}"
                         else:
                             raise self._refused(status, f"{what} at {revision[:12]}")
                 except httpx.HTTPError as error:
-                    problem = _kind(error)
+                    problem = _describe(error)
                 if _size(partial) == size:
-                    return came
-                # Bytes that come again and again are no progress.
-                failed = 0 if _size(partial) > most else failed + 1
+                    return received
+                # Only bytes beyond the longest state so far are progress.
+                failed = 0 if _size(partial) > longest else failed + 1
                 if failed:
                     self._wait(failed, after, what, problem)
 
     def _headers(self) -> dict[str, str]:
-        # Compressed bytes could not be resumed.
+        # A compressed download could not be resumed.
         headers = {"Accept-Encoding": "identity", "User-Agent": "f5-pipeline"}
         return {**headers, "Authorization": f"Bearer {self._token}"} if self._token else headers
 
     def _wait(self, failed: int, after: str | None, what: str, problem: str) -> None:
-        if failed >= TRIES:
-            raise PassingWeightsError(
+        if failed >= MAX_TRIES:
+            raise RetryableWeightsError(
                 f"{what} could not be had from the hub: {problem}",
                 file=self.endpoint,
                 hint="Look at the network and F5_HUB and try again: what has come is kept.",
             )
-        asked = float(after) if after and after.isdigit() else 0.0
-        time.sleep(min(max(asked, self._pause * 2 ** (failed - 1)), _MAX_WAIT))
+        requested = float(after) if after and after.isdigit() else 0.0
+        time.sleep(min(max(requested, self._pause * 2 ** (failed - 1)), _MAX_WAIT_SECONDS))
 
     def _refused(self, status: int, what: str) -> WeightsError:
         if status in (401, 403):
@@ -229,13 +229,13 @@ def _size(path: Path) -> int:
 
 
 def _starts_at(response: httpx.Response, start: int) -> bool:
-    """Whether a partial answer begins where it was asked to."""
+    """Whether a partial response begins at byte `start`."""
     match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     return match is not None and int(match[1]) == start
 
 
-def _kind(error: Exception) -> str:
-    """What failed, in words that hold no address: the one that the hub sends us to is signed."""
+def _describe(error: Exception) -> str:
+    """The failure in words, without the URL: the one that the hub redirects to is signed."""
     kinds: dict[type[Any], str] = {
         httpx.TimeoutException: "no answer in time",
         httpx.ConnectError: "no connection",

@@ -1,8 +1,8 @@
-"""The models of this installation: from a name to whole, verified files on this machine.
+"""The models of this installation: from a name to complete, verified files on this machine.
 
-The bytes of a model are looked for in the cache of this machine, then in the store, then on the hub. What is found
-later fills the earlier places, so that a worker with an empty cache starts from the store and never asks the hub. A
-store that is a local folder serves its own files; then nothing is kept twice.
+Files are looked up in the cache of this machine, then in the store, then on the hub. What is found in one place is
+copied to the places before it, so that a worker with an empty cache uses the store and never the hub. A store that is a
+local folder serves its own files; then nothing is kept twice.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from f5_pipeline.weights.transfer import PLACES, OnProgress, Place, Progress, Tr
 log = logging.getLogger("f5_pipeline.weights")
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
-"""Names of models: part of keys."""
+"""Valid names of models, which are part of keys."""
 
 _HUB_FILE = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[0-9a-f]{40}))?(?:/(?P<path>.+))?")
 _CUSTOM = "custom"
@@ -40,15 +40,15 @@ _CUSTOM = "custom"
 
 @dataclass(eq=False)
 class Acquired:
-    """A model on this machine. Its files stay until `release()`, or until the process ends.
+    """A model on this machine. Its files are kept until `release()`, or until the process ends.
 
     Attributes:
-        files: what an engine opens.
+        files: the files for an engine.
         record: the lock.
         source: the farthest place that a file came from.
-        seconds: how long it took.
-        received: bytes that came from store or hub.
-        notes: what a person should know, such as damaged files that were replaced.
+        seconds: time to acquire it.
+        received: bytes from store or hub.
+        notes: for people, such as damaged files that were replaced.
     """
 
     files: ModelFiles
@@ -73,16 +73,16 @@ class Acquired:
 
 
 _held: list[Acquired] = []
-"""What has been acquired is in use until it is released, whether somebody keeps the object or not."""
+"""Acquired models are in use until they are released, even where no one keeps the object."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model as it is listed.
+    """A model in a listing.
 
     Attributes:
         name: its name.
-        spec: the registry's words on it; None for one that was added here.
+        spec: its entry in the registry; None for an added model.
         record: its lock; None where it was never pulled.
         cached, stored: bytes of it in this machine's cache and in the store.
     """
@@ -96,7 +96,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Finding:
-    """What `verify` found of a file in a place: "ok", "corrupt" or "missing"."""
+    """State of a file in a place, from `verify`: "ok", "corrupt" or "missing"."""
 
     model: str
     file: str
@@ -110,12 +110,12 @@ class Library:
     """Models by name.
 
     Args:
-        store: where locks and bytes are kept for everybody.
+        store: holds the locks and files for all machines.
         cache: folder of model files on this machine.
-        cache_bytes: what it may hold; the least recently used files go first.
-        hub: address of a hub that speaks Hugging Face's protocol.
+        cache_bytes: its size limit; the least recently used files are evicted first.
+        hub: URL of a hub that speaks Hugging Face's protocol.
         token: for gated repositories.
-        offline: never ask the hub.
+        offline: never use the hub.
         models, vocoders: the registry.
     """
 
@@ -141,7 +141,7 @@ class Library:
     # Locks
 
     def find(self, name: str) -> ModelRecord | None:
-        """The lock of a model, None where it has none yet. Asks the store only."""
+        """The lock of a model from the store, None where it has none yet."""
         key = self._record_key(name)
         try:
             return ModelRecord.model_validate_json(self.store.get_bytes(key))
@@ -155,7 +155,7 @@ class Library:
             ) from None
 
     def lock(self, name: str, on_progress: OnProgress = lambda _: None) -> ModelRecord:
-        """The lock of a model; where it has none, the hub is asked once which bytes it is, unless the registry knows.
+        """The lock of a model. A new one is made from the registry, or from the hub where the registry lacks hashes.
 
         Raises:
             InputError: no model has this name.
@@ -172,11 +172,11 @@ class Library:
             vocoder = self._vocoders[spec.vocoder]
             files: dict[Role, Blob] = {}
             revision = spec.revision
-            for part, wanted in _by_repository(spec, vocoder):
+            for part, spec_files in _by_repository(spec, vocoder):
                 listing = None
-                if not _pinned(part, *wanted.values()):
+                if not _pinned(part, *spec_files.values()):
                     listing = self.hub.listing(part.repo, part.revision)
-                for role, spec_file in wanted.items():
+                for role, spec_file in spec_files.items():
                     files[role] = self._transfer.describe(
                         name, part.repo, part.revision, spec_file, listing, on_progress
                     )
@@ -198,7 +198,7 @@ class Library:
             return self._keep(record)
 
     def models(self) -> list[Entry]:
-        """Every known model: those of the registry, then those that were added."""
+        """Every known model: those of the registry, then the added ones."""
         locks = self._locks()
         names = [*self._models, *(name for name in locks if name not in self._models)]
         sizes = {stat.key: stat.size for stat in self.store.list(layout.model_blob(""))}
@@ -218,19 +218,19 @@ class Library:
         return entries
 
     def locked(self) -> list[ModelRecord]:
-        """The locks that the store has."""
+        """All locks in the store."""
         return [record for name in self._locks() if (record := self.find(name))]
 
-    # Bytes
+    # Files
 
     def acquire(self, name: str, on_progress: OnProgress = lambda _: None) -> Acquired:
         """Bring a model to this machine, verified, and keep it there while it is in use.
 
         Raises:
             InputError: no model has this name.
-            WeightsError: it cannot be had; the message says what is missing and how to bring it.
+            WeightsError: it is not available; the message says what is missing and how to provide it.
         """
-        began = time.monotonic()
+        started = time.monotonic()
         record = self.lock(name, on_progress)
         paths: dict[Role, Path] = {}
         leases: list[Lease] = []
@@ -241,8 +241,8 @@ class Library:
                 blob = record.files[role]
                 lease = self.cache.lease(blob)
                 leases.append(lease)
-                paths[role], place, came = self._transfer.obtain(name, blob, notes, on_progress)
-                farthest, received = max(farthest, PLACES.index(place)), received + came
+                paths[role], place, moved = self._transfer.obtain(name, blob, notes, on_progress)
+                farthest, received = max(farthest, PLACES.index(place)), received + moved
         except BaseException:
             for lease in leases:
                 lease.release()
@@ -256,12 +256,12 @@ class Library:
             vocoder_weights=paths["vocoder_weights"],
             sha256=record.sha256,
         )
-        acquired = Acquired(files, record, PLACES[farthest], time.monotonic() - began, received, notes, leases)
+        acquired = Acquired(files, record, PLACES[farthest], time.monotonic() - started, received, notes, leases)
         _held.append(acquired)
         return acquired
 
     def verify(self, name: str) -> list[Finding]:
-        """Compute every hash of a model again, in the cache and in the store.
+        """Check the hash of every file of a model, in the cache and in the store.
 
         Raises:
             InputError: no model has this name.
@@ -285,9 +285,9 @@ class Library:
         return findings
 
     def evict(self, name: str | None = None) -> dict[str, int]:
-        """Remove a model, or all, from this machine's cache; the store keeps it. Returns the bytes by file.
+        """Remove a model, or all, from this machine's cache, not from the store. Returns the bytes by file.
 
-        Files that a process uses stay, and so does a vocoder that another cached model speaks with.
+        Files in use stay, and so does a vocoder that another cached model needs.
         """
         if name is None:
             return self.cache.evict()
@@ -300,7 +300,7 @@ class Library:
         kept = {blob.sha256 for other in others for blob in other.files.values()}
         return self.cache.evict({blob.sha256 for blob in record.files.values()} - kept)
 
-    # Models of one's own
+    # Added models
 
     def add(
         self,
@@ -316,20 +316,20 @@ class Library:
         note: str = "",
         on_progress: OnProgress = lambda _: None,
     ) -> ModelRecord:
-        """Make a checkpoint a model of this installation, for every worker; an older one of this name is replaced.
+        """Add a checkpoint as a model of this installation, for all machines; replaces an added model of this name.
 
         Args:
             checkpoint: `.safetensors`, or `.pt` (read as weights only, kept as safetensors), or a file of the hub,
                 `hf://owner/name/path`, `hf://owner/name@commit/path`.
-            vocabulary: one entry a line; f5-tts's own where None. `hf://…` too.
-            architecture: name, YAML file as f5-tts's configurations, or sizes.
+            vocabulary: one entry a line; f5-tts's own if None. May be `hf://…`.
+            architecture: name, YAML file like f5-tts's configurations, or sizes.
             vocoder: name in the registry, a folder with config.yaml and pytorch_model.bin, or `hf://owner/name`.
             languages: BCP 47 tags.
-            licence: of the weights; commercial_use: whether what it speaks may be sold.
+            licence: of the weights; commercial_use: whether its speech may be sold.
 
         Raises:
-            InputError: the files are not what they are said to be.
-            WeightsError: the hub cannot give them.
+            InputError: the files are not of the stated kind or do not fit each other.
+            WeightsError: the hub cannot provide them.
         """
         from f5_pipeline.weights.checkpoints import package_vocabulary, read_architecture
 
@@ -366,19 +366,19 @@ class Library:
         return self._keep(record)
 
     def _add_checkpoint(
-        self, name: str, given: str | Path, sizes: Architecture, vocabulary: Blob, on_progress: OnProgress
+        self, name: str, checkpoint: str | Path, sizes: Architecture, vocabulary: Blob, on_progress: OnProgress
     ) -> Blob:
         from f5_pipeline.weights.checkpoints import check_fit, convert, read_shapes, vocabulary_size
 
         with self._transfer.borrow(name, vocabulary, on_progress) as path:
             entries = vocabulary_size(path)
-        if _HUB_FILE.fullmatch(str(given)):
-            blob = self._add_file(name, given, on_progress)
+        if _HUB_FILE.fullmatch(str(checkpoint)):
+            blob = self._add_file(name, checkpoint, on_progress)
             if blob.name.endswith(".safetensors"):
                 with self._transfer.borrow(name, blob, on_progress) as path:
                     check_fit(path, read_shapes(path), sizes, entries)
             return blob
-        source = Path(given)
+        source = Path(checkpoint)
         if not source.is_file():
             raise InputError("there is no such checkpoint", file=str(source))
         if source.suffix == ".safetensors":
@@ -390,47 +390,43 @@ class Library:
             self.cache.make_room(source.stat().st_size, source.name)
             convert(source, draft)
             check_fit(source, read_shapes(draft), sizes, entries)
-            return self._add_file(name, draft, on_progress, called=f"{source.stem}.safetensors")
+            return self._add_file(name, draft, on_progress, stored_as=f"{source.stem}.safetensors")
 
-    def _add_vocoder(self, name: str, given: str | Path, on_progress: OnProgress) -> tuple[Blob, Blob]:
-        if known := self._vocoders.get(str(given)):
-            listing = None
-            if known.revision is None or any(
-                spec_file.sha256 is None or spec_file.size is None for spec_file in (known.config, known.weights)
-            ):
-                listing = self.hub.listing(known.repo, known.revision)
+    def _add_vocoder(self, name: str, vocoder: str | Path, on_progress: OnProgress) -> tuple[Blob, Blob]:
+        if spec := self._vocoders.get(str(vocoder)):
+            listing = None if _pinned(spec, spec.config, spec.weights) else self.hub.listing(spec.repo, spec.revision)
             config, weights = (
-                self._transfer.describe(name, known.repo, known.revision, spec_file, listing, on_progress)
-                for spec_file in (known.config, known.weights)
+                self._transfer.describe(name, spec.repo, spec.revision, spec_file, listing, on_progress)
+                for spec_file in (spec.config, spec.weights)
             )
             return config, weights
         files = ("config.yaml", "pytorch_model.bin")
-        if (match := _HUB_FILE.fullmatch(str(given))) and not match["path"]:
-            config, weights = (self._add_file(name, f"{given}/{file}", on_progress) for file in files)
+        if (match := _HUB_FILE.fullmatch(str(vocoder))) and not match["path"]:
+            config, weights = (self._add_file(name, f"{vocoder}/{file}", on_progress) for file in files)
             return config, weights
-        folder = Path(given)
+        folder = Path(vocoder)
         if not all((folder / file).is_file() for file in files):
             raise InputError(
-                f"{str(given)!r} is no known vocoder and no folder with {' and '.join(files)}",
+                f"{str(vocoder)!r} is no known vocoder and no folder with {' and '.join(files)}",
                 hint=f"Use {', '.join(self._vocoders)}, or the folder of a Vocos.",
             )
         config, weights = (self._add_file(name, folder / file, on_progress) for file in files)
         return config, weights
 
-    def _add_file(self, name: str, given: str | Path, on_progress: OnProgress, called: str | None = None) -> Blob:
-        """A local file into the store, or a file of the hub locked."""
-        if match := _HUB_FILE.fullmatch(str(given)):
+    def _add_file(self, name: str, file: str | Path, on_progress: OnProgress, stored_as: str | None = None) -> Blob:
+        """Add a local file, or a file of the hub, to the store."""
+        if match := _HUB_FILE.fullmatch(str(file)):
             if not match["path"]:
-                raise InputError(f"{given} names no file", hint="Write hf://owner/name/path/of/the/file.")
+                raise InputError(f"{file} names no file", hint="Write hf://owner/name/path/of/the/file.")
             listing = self.hub.listing(match["repo"], match["revision"])
-            wanted = SpecFile(path=match["path"])
-            blob = self._transfer.describe(name, match["repo"], listing.revision, wanted, listing, on_progress)
-            with self._transfer.borrow(name, blob, on_progress):  # now the store has it, for every worker
+            spec_file = SpecFile(path=match["path"])
+            blob = self._transfer.describe(name, match["repo"], listing.revision, spec_file, listing, on_progress)
+            with self._transfer.borrow(name, blob, on_progress):  # copies it to the store
                 return blob
-        path = Path(given)
+        path = Path(file)
         try:
             size = path.stat().st_size
-            blob = Blob(name=called or path.name, sha256=file_sha256(path), size=size)
+            blob = Blob(name=stored_as or path.name, sha256=file_sha256(path), size=size)
         except OSError as error:
             raise InputError(f"it cannot be read ({error.strerror or error})", file=str(path)) from error
         if self._transfer.stored_size(blob) != size or self._transfer.stored_state(blob) != "ok":
@@ -439,7 +435,7 @@ class Library:
         return blob
 
     def _keep(self, record: ModelRecord) -> ModelRecord:
-        """Write a lock; what is read back counts, should another machine have locked it meanwhile."""
+        """Write a lock and return it as read back, in case another machine locked the model meanwhile."""
         self.store.put_bytes(self._record_key(record.name), record.model_dump_json(indent=1).encode())
         return self.find(record.name) or record
 
@@ -452,7 +448,7 @@ class Library:
         return layout.model_record(name, spec.revision or "main")
 
     def _locks(self) -> list[str]:
-        """Names of the models that are locked, by one look at the store."""
+        """Names of the locked models, from one listing of the store."""
         names = []
         for stat in self.store.list("models/"):
             fields = layout.model_record.match(stat.key)
@@ -470,7 +466,7 @@ class Library:
 
 
 def _pinned(part: ModelSpec | VocoderSpec, *files: SpecFile) -> bool:
-    """Whether the registry knows all that a lock says, so that the hub need not be asked."""
+    """Whether the registry has everything for a lock, so that the hub is not needed."""
     return part.revision is not None and all(file.sha256 and file.size is not None for file in files)
 
 

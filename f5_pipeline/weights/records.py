@@ -1,4 +1,4 @@
-"""The lock of a model: exactly which bytes it is, wherever they are."""
+"""The lock of a model: its files by content, wherever they are kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROLES: tuple[Role, ...] = ("checkpoint", "vocabulary", "vocoder_config", "vocode
 
 
 class Origin(BaseModel):
-    """Where the hub has a file: repository, commit, path."""
+    """Location of a file on the hub: repository, commit, path."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,18 +31,18 @@ class Origin(BaseModel):
 
 
 class Blob(BaseModel):
-    """A file of a model by its content."""
+    """A file of a model, identified by its content."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = Field(description="file name, as it came")
+    name: str = Field(description="original file name")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(ge=0, description="bytes")
-    origin: Origin | None = Field(default=None, description="where the hub has it; None: it was added from a file")
+    origin: Origin | None = Field(default=None, description="on the hub; None: added from a file")
 
     @property
     def file_name(self) -> str:
-        """Name in cache and store: loaders tell the format by the extension."""
+        """Name in cache and store, with the extension, by which loaders recognise the format."""
         return self.sha256 + PurePosixPath(self.name).suffix.lower()
 
     @property
@@ -51,7 +51,7 @@ class Blob(BaseModel):
 
 
 class ModelRecord(BaseModel):
-    """A locked model. Everybody who reads this record speaks with the same bytes."""
+    """A locked model: all who read this record use the same files."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -69,11 +69,11 @@ class ModelRecord(BaseModel):
 
     @property
     def sha256(self) -> str:
-        """Digest of all that decides the sound: the files by content, and the architecture."""
+        """Digest of everything that decides the sound: the files by content, and the architecture."""
         sound = {"files": {role: self.files[role].sha256 for role in ROLES}, "arch": self.architecture.model_dump()}
         return hashlib.sha256(json.dumps(sound, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Size of all files, bytes."""
         return sum(blob.size for blob in self.files.values())

@@ -1,7 +1,7 @@
-"""The models that are known by name.
+"""The registry of models and vocoders.
 
-Revisions and hashes are those that the hub serves for the commit named. Where a commit is not known here (`revision` is
-None), the first pull asks the hub for the commit of its main branch and locks it in the store.
+Revisions and hashes are those of the hub for the named commit. Where no commit is given (`revision` is None), the first
+pull locks the present commit of the main branch in the store.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CommercialUse = Literal["yes", "no", "disputed"]
 
 
 class SpecFile(BaseModel):
-    """A file in a repository of the hub; a hash or size of None is learned from the hub when the model is locked."""
+    """A file in a repository of the hub; a hash or size of None is taken from the hub when the model is locked."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,15 +33,15 @@ class SpecFile(BaseModel):
 
 
 class Spec(BaseModel):
-    """What a model and a vocoder have in common.
+    """Common base of models and vocoders.
 
     Attributes:
-        name: what people call it.
+        name: its name.
         repo: Hugging Face id, owner/name.
         revision: commit of the repository; None: locked at the first pull.
-        licence: SPDX name of the weights' licence, as their card says.
-        commercial_use: whether what it speaks may be sold.
-        note: what a person who chooses it should know.
+        licence: SPDX name of the weights' licence, from their card.
+        commercial_use: whether its speech may be sold.
+        note: advice for people who choose it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,7 +55,7 @@ class Spec(BaseModel):
 
 
 class VocoderSpec(Spec):
-    """A vocoder: log-mel frames to sound."""
+    """A vocoder, from log-mel frames to sound."""
 
     config: SpecFile
     weights: SpecFile
@@ -72,12 +72,12 @@ class ModelSpec(Spec):
 
 
 _NC = "CC-BY-NC-4.0"
-_FULL_SIZE = 1_348_435_761
-"""Bytes of a checkpoint of Base size with the vocabulary of 2,545 entries, fp32, exponential moving average only."""
+_BASE_BYTES = 1_348_435_761
+"""Size of a Base checkpoint with the vocabulary of 2,545 entries, fp32, exponential moving average only."""
 
 
 def _vocabulary(path: str) -> SpecFile:
-    """The vocabulary of f5-tts (2,545 entries), as the hub has it: with CRLF line ends."""
+    """The vocabulary of f5-tts (2,545 entries) as on the hub, with CRLF line ends."""
     sha256 = "2a05f992e00af9b0bd3800a8d23e78d520dbd705284ed2eedb5f4bd29398fa3c"
     return SpecFile(path=path, sha256=sha256, size=13_800)
 
@@ -91,7 +91,7 @@ _MODELS = (
         checkpoint=SpecFile(
             path="F5TTS_v1_Base/model_1250000.safetensors",
             sha256="670900fd14e6c458b95da6e9ed317cdb20dbaf7a1c02ac06a05475a9d32b6a38",
-            size=_FULL_SIZE,
+            size=_BASE_BYTES,
         ),
         vocabulary=_vocabulary("F5TTS_v1_Base/vocab.txt"),
         languages=("en", "zh"),
@@ -175,7 +175,7 @@ _MODELS = (
         checkpoint=SpecFile(
             path="model_1250000.safetensors",
             sha256="9cd5757a92c0b979e9769558fea922243c4916090ad93dd2c595b73e6f05a3b2",
-            size=_FULL_SIZE,
+            size=_BASE_BYTES,
         ),
         vocabulary=_vocabulary("vocab.txt"),
         languages=("es",),
@@ -230,7 +230,7 @@ _MODELS = (
         checkpoint=SpecFile(
             path="model_159600.safetensors",
             sha256="c92b19a07843bda8bf55c8b525e67051ef4f95d3bd28cec2d330a45a48a1ac91",
-            size=_FULL_SIZE,
+            size=_BASE_BYTES,
         ),
         vocabulary=SpecFile(path="vocab.txt"),
         languages=("it",),

@@ -1,4 +1,4 @@
-"""The way of the bytes: hub to store and cache, store to cache, each file proven on arrival."""
+"""Transfer of model files: hub to store and cache, store to cache, each file verified on arrival."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ PLACES: tuple[Place, ...] = ("cache", "store", "hub")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a model is.
+    """Progress of a model's transfer.
 
     Attributes:
         model: its name.
-        file: name of the file that is at hand.
-        what: "waiting" (for another process that brings the same file), "from store", "from hub" or "to store".
+        file: name of the present file.
+        what: "waiting" (for another process that fetches the same file), "from store", "from hub" or "to store".
         done, total: bytes of this file.
     """
 
@@ -57,16 +57,16 @@ class Transfer:
         self.hub = hub
 
     def obtain(self, name: str, blob: Blob, notes: list[str], on_progress: OnProgress) -> tuple[Path, Place, int]:
-        """The path of a file whose hash is right, where it came from, and the bytes that were moved."""
+        """The path of a verified file, the place that it came from, and the bytes transferred."""
         local = self.store.local_path(blob.key)
-        if local_copy := self._here(blob, local):
+        if local_copy := self._find_local(blob, local):
             return (*local_copy, 0)
 
         def waiting() -> None:
             on_progress(Progress(name, blob.name, "waiting", self.cache.partial_size(blob), blob.size))
 
         with self.cache.alone(blob.sha256, waiting):
-            if local_copy := self._here(blob, local):
+            if local_copy := self._find_local(blob, local):
                 return (*local_copy, 0)
             place: Place = "cache"
             path = self.cache.find(blob)
@@ -95,15 +95,15 @@ class Transfer:
                 raise StoreError("the store has not kept what was written", file=self.store.url, place=blob.key)
             return local, place, received
 
-    def _here(self, blob: Blob, local: Path | None) -> tuple[Path, Place] | None:
-        """The file where nothing must be moved: in a local store, or in the cache and in the store."""
+    def _find_local(self, blob: Blob, local: Path | None) -> tuple[Path, Place] | None:
+        """The file and its place, if no transfer is needed: in a local store, or in both the cache and the store."""
         if local is not None:
             return (local, "store") if self.cache.state(local, blob) == "ok" else None
         path = self.cache.find(blob)
         return (path, "cache") if path is not None and self.stored_size(blob) == blob.size else None
 
     def _from_store(self, name: str, blob: Blob, notes: list[str], on_progress: OnProgress) -> Path | None:
-        """Copy a file from a store that is no local folder; None where it has none, or a damaged one."""
+        """Copy a file from a remote store to the cache; None where the store lacks it or it is damaged."""
         size = self.stored_size(blob)
         if size is None:
             return None
@@ -112,7 +112,7 @@ class Transfer:
             def report(done: int, total: int) -> None:
                 on_progress(Progress(name, blob.name, "from store", done, total))
 
-            # The store has a way of its own to go on where it was cut off.
+            # The store resumes its own downloads.
             with contextlib.suppress(DamagedError, Mismatch):
                 return self.cache.fill(
                     blob, lambda part: self.store.download(blob.key, part, sha256=blob.sha256, on_progress=report)
@@ -159,7 +159,7 @@ class Transfer:
             return None
 
     def stored_state(self, blob: Blob) -> str:
-        """ "ok", "corrupt" or "missing": the hash of what the store has, computed again."""
+        """The state of a file in the store by its hash: "ok", "corrupt" or "missing"."""
         if (local := self.store.local_path(blob.key)) is not None:
             return self.cache.state(local, blob, deep=True)
         try:
@@ -170,7 +170,7 @@ class Transfer:
 
     @contextmanager
     def borrow(self, name: str, blob: Blob, on_progress: OnProgress) -> Iterator[Path]:
-        """A file for the time of the context, wherever it must be brought from."""
+        """A verified file, kept during the context."""
         lease = self.cache.lease(blob)
         try:
             yield self.obtain(name, blob, [], on_progress)[0]
@@ -182,18 +182,18 @@ class Transfer:
         name: str,
         repo: str,
         revision: str | None,
-        wanted: SpecFile,
+        spec: SpecFile,
         listing: Listing | None,
         on_progress: OnProgress,
     ) -> Blob:
-        """A file of the hub by its content; what the registry does not know is asked."""
-        file_name = wanted.path.rpartition("/")[2]
+        """The Blob of a file of the hub; `listing` is needed where the registry lacks commit, hash or size."""
+        file_name = spec.path.rpartition("/")[2]
         if listing is None:
-            assert revision and wanted.sha256 and wanted.size is not None
-            origin = Origin(repo=repo, revision=revision, path=wanted.path)
-            return Blob(name=file_name, sha256=wanted.sha256, size=wanted.size, origin=origin)
-        origin = Origin(repo=repo, revision=listing.revision, path=wanted.path)
-        remote = listing.files.get(wanted.path)
+            assert revision and spec.sha256 and spec.size is not None
+            origin = Origin(repo=repo, revision=revision, path=spec.path)
+            return Blob(name=file_name, sha256=spec.sha256, size=spec.size, origin=origin)
+        origin = Origin(repo=repo, revision=listing.revision, path=spec.path)
+        remote = listing.files.get(spec.path)
         if remote is None:
             raise WeightsError(
                 f"the hub has no {origin}", file=self.hub.endpoint, hint="Check the path and the commit."
@@ -201,7 +201,7 @@ class Transfer:
         sha256 = remote.sha256
         if sha256 is None:
             sha256 = self._hash_small(name, origin, remote.size, remote.git_oid, on_progress)
-        if wanted.sha256 not in (None, sha256) or wanted.size not in (None, remote.size):
+        if spec.sha256 not in (None, sha256) or spec.size not in (None, remote.size):
             raise WeightsError(
                 f"the hub has other bytes for {origin} than this version of f5_pipeline is pinned to "
                 f"(sha256 {sha256[:16]}… and {remote.size} bytes)",
@@ -211,7 +211,7 @@ class Transfer:
         return Blob(name=file_name, sha256=sha256, size=remote.size, origin=origin)
 
     def _hash_small(self, name: str, origin: Origin, size: int, oid: str | None, on_progress: OnProgress) -> str:
-        """sha256 of a file of which the hub knows git's hash only: fetch it, hold it against that, and keep it."""
+        """sha256 of a file of which the hub has only git's hash: fetch it, verify it against that, and store it."""
         with self.cache.draft("small") as draft:
             self.cache.make_room(size, origin.path)
             file_name = origin.path.rpartition("/")[2]

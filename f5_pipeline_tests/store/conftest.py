@@ -51,5 +51,5 @@ def swift_store(swift_server: S3Server, open_bucket) -> S3Store:  # noqa: F811
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two tries at most: for tests of what stays out of order."""
-    monkeypatch.setattr(client_module, "ATTEMPTS", 2)
+    monkeypatch.setattr(client_module, "MAX_ATTEMPTS", 2)
     monkeypatch.setattr(bucket_module, "pause", lambda failures: None)

@@ -159,9 +159,9 @@ def test_keys_are_listed_in_order_by_prefix(store):
         "voices/ab/x",
         "voices/b/voice.json",
     ]
-    assert [found.key for found in store.list("voices/", after="voices/a-b", most=1)] == ["voices/a/voice.json"]
-    assert [found.key for found in store.list(most=2)] == sorted(keys)[:2]
-    assert list(store.list(most=0)) == []
+    assert [found.key for found in store.list("voices/", after="voices/a-b", limit=1)] == ["voices/a/voice.json"]
+    assert [found.key for found in store.list(limit=2)] == sorted(keys)[:2]
+    assert list(store.list(limit=0)) == []
 
 
 def test_folders_are_those_that_have_something(store):

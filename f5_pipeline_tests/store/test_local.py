@@ -12,7 +12,7 @@ import pytest
 
 from f5_pipeline.errors import InputError, StoreError
 from f5_pipeline.store.connect import connect
-from f5_pipeline.store.local import ABANDONED_AFTER, LocalStore
+from f5_pipeline.store.local import ABANDONED_AFTER_SECONDS, LocalStore
 from f5_pipeline_tests.support.installation import small_file_system
 
 
@@ -40,7 +40,7 @@ def test_killed_in_the_middle_of_a_write_nothing_appears(tmp_path):
     rest = list((root / ".tmp").iterdir())
     assert [path.read_bytes() for path in rest] == [b"half"]
     assert store.sweep() == 0
-    old = rest[0].stat().st_mtime - ABANDONED_AFTER - 1
+    old = rest[0].stat().st_mtime - ABANDONED_AFTER_SECONDS - 1
     os.utime(rest[0], (old, old))
     assert store.sweep() == 1
     assert list((root / ".tmp").iterdir()) == []

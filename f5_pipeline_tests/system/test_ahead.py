@@ -20,7 +20,7 @@ def test_results_come_in_order_whatever_is_ready_first():
             second.set()
         return number * 10
 
-    assert list(ahead(work, range(5), threads=2, most=3)) == [0, 10, 20, 30, 40]
+    assert list(ahead(work, range(5), threads=2, max_pending=3)) == [0, 10, 20, 30, 40]
 
 
 def test_no_more_is_taken_ahead_than_said():
@@ -31,7 +31,7 @@ def test_no_more_is_taken_ahead_than_said():
             taken.append(number)
             yield number
 
-    results = ahead(str, items(), threads=2, most=4)
+    results = ahead(str, items(), threads=2, max_pending=4)
     assert taken == []
     assert next(results) == "0" and len(taken) == 4
     assert next(results) == "1" and len(taken) == 5
@@ -48,7 +48,7 @@ def test_an_error_is_raised_in_its_place_and_nothing_more_is_begun():
             raise ValueError(number)
         return number
 
-    results = ahead(work, range(100), threads=1, most=3)
+    results = ahead(work, range(100), threads=1, max_pending=3)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ValueError, match="2"):
         next(results)

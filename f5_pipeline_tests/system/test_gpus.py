@@ -25,7 +25,7 @@ MIG = Gpu("MIG-dd", "cuda:3", 3, "NVIDIA H200", 18 << 30)
 def driver(monkeypatch) -> list[Gpu]:
     """What NVIDIA's driver tells: nothing, until a test says otherwise."""
     told: list[Gpu] = []
-    monkeypatch.setattr(devices, "_told_by_driver", lambda: told)
+    monkeypatch.setattr(devices, "_driver_gpus", lambda: told)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
     return told
@@ -71,7 +71,7 @@ def test_without_a_driver_the_settings_are_believed(driver):
 
 def test_the_driver_is_asked(monkeypatch):
     """Here there may be none: what it tells is well-formed, and asking raises nothing."""
-    for gpu in devices._told_by_driver():
+    for gpu in devices._driver_gpus():
         assert gpu.uuid.startswith(("GPU-", "MIG-")) and gpu.memory > 0 and gpu.name
 
 

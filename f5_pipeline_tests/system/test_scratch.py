@@ -52,7 +52,7 @@ def test_what_a_killed_process_left_is_swept_and_a_living_one_is_left_alone(temp
     running[1].kill()
     running[1].wait()
     assert sweep() == 0, "what is young is left alone"
-    assert sweep(young=-1) == 1
+    assert sweep(min_age=-1) == 1
     assert folders(temporary) == [kept] and (kept / "large").exists() and not left.exists()
     running[0].communicate("\n")
     assert folders(temporary) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from f5_pipeline.weights import cache as cache_module
-from f5_pipeline.weights.cache import ABANDONED_AFTER, Cache, Mismatch
+from f5_pipeline.weights.cache import ABANDONED_AFTER_SECONDS, Cache, Mismatch
 from f5_pipeline.weights.errors import WeightsError
 from f5_pipeline.weights.records import Blob
 from f5_pipeline_tests.support.installation import small_file_system
@@ -139,7 +139,7 @@ def test_a_file_of_another_size_is_damaged_without_a_hash(tmp_path: Path, monkey
 def test_what_killed_processes_left_is_swept_unless_somebody_is_at_it(tmp_path: Path):
     cache = Cache(tmp_path / "cache", 1 << 30)
     put(cache, b"something")
-    old = time.time() - ABANDONED_AFTER - 60
+    old = time.time() - ABANDONED_AFTER_SECONDS - 60
     names = ("a" * 64, "b" * 64, "c" * 64)
     for name in names:
         part = tmp_path / "cache" / "partial" / f"{name}.part"

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from f5_pipeline.weights.errors import PassingWeightsError, WeightsError
-from f5_pipeline.weights.hub import TRIES, Hub
+from f5_pipeline.weights.errors import RetryableWeightsError, WeightsError
+from f5_pipeline.weights.hub import MAX_TRIES, Hub
 from f5_pipeline_tests.support.weights_place import SIZE, Place, contents
 
 PATH = "sub/model 1.safetensors"
@@ -78,11 +78,11 @@ def test_an_overloaded_hub_is_asked_again(place: Place, hub: Hub, tmp_path):
 
 
 def test_a_hub_that_stays_overloaded_is_a_passing_failure(place: Place, hub: Hub, tmp_path):
-    place.hub.faults.statuses = [503] * TRIES
-    with pytest.raises(PassingWeightsError, match=r"could not be had from the hub: answered 503.*is kept"):
+    place.hub.faults.statuses = [503] * MAX_TRIES
+    with pytest.raises(RetryableWeightsError, match=r"could not be had from the hub: answered 503.*is kept"):
         download(place, hub, tmp_path / "part")
-    place.hub.faults.statuses = [429] * TRIES
-    with pytest.raises(PassingWeightsError, match="answered 429"):
+    place.hub.faults.statuses = [429] * MAX_TRIES
+    with pytest.raises(RetryableWeightsError, match="answered 429"):
         hub.listing("a/model", None)
     assert place.hub.faults.statuses == []
 
@@ -102,9 +102,9 @@ def test_no_connection_is_a_passing_failure(place: Place, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         hub = Hub(f"http://127.0.0.1:{taken.getsockname()[1]}", pause=0.001)
-        with pytest.raises(PassingWeightsError, match="no connection"):
+        with pytest.raises(RetryableWeightsError, match="no connection"):
             hub.listing("a/model", None)
-        with pytest.raises(PassingWeightsError, match="no connection"):
+        with pytest.raises(RetryableWeightsError, match="no connection"):
             download(place, hub, tmp_path / "part")
 
 
@@ -131,8 +131,8 @@ def test_a_token_of_the_environment_is_not_sent_unasked(place: Place, monkeypatc
 
 
 def test_a_signed_address_is_in_no_message(place: Place, hub: Hub, tmp_path, caplog):
-    place.hub.faults.cut = [0] * TRIES
-    with pytest.raises(PassingWeightsError, match="the connection was cut") as caught:
+    place.hub.faults.cut = [0] * MAX_TRIES
+    with pytest.raises(RetryableWeightsError, match="the connection was cut") as caught:
         download(place, hub, tmp_path / "part")
     assert "Signature" not in str(caught.value)
     assert "Signature" not in caplog.text
@@ -140,8 +140,8 @@ def test_a_signed_address_is_in_no_message(place: Place, hub: Hub, tmp_path, cap
 
 def test_bytes_that_come_again_and_again_are_no_progress(place: Place, hub: Hub, tmp_path):
     place.hub.faults.no_ranges = True
-    place.hub.faults.cut = [500_000] * (TRIES + 1)
-    with pytest.raises(PassingWeightsError, match="the connection was cut"):
+    place.hub.faults.cut = [500_000] * (MAX_TRIES + 1)
+    with pytest.raises(RetryableWeightsError, match="the connection was cut"):
         download(place, hub, tmp_path / "part")
     assert place.hub.faults.cut == []
 

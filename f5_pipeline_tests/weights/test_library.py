@@ -233,7 +233,7 @@ def test_no_room_is_told_before_a_byte_is_fetched(place: Place, small_disk):
 
 
 def test_a_disk_that_becomes_full_keeps_what_has_come(place: Place, small_disk, monkeypatch):
-    monkeypatch.setattr("f5_pipeline.weights.cache.MARGIN", -(1 << 30))  # as if others took the room meanwhile
+    monkeypatch.setattr("f5_pipeline.weights.cache.MIN_FREE_BYTES", -(1 << 30))  # as if others took the room meanwhile
     (small_disk / "full").write_bytes(b"0" * ((65 << 20) - SIZE // 2 - (64 << 10)))
     library = place.library(cache="disk/cache", remote=True)
     with pytest.raises(WeightsError, match=r"the disk became full while model 1\.safetensors was fetched"):

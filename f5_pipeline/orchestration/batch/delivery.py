@@ -23,8 +23,8 @@ from f5_pipeline.studio.narrating.batches import (
     BatchPlan,
     BatchWork,
     NarrationOutcome,
+    divide,
     outcome_of,
-    split,
 )
 from f5_pipeline.studio.narrating.gathering import gather_takes
 from f5_pipeline.studio.narrating.production import make_audio
@@ -46,7 +46,7 @@ def _max_groups(store: Store) -> int:
 )
 def gather_shards_op(store: StoreResource, plan: BatchPlan, reports: list[ShardReport], drafts: list[ShardReport]):
     yield dg.Output(BatchWork(shards=[*reports, *drafts]), "work")
-    groups = split(plan.lengths.items(), min(len(plan.lengths), _max_groups(store.open())))
+    groups = divide(plan.lengths.items(), min(len(plan.lengths), _max_groups(store.open())))
     for index, names in enumerate(groups):
         group = BatchGroup(index=index, versions={name: plan.versions[name] for name in names})
         yield dg.DynamicOutput(group, mapping_key=f"{index:03}", output_name="groups")

@@ -71,7 +71,7 @@ class Page:
 def next_page(store: Store, prefix: str, cursor: Cursor) -> Page:
     """Read the next page under a prefix and move the cursor. All objects of a narration or voice are on one page."""
     after = cursor.after.get(prefix, "")
-    objects = list(store.list(prefix, after=after, most=PAGE_SIZE))
+    objects = list(store.list(prefix, after=after, limit=PAGE_SIZE))
     if len(objects) < PAGE_SIZE:
         cursor.after[prefix] = ""
         return Page(after, prefix + LAST, objects)

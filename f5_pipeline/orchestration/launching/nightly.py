@@ -11,7 +11,7 @@ from f5_pipeline.orchestration.internals import is_valid_cron_schedule
 from f5_pipeline.orchestration.launching.requests import batch_requests, estimated_minutes, max_batches
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.settings import get_settings
-from f5_pipeline.studio.narrating.batches import within
+from f5_pipeline.studio.narrating.batches import fit_within
 
 OFF = "off"
 
@@ -54,7 +54,7 @@ def _timezone() -> str:
 def nightly(context: dg.ScheduleEvaluationContext):
     settings = get_settings()
     waiting = Ledger(context.instance).pending(attempts=settings.attempts, failed=True)
-    chosen = within([(pending, estimated_minutes(pending)) for pending in waiting], settings.nightly_minutes)
+    chosen = fit_within([(pending, estimated_minutes(pending)) for pending in waiting], settings.nightly_minutes)
     if not chosen:
         return dg.SkipReason("No narration waits.")
     context.log.info(f"{len(chosen)} of {len(waiting)} narrations that wait")

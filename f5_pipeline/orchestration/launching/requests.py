@@ -9,7 +9,7 @@ import dagster as dg
 
 from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Pending
 from f5_pipeline.orchestration.tags import GPU_POOL, INTERACTIVE_PRIORITY, PRIORITY_TAG, batch_run_tags
-from f5_pipeline.studio.narrating.batches import CHARACTERS_PER_MINUTE, split
+from f5_pipeline.studio.narrating.batches import CHARACTERS_PER_MINUTE, divide
 
 MIN_RUN_MINUTES = 10.0
 """Minutes of narration that justify loading the weights on a further GPU."""
@@ -49,7 +49,7 @@ def batch_requests(
     if not pending:
         return []
     lengths = [(item.narration, estimated_minutes(item)) for item in pending]
-    parts = split(lengths, max(1, min(max_runs, int(sum(minutes for _, minutes in lengths) / MIN_RUN_MINUTES))))
+    parts = divide(lengths, max(1, min(max_runs, int(sum(minutes for _, minutes in lengths) / MIN_RUN_MINUTES))))
     order = {item.narration: number for number, item in enumerate(pending)}
     tags = batch_run_tags(launcher) | ({PRIORITY_TAG: str(INTERACTIVE_PRIORITY)} if urgent else {})
     return [

@@ -29,10 +29,10 @@ def _compiled(function: Any) -> Any:
 
 @dataclass(frozen=True)
 class Path:
-    """The cheapest way of n frames through m rows.
+    """The cheapest path of n frames through m rows.
 
     Attributes:
-        first, last: int32, shape (m,): first and last frame in each row; -1 for silence that was passed over.
+        first, last: int32, shape (m,): first and last frame in each row; -1 for a skipped silence.
         distance: float32, shape (m,): sum of the distances of the row's cells; 0 for silence.
         cells: int32, shape (m,): cells of the path in each row.
         half_width: of the band in which the path lies, rows.
@@ -54,19 +54,19 @@ def warp(
     centre: np.ndarray,
     half_width: int,
 ) -> Path:
-    """Find the cheapest way through `rows`, widening the band for as long as the way meets its edge.
+    """Find the cheapest path through `rows`, widening the band while the path meets its edge.
 
     Steps: a frame on in the same row, in the next row, or past an empty silence; or a row on within the frame. Each
-    costs the distance of the cell it leads to, and in a silence `quiet` of the frame.
+    costs the distance of the cell it leads to, or `quiet` of the frame in a silence.
 
     Args:
         frames: float32, shape (n, bands), n >= 1: features of the take.
         rows: float32, shape (m, bands), m >= 3: features of the draft, the first and the last row silent, never two
             silent ones in a row.
-        silent: bool, shape (m,): rows that stand for silence; their features are not looked at.
-        closed: bool, shape (m,): rows of a word that are as quiet as silence (the closure of a plosive). They cost a
-            little more than silence at least: else a pause would end up in the closure beside it.
-        quiet: float32, shape (n,): what each frame costs in a silence.
+        silent: bool, shape (m,): rows of silence; their features are ignored.
+        closed: bool, shape (m,): rows of a word that are as quiet as silence (the closure of a plosive). They cost
+            a little more than silence at least: otherwise a pause would end up in the closure beside it.
+        quiet: float32, shape (n,): cost of each frame in a silence.
         centre: float, shape (n,), not falling: the row on which the band is centred at each frame.
         half_width: of the band, rows.
 

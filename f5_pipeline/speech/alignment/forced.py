@@ -1,7 +1,7 @@
-"""Forced alignment: when each word of a take is said, by warping it onto a draft of the same text.
+"""Forced alignment: word times of a take, by warping it onto a draft of the same text.
 
-The draft's word times are exact; dynamic time warping of log-mel frames carries them over to the take. It works in
-every language that the draft engine speaks, and needs no model.
+The draft's word times are exact; dynamic time warping of log-mel frames transfers them to the take. This works in every
+language of the draft engine and needs no model.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from f5_pipeline.speech.alignment.renderings import Template
 
 MIN_RELATED_MARGIN = 0.08
-"""Margin below which the sound may well say another text. Clean draft voices have about 0.3 with their own and 0.03
+"""Margin below which the sound may be of another text. Clean draft voices have about 0.3 with their own and 0.03
 with another, the two human recordings at hand 0.2 and 0.07; noise takes some of it, to 0.18 at 10 dB and 0.1 at 0 dB.
 """
 
@@ -38,18 +38,18 @@ class AlignmentError(InputError):
 
 @dataclass(frozen=True)
 class Alignment:
-    """When the words of a take are said.
+    """Word times of a take.
 
     Attributes:
         tokens: in order, without overlap, s in the take.
         confidence: 0 to 1, one a token: the chance that its edges are within 50 ms.
-        cost: mean distance of the frames from the draft's: 0 is the same sound, 1 what unrelated frames have; 0 where
+        cost: mean distance of the frames from the draft's: 0 for the same sound, about 1 for unrelated frames; 0 where
             nothing was compared.
-        stretch: natural logarithm of each token's duration against the draft's, the median taken off.
+        stretch: natural logarithm of each token's duration relative to the draft's, less the median.
         speech: start of the first and end of the last sound, s.
         method: "dtw", or "proportional".
-        margin: by how much of its cost the draft fits better than played backwards (see MIN_RELATED_MARGIN); 0 where
-            nothing was compared.
+        margin: how much better the draft fits than the reversed draft, as a share of the cost (see
+            MIN_RELATED_MARGIN); 0 where nothing was compared.
     """
 
     tokens: list[Token]
@@ -66,10 +66,10 @@ def align(samples: np.ndarray, template: Template) -> Alignment:
 
     Args:
         samples: float32, shape (n,), mono, SAMPLE_RATE Hz.
-        template: the draft of the text that is spoken in it, see `renderings.Drafts.template`.
+        template: the draft of its text, see `renderings.Drafts.template`.
 
     Raises:
-        AlignmentError: the take is silent or holds samples that are no numbers, or the draft has no words.
+        AlignmentError: the take is silent or has NaN or infinite samples, or the draft has no words.
     """
     if not template.tokens:
         raise AlignmentError("the draft has no word with a time")
@@ -92,9 +92,9 @@ def align(samples: np.ndarray, template: Template) -> Alignment:
 
 
 def proportional(text: str, samples: np.ndarray, language: str) -> Alignment:
-    """Last resort: the words of `text` spread over the sound by how long they are expected to take.
+    """Last resort: spread the words of `text` over the sound by their expected durations.
 
-    Confidence is low: on sentences the starts are off by a tenth of a second in the median, by one in bad cases.
+    Confidence is low: the median error of starts is a tenth of a second, a second in bad cases.
 
     Raises:
         AlignmentError: the sound is silent, or there is no word in the text.
@@ -117,7 +117,7 @@ def speech_of(samples: np.ndarray) -> tuple[float, float]:
     """Start of the first and end of the last sound, s.
 
     Raises:
-        AlignmentError: there is none, or samples are no numbers.
+        AlignmentError: there is no sound, or samples are NaN or infinite.
     """
     import numpy as np
 
@@ -134,7 +134,7 @@ def speech_of(samples: np.ndarray) -> tuple[float, float]:
 def _stretch(tokens: Sequence[Token], drafted: Sequence[Token]) -> list[float]:
     import numpy as np
 
-    # 20 ms on either side, so that the shortest words do not weigh too much.
+    # 20 ms more on both sides keep the shortest words from weighing too much.
     pairs = zip(tokens, drafted, strict=True)
     ratios = [math.log((own.end - own.start + 0.02) / (other.end - other.start + 0.02)) for own, other in pairs]
     rate = float(np.median(ratios))
@@ -143,7 +143,7 @@ def _stretch(tokens: Sequence[Token], drafted: Sequence[Token]) -> list[float]:
 
 # Logistic regression over 18,000 words of draft voices against exact times, in eight languages: with noise from 20 to 0
 # dB, reverberation, other formants, words stretched by 10 to 50 %, added pauses; and with texts that lack words, have
-# other words, or are another text altogether (whose words count as wrong). `benchmarks/alignment.py` shows how it does.
+# other words, or are another text altogether (whose words count as wrong). Evaluated by `benchmarks/alignment.py`.
 _INTERCEPT, _OWN, _WHOLE, _STRETCHED, _BESIDE = -1.72, 4.44, 21.99, -4.74, -2.72
 
 
@@ -153,7 +153,7 @@ def _confidence(own: Sequence[float], whole: float, stretch: Sequence[float]) ->
     Args:
         own: margin of each word.
         whole: margin of the take.
-        stretch: as in `Alignment`; that of the neighbours counts too, which a word too many has robbed.
+        stretch: as in `Alignment`; that of the neighbours counts too, as a superfluous word takes their time.
     """
     amount = [0.0, *(min(abs(ratio), 2.0) for ratio in stretch), 0.0]
     chances = []

@@ -1,8 +1,8 @@
-"""Times for the words of a long recording from its transcript without times.
+"""Word times of a long recording, from its transcript without times.
 
-Two passes of the same warping: a coarse one over everything finds roughly where each word is; a fine one then goes
-through the recording in windows of less than a minute. Each begins where the one before is sure, some time before its
-end. Memory grows with the recording by some 15 kB a second, for the coarse pass: samples may be mapped from a file.
+Two passes of the same warping: a coarse one over everything locates each word roughly; a fine one then goes through the
+recording in windows of less than a minute. Each window begins where the previous one is reliable, some time before its
+end. The coarse pass needs about 15 kB of memory a second of recording; samples may be mapped from a file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _COARSE = 8  # frames of the fine pass in one of the coarse
 _MAX_PART = 240  # characters that are drafted at once
 _WINDOW = 50.0  # s of the recording that are aligned at once
 _UNSURE = 12.0  # s at the end of a window that are aligned again in the next
-_LONG_PAUSE = 3.0  # s: the coarse pass is sure where it is
+_LONG_PAUSE = 3.0  # s: a pause that the coarse pass locates reliably
 _BLOCK = 60  # s of which features are held at once
 
 # Words in a row, and the natural logarithm of their seconds against the draft's (pace of the whole taken off), beyond
@@ -42,7 +42,7 @@ def align_long(samples: np.ndarray, text: str, language: str, drafts: Drafts) ->
 
     Args:
         samples: float32, shape (n,), mono, SAMPLE_RATE Hz.
-        text: what is said in it, all of it and nothing else; numbers and abbreviations as the draft engine reads them.
+        text: exactly what is spoken in it; numbers and abbreviations as the draft engine reads them.
         language: BCP 47 tag.
 
     Returns:
@@ -56,7 +56,7 @@ def align_long(samples: np.ndarray, text: str, language: str, drafts: Drafts) ->
 
 
 def align_pieces(samples: np.ndarray, text: str, language: str, drafts: Drafts) -> list[Alignment]:
-    """As `align_long`, with confidence and cost, by pieces cut at pauses; times are those of the recording."""
+    """As `align_long`, with confidence and cost, in pieces cut at pauses; times are in the recording."""
     drafts.check_language(language)
     parts = list(_parts(text, language))
     if not parts:
@@ -85,9 +85,9 @@ def align_pieces(samples: np.ndarray, text: str, language: str, drafts: Drafts) 
 
 
 def _trusted(piece: Alignment) -> tuple[int, float]:
-    """How many tokens of a window to take, and where the next window begins, s.
+    """How many tokens of a window to accept, and where the next window begins, s.
 
-    The window's own end is only as good as the coarse pass: it is cut before, at its longest pause.
+    The window's own end is only as exact as the coarse pass, so it is cut earlier, at its longest pause.
     """
     tokens, (start, end) = piece.tokens, piece.speech
     low, high = start + (end - start) / 3, end - _UNSURE
@@ -97,7 +97,7 @@ def _trusted(piece: Alignment) -> tuple[int, float]:
 
 
 def _parts(text: str, language: str) -> Iterator[tuple[int, int]]:
-    """Spans of the text to draft one by one: sentences, the long ones in parts, in order and with a word in each."""
+    """Spans of the text to draft separately, in order: sentences, or parts of long ones, with a word in each."""
     plain = re.sub(r"\s", " ", text)
     done = 0
     for sentence in sentences(plain, language):
@@ -105,7 +105,7 @@ def _parts(text: str, language: str) -> Iterator[tuple[int, int]]:
         units = spoken_units(sentence)
         first = 0
         for number, (_, end) in enumerate(units):
-            # Rather after a mark than in the midst of a clause, once half of it is full.
+            # Once half full, prefer a cut after punctuation to one within a clause.
             length = end - units[first][0]
             closes = length > _MAX_PART / 2 and not sentence[end - 1].isalnum()
             following = units[number + 1][1] - units[first][0] if number + 1 < len(units) else None
@@ -115,10 +115,10 @@ def _parts(text: str, language: str) -> Iterator[tuple[int, int]]:
 
 
 class _Draft:
-    """The draft of a long text: its words, their coarse features, and fine ones of some of them on demand.
+    """The draft of a long text: its words, their coarse features, and fine features on demand.
 
     Attributes:
-        tokens: all words; characters in the text, s on the coarse frames' own time, in which parts follow each other.
+        tokens: all words; characters in the text, s on the time of the coarse frames, in which the parts are joined.
         coarse: float32, shape (n, BANDS), _COARSE times the usual hop apart.
     """
 
@@ -167,7 +167,7 @@ class _Draft:
 
 
 class _Coarse:
-    """Where the words of a recording are, roughly."""
+    """Rough word times of a recording."""
 
     def __init__(self, samples: np.ndarray, draft: _Draft) -> None:
         speech = speech_of(samples)
@@ -180,9 +180,9 @@ class _Coarse:
 
     def window(self, first: int, start: float) -> tuple[int, float, float | None] | None:
         """The window that begins with token `first` at `start` and ends in the longest pause near _WINDOW s from there:
-        one past its last token, its end, s, and where the next begins, if the pause is so long that this is sure.
+        one past its last token, its end, s, and the start of the next, if the pause is long enough to be reliable.
 
-        None where all that is left fits into it.
+        None where the rest of the recording fits into one window.
         """
         if self._end - start <= _WINDOW:
             return None
@@ -197,7 +197,7 @@ class _Coarse:
 
 
 def _check(pieces: Sequence[Alignment], draft: _Draft, text: str) -> None:
-    """Raise AlignmentError, with the place, where the recording says something else than the text."""
+    """Raise AlignmentError, with the place, where the recording does not match the text."""
     import numpy as np
 
     tokens = [token for piece in pieces for token in piece.tokens]
@@ -210,7 +210,7 @@ def _check(pieces: Sequence[Alignment], draft: _Draft, text: str) -> None:
     if strange:
         first = strange[0].tokens[0]
         raise AlignmentError("the recording says something else than the text here", **_place(first.start, first, text))
-    # Words together, for a word alone may well last thrice as long as in the draft.
+    # Several words together: a single word may last three times as long as in the draft.
     spoken, drafted = (np.array([token.end - token.start for token in side]) for side in (tokens, draft.tokens))
     rate = float(np.log(spoken.sum() / drafted.sum()))
     for words, max_stretch in _MAX_STRETCH:

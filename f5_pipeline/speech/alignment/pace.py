@@ -1,7 +1,7 @@
-"""How long a text should last in a voice: a draft rendering of it, scaled to the voice's own pace.
+"""Duration of a text in a voice: that of a draft rendering, scaled to the voice's own pace.
 
-F5-TTS itself takes the reference's seconds a byte, so that digits and abbreviations race, short texts are lost and
-scripts of two or three bytes a letter drag. A draft has every phoneme that will be said.
+F5-TTS itself uses the reference's seconds a byte: digits and abbreviations are rushed, short texts are lost, and
+scripts with two or three bytes a letter are slow. A draft has every phoneme that will be spoken.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _MAX_RATE, _MIN_RATE = 2.5, 0.45
 """Bounds of a voice's seconds for each second of the draft (about 165 words a minute): 66 and 370 words a minute."""
 
 _MIN_SPEECH_SECONDS = 0.3
-"""Of articulated speech, to measure a pace by."""
+"""Minimum of articulated speech to measure a pace."""
 
 VERSION = 1
-"""Of the estimate: part of the keys of takes, whose length it decides."""
+"""Version of the estimate; part of take keys, as it decides the length of takes."""
 
 
 def identity() -> str:
-    """What decides an estimate besides text, language, reference and speed."""
+    """Identity of everything that decides an estimate besides text, language, reference and speed."""
     return f"{rendering()}/{VERSION}"
 
 
@@ -36,8 +36,8 @@ class Rate:
 
     Attributes:
         value: seconds of the voice for each second of the draft, within the bounds.
-        measured: the same as it was measured; None where it could not be.
-        reason: why they differ, for the user; None where they do not.
+        measured: the same as measured, without bounds; None where it could not be measured.
+        reason: why they differ, for the user; None where they are equal.
     """
 
     value: float
@@ -46,13 +46,13 @@ class Rate:
 
 
 def measure_rate(reference: np.ndarray, text: str, language: str, drafts: Drafts) -> Rate:
-    """The pace of a reference against the draft of its text, pauses left out on both sides.
+    """The pace of a reference relative to the draft of its text, without pauses.
 
-    The words of both are compared as forced alignment finds them; where it cannot, all sound between long pauses.
+    Compares the words by forced alignment; where that fails, all sound between long pauses.
 
     Args:
         reference: float32, shape (n,), mono, SAMPLE_RATE Hz.
-        text: what is said in it.
+        text: spoken in it.
         language: BCP 47 tag.
 
     Raises:
@@ -94,7 +94,7 @@ def voice_rate(reference: np.ndarray, text: str, language: str, drafts: Drafts) 
 
 
 def speech_seconds(text: str, language: str, rate: float, drafts: Drafts, speed: float = 1.0) -> float:
-    """How long a text lasts in a voice, from its first to its last sound, pauses included, s.
+    """Duration of a text in a voice, from its first to its last sound, pauses included, s.
 
     Args:
         text: normalised text.

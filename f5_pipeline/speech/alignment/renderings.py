@@ -1,7 +1,7 @@
-"""Draft renderings of any text by one fixed espeak voice: what alignment, durations and quality measure against.
+"""Draft renderings of any text by one fixed espeak voice: the standard for alignment, durations and quality measures.
 
-The voice does not depend on the narration's, so that a text has one draft however many voices speak it. Its words and
-times are exact (see `draft`), and the same text gives the same template every time.
+The voice is independent of the narration's, so that a text has one draft for all voices. Its words and times are exact
+(see `draft`), and the same text always gives the same template.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 # A male voice without breath or effects, at espeak's middle pitch and a narrator's pace, words a minute.
 _VOICE: dict[str, Any] = {"variant": "m3", "pitch": 50, "rate": 165}
 
-_PAUSE = 15  # frames: shorter silence belongs to the sounds around it (a plosive's closure lasts up to 0.1 s)
+_PAUSE_FRAMES = 15  # shorter silence belongs to the sounds around it (a plosive's closure lasts up to 0.1 s)
 
 
 class NoDraft(InputError):
-    """espeak cannot speak a text or a language: there is nothing to measure against."""
+    """espeak cannot speak a text or a language, so there is no draft of it."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Template:
     """A draft rendering, from its first to its last sound.
 
     Attributes:
-        features: float32, shape (n, features.BANDS): `features.log_mel` of it, not normalised.
-        tokens: times of its words from the first sound on, in order, exact.
+        features: float32, shape (n, features.BANDS): its `features.log_mel`, not normalised.
+        tokens: exact times of its words from the first sound on, in order.
         seconds: from the first to the last sound, pauses included.
         articulation: the same without its pauses, s; see `articulation_seconds`.
     """
@@ -50,9 +50,7 @@ class Template:
 
 
 class Drafts:
-    """Draft renderings, the latest kept in memory. Threads may share one.
-
-    Two threads that ask for the same text wait for one rendering.
+    """Draft renderings, the latest kept in memory. Threads may share one; a text is rendered once for all of them.
 
     Attributes:
         workers: renderings made at the same time.
@@ -61,8 +59,8 @@ class Drafts:
     def __init__(self, workers: int | None = None, cache_bytes: int = 64 << 20) -> None:
         """
         Args:
-            workers: renderings made at the same time, each in a process of its own; one a processor by default.
-            cache_bytes: memory for templates; the least recently used go first.
+            workers: renderings made at the same time, each in its own process; by default one a processor.
+            cache_bytes: memory for templates; the least recently used are dropped first.
         """
         self._engine = DraftEngine(workers, manner=lambda voice: _VOICE)
         self.workers = workers or os.cpu_count() or 1
@@ -88,7 +86,7 @@ class Drafts:
             language: BCP 47 tag.
 
         Raises:
-            NoDraft: espeak does not speak the language, or makes no sound of the text.
+            NoDraft: espeak does not speak the language, or the text makes no sound.
             EngineError: espeak cannot be started.
         """
         key = (text, language)
@@ -120,7 +118,7 @@ class Drafts:
         return _widened(template)
 
     def speech(self, text: str, language: str) -> Speech:
-        """The rendering itself, not kept.
+        """The rendering itself, which is not kept.
 
         Raises: as `template`.
         """
@@ -140,7 +138,7 @@ class Drafts:
 
 
 def rendering() -> str:
-    """What decides how a draft sounds, besides text and language: espeak and its data, and the voice."""
+    """Identity of all that decides the sound of a draft besides text and language: espeak, its data, the voice."""
     voice = "-".join(str(value) for value in _VOICE.values())
     return f"{DraftEngine(1).sound('')['espeak']}/{voice}"
 
@@ -160,7 +158,7 @@ def template_of(speech: Speech) -> Template:
     first, seconds = bounds[0] * features.HOP, len(cut) / SAMPLE_RATE
     tokens = []
     for token in speech.tokens or ():
-        start, end = (min(max(moment - first, 0.0), seconds) for moment in (token.start, token.end))
+        start, end = (min(max(time - first, 0.0), seconds) for time in (token.start, token.end))
         tokens.append(Token(token.start_char, token.end_char, start, end))
     return Template(features.log_mel(cut), tuple(tokens), seconds, _articulation(levels, bounds))
 
@@ -168,7 +166,7 @@ def template_of(speech: Speech) -> Template:
 def articulation_seconds(samples: np.ndarray) -> float:
     """Seconds of speech in mono samples at SAMPLE_RATE, without edges and without pauses of 0.15 s and more.
 
-    Measured alike on drafts and recordings, so that their ratio is the ratio of their paces, however each pauses.
+    Measured alike on drafts and recordings, so that their ratio is that of the paces, whatever their pauses.
     """
     levels = audio.frame_levels(samples)
     bounds = audio.loud_bounds(levels)
@@ -178,11 +176,11 @@ def articulation_seconds(samples: np.ndarray) -> float:
 def _articulation(levels: np.ndarray, bounds: tuple[int, int]) -> float:
     inside = levels[bounds[0] : bounds[1]]
     quiet = audio.loud_runs(-inside, -audio.speech_threshold(levels) + 1e-6)
-    return (len(inside) - sum(last - first for first, last in quiet if last - first >= _PAUSE)) * features.HOP
+    return (len(inside) - sum(last - first for first, last in quiet if last - first >= _PAUSE_FRAMES)) * features.HOP
 
 
 def _narrowed(template: Template) -> Template:
-    """With float16 features, as kept: they differ by 0.01 at most, a twentieth of what noise 40 dB below does."""
+    """With float16 features, as kept: the error is at most 0.01, a twentieth of that of noise 40 dB below."""
     import numpy as np
 
     return replace(template, features=template.features.astype(np.float16))
@@ -195,5 +193,5 @@ def _widened(template: Template) -> Template:
 
 
 def _size(key: tuple[str, str], template: Template) -> int:
-    """Bytes in memory, about; a token is an object of some 200 bytes."""
+    """Approximate bytes in memory; a token takes about 200."""
     return template.features.nbytes + 200 * len(template.tokens) + 4 * len(key[0]) + 500

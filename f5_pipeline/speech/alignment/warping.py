@@ -1,7 +1,7 @@
-"""Warping a take's log-mel frames onto a draft's: what of a draft is compared, and where its words come out.
+"""Warping a take's log-mel frames onto a draft's.
 
-Pauses are taken out of the draft; between any two words of the take a silence may stand, or not. So neither a pause
-that only one of them makes nor its length smears the end of a word.
+Pauses are removed from the draft, and an optional silence is allowed between any two words of the take. So neither a
+pause that only one of them makes nor its length blurs the end of a word.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from f5_pipeline.speech.alignment.dtw import Path
 
 _GAP = 0.03  # s between two words of a draft that are a pause
-_COARSER = 4  # frames in one of the first pass
+_COARSER = 4  # frames in one frame of the first pass
 _WIDE, _NARROW = 1000, 120  # half widths of the bands, rows: 40 s at a quarter of the resolution, 1.2 s at the full one
-_QUIET, _QUIET_SLOPE = 0.3, 0.05  # what a frame costs as silence: below the gate, and more for each dB above it
-_FLOOR = 80.0  # dB below a band's loudest frame: what is softer counts as this
+_QUIET, _QUIET_SLOPE = 0.3, 0.05  # cost of a frame as silence: below the gate, and for each dB above it
+_FLOOR = 80.0  # dB below a band's loudest frame: lower bound
 
 
 def _normalised(log_mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features with mean and variance of each band taken off, and the level of each frame above the gate, dB.
+    """Features with each band normalised by mean and variance, and the level of each frame above the gate, dB.
 
-    Mean and variance are those of the frames above the gate: pauses, which a draft and a take make differently, would
-    shift them. Scaled so that unrelated frames are 1 apart in the root mean square.
+    Mean and variance are of the frames above the gate only, as pauses differ between draft and take. Scaled so that the
+    root mean square distance of unrelated frames is 1.
     """
     import numpy as np
 
@@ -48,7 +48,7 @@ def _normalised(log_mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Draft:
-    """A template as rows to warp onto: the frames of its words, and one row of silence before, between and after.
+    """A template as rows to warp onto: the frames of its words, with a row of silence before, between and after them.
 
     Attributes:
         rows: float32, shape (m, BANDS).
@@ -75,7 +75,7 @@ class Warped:
 
     @property
     def cost(self) -> float:
-        """Mean distance along the path, silence apart."""
+        """Mean distance along the path, without silence."""
         return float(self.path.distance.sum() / self.path.cells[~self.draft.silent].sum())
 
     @property
@@ -88,7 +88,7 @@ class Warped:
 def warped(take: np.ndarray, drafted: np.ndarray, tokens: Sequence[Token], hop: float) -> Warped:
     """Warp log-mel frames of a take onto those of a draft, both `hop` s apart.
 
-    First at a quarter of the resolution, free to go anywhere, then in a band around the path found: Salvador and Chan,
+    First at a quarter of the resolution in a wide band, then in a narrow band around that path: Salvador and Chan,
     "FastDTW: toward accurate dynamic time warping in linear time and space", Intelligent Data Analysis 11 (2007).
     """
     rough = roughly_warped(
@@ -100,12 +100,12 @@ def warped(take: np.ndarray, drafted: np.ndarray, tokens: Sequence[Token], hop: 
 
 
 def roughly_warped(take: np.ndarray, drafted: np.ndarray, tokens: Sequence[Token], hop: float) -> Warped:
-    """The same in one pass, for frames so far apart that the band can be wide."""
+    """As `warped`, in one pass with a wide band, for coarse frames."""
     import numpy as np
 
     frames, level = _normalised(take)
     draft = _draft(*_normalised(drafted), tokens, hop)
-    # The band follows the sound heard so far rather than the time, so that pauses do not lead out of it.
+    # The band follows the amount of sound rather than the time, so that pauses do not lead out of it.
     loud = np.cumsum(level >= 0)
     centre = loud * (len(draft.rows) / max(int(loud[-1]), 1))
     return _warped(frames, level, draft, tokens, hop, centre, _WIDE)
@@ -130,7 +130,7 @@ def _warped(
 
 
 def _centre(rough: Warped, draft: Draft, frames: int, hop: float) -> np.ndarray:
-    """The row at each frame, by where a rough pass has the edges of the words."""
+    """The row at each frame, from the word edges of a rough pass."""
     import numpy as np
 
     times = np.maximum.accumulate([edge for edges in rough.edges for edge in edges])
@@ -168,12 +168,12 @@ def _edges(path: Path, draft: Draft, tokens: Sequence[Token], hop: float) -> lis
     for number, ((_, before), (after, _)) in enumerate(pairwise(draft.spans)):
         if path.first[before + 1] >= 0:
             continue  # there is a pause in the take
-        # Words that touch: where the draft has the edge between the two frames, the take has it.
+        # Words that touch: the edge lies between the two frames as it does in the draft.
         span = max(draft.times[after] - draft.times[before], hop)
-        for edges, place, moment in (
+        for edges, place, time in (
             (ends, number, tokens[number].end),
             (starts, number + 1, tokens[number + 1].start),
         ):
-            share = min(max((moment - draft.times[before]) / span, 0.0), 1.0)
+            share = min(max((time - draft.times[before]) / span, 0.0), 1.0)
             edges[place] = float(middle[before] + share * (middle[after] - middle[before]))
     return list(zip(starts, ends, strict=True))

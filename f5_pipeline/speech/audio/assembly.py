@@ -1,8 +1,8 @@
-"""Takes to one narration: pauses, crossfades, one gain; streamed, with word times that stay exact.
+"""Assembly of takes to one narration: pauses, crossfades and one gain, streamed, with exact word times.
 
-Pauses are digital silence. A take is cut to its speech plus a margin of its own room tone, short enough to be masked by
-the speech and faded at its end; filling pauses with tone would need a recording of each voice's room, and a noise floor
-that changes with the voice is heard where true silence is not.
+Pauses are digital silence. A take is cut to its speech plus a margin of its own room tone, which is short enough to be
+masked by the speech and is faded out. Room tone in pauses would need a recording of each voice's room, and a noise
+floor that changes with the voice is more audible than silence.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from f5_pipeline.speech.audio.loudness import LoudnessMeter, choose_gain, decibe
 from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script.model import AudioFormat
-from f5_pipeline.speech.takes import Take, word_methods, word_times
+from f5_pipeline.speech.takes import MIN_WORD_SECONDS, Take, word_methods, word_times
 from f5_pipeline.speech.timeline import Chapter, PlacedChunk, TimedWord
 
 if TYPE_CHECKING:
@@ -31,14 +31,11 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
 
 FADE = round(0.003 * SAMPLE_RATE)
-"""Samples of the fade where audio borders on silence, so that no cut clicks."""
-
-MIN_WORD_SECONDS = 0.001
-"""Seconds left to a word whose sound lies wholly in what is cut off a take's edge."""
+"""Samples of the fade between audio and silence, which prevents clicks."""
 
 
 class AssemblySettings(BaseModel):
-    """How takes become a narration. All of it goes into the revision."""
+    """Settings of the assembly; all of them are part of the revision."""
 
     sentence: float = Field(default=0.35, ge=0, description="pause after a sentence, s")
     paragraph: float = Field(default=0.7, ge=0, description="pause after a paragraph, s")
@@ -46,14 +43,14 @@ class AssemblySettings(BaseModel):
     head: float = Field(default=0.5, ge=0, description="silence before the first word, s")
     tail: float = Field(default=1.0, ge=0, description="silence after the last word, s")
     crossfade: float = Field(default=0.02, ge=0, le=0.2, description="equal-power crossfade where chunks touch, s")
-    loudness: float = Field(default=-19.0, le=0, description="integrated loudness aimed at, LUFS (mono podcast: -19)")
+    loudness: float = Field(default=-19.0, le=0, description="target integrated loudness, LUFS (mono podcast: -19)")
     peak: float = Field(default=-1.0, le=0, description="highest true peak allowed, dBTP")
-    margin: float = Field(default=0.03, ge=0, le=0.5, description="kept of a take around its speech at a pause, s")
+    margin: float = Field(default=0.03, ge=0, le=0.5, description="of a take, kept around its speech at a pause, s")
     joint: float = Field(default=0.06, ge=0, le=0.5, description="the same where chunks touch, s")
 
 
 class Assembled(BaseModel):
-    """A finished narration; the files are in the folder that `assemble` was given."""
+    """A finished narration; its files are in the `work` folder of `assemble`."""
 
     seconds: float
     samples: int
@@ -62,7 +59,7 @@ class Assembled(BaseModel):
     loudness_lufs: float | None = Field(description="of the master; None where it is too short or too quiet to measure")
     true_peak_dbtp: float | None = Field(description="of the master; None for silence")
     gain_db: float
-    limited_by_peak: bool = Field(description="the peak ceiling kept the narration below the loudness aimed at")
+    limited_by_peak: bool = Field(description="the peak ceiling kept the narration below the target loudness")
     files: dict[AudioFormat, Path]
     timeline: Path = Field(description="one TimedWord a line, JSON")
     chunk_index: Path = Field(description="one PlacedChunk a line, JSON")
@@ -90,14 +87,13 @@ def assemble(
 ) -> Assembled:
     """Join takes to a narration, in one pass over the takes and one over the result.
 
-    A pause counts from the end of speech to the next start of speech. Where chunks touch, the audio overlaps by at most
-    `settings.crossfade` (only where neither side speaks), and the timeline is shorter by just that overlap: every time
-    comes from sample positions, so nothing drifts. In memory are one take, one crossfade tail and a block of output.
+    A pause lasts from the end of speech to the next start of speech. Where chunks touch, the audio overlaps by at most
+    `settings.crossfade` (only where neither side speaks), and the timeline is shorter by that overlap: times are sample
+    positions, so nothing drifts. Memory: one take, one crossfade tail and a block of output.
 
     Args:
         parts: in the order of the narration; consumed lazily, one take is loaded at a time.
-        work: an existing folder of the caller's; the results are written there, as well as a temporary file of 96 kB a
-            second, removed at the end.
+        work: an existing folder for the results, and for a temporary file of 96 kB a second, removed at the end.
         settings: pauses, loudness and the rest.
         formats: files to write, by their names in `encoding.FORMATS`: narration.flac, narration.mp3.
         tags: see `tags.TAGS`.
@@ -158,7 +154,7 @@ def _finite(value: float) -> float | None:
 
 
 class _WriteError(Exception):
-    """An OSError that came from one of our own files, not from loading a take."""
+    """An OSError from an output file, not from loading a take."""
 
     def __init__(self, cause: OSError, path: Path) -> None:
         super().__init__(str(cause))
@@ -167,7 +163,7 @@ class _WriteError(Exception):
 
 
 class _Scratch:
-    """A file being written, whose errors become `_WriteError`, those of its close as well."""
+    """An output file whose errors, those of closing included, become `_WriteError`."""
 
     def __init__(self, path: Path, mode: str) -> None:
         self._path = path
@@ -198,7 +194,7 @@ class _Scratch:
 
 
 class _Output:
-    """Gathers pieces to blocks for the meter and the file."""
+    """Collects samples to blocks for the meter and the file."""
 
     def __init__(self, stream: _Scratch, meter: LoudnessMeter) -> None:
         import numpy as np
@@ -239,7 +235,7 @@ class _Output:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a take was put: speech bounds and word times in the master, s."""
+    """Position of a take: speech bounds and word times in the master, s."""
 
     start: float
     end: float
@@ -248,7 +244,7 @@ class _Place:
 
 @dataclass
 class _Tail:
-    """What is known of the chunk before: the pause after it and how its audio ends."""
+    """State of the previous chunk: the pause after it and the end of its audio."""
 
     pause: str
     audio: Samples  # its end, not yet written; empty unless the next chunk touches it
@@ -270,7 +266,7 @@ class _Mix:
         self._before: _Tail | None = None
 
     def add(self, part: Part, times: list[tuple[float, float]]) -> _Place:
-        """Write a take after what is there; returns where it is."""
+        """Append a take; returns its position."""
         take, chunk = part.take, part.chunk
         audio = _load(part)
         first, last = _samples(take.speech_start), min(_samples(take.speech_end), len(audio))
@@ -279,7 +275,7 @@ class _Mix:
         before = self._before
         touches = before is not None and before.pause == "none"
         room = self._head if before is None else self._joint if touches else self._pauses[before.pause]
-        # half of a pause belongs to each side, so that margins never meet inside it
+        # each side has half of a pause, so that margins never meet inside it
         lead = min(first, self._joint if touches else min(self._margin, room if before is None else room // 2))
         trail = self._room_after(chunk.pause, len(audio) - last)
         begin, stop = first - lead, last + trail
@@ -306,16 +302,16 @@ class _Mix:
             offset = self._output.position - begin
             _fade_in(clip)
 
-        held = clip[:0]
+        tail = clip[:0]
         if chunk.pause == "none":
-            # the crossfade into this clip stays out of the next one: a sample is mixed from two takes at most
-            held = clip[max(overlap, len(clip) - max(self._crossfade, FADE)) :]
-            self._output.write(clip[: len(clip) - len(held)])
+            # exclude the crossfade into this clip from the next one: a sample is mixed from two takes at most
+            tail = clip[max(overlap, len(clip) - max(self._crossfade, FADE)) :]
+            self._output.write(clip[: len(clip) - len(tail)])
         else:
             _fade_out(clip)
             self._output.write(clip)
         quiet_after = trail if not words else min(trail, stop - math.ceil(words[-1][1] * SAMPLE_RATE))
-        self._before = _Tail(chunk.pause, held, offset + last, max(0, quiet_after))
+        self._before = _Tail(chunk.pause, tail, offset + last, max(0, quiet_after))
         return _Place(
             start=(offset + first) / SAMPLE_RATE,
             end=(offset + last) / SAMPLE_RATE,
@@ -323,13 +319,13 @@ class _Mix:
         )
 
     def _room_after(self, pause: str, available: int) -> int:
-        """Samples to keep after the speech. Which chunk is the last is not known: no tail is shorter than this."""
+        """Samples to keep after the speech, whether or not the chunk is the last."""
         if pause == "none":
             return min(available, self._joint)
         return min(available, self._margin, self._pauses[pause] // 2)
 
     def close(self) -> int:
-        """Write the end; returns the length of the narration in samples."""
+        """Finish the output; returns the length of the narration in samples."""
         assert self._before is not None
         self._output.write(_fade_out(self._before.audio))
         self._output.silence(self._before.speech_end + self._end - self._output.position)
@@ -339,7 +335,7 @@ class _Mix:
 
 @dataclass
 class _Log:
-    """Writes timeline and chunk index, and holds the words to their promise: in order, none empty, none twice."""
+    """Writes timeline and chunk index, and checks the words: in order, none empty, none twice."""
 
     words: int = 0
     chunks: int = 0
@@ -435,18 +431,18 @@ def _samples(seconds: float) -> int:
 
 
 def _within(times: list[tuple[float, float]], begin: float, stop: float) -> list[tuple[float, float]]:
-    """Word times moved into [begin, stop], what is kept of a take. Only words at the edges move."""
+    """Word times moved into the kept part [begin, stop] of a take. Only words at its edges move."""
     count = len(times)
-    least = min(MIN_WORD_SECONDS, (stop - begin) / max(1, count))
+    shortest = min(MIN_WORD_SECONDS, (stop - begin) / max(1, count))
     fitted = []
     for index, (start, end) in enumerate(times):
-        low, high = begin + index * least, stop - (count - index) * least
-        fitted.append((min(max(start, low), high), min(max(end, low + least), high + least)))
+        low, high = begin + index * shortest, stop - (count - index) * shortest
+        fitted.append((min(max(start, low), high), min(max(end, low + shortest), high + shortest)))
     return fitted
 
 
 def _equal_power(count: int) -> tuple[Samples, Samples]:
-    """Rising and falling gain of `count` samples; their squares sum to one, as takes are not correlated."""
+    """Rising and falling gain of `count` samples; their squares add up to one, as takes are not correlated."""
     import numpy as np
 
     angle = (np.arange(count, dtype=np.float32) + np.float32(0.5)) * np.float32(np.pi / 2 / count)

@@ -1,4 +1,4 @@
-"""The delivered audio files: a table of their formats, and how they are written from raw samples in one pass."""
+"""Delivered audio files: a table of their formats, and their writers, from raw samples in one pass."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
 
 BLOCK = 1 << 16
-"""Samples that are read and encoded at once."""
+"""Samples read and encoded at a time."""
 
 MP3_LEVEL = 0.5
-"""libsndfile's compression level of the MP3: 0.5 is 80 kb/s for mono at 24 kHz. The bit rate is constant: in a
-long file of variable bit rate players find a time only to within seconds, and captions must stay with the voice."""
+"""libsndfile's compression level of the MP3: 0.5 is 80 kb/s for mono at 24 kHz. The bit rate is constant: in
+long files of variable bit rate, players seek to within seconds only, and captions would lose the voice."""
 
 DITHER_SEED = 0x0F5
 """Seed of the master's dither: the same samples always give the same file."""
@@ -43,22 +43,22 @@ def encode(
 ) -> int:
     """Write the delivered files from raw samples, in one pass and flat memory.
 
-    FLAC is the master: 24 kHz, 16 bit, with triangular dither of one step (deterministic; digital silence stays
-    silent). MP3 has a constant bit rate and an ID3v2.4 tag in UTF-8: libsndfile alone would write ID3v1, 30 bytes a
-    field and no agreed encoding.
+    FLAC is the master: 24 kHz, 16 bit, with deterministic triangular dither of one step; digital silence stays silent.
+    MP3 has a constant bit rate and an ID3v2.4 tag in UTF-8: libsndfile itself writes only ID3v1, with 30 bytes a field
+    and no defined encoding.
 
     Args:
         source: raw little-endian float32, mono, SAMPLE_RATE Hz. Raw, because a WAV above 4 GiB reads back short.
         gain: linear factor.
         outputs: path by format. A file there is replaced; on an error none is left.
         tags: by the names in TAGS; empty ones are left out.
-        progress: called after each block with the samples written and the samples in all.
+        progress: called after each block with the samples written and in total.
 
     Returns:
         Samples written to each file.
 
     Raises:
-        PipelineError: a file could not be written whole (disk full, quota) or the source is not whole samples.
+        PipelineError: a file could not be written completely (disk full, quota), or the source ends inside a sample.
     """
     import numpy as np
 
@@ -92,7 +92,7 @@ def encode(
 
 
 def disk_error(error: OSError, path: Path) -> PipelineError:
-    """An error of the operating system while `path` was written, in words."""
+    """The PipelineError for an OSError while `path` was written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return PipelineError(
             "no space is left for this file", file=str(path), hint="Free space on this disk and run it again."
@@ -102,10 +102,10 @@ def disk_error(error: OSError, path: Path) -> PipelineError:
 
 
 class _Sink(io.RawIOBase):
-    """The file behind libsndfile's callbacks: starts after `offset` bytes and keeps the first error.
+    """The file behind libsndfile's callbacks: starts after `head` and keeps the first error for the writer.
 
-    An exception cannot cross libsndfile's C code, and libsndfile itself drops errors of writes made while it closes:
-    a full disk would go unnoticed in the last block. So errors are kept here, and the writer asks.
+    An exception cannot cross libsndfile's C code, and libsndfile ignores errors of writes while it closes: a full disk
+    would go unnoticed in the last block.
     """
 
     def __init__(self, path: Path, head: bytes) -> None:
@@ -129,7 +129,7 @@ class _Sink(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             return self._file.readinto(buffer)
-        except OSError as error:  # reading flushes what is still buffered
+        except OSError as error:  # reading flushes the buffer
             self.error = self.error or error
             return 0
 
@@ -155,7 +155,7 @@ class _Sink(io.RawIOBase):
 
 
 class AudioWriter:
-    """One output file, written in a stream; a sub-class for each format. An error leaves no file."""
+    """An output file, written as a stream; each format has a subclass. An error leaves no file."""
 
     def __init__(self, path: Path, tags: Mapping[str, str]) -> None:
         self.path = path
@@ -181,7 +181,7 @@ class AudioWriter:
         raise NotImplementedError
 
     def quantise(self, block: Samples) -> NDArray[Any]:
-        """What of these samples is handed to the encoder."""
+        """Samples as the encoder takes them."""
         return block
 
     def write(self, block: Samples) -> None:
@@ -189,7 +189,7 @@ class AudioWriter:
 
         try:
             self._audio.write(self.quantise(block))
-        except (soundfile.LibsndfileError, AssertionError) as error:  # soundfile asserts that everything was taken
+        except (soundfile.LibsndfileError, AssertionError) as error:  # soundfile asserts a complete write
             self._check()
             raise disk_error(OSError(errno.EIO, str(error)), self.path) from error
         self._check()
@@ -199,7 +199,7 @@ class AudioWriter:
         self._check()
 
     def abort(self) -> None:
-        """Give up: close what is open and remove the file."""
+        """Close and remove the file."""
         self._finish()
         self.path.unlink(missing_ok=True)
 
@@ -262,8 +262,8 @@ def _sixteen_bit(block: Samples, noise: np.random.PCG64) -> NDArray[np.int16]:
     """Round to int16 with triangular dither of +-1 step; samples that are exactly zero stay zero."""
     import numpy as np
 
-    # One raw 64-bit number a sample, as two uniform ones: the raw stream is stable over numpy's versions, and the
-    # result does not depend on how the audio was cut into blocks.
+    # Two uniform numbers from one raw 64-bit number a sample: the raw stream is the same in all versions of numpy, and
+    # the result does not depend on the blocks.
     raw = np.asarray(noise.random_raw(len(block)), dtype=np.uint64)
     first = (raw >> np.uint64(40)).astype(np.float32)
     second = ((raw >> np.uint64(8)) & np.uint64(0xFFFFFF)).astype(np.float32)
@@ -278,7 +278,7 @@ class AudioFileFormat(FileFormat):
 
     Attributes:
         writer: writes one such file.
-        lossless: whether it holds every sample; a page plays the smaller ones first.
+        lossless: whether it keeps every sample; a page prefers smaller files for playing.
     """
 
     writer: type[AudioWriter]
@@ -289,4 +289,4 @@ FORMATS: dict[AudioFormat, AudioFileFormat] = {
     "flac": AudioFileFormat(".flac", "audio/flac", "Audio", "lossless FLAC", _FlacWriter, lossless=True),
     "mp3": AudioFileFormat(".mp3", "audio/mpeg", "Audio", "MP3", _Mp3Writer, lossless=False),
 }
-"""By the name that a script gives it. A new format needs its name in `script.model.AudioFormat` too."""
+"""By name in scripts. A new format needs its name in `script.model.AudioFormat` too."""

@@ -1,4 +1,4 @@
-"""Log-mel features of speech, as alignment compares them: what is said, apart from level, microphone and room."""
+"""Log-mel features of speech, which alignment compares."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from f5_pipeline.speech.engine import SAMPLE_RATE
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = 1
-"""Part of what identifies a template: raised where features of the same sound change."""
-
 BANDS = 40
 HOP = 0.01
-"""Distance of frames, s; frame k is centred on (k + 0.5) * HOP, as in `audio.Levels`."""
+"""Distance of frames, s; frame k is centred on (k + 0.5) * HOP, as in `recordings.Levels`."""
 
 _HOP = round(HOP * SAMPLE_RATE)
 _WINDOW = 600  # 25 ms
@@ -26,7 +23,7 @@ _BLOCK = 512  # frames
 
 
 def frame_count(samples: int) -> int:
-    """Frames of so many samples: the last one may be half empty, an empty recording has none."""
+    """Number of frames of so many samples; the last one may be half empty."""
     return (samples + _HOP // 2) // _HOP
 
 
@@ -37,7 +34,7 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
         samples: float32, shape (n,), mono, SAMPLE_RATE Hz.
 
     Returns:
-        float32, shape (frame_count(n), BANDS); memory beyond that is flat, however long the recording.
+        float32, shape (frame_count(n), BANDS); other memory is flat for any length.
     """
     import numpy as np
     from scipy.fft import rfft
@@ -59,7 +56,7 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
 
 
 def coarser(frames: np.ndarray, count: int) -> np.ndarray:
-    """Means of so many frames each, of what remains at the end too."""
+    """Means of `count` frames each; the last one may be of fewer."""
     import numpy as np
 
     whole = len(frames) // count * count

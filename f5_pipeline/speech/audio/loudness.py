@@ -1,4 +1,4 @@
-"""Loudness and true peak, measured in a stream, and the one linear gain that brings a narration to its loudness."""
+"""Loudness and true peak, measured in a stream, and the linear gain to a target loudness."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
 
 BLOCK = 1 << 16
-"""Samples that are measured at once."""
+"""Samples measured at a time."""
 
 
 class LoudnessMeter:
     """Integrated loudness and peaks of mono audio that arrives in blocks of any length.
 
     Loudness follows ITU-R BS.1770-4 and EBU R 128: K-weighting, blocks of 400 ms with 75 % overlap, an absolute gate at
-    -70 LUFS and a relative gate 10 LU below the loudness of what passed the first. Kept is one number per 100 ms
+    -70 LUFS and a relative gate 10 LU below the loudness of what passed the first. Memory: one number per 100 ms
     (0.9 MB for 3 h). True peak is estimated on a 4 x oversampled signal as in BS.1770-4, Annex 2.
 
     Args:
@@ -106,22 +106,22 @@ class LoudnessMeter:
 
     @property
     def integrated(self) -> float:
-        """Integrated loudness so far, LUFS; -inf where nothing is above -70 LUFS or less than 400 ms were heard."""
+        """Integrated loudness so far, LUFS; -inf where nothing is above -70 LUFS, or before 400 ms."""
         count, total = self._gated(_power(-70.0))
         if not count:
             return float("-inf")
         count, total = self._gated(max(_power(-70.0), math.nextafter(total / count / 10, math.inf)))
         return -0.691 + 10 * math.log10(total / count)
 
-    def _gated(self, least: float) -> tuple[int, float]:
-        """How many 400 ms blocks have at least this power, and the sum of theirs; a part of the blocks at a time."""
+    def _gated(self, min_power: float) -> tuple[int, float]:
+        """Number of 400 ms blocks with at least this power, and the sum of their power."""
         import numpy as np
 
         count, total = 0, 0.0
         for start in range(0, len(self._hops) - 3, 1 << 16):
             hops = np.array(self._hops[start : start + (1 << 16) + 3])
             power = (hops[:-3] + hops[1:-2] + hops[2:-1] + hops[3:]) / (4 * self._hop)
-            power = power[power >= least]
+            power = power[power >= min_power]
             count, total = count + len(power), total + float(power.sum())
         return count, total
 
@@ -185,14 +185,14 @@ def choose_gain(loudness: float, true_peak: float, target: float, ceiling: float
     """One linear gain for the whole narration.
 
     Args:
-        loudness: measured integrated loudness, LUFS; -inf where it could not be measured, then the level is kept.
+        loudness: measured integrated loudness, LUFS; -inf where it could not be measured: the level is kept.
         true_peak: measured true peak, dBTP.
-        target: loudness aimed at, LUFS.
+        target: target loudness, LUFS.
         ceiling: highest true peak allowed, dBTP.
 
     Returns:
-        The factor, and whether the peak ceiling kept it below what the target asks for.
+        The factor, and whether the peak ceiling kept it below the target.
     """
-    wanted = target - loudness if loudness > float("-inf") else 0.0
+    needed = target - loudness if loudness > float("-inf") else 0.0
     allowed = ceiling - true_peak
-    return 10 ** (min(wanted, allowed) / 20), wanted > allowed
+    return 10 ** (min(needed, allowed) / 20), needed > allowed

@@ -1,4 +1,4 @@
-"""Recordings: reading them in blocks, and the measures that tell whether one is fit to clone.
+"""Recordings: reading in blocks, and measures of their fitness for cloning.
 
 Levels are in dB relative to full scale (dBFS), where a full-scale square wave is 0; digital silence is `FLOOR_DBFS`.
 """
@@ -25,24 +25,24 @@ MAX_SECONDS = 2 * 3600.0
 """Longest recording accepted, s."""
 
 MIN_RATE = 8_000
-"""Lowest sample rate accepted, Hz: the telephone's."""
+"""Lowest sample rate accepted, Hz: that of telephones."""
 
 FLOOR_DBFS = -120.0
-"""What digital silence is reported as, dBFS: below the noise of any converter, and finite."""
+"""Level reported for digital silence, dBFS: below the noise of any converter, and finite."""
 
 SILENT_DBFS = -60.0
-"""A recording whose loud frames stay below this is silent, dBFS."""
+"""Level of the loud frames below which a recording is silent, dBFS."""
 
 HOP = 0.01
 """Distance of level frames, s."""
 
 _BLOCK = 1 << 16  # frames read at a time
-_WIDE = 10 ** (-20 / 20)  # a downmix this much below its loudest channel has cancelled itself out
+_CANCELLED = 10 ** (-20 / 20)  # a downmix so far below its loudest channel has cancelled itself out
 _CONVERT = "Convert it to WAV or FLAC, for example: ffmpeg -i recording.m4a recording.wav."
 
 
 class AudioInfo(BaseModel):
-    """What a recording's header says."""
+    """Facts from a recording's header."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,8 +60,8 @@ class Levels:
     Attributes:
         dbfs: float32, shape (n,): RMS level of the 30 ms around each frame, DC removed; FLOOR_DBFS at least.
         hop: distance of the frames, s; frame k is centred on (k + 0.5) * hop.
-        channel: the channel that was measured, or None for the mean of all.
-        seconds: duration of what was measured.
+        channel: the measured channel; None: the mean of all.
+        seconds: measured duration.
     """
 
     dbfs: np.ndarray
@@ -79,7 +79,7 @@ class Levels:
 
 
 def probe(path: Path | str) -> AudioInfo:
-    """Look at a recording without decoding it (a stream of unknown length is decoded to count its frames).
+    """Read a recording's header without decoding it (a stream of unknown length is decoded to count its frames).
 
     Raises:
         InputError: missing, empty, not audio, cut off, without a frame, below 8 kHz or over two hours.
@@ -127,10 +127,10 @@ def read_mono(
 ) -> np.ndarray:
     """Read a recording, or the part from `start` to `end` (s), as mono at `rate` Hz.
 
-    Channels are averaged; where they cancel each other (one wired in opposite phase), the loudest one is taken.
+    Channels are averaged; where they cancel each other (opposite phase), the loudest one is used.
 
     Args:
-        channel: take this channel alone.
+        channel: use only this channel.
 
     Returns:
         float32, shape (n,); may exceed 1.0 where the recording is in floating point or clipped.
@@ -179,7 +179,7 @@ def _native_blocks(
     import numpy as np
     import soundfile
 
-    known = file.frames < 1 << 40
+    length_known = file.frames < 1 << 40
     stop = file.frames if last is None else min(file.frames, last)
     position = min(first, stop)
     try:
@@ -205,7 +205,7 @@ def _native_blocks(
             place=f"{position / file.samplerate:.2f} s",
             hint="Copy, record or export it again.",
         ) from error
-    if known and position < stop:
+    if length_known and position < stop:
         raise InputError(
             f"the recording is cut off: it has {position} of {file.frames} samples",
             file=path.name,
@@ -231,7 +231,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
         file = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError) as error:
-        # TypeError: soundfile's answer to the extension .raw, which has no header to read.
+        # TypeError: from soundfile for the extension .raw, which has no header.
         video = head[4:8] == b"ftyp"
         what = "an MPEG-4 file (m4a, mp4), which is not read" if video else "not audio that can be read"
         raise InputError(f"the recording is {what}: {_libsndfile(error)}", file=path.name, hint=_CONVERT) from error
@@ -248,18 +248,18 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
 
 def _libsndfile(error: Exception) -> str:
     text = str(getattr(error, "error_string", error)).strip().removeprefix("Error : ").rstrip(".")
-    # What libsndfile says of any file named .mp3 that its decoder refuses; that the file is there is known by then.
+    # libsndfile's message for any .mp3 that its decoder refuses; the file does exist.
     return "Format not recognised" if text.startswith("File does not exist") else text
 
 
 def _missing_bytes(path: Path, head: bytes, size: int) -> int:
-    """Bytes by which a WAV, AIFF or Ogg file ends before its audio does; libsndfile shortens them without a word."""
+    """Bytes of audio that a truncated WAV, AIFF or Ogg file lacks; libsndfile shortens them silently."""
     if head[:4] == b"OggS":
         return _missing_of_page(path, size)
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-        order, wanted = "<", b"data"
+        order, chunk = "<", b"data"
     elif head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        order, wanted = ">", b"SSND"
+        order, chunk = ">", b"SSND"
     else:
         return 0
     with path.open("rb") as raw:
@@ -267,7 +267,7 @@ def _missing_bytes(path: Path, head: bytes, size: int) -> int:
         while position + 8 <= size:
             raw.seek(position)
             name, length = struct.unpack(f"{order}4sI", raw.read(8))
-            if name == wanted:
+            if name == chunk:
                 # Programs that write to a pipe leave 0 or a number near 2 or 4 GiB there.
                 if length == 0 or 0x7FFFF000 <= length <= 0x7FFFFFFF or length >= 0xFFFFF000:
                     return 0
@@ -292,7 +292,7 @@ def _missing_of_page(path: Path, size: int) -> int:
 
 
 class _Downmix:
-    """Mono from blocks of channels, remembering how loud mean and channels were."""
+    """Mono from blocks of channels; sums up the energy of the mean and of each channel."""
 
     def __init__(self, channel: int | None = None) -> None:
         self.channel = channel
@@ -317,7 +317,7 @@ class _Downmix:
         import numpy as np
 
         each = np.atleast_1d(self._each)
-        return int(each.argmax()) if self._mean < _WIDE**2 * each.max() else None
+        return int(each.argmax()) if self._mean < _CANCELLED**2 * each.max() else None
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
@@ -369,14 +369,14 @@ def frame_levels(samples: np.ndarray, rate: int = SAMPLE_RATE) -> np.ndarray:
 
 
 def _frame_powers(samples: np.ndarray, size: int) -> np.ndarray:
-    """Variance of each frame: DC and rumble below the frame rate do not count as sound."""
+    """Variance of each frame, which excludes DC and rumble below the frame rate."""
     import numpy as np
 
     return samples.reshape(-1, size).astype(np.float64).var(axis=1) if len(samples) else np.zeros(0)
 
 
 def _smooth_dbfs(power: np.ndarray) -> np.ndarray:
-    """Mean over three frames: 10 ms alone follow the single periods of a deep voice."""
+    """Levels as means over three frames: frames of 10 ms follow the single periods of a deep voice."""
     import numpy as np
 
     if not len(power):
@@ -389,8 +389,8 @@ def _smooth_dbfs(power: np.ndarray) -> np.ndarray:
 def speech_threshold(dbfs: np.ndarray) -> float:
     """Level between pauses and speech, dBFS, from frame levels.
 
-    6 dB above the noise floor; but at least 15 dB below the loud frames, so that speech without pauses keeps its soft
-    consonants, and at most 40 dB below them, so that the breath of a clean studio does not count as speech.
+    6 dB above the noise floor, but at least 15 dB below the loud frames, to keep soft consonants of speech without
+    pauses, and at most 40 dB below them, so that breath in a quiet studio does not count as speech.
     """
     import numpy as np
 
@@ -403,7 +403,7 @@ def speech_threshold(dbfs: np.ndarray) -> float:
 def clipping_share(samples: np.ndarray, ceiling: float = 0.985) -> float:
     """Share of samples in flat tops: three or more in a row at or above `ceiling` of full scale, on the same side.
 
-    A sound peak touches full scale with one or two samples; a clipped one stays there.
+    An intact peak reaches full scale with one or two samples; a clipped one stays there.
 
     Args:
         samples: shape (n,) or (n, channels), best at the recording's own rate; the worst channel counts.
@@ -463,7 +463,7 @@ def speech_bounds(
 
 
 def count_syllable_nuclei(samples: np.ndarray, rate: int = SAMPLE_RATE) -> int:
-    """Syllables heard in mono speech: peaks of the level between 250 and 2500 Hz, 2 dB above the dips beside them.
+    """Number of syllables in mono speech: peaks of the level between 250 and 2500 Hz, 2 dB above the dips beside them.
 
     After de Jong and Wempe, "Praat script to detect syllable nuclei and measure speech rate automatically", Behavior
     Research Methods 41 (2009): no language and no transcript is needed, and the pace does not matter.
@@ -478,16 +478,15 @@ def count_syllable_nuclei(samples: np.ndarray, rate: int = SAMPLE_RATE) -> int:
     power = np.square(band[: len(band) // size * size]).reshape(-1, size).mean(axis=1)
     window = np.hanning(9)
     level = 10 * np.log10(np.convolve(power, window / window.sum(), "same") + 1e-12)
-    # 28 dB below the loudest: what is weaker is breath, room or a consonant.
-    found, _ = find_peaks(level, prominence=2.0, distance=8, height=float(level.max()) - 28.0)
-    return len(found)
+    # Peaks more than 28 dB below the loudest are breath, room or consonants.
+    peaks, _ = find_peaks(level, prominence=2.0, distance=8, height=float(level.max()) - 28.0)
+    return len(peaks)
 
 
 def loud_bounds(dbfs: np.ndarray, threshold: float | None = None) -> tuple[int, int] | None:
     """First and one past the last frame of speech in frame levels; None where all is silent.
 
-    A sound at the edge counts where it lasts 60 ms, or where more sound follows within 300 ms: a click or a switch does
-    neither.
+    A sound at the edge counts only if it lasts 60 ms, or if another sound is within 300 ms: clicks are excluded.
     """
     import numpy as np
 

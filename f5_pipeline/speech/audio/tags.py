@@ -9,7 +9,7 @@ TAGS = ("title", "artist", "album", "comment", "date", "genre", "tracknumber", "
 
 
 def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags as they can be written, without the empty ones. Raises ValueError for a name that is not in TAGS."""
+    """The tags in writable form, without empty ones. Raises ValueError for a name that is not in TAGS."""
     unknown = [name for name in tags if name not in TAGS]
     if unknown:
         raise ValueError(f"unknown tags: {', '.join(unknown)}")

@@ -1,7 +1,7 @@
 """Waveform pictures: small PNGs of recordings and narrations of any length, for metadata and pages.
 
-Peaks are gathered in blocks, so that a file of hours takes no more memory than one of seconds. The picture has no
-background and colours of middle lightness: it is read on light and dark pages alike.
+Peaks are collected in blocks, in flat memory for files of any length. The picture has no background and colours of
+medium lightness, for light and dark pages alike.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _INK = (128, 132, 145, 255)
 _LINE = (128, 132, 145, 70)
 
 DENSE_SECONDS = 0.5
-"""A column of more seconds than this holds loud samples whatever is said: its energy alone tells something."""
+"""Seconds a column above which every column has loud samples, so that only its energy is drawn."""
 
 _SCALE = 2  # drawn this much larger and reduced: smooth edges
 _AXIS = 20  # pixels below the waveform for the time labels
@@ -38,7 +38,7 @@ class Peaks:
     """Envelope of a recording in columns.
 
     Attributes:
-        low, high: float32, shape (columns,): least and largest sample of each column.
+        low, high: float32, shape (columns,): smallest and largest sample of each column.
         rms: float32, shape (columns,): level of each column, 1.0 is full scale.
         seconds: duration.
     """
@@ -50,10 +50,10 @@ class Peaks:
 
 
 def peaks_of(source: Path | str | np.ndarray, columns: int, rate: int = SAMPLE_RATE) -> Peaks:
-    """Gather the envelope of a file, or of samples of shape (n,) or (n, channels) at `rate` Hz.
+    """The envelope of a file, or of samples of shape (n,) or (n, channels) at `rate` Hz.
 
     Raises:
-        InputError: the file cannot be read, or there is not one sample.
+        InputError: the file cannot be read, or there are no samples.
     """
     import numpy as np
     import soundfile
@@ -94,17 +94,17 @@ def _gather(blocks: Iterable[np.ndarray], frames: int, rate: int, columns: int) 
         first = position * columns // frames
         last = (position + len(block) - 1) * columns // frames
         starts = np.maximum(-(-np.arange(first, last + 1) * frames // columns) - position, 0)
-        least = block if block.ndim == 1 else block.min(axis=1)
-        most = block if block.ndim == 1 else block.max(axis=1)
+        lowest = block if block.ndim == 1 else block.min(axis=1)
+        highest = block if block.ndim == 1 else block.max(axis=1)
         square = np.square(block, dtype=np.float64)
         square = square if block.ndim == 1 else square.mean(axis=1)
         part = slice(first, last + 1)
-        low[part] = np.minimum(low[part], np.minimum.reduceat(least, starts))
-        high[part] = np.maximum(high[part], np.maximum.reduceat(most, starts))
+        low[part] = np.minimum(low[part], np.minimum.reduceat(lowest, starts))
+        high[part] = np.maximum(high[part], np.maximum.reduceat(highest, starts))
         power[part] += np.add.reduceat(square, starts)
         count[part] += np.diff(np.append(starts, len(block)))
         position += len(block)
-    # A file that ends before its header says: the rest is drawn as silence.
+    # A file shorter than its header states: the rest is drawn as silence.
     empty = count == 0
     low[empty] = high[empty] = 0
     rms = np.sqrt(power / np.maximum(count, 1))
@@ -115,11 +115,10 @@ def _gather(blocks: Iterable[np.ndarray], frames: int, rate: int, columns: int) 
 def waveform_png(
     source: Path | str | np.ndarray | Peaks, *, width: int = 900, height: int = 160, rate: int = SAMPLE_RATE
 ) -> bytes:
-    """Draw a waveform as PNG: least to largest sample, RMS in a stronger shade, clipped places in red, a time axis.
+    """Draw a waveform as PNG: smallest to largest sample, RMS in a stronger shade, clipping in red, a time axis.
 
-    Of a long recording the energy (mean square) is drawn alone: each of its columns holds some loud sample, and peaks
-    would be a solid block. What is quiet is drawn larger, so that it is seen; a mark beside the axis names the scale
-    of peaks then.
+    For a long recording only the energy (mean square) is drawn: each of its columns has some loud sample, and peaks
+    would be a solid block. Quiet recordings are scaled up; a mark beside the axis then names the scale of peaks.
 
     Args:
         source: an audio file, samples of shape (n,) or (n, channels) at `rate` Hz, or the envelope of either.
@@ -159,8 +158,8 @@ def waveform_png(
         layers = [(low[value], high[value], _CLIPPED if clipped[value] else _BODY if dense else _PEAK)]
         if not dense:
             layers.append((-peaks.rms[value], peaks.rms[value], _BODY))
-        for least, most, colour in layers:
-            top, bottom = (float(middle - level * gain * reach) for level in (most, least))
+        for lowest, highest, colour in layers:
+            top, bottom = (float(middle - level * gain * reach) for level in (highest, lowest))
             if bottom - top >= 1:
                 draw.rectangle([x[0], top, x[1], bottom], fill=colour)
 
@@ -184,18 +183,18 @@ def waveform_png(
             taken = left + extent + 6
     if note:
         draw.text((width - note_width + 4, room + 5), note, fill=_INK, font=font)
-    # 64 colours with transparency hold these few shades and halve the file.
+    # 64 colours with transparency are enough and halve the file.
     out = io.BytesIO()
     picture.quantize(64, method=Image.Quantize.FASTOCTREE).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
 def thumbnail_png(source: Path | str | np.ndarray | Peaks, *, limit: int = 700, rate: int = SAMPLE_RATE) -> bytes:
-    """Draw the energy (RMS) of a recording as bars of one colour, 400 by 48 pixels, as fine as `limit` bytes hold.
+    """Draw the energy (RMS) of a recording as bars of one colour, 400 by 48 pixels, as fine as `limit` bytes allow.
 
-    Dagster's UI shows a picture in its place only if its Markdown is shorter than 1,000 characters, in a pane 440
-    pixels wide. Where even the quiet bars are loud, as in a long narration, the scale begins above zero, so that they
-    are a quarter as high as the loudest: which parts are louder and which have more pauses is seen.
+    Dagster's UI shows a picture inline only if its Markdown is shorter than 1,000 characters, in a pane 440 pixels
+    wide. Where even the quiet bars are loud, as in a long narration, the scale begins above zero, so that they are a
+    quarter as high as the loudest and differences stay visible.
 
     Raises:
         InputError: as `peaks_of`.
@@ -228,7 +227,7 @@ def thumbnail_png(source: Path | str | np.ndarray | Peaks, *, limit: int = 700, 
 
 
 def _step(seconds: float, width: int) -> float:
-    """Distance of the ticks, s: the smallest of the usual ones that leaves each label 70 pixels."""
+    """Distance of the ticks, s: the smallest of `_STEPS` that leaves 70 pixels for each label."""
     return next((step for step in _STEPS if step * width >= 70 * seconds), _STEPS[-1] * (1 + seconds // 1e6))
 
 

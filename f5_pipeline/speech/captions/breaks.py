@@ -1,4 +1,4 @@
-"""Where a caption or a line of it may end: costs by punctuation, pauses and the small words of a language."""
+"""Costs of ending a caption or a line, by punctuation, pauses and the function words of a language."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _abbreviations() -> frozenset[str]:
 
 @lru_cache(maxsize=16)
 def _small_words(language: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Words that a line may well begin with, and words that it should not end with."""
+    """Words before which a line may break, and words that a line should not end with."""
     links = frozenset(_LINKS.get(language, "").split())
     return links, links | frozenset(_ARTICLES.get(language, "").split())
 
@@ -78,12 +78,12 @@ def end_cost(word: TimedWord, following: TimedWord, language: str) -> float:
         cost = BEFORE_LINK
     else:
         cost = PLAIN
-    # a breath is a good place whatever the words say, though never as good as the end of a sentence
+    # A pause is a good place for a break, though never as good as the end of a sentence.
     return max(CLAUSE / 2, cost - 20 * min(max(following.start - word.end, 0.0), 0.5))
 
 
 def _abbreviated(text: str, following: str) -> bool:
-    """Whether the full stop of "Dr." or "J." or "approx. ten" is no end of a sentence."""
+    """Whether a final full stop, as in "Dr.", "J." or "approx. ten", does not end a sentence."""
     if not text.endswith(".") or text.endswith(".."):
         return False
     word = text.lstrip(_OPENING)

@@ -1,9 +1,9 @@
-"""Caption cues from word times, spelled as the author wrote.
+"""Caption cues from word times, spelled as written.
 
-Everything streams: a narration of hours needs no more memory than a paragraph. Cues keep the usual broadcast norms
+Everything streams, in the memory of a paragraph. Cues keep the usual broadcast norms
 (Netflix, "Timed Text Style Guide: General Requirements" and "English (USA)"; BBC, "Subtitle Guidelines"): bounds of
-`CaptionStyle`, line ends where the sense ends, the lower line the longer one, at most 17 characters a second as far as
-silence allows, and between cues either two frames or nothing.
+`CaptionStyle`, lines broken by sense, the lower line the longer one, at most 17 characters a second as far as silence
+allows, and between cues either two frames or nothing.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from f5_pipeline.speech.timeline import TimedWord
 
 MAX_PAUSE_SECONDS = 1.0
-"""A silence of more seconds than this always ends a cue."""
+"""A longer silence always ends a cue."""
 
 READING_SPEED = 17.0
-"""Characters a second that a cue is given where silence allows."""
+"""Characters a second of a cue that lasts as long as it needs, where silence allows."""
 
 GAP_SECONDS = 0.08
-"""Seconds between cues that are near each other: two frames at 25 a second."""
+"""Gap between close cues: two frames at 25 a second."""
 
 MIN_GAP_SECONDS = 0.5
-"""Silences between cues shorter than this, s, are closed to GAP_SECONDS: a brief flash of nothing disturbs more."""
+"""Shorter gaps between cues are closed to GAP_SECONDS, as a brief blank screen is more disturbing."""
 
 MAX_WINDOW_WORDS = 240
-"""Words that are split into cues at once; a paragraph without end is split in windows of this size."""
+"""Words that are split into cues at a time; longer paragraphs are split in windows of this size."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Cue:
 
     Attributes:
         index: from 1.
-        start, end: s, whole milliseconds; start < end, and no cue begins before the one before it has ended.
+        start, end: s, whole milliseconds; start < end, and cues do not overlap.
         lines: text as written, top to bottom.
-        voice: who speaks.
+        voice: its name.
     """
 
     index: int
@@ -56,7 +56,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A word made ready for layout: text without line breaks, what joins it to the next word, their widths."""
+    """A word ready for layout: text without line breaks, the space to the next word, their widths."""
 
     text: str
     space: str
@@ -69,7 +69,7 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A cue before its end is settled. Times in s."""
+    """A cue whose end is not final. Times in s."""
 
     start: float
     end: float
@@ -87,17 +87,17 @@ def iter_cues(
 ) -> Iterator[Cue]:
     """Split timed words into cues, every word once and in order.
 
-    No cue crosses a change of paragraph or voice or a silence of more than a second. Inside such a run the split with
-    the least sum of costs is taken: good ends are sentences, then clauses, then before a conjunction or preposition;
-    cues that are too short or too fast to read cost, as does each cue. A cue then lasts into the silence that follows,
-    until it can be read.
+    No cue crosses a change of paragraph or voice or a silence of more than a second. Within such a run, the split with
+    the lowest total cost is chosen: good ends are sentences, then clauses, then before a conjunction or preposition;
+    each cue has a cost, and one that is too short or too fast to read costs more. A cue then lasts into the following
+    silence until it can be read.
 
     Args:
-        words: in order; at most MAX_WINDOW_WORDS words of look-ahead are held.
-        style: bounds; a word wider than a line, or longer than the longest cue, breaks its bound alone. East Asian wide
+        words: in order; at most MAX_WINDOW_WORDS are kept in memory.
+        style: bounds; only a word wider than a line, or longer than the longest cue, exceeds them. East Asian wide
             characters count as two, combining marks as none.
         language: BCP 47 tag; decides which words a line does not end with.
-        audio_seconds: length of the audio, to which the last cue may last; without it, it ends with its last word.
+        audio_seconds: length of the audio, the limit of the last cue; if None, that ends with its last word.
     """
     draft: _Draft | None = None
     index = last = 0
@@ -114,13 +114,13 @@ def iter_cues(
 
 
 def _settle(draft: _Draft, limit: float, index: int, last: int, style: CaptionStyle, *, final: bool = False) -> Cue:
-    """Give a cue its end, at most `limit` (the next cue's start, or the end of the audio), and whole milliseconds."""
+    """The cue with its final end, at most `limit` (the next cue's start, or the end of the audio), in whole ms."""
     readable = max(draft.end, draft.start + style.min_seconds, draft.start + draft.width / READING_SPEED)
     end = min(readable, max(draft.end, draft.start + style.max_seconds))
     if final:
         end = min(end, limit)
     elif limit - end < MIN_GAP_SECONDS:
-        # two frames or none; a speech that runs on leaves no room for the two frames
+        # two frames, or none where the speech leaves no room for them
         closed = limit - GAP_SECONDS
         end = closed if closed >= draft.end else max(draft.end, limit)
         if end - draft.start > style.max_seconds:
@@ -160,7 +160,7 @@ def _separate(word: TimedWord, following: TimedWord) -> bool:
 
 
 def _cut(run: list[TimedWord], style: CaptionStyle, language: str, *, ended: bool) -> Iterator[tuple[_Draft, int]]:
-    """The cues of a run with their numbers of words; of a run not ended, all but the last cue."""
+    """The cues of a run with their numbers of words; without the last cue where the run has not ended."""
     pieces = _pieces(run, language)
     counts = _split(pieces, style)
     if not ended and len(counts) > 1:
@@ -183,7 +183,7 @@ def _pieces(run: list[TimedWord], language: str) -> list[_Piece]:
 
 
 def _split(pieces: list[_Piece], style: CaptionStyle) -> list[int]:
-    """Numbers of words of each cue: the split with the least cost (dynamic programming over the cues' ends)."""
+    """Number of words of each cue in the split with the lowest cost (dynamic programming over the cues' ends)."""
     count = len(pieces)
     best = [0.0] + [float("inf")] * count
     before = [0] * (count + 1)
@@ -217,7 +217,7 @@ def _split(pieces: list[_Piece], style: CaptionStyle) -> list[int]:
 
 
 def _cue_cost(total: int, seconds: float, lines: int, inner: int, last: _Piece, style: CaptionStyle) -> float:
-    """Cost of a cue `total` wide that may stay for `seconds`, with `inner` ends of sentences inside it."""
+    """Cost of a cue of width `total` that may last `seconds`, with `inner` ends of sentences inside it."""
     cost = 6.0 + last.cost + 3.0 * inner + (lines - 1)
     if seconds < style.min_seconds:
         cost += 25 * (1 - seconds / style.min_seconds)
@@ -230,7 +230,7 @@ def _cue_cost(total: int, seconds: float, lines: int, inner: int, last: _Piece, 
 
 
 def _lines(cue: list[_Piece], style: CaptionStyle) -> tuple[str, ...]:
-    """Lay a cue out on as few lines as hold it, balanced, the lower lines the longer ones."""
+    """Lay a cue out on the fewest lines, balanced, with the lower lines longer."""
     count = len(cue)
     needed, line = 1, cue[0].width
     for left, right in pairwise(cue):

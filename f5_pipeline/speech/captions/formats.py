@@ -1,6 +1,6 @@
-"""The timing files of a narration: one table, read by production, download service, page and metadata.
+"""Timing files of a narration: one table for production, download service, page and metadata.
 
-To add a format, write its file beside these and add its line here.
+To add a format, write its module beside these and add its line here.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from f5_pipeline.speech.timeline import TimedWord
 
 WORD_TIMES, CAPTIONS = "Word times", "Captions"
-"""Groups."""
+"""Groups of formats, for people."""
 
 
 @dataclass(frozen=True)
 class TimedNarration:
-    """What a writer may use of a narration.
+    """The input of a writer.
 
     Attributes:
-        words: gives the words with their times, in order; each call begins anew.
-        cues: gives the caption cues likewise, split as the script asks for.
+        words: returns the words with their times, in order; each call starts from the beginning.
+        cues: returns the caption cues likewise, in the script's caption style.
         meta: narration, revision, title, seconds.
     """
 
@@ -50,7 +50,7 @@ class CaptionFormat(FileFormat):
 
 
 def as_text(write: Callable[[TimedNarration, TextIO], object]) -> Callable[[TimedNarration, Path], None]:
-    """A writer of text files (UTF-8, no byte order mark, line ends as written) from one that writes to a stream."""
+    """Make a writer of text files (UTF-8, no byte order mark, newlines unchanged) from one that writes to a stream."""
 
     def write_file(narration: TimedNarration, path: Path) -> None:
         with path.open("w", encoding="utf-8", newline="\n") as out:
@@ -60,8 +60,8 @@ def as_text(write: Callable[[TimedNarration, TextIO], object]) -> Callable[[Time
 
 
 FORMATS: dict[str, CaptionFormat] = {
-    table_line.suffix: table_line
-    for table_line in (
+    file_format.suffix: file_format
+    for file_format in (
         CaptionFormat(
             ".words.csv", "text/csv; charset=utf-8", WORD_TIMES, "CSV",
             as_text(lambda narration, out: write_words_csv(narration.words(), out)),

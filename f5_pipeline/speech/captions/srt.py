@@ -1,4 +1,4 @@
-"""SubRip, the caption file that every player reads."""
+"""SubRip, the caption format that every player reads."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TextIO
 from f5_pipeline.speech.captions.cues import Cue, clock
 
 _MARKUP = re.compile(r"(?<=<)(?=[a-zA-Z/])|(?<=\{)(?=[\\a-zA-Z])|(?<=--)(?=>)")
-"""Places between the characters of what players take for markup."""
+"""Positions inside text that players take for markup."""
 
 
 def write_srt(cues: Iterable[Cue], out: TextIO) -> int:
     """Write SubRip; returns the number of cues. `out` is UTF-8 without a byte order mark, newline="\\n".
 
-    SubRip has no escapes, and players take "<b", "{\\\\" and "-->" for markup: there a zero width space keeps the
-    characters apart, so that they are shown. (Players built on libass hide what stands in braces all the same.)
+    SubRip has no escapes, and players take "<b", "{\\\\" and "-->" for markup: a zero width space separates the
+    characters, so that they are shown. (Players built on libass hide text in braces anyway.)
     """
     count = 0
     for count, cue in enumerate(cues, 1):  # noqa: B007

@@ -1,4 +1,4 @@
-"""Text of captions: how wide it is, and what of it would break a line or a file."""
+"""Text of captions: its width, and removal of characters that would break a line or a file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 
 def width(text: str) -> int:
-    """Columns that `text` takes: two for East Asian wide characters, none for combining marks and format controls."""
+    """Width of `text` in columns: two for East Asian wide characters, none for combining marks and format controls."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
@@ -19,14 +19,14 @@ def _columns(character: str) -> int:
 
 
 def one_line(text: str) -> str:
-    """Text without what would end a line or a cue; nothing else is changed, and what is left is never blank."""
+    """Text without characters that would end a line or a cue; never blank."""
     if not text.isprintable():
         text = "".join(map(_printable, text))
     return text if text.strip() else "\ufffd"
 
 
 def joint(space: str) -> str:
-    """What joins two words on a line."""
+    """The space between two words on a line."""
     return space if space.isprintable() else " "
 
 

@@ -1,4 +1,4 @@
-"""WebVTT, the caption file of web pages."""
+"""WebVTT, the caption format of web pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from f5_pipeline.speech.captions.text import one_line
 def write_vtt(cues: Iterable[Cue], out: TextIO, *, voices: bool = False) -> int:
     """Write WebVTT (W3C, "WebVTT: The Web Video Text Tracks Format"); returns the number of cues.
 
-    `out` is UTF-8 without a byte order mark, newline="\\n". With `voices` each cue names who speaks in a <v> span.
+    `out` is UTF-8 without a byte order mark, newline="\\n". With `voices` each cue names its voice in a <v> span.
     """
     out.write("WEBVTT\n\n")
     count = 0

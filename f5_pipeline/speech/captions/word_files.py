@@ -44,7 +44,7 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
     """Write one object: the entries of `meta` (narration, audio, …), then "words"; returns the number of words.
 
     A word is {"word", "space", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence"}, times
-    in seconds; the texts joined, each followed by its space, give the script again. One word stands on one line.
+    in seconds; the texts, each followed by its space, joined give the script. One word a line.
     """
     if "words" in meta:
         raise ValueError("meta must not hold words")
@@ -74,7 +74,7 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
 
 
 def _milliseconds(words: Iterable[TimedWord]) -> Iterator[tuple[TimedWord, int, int]]:
-    """Word times rounded so that start < end and start >= the end before still hold."""
+    """Words with times rounded to ms, keeping start < end and no overlap."""
     last = 0
     for word in words:
         start = max(round(word.start * 1000), last)

@@ -1,13 +1,13 @@
-"""The engines that there are: an `EngineSpec` each, which tells the rest of the house all that differs between them.
+"""The registry of engines: an `EngineSpec` each, which states all differences between them.
 
-A further engine is a class with the methods of `speech.engine.Engine`, and its spec. Pools, retakes, timing, the
-choices of `--engine`, the record of weights and `doctor` read the spec. A package makes its spec known to every process
-on the machine, the steps of a run among them, by an entry point:
+A new engine is a class with the methods of `speech.engine.Engine`, and its spec. Pools, retakes, timing, the choices of
+`--engine`, the record of weights and `doctor` read the spec. A package registers its spec for every process on the
+machine, the steps of a run included, by an entry point:
 
     [project.entry-points."f5_pipeline.engines"]
     toy = "toy_engine:TOY"
 
-A notebook may call `register(TOY)`, for its own process alone. `f5_pipeline_tests/support/toy_engine.py` is an example.
+A notebook may call `register(TOY)` for its own process. `f5_pipeline_tests/support/toy_engine.py` is an example.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "f5_pipeline.engines"
-"""Group of the entry points by which packages bring engines."""
+"""Entry point group of engines in other packages."""
 
 AUTO = "auto"
-"""Asked for in place of an engine's name: see `resolve`."""
+"""Choice in place of an engine's name: see `resolve`."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class LockedModel(Protocol):
-    """A model of the library: exactly which bytes it is."""
+    """A model of the library, identified by its content."""
 
     @property
     def sha256(self) -> str: ...
@@ -49,14 +49,14 @@ class LockedModel(Protocol):
 
 
 class AcquiredModel(Protocol):
-    """A model of the library on this machine; `files` are what the F5 engine opens."""
+    """A model of the library on this machine; `files` are for the F5 engine."""
 
     @property
     def files(self) -> Any: ...
 
 
 class Models(Protocol):
-    """The library of F5 models, as an engine sees it (`weights.library.Library`)."""
+    """The library of F5 models, as used by an engine (`weights.library.Library`)."""
 
     def lock(self, name: str) -> LockedModel: ...
 
@@ -64,13 +64,13 @@ class Models(Protocol):
 
 
 class EngineContext(Protocol):
-    """What an engine is made of. References and models are looked up when they are asked for.
+    """Everything needed to make an engine. References and models are looked up on demand.
 
     Attributes:
         options: of the installation.
-        device: where it computes: the one that is held for it, or `options.device` where it only plans.
-        workers: processes that it may start.
-        model, sampler: as `EngineSpec.configure` gave them for the plan.
+        device: to compute on: the leased one, or `options.device` for planning.
+        workers: maximum number of processes.
+        model, sampler: from `EngineSpec.configure`.
     """
 
     @property
@@ -89,7 +89,7 @@ class EngineContext(Protocol):
     def sampler(self) -> Mapping[str, Any] | None: ...
 
     def references(self) -> Mapping[str, ReferenceVoice]:
-        """By voice, of the voices that are to speak; one without a reference is left out."""
+        """References by voice; a voice without one is left out."""
         ...
 
     def models(self) -> Models:
@@ -97,17 +97,17 @@ class EngineContext(Protocol):
         ...
 
     def pace(self) -> str:
-        """Identity of what estimates `Request.speech_seconds`: belongs into the sound of an engine that goes by it."""
+        """Identity of the estimate of `Request.speech_seconds`, part of the sound of engines that use it."""
         ...
 
 
 class Configuration(NamedTuple):
-    """How an engine speaks a script, as it is kept with the plan.
+    """Configuration of an engine for a script, kept with the plan.
 
     Attributes:
         model: of the library.
         preset: name of the sampler's settings, for people.
-        sampler: every setting that decides the sound, as JSON.
+        sampler: all settings that decide the sound, as JSON.
     """
 
     model: str | None = None
@@ -116,13 +116,13 @@ class Configuration(NamedTuple):
 
 
 class EngineFacts(NamedTuple):
-    """What an engine speaks with, for the record of weights.
+    """Facts about an engine for the record of weights.
 
     Attributes:
-        sha256: of all that decides its sound.
+        sha256: of everything that decides its sound.
         size: bytes.
-        languages: how many; None: not known.
-        commercial_use: whether what it speaks may be used commercially: yes, no or disputed.
+        languages: their number; None: unknown.
+        commercial_use: whether its speech may be used commercially: yes, no or disputed.
         source: where it came from, for people.
     """
 
@@ -137,7 +137,7 @@ class EngineFacts(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What `doctor` shows of one thing: "ok", "warning" or "error", and what to do about it."""
+    """A line of `doctor`: the subject, its state ("ok", "warning" or "error"), the finding, and a hint."""
 
     what: str
     state: str
@@ -147,20 +147,20 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """An engine, as the rest of the house knows it.
+    """An engine, as other rooms know it.
 
     Attributes:
         name: in options, records and take keys: a lower-case word.
         label: for people, for example "draft voice (espeak-ng)".
-        make: makes the engine, to plan or to speak. It is closed by whoever made it.
-        needs_gpu: its steps wait for a place in the pool of GPUs and hold a device.
-        times_itself: its words' times are exact; those of other engines are aligned, and their takes measured.
-        retakes: another seed may speak better, so takes that the quality gate doubts are made again.
-        clones: it speaks in the voices of the recordings. What does not is announced, lest a draft be delivered.
-        missing: why it cannot speak on this machine, or None.
+        make: makes the engine, to plan or to speak; the caller closes it.
+        needs_gpu: its steps wait for a place in the pool of GPUs and lease a device.
+        times_itself: its word times are exact; takes of other engines are aligned and measured.
+        retakes: another seed may sound better, so takes that the quality gate doubts are made again.
+        clones: it speaks in the voices of the recordings; others are announced, so that no draft is delivered.
+        missing: why it does not work on this machine, or None.
         hint: what to do where it is missing.
-        configure: from the options, and the model and preset that a script asks for.
-        facts: what it speaks with; None for the F5 engine, whose models the library locks.
+        configure: the configuration for the options and a script's model and preset.
+        facts: for the record of weights; None for the F5 engine, whose models the library locks.
         findings: see `examine`; None: one line, from `missing` and `facts`.
 
     Example:
@@ -185,7 +185,7 @@ class EngineSpec:
             raise ValueError(f"{self.name!r} cannot be the name of an engine: a lower-case word, and not {AUTO!r}")
 
     def examine(self) -> list[Fact]:
-        """What `doctor` shows of the engine on this machine."""
+        """The lines of `doctor` about the engine on this machine."""
         if self.findings is not None:
             return self.findings()
         what = f"{self.name} engine"
@@ -197,7 +197,7 @@ class EngineSpec:
 
 @cache
 def _specs() -> dict[str, EngineSpec]:
-    """The engines of this process, by name: ours, then those of other packages."""
+    """The engines of this process, by name: our own, then those of other packages."""
     from f5_pipeline.speech.engines.draft.spec import DRAFT
     from f5_pipeline.speech.engines.f5.spec import F5
 
@@ -205,7 +205,7 @@ def _specs() -> dict[str, EngineSpec]:
     for entry in entry_points(group=ENTRY_POINTS):
         try:
             _add(specs, entry.load())
-        except Exception as error:  # whatever a package raises while it is imported: the others speak on
+        except Exception as error:  # one broken package must not disable the other engines
             log.warning("the engine %s (%s) is left out: %s: %s", entry.name, entry.value, type(error).__name__, error)
     return specs
 
@@ -216,22 +216,22 @@ def _add(specs: dict[str, EngineSpec], spec: EngineSpec) -> None:
 
 
 def register(spec: EngineSpec) -> None:
-    """Make an engine known to this process. Raises ValueError where another one has its name."""
+    """Register an engine in this process. Raises ValueError where another one has its name."""
     _add(_specs(), spec)
 
 
 def all_specs() -> list[EngineSpec]:
-    """Every engine that is known here, whether or not it can speak."""
+    """Every registered engine, whether or not it works on this machine."""
     return list(_specs().values())
 
 
 def choices() -> list[str]:
-    """What may be asked for: "auto", or an engine's name."""
+    """The choices of an engine: "auto", or a name."""
     return [AUTO, *_specs()]
 
 
 def find(name: str) -> EngineSpec | None:
-    """The engine of this name; None where none is known here, as for a plan that was made elsewhere."""
+    """The engine of this name; None where it is unknown here, as for a plan from another machine."""
     return _specs().get(name)
 
 
@@ -242,11 +242,11 @@ def spec_of(name: str) -> EngineSpec:
 
 
 def check_choice(name: str, *, automatic: bool = True) -> None:
-    """Raise InputError where no engine has this name; "auto" is one where `automatic`."""
+    """Raise InputError where no engine has this name; "auto" is allowed if `automatic`."""
     names = choices()[0 if automatic else 1 :]
     if name not in names:
-        near = get_close_matches(name, names, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Use one of {', '.join(names)}."
+        close = get_close_matches(name, names, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"Use one of {', '.join(names)}."
         raise InputError(f"there is no engine {name!r}", hint=hint)
 
 
@@ -255,10 +255,10 @@ def resolve(asked: str, options: EngineOptions) -> tuple[EngineSpec, str]:
 
     Args:
         asked: an engine's name, or "auto": F5 where it is installed and has an accelerator, else draft. F5 on a plain
-            processor takes minutes for a sentence: it must be asked for, or `options.device` must say so.
+            processor takes minutes for a sentence, so it must be requested by name or by `options.device`.
 
     Raises:
-        InputError: there is no such engine. EngineError: the engine asked for cannot speak here.
+        InputError: there is no such engine. EngineError: the engine does not work here.
     """
     if asked == AUTO:
         cloned, draft = spec_of("f5"), spec_of("draft")

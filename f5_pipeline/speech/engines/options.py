@@ -1,4 +1,4 @@
-"""What an installation says of its engines. Handed to them; nothing here reads the environment."""
+"""Options of the engines, handed to them; nothing here reads the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class EngineOptions(BaseModel):
         model, preset: of the F5 engine, where a script asks for none.
         nfe, cfg_strength, sway, ode: of the F5 engine's sampler; None: the preset's.
         device: where F5 computes: auto, cpu, mps, cuda, cuda:<n>.
-        gpus: those of this machine that may be used: auto, none, or their numbers (0,1).
+        gpus: GPUs of this machine that may be used: auto, none, or their numbers (0,1).
         dtype, attention, compile: see `speech.engines.f5.network.Network`.
         batch_frames: mel frames of a batch, reference included; 0: from free memory.
         workers: processes of engines that compute on processors; 0: one a core.
@@ -38,5 +38,5 @@ class EngineOptions(BaseModel):
     workers: int = 0
 
     def workers_beside(self, others: int) -> int:
-        """Processes for each of so many engines that work side by side on this machine; at least one."""
+        """Processes for each of `others` engines that work in parallel on this machine; at least one."""
         return max(1, (self.workers or os.cpu_count() or 1) // others)

@@ -1,8 +1,8 @@
 """The quality gate: which takes are made again.
 
-A take is judged by its measures against the band of its voice: what is usual in the voice's own takes. The band begins
-with a prior from speech that is known to be good and moves to the voice's own median and spread as takes come in. Some
-limits hold in any voice. What is judged is whether the text was said, whole and clean; not whether it was said well.
+A take is judged by its measures against the band of its voice, the usual range of the voice's takes. The band starts as
+a prior from speech that is known to be good, and moves to the voice's own median and spread. Some limits hold for all
+voices. The gate judges whether the text was spoken completely and cleanly, not whether it was spoken well.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["PRIOR", "Band", "Measures", "ReferenceTail", "Usual", "Verdict", "band_of", "judge", "measure"]
 
 MAX_DEVIATION = 3.5
-"""Spreads beyond the band's middle above which one measure alone fails a take."""
+"""Deviation of one measure from the band's middle, in spreads, above which it fails a take alone."""
 
 MAX_SCORE = 5.0
 """Root of the sum of squares of all deviations, in spreads, above which they fail a take together."""
 
-# What is wrong in any voice.
+# Limits for all voices.
 MAX_SILENCE_SECONDS = 1.5  # s
 MAX_CLIPPED_SHARE = 0.01  # share of samples
 MAX_FLOOR_DB = -8.0  # dB; good takes stay below -13
 MAX_FLATNESS_DB = -10.0  # dB; good takes stay below -20
 MIN_MARGIN = 0.05  # good takes have 0.09 and more, another text -0.1 to 0.13
-_FEW_WORDS = 2  # up to so many words, margin and pace vary too much to judge by
-_HARD = 100.0  # what a hard limit adds to the score
-_PRIOR_TAKES = 10.0  # takes that the prior's spread counts as
+_FEW_WORDS = 2  # up to so many words, margin and pace vary too much
+_HARD = 100.0  # added to the score for each broken limit
+_PRIOR_TAKES = 10.0  # weight of the prior's spread, in takes
 
 Side = Literal["high", "low", "both"]
 
@@ -45,11 +45,11 @@ class Kind:
     """How a measure is judged.
 
     Attributes:
-        side: where it is bad.
+        side: on which values are bad.
         middle, within, between: of good takes: median over voices, spread in a voice, spread of the voices' medians.
         short: words below which the spread grows: by sqrt(1 + (short / words) ** 2).
-        offset: added before the logarithm is taken; None: taken as it is. For measures that cannot be negative.
-        sentence: what is wrong, for people; {} is the value.
+        offset: added before taking the logarithm, for measures that cannot be negative; None: no logarithm.
+        sentence: the fault, for people; {} is the value.
         factor: whether value and bound, which are logarithms, are shown as factors.
     """
 
@@ -69,7 +69,7 @@ class Kind:
         return value if self.offset is None else max(math.exp(value) - self.offset, 0.0)
 
 
-# Between what draft voices and recordings of people have (`python -m benchmarks.quality --fit`), nearer to people.
+# Between the values of draft voices and of people (`python -m benchmarks.quality --fit`), nearer to people.
 KINDS: dict[str, Kind] = {
     "cost": Kind("high", 0.62, 0.02, 0.04, 14, None, "The sound is {:.2f} from that of the text"),
     "margin": Kind("low", 0.21, 0.028, 0.04, 5, None, "The sound fits the text hardly better than any other: {:.2f}"),
@@ -91,29 +91,29 @@ _FROM_REFERENCE = ("cost", "margin", "doubt", "stretch", "extra", "missing")
 
 
 class Usual(BaseModel):
-    """What is usual of a measure in a voice, on the scale on which it is judged (see `Kind`)."""
+    """Usual range of a measure in a voice, on the scale of its `Kind`."""
 
     middle: float
     spread: float = Field(description="of takes of a voice around its middle, standard deviation of the bulk")
-    doubt: float = Field(description="standard deviation of the middle itself: what is not known of the voice yet")
+    doubt: float = Field(description="standard deviation of the middle itself, its uncertainty")
 
 
 class Band(BaseModel):
-    """What is usual in a voice."""
+    """Usual ranges of all measures in a voice."""
 
     usual: dict[str, Usual]
-    takes: int = Field(description="takes it was made from; 0: the prior")
+    takes: int = Field(description="number of takes it was learnt from; 0: the prior")
 
     def of(self, name: str) -> Usual:
-        """What is usual of a measure; the prior where the band was kept before the measure was made."""
+        """The usual range of a measure; the prior's where the band is older than the measure."""
         return self.usual.get(name) or PRIOR.usual[name]
 
 
 class Verdict(BaseModel):
     """Whether a take passes.
 
-    `score` is the root of the sum of squares of what is beyond the band's middle on the bad side, in spreads, and more
-    where a limit of any voice is broken. Lower is better; comparable between the takes of one chunk under one band.
+    `score` is the root of the sum of squares of the deviations to the bad side, in spreads, plus a penalty for each
+    broken limit. Lower is better; comparable between the takes of one chunk under one band.
     """
 
     passed: bool
@@ -129,27 +129,27 @@ def _prior() -> Band:
 
 
 PRIOR = _prior()
-"""The band of a voice of which no take is known."""
+"""The band of a voice without any measured take."""
 
 
 def band_of(takes: Iterable[Measures], prior: Band = PRIOR, *, reference: Measures | None = None) -> Band:
     """The band of a voice from its takes, whatever their texts; a fifth of them may be faulty.
 
-    Median and MAD, each mixed with the prior by how much is known: the median has the weight n / (n + k), where k is
-    the variance within a voice by that between voices (empirical Bayes); the prior's spread counts as ten takes. Takes
-    of few words count less, as they scatter more.
+    Median and MAD, each shrunk to the prior: the median has the weight n / (n + k), where k is the variance within a
+    voice divided by that between voices (empirical Bayes); the prior's spread counts as ten takes. Takes of few words
+    count less, as they scatter more.
 
     Args:
-        takes: the first attempts; retakes would count twice what is hard to say. Those not aligned are left out.
+        takes: first attempts only, as retakes would count difficult texts twice; those not aligned are ignored.
         reference: the reference's own recording, measured against its own text; counts as one more take.
     """
     import numpy as np
 
-    known = [take for take in takes if take.failure is None]
+    aligned = [take for take in takes if take.failure is None]
     usual: dict[str, Usual] = {}
     for name, kind in KINDS.items():
         before = prior.of(name)
-        own = known if reference is None or name not in _FROM_REFERENCE else [reference, *known]
+        own = aligned if reference is None or name not in _FROM_REFERENCE else [reference, *aligned]
         measured = [(getattr(take, name), take.words) for take in own]
         judged = [(kind.of(value), _scatter(kind, words)) for value, words in measured if value is not None]
         if not judged:
@@ -167,7 +167,7 @@ def band_of(takes: Iterable[Measures], prior: Band = PRIOR, *, reference: Measur
             spread=round(max(math.sqrt(spread), 0.5 * kind.within), 5),
             doubt=round(before.doubt * math.sqrt(k / (count + k)), 5),
         )
-    return Band(usual=usual, takes=len(known))
+    return Band(usual=usual, takes=len(aligned))
 
 
 def _median(values: np.ndarray, weights: np.ndarray) -> float:
@@ -180,7 +180,7 @@ def _median(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _scatter(kind: Kind, words: int) -> float:
-    """How many times the spread a take of so many words has."""
+    """Factor of the spread for a take of so many words."""
     return math.hypot(1.0, kind.short / max(words, 1))
 
 
@@ -188,9 +188,9 @@ def judge(measures: Measures, band: Band = PRIOR) -> Verdict:
     """Judge a take against the band of its voice.
 
     Of good takes 0 of 240 fail in draft voices and 2 of 24 in recordings of people (see benchmarks/README.md). A take
-    that was not aligned always does.
+    that is not aligned always fails.
     """
-    reasons = _beyond_any_voice(measures)
+    reasons = _limit_faults(measures)
     score = _HARD * len(reasons)
     worst_first = sorted(deviations(measures, band).items(), key=lambda item: -item[1])
     total = math.hypot(*(z for _, z in worst_first))
@@ -219,8 +219,8 @@ def _width(kind: Kind, usual: Usual, words: int) -> float:
     return math.hypot(usual.spread * _scatter(kind, words), usual.doubt)
 
 
-def _beyond_any_voice(measures: Measures) -> list[str]:
-    """What is wrong whatever the voice."""
+def _limit_faults(measures: Measures) -> list[str]:
+    """Faults by the limits for all voices."""
     if measures.failure:
         return [f"The take cannot be aligned with its text: {measures.failure}."]
     faults = []

@@ -1,4 +1,4 @@
-"""What is measured on a take; `gate` decides by it whether the take is made again."""
+"""Measures of a take, by which `gate` decides whether it is made again."""
 
 from __future__ import annotations
 
@@ -19,25 +19,22 @@ if TYPE_CHECKING:
     from f5_pipeline.speech.alignment.renderings import Template
 
 MAX_WINDOW = 4
-"""Words in a row that may be too long or too short together."""
+"""Largest number of words in a row whose excess or lack of sound is summed up."""
 
 DOUBTED = 3
 """Number of words in a row over which doubt is averaged."""
 
 _HOP = features.HOP
 _FLOOR = 0.1  # s
-_LEAK = 1.0  # s of the reference's end that are looked for
+_LEAK = 1.0  # s of the reference's end that are searched for
 _LEAK_PARTS = tuple(n / 10 for n in range(2, 11))  # s
-_LEAK_DEPTH = 48.0  # dB below each band's loudest frame: what is softer counts as this
-_LEAK_SURE = 0.4  # s: shorter parts fit by chance and count less
+_LEAK_DEPTH = 48.0  # dB below each band's loudest frame: lower bound
+_LEAK_SURE = 0.4  # s: shorter parts may fit by chance and count less
 _QUIET = -50.0  # dB below the draft's loudest frame: its pauses
 
 
 class Measures(BaseModel):
-    """Measures of a take. None: not known, because the take could not be aligned with its text.
-
-    Small and plain, to be kept in the take's record.
-    """
+    """Measures of a take, kept in its record. None: unknown, as the take could not be aligned with its text."""
 
     words: int = Field(description="words of the text, as the draft has them")
     seconds: float = Field(description="length of the take, s")
@@ -76,7 +73,7 @@ class Measures(BaseModel):
 
 @dataclass(frozen=True)
 class ReferenceTail:
-    """The end of a reference's speech, to find it at the start of a take. `features`: (n, features.BANDS)."""
+    """The end of a reference's speech, to detect it at the start of a take. `features`: (n, features.BANDS)."""
 
     features: np.ndarray
 
@@ -102,9 +99,9 @@ def measure(
     Args:
         samples: the take, float32, shape (n,), mono, SAMPLE_RATE Hz.
         template: the draft of its text.
-        alignment: of the take with the template; or why there is none.
-        expected_seconds: how long the speech should last, pauses included; None: not known.
-        reference: the end of the voice's reference; None: leaks are not looked for.
+        alignment: of the take with the template, or the error of aligning them.
+        expected_seconds: of the speech, pauses included; None: unknown.
+        reference: the end of the voice's reference; None: leaks are not measured.
     """
     import numpy as np
 
@@ -193,25 +190,25 @@ def _along(
 
     edges = np.array([[token.start, token.end] for token in alignment.tokens])  # (words, 2), s in the take
     draft_edges = np.array([[token.start, token.end] for token in template.tokens])  # (words, 2), s in the draft
-    # Time without silence: pauses come and go with the phrasing, sound does not. A word with what follows it up to the
-    # next word; the first one with what is before it.
+    # Durations without silence, as pauses vary with the phrasing. A word includes the sound up to the next word, the
+    # first one also that before it.
     lengths = _sound_of_words(edges, sound)
     draft_lengths = _sound_of_words(draft_edges, draft.sound)
     ratio = np.log(np.maximum(lengths, _HOP) / np.maximum(draft_lengths, _HOP))
     pace = _weighted_median(ratio, draft_lengths)
     excess = lengths - np.exp(pace) * draft_lengths
     weights = np.maximum(draft_edges[:, 1] - draft_edges[:, 0], _HOP)
-    off = np.clip(alignment.stretch, -1.5, 1.5)
+    stretch = np.clip(alignment.stretch, -1.5, 1.5)
     confidence = np.array(alignment.confidence)
     row = np.ones(min(DOUBTED, len(weights)))
-    sure = np.convolve(confidence * weights, row, "valid") / np.convolve(weights, row, "valid")
+    sureness = np.convolve(confidence * weights, row, "valid") / np.convolve(weights, row, "valid")
     sums = np.concatenate([[0.0], np.cumsum(excess)])
     windows = [sums[n:] - sums[:-n] for n in range(1, min(MAX_WINDOW, len(excess)) + 1)]
     return {
         "cost": float(alignment.cost),
         "margin": float(alignment.margin),
-        "doubt": 1 - float(sure.min()),
-        "stretch": float(np.sqrt((weights * off**2).sum() / weights.sum())),
+        "doubt": 1 - float(sureness.min()),
+        "stretch": float(np.sqrt((weights * stretch**2).sum() / weights.sum())),
         "extra": max(0.0, *(float(window.max()) for window in windows)),
         "missing": max(0.0, *(float(-window.min()) for window in windows)),
         "pause": _pause(edges, draft_edges, draft, sound, bounds),
@@ -239,7 +236,7 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 def _pause(
     edges: np.ndarray, draft_edges: np.ndarray, draft: _Draft, sound: np.ndarray, bounds: tuple[int, int]
 ) -> float:
-    """Longest silence inside, s, less that of the draft around the same place."""
+    """Longest silence inside the speech less that of the draft around the same place, s."""
     import numpy as np
 
     times, draft_times = _map(edges, draft_edges)
@@ -254,7 +251,7 @@ def _pause(
 
 
 def _map(edges: np.ndarray, draft_edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Times of the take and of the draft that belong together, rising."""
+    """Corresponding times of the take and of the draft, rising."""
     import numpy as np
 
     times = np.maximum.accumulate(edges.reshape(-1))
@@ -264,7 +261,7 @@ def _map(edges: np.ndarray, draft_edges: np.ndarray) -> tuple[np.ndarray, np.nda
 def _step(edges: np.ndarray, draft_edges: np.ndarray, draft: _Draft, levels: np.ndarray, sound: np.ndarray) -> float:
     """Largest difference of mean level, take less draft, between what is before and after a word's start, dB.
 
-    Each side has at least a quarter of the sound and 0.4 s.
+    Each side has at least a quarter of the sound, and 0.4 s.
     """
     import numpy as np
 
@@ -277,11 +274,11 @@ def _step(edges: np.ndarray, draft_edges: np.ndarray, draft: _Draft, levels: np.
         return 0.0
     gain = np.clip(levels[frames][both] - draft.level[index][both], -200, 200)
     count = len(gain)
-    least = max(40, count // 4)
-    if count < 2 * least:
+    side = max(40, count // 4)
+    if count < 2 * side:
         return 0.0
     total = np.cumsum(gain - np.median(gain))
-    split = np.arange(least, count - least + 1)
+    split = np.arange(side, count - side + 1)
     before = total[split - 1] / split
     after = (total[-1] - total[split - 1]) / (count - split)
     return float(np.abs(after - before).max())
@@ -303,16 +300,16 @@ def _flatness(samples: np.ndarray, levels: np.ndarray, bounds: tuple[int, int]) 
 
 
 def _leak(tail: np.ndarray, spoken: np.ndarray) -> float:
-    """How much better the end of the reference fits the start of the take than its other places, ln of distances.
+    """How much better the end of the reference fits the start of the take than other positions, ln of distances.
 
-    Each length of the end is laid on the start, and against that on the tenth of the places after it that fit best.
+    Each length of the end is compared at the start, and at the best-fitting tenth of the later positions.
     """
     import numpy as np
 
     if len(tail) < round(_LEAK_PARTS[0] / _HOP):
         return 0.0
     both = np.concatenate([tail, spoken])
-    # What is soft is room noise, different every time.
+    # Soft frames are room noise, which is never the same.
     both = np.maximum(both, both.max(0) - _LEAK_DEPTH * math.log(10) / 10)
     both = (both - both.mean(0)) / (both.std(0) + 1e-3)
     tail, spoken = both[: len(tail)], both[len(tail) :]
@@ -330,7 +327,7 @@ def _leak(tail: np.ndarray, spoken: np.ndarray) -> float:
 
 
 def _distances(part: np.ndarray, spoken: np.ndarray) -> np.ndarray:
-    """Mean distance of the frames of a part, laid at each frame of the speech where it finds room."""
+    """Mean distance of the frames of a part at each position of the speech where it fits."""
     import numpy as np
 
     length = len(part)

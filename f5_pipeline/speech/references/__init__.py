@@ -1,1 +1,1 @@
-"""From a recording and its transcript to a reference; `prepare.prepare_reference` is the way in."""
+"""From a recording and its transcript to a reference; start with `prepare.prepare_reference`."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FADE = 0.01
-"""Fade at the edges, s: inside the silence, so that a cut never clicks."""
+"""Fade at the edges, s, inside the silence, which prevents clicks."""
 
 
 def build_reference(
@@ -34,7 +34,7 @@ def build_reference(
     language: str,
     name: str,
 ) -> Reference:
-    """Cut out what was chosen, fade and measure."""
+    """Cut out the chosen part, fade and measure it."""
     import numpy as np
 
     levels = activity.levels
@@ -90,7 +90,7 @@ def build_reference(
 
 
 def _room(activity: Activity, start: float, end: float) -> tuple[float, float]:
-    """Silence directly before `start` and after `end`, s: what may be taken without the neighbouring words."""
+    """Silence directly before `start` and after `end`, s, which can be added without the neighbouring words."""
     before = after = 0.0
     for pause in activity.pauses_between(start - 1e-6, end + 1e-6):
         if pause.start <= start <= pause.end + 1e-6:

@@ -1,4 +1,4 @@
-"""Checks of a reference: whether it is fit to clone from."""
+"""Checks of a reference's fitness for cloning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CheckOutcome(BaseModel):
 # "Across-language perspective on speech information rate", Language 87 (2011), table 1; others take the mean.
 _RATES = {"en": 6.19, "fr": 7.18, "de": 5.97, "it": 6.99, "ja": 7.84, "zh": 5.18, "cmn": 5.18, "es": 7.82, "vi": 5.22}
 _MEAN_RATE = 6.3
-# Far from both, because a slow narrator speaks at half of it (F5-TTS's own Chinese example at 0.46).
+# Wide bounds, as a slow narrator speaks at half of it (F5-TTS's own Chinese example at 0.46).
 _RATE_WARN = (0.33, 1.4)
 _RATE_ERROR = (0.2, 1.8)
 # Syllables of the text by syllables heard: 0.8 to 1.25 for draft voices in 14 languages at 0.8 to 1.3 of their pace,
@@ -39,18 +39,18 @@ _FIT_ERROR = (0.4, 2.2)
 # Japanese is counted in morae, of which a syllable heard has 1.2 to 1.7.
 _PARTS_OF_SYLLABLE = {"ja": 1.4}
 # Confidence of the text's alignment. The right text has 0.8 to 1.0 for draft voices and noise up to 12 dB below the
-# speech, 0.73 and 0.78 for F5-TTS's own examples; another one up to 0.54, 19 in 20 below 0.29.
-_SURE_WARN, _SURE_ERROR = 0.4, 0.15
-# The same of the weakest word: 0.54 to 1.0, 0.73 and 0.63; where the text has a word too many, 19 in 20 have below 0.4.
-_EACH_WARN = 0.1
+# speech, 0.73 and 0.78 for F5-TTS's own examples; a wrong one up to 0.54, 19 in 20 below 0.29.
+_CONFIDENCE_WARN, _CONFIDENCE_ERROR = 0.4, 0.15
+# The same of the weakest word: 0.54 to 1.0, 0.73 and 0.63; of texts with a superfluous word, 19 in 20 have below 0.4.
+_WEAKEST_WARN = 0.1
 
 
 def check_reference(measures: ReferenceMeasures, text: str, language: str) -> list[CheckOutcome]:
     """Check whether a reference is fit to clone from.
 
     The bounds were tried on 189 sentences of draft voices (6 variants, 15 languages, 0.8 to 1.3 of their pace), each
-    clean and with noise, hum, reverberation, clipping and at other levels: good ones raise no alarm, but that
-    reverberation of 0.8 s hides syllables from the transcript's length in 1 of 30.
+    clean and with noise, hum, reverberation, clipping and at other levels: good ones raise no alarm, except that
+    reverberation of 0.8 s hides syllables, which fails the transcript length in 1 of 30.
 
     Bounds:
         duration: 3 to 12 s. F5 cuts references at 12 s; below 3 s it knows too little of the voice.
@@ -60,7 +60,7 @@ def check_reference(measures: ReferenceMeasures, text: str, language: str) -> li
             dB below the speech passed in all cases, 20 dB below it in none.
         silence share: at most 40 % (error above 70 %): pauses are learned as pace.
         speaking rate: 0.33 to 1.4 of the language's mean (error outside 0.2 to 1.8): no one speaks at another pace.
-        transcript words: no word below 0.1 confidence: one that is not heard there, or stands where others are heard.
+        transcript words: no word below 0.1 confidence: it is not spoken there, or replaces other words.
         transcript fit: aligned with 0.4 confidence at least (error below 0.15); not checked where it was not aligned.
         transcript length: 0.6 to 1.5 syllables in the text for each one heard (error outside 0.4 to 2.2): the text says
             more or less than the recording, whatever the speaker's pace.
@@ -71,7 +71,7 @@ def check_reference(measures: ReferenceMeasures, text: str, language: str) -> li
     rate = _expected_rate(language)
     floor_bound = min(-45.0, measures.rms_dbfs - 25.0)
     pace = f"{measures.words} words in {measures.speech_seconds:.1f} s, {measures.syllables_per_second:.1f} syllables/s"
-    sure, each = measures.confidence or 0.0, measures.weakest or 0.0
+    confidence, weakest = measures.confidence or 0.0, measures.weakest or 0.0
     parts = _PARTS_OF_SYLLABLE.get(base(language), 1.0)
     fit = measures.syllables / parts / max(measures.syllables_heard, 1)
     more, less = (f"Check the transcript: it seems to say {word} than the recording." for word in ("more", "less"))
@@ -127,21 +127,21 @@ def check_reference(measures: ReferenceMeasures, text: str, language: str) -> li
         ),
         _outcome(
             "transcript_fit",
-            sure,
-            (None if measures.confidence is None else _SURE_WARN, None),
+            confidence,
+            (None if measures.confidence is None else _CONFIDENCE_WARN, None),
             "Not checked: the language cannot be aligned."
             if measures.confidence is None
-            else f"The text is what is heard with a confidence of {sure:.2f}.",
+            else f"The text is what is heard with a confidence of {confidence:.2f}.",
             "Check the transcript: it seems to say something else than the recording.",
-            error=sure < _SURE_ERROR,
+            error=confidence < _CONFIDENCE_ERROR,
         ),
         _outcome(
             "transcript_words",
-            each,
-            (None if measures.weakest is None else _EACH_WARN, None),
+            weakest,
+            (None if measures.weakest is None else _WEAKEST_WARN, None),
             "Not checked: the language cannot be aligned."
             if measures.weakest is None
-            else f"Each word of the text is heard with a confidence of {each:.2f} or more.",
+            else f"Each word of the text is heard with a confidence of {weakest:.2f} or more.",
             "Check the transcript: it seems to have words too many or too few.",
             error=False,
         ),

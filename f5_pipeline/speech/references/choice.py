@@ -1,4 +1,4 @@
-"""The choice of the part of a recording that becomes the reference, and how well its text fits what is heard."""
+"""Choice of the part of a recording that becomes the reference, by how well its text fits the sound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_WHOLE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen part, how its times were measured, and how well its text fits; None: that was not measured."""
+    """The chosen part, the source of its times, and how well its text fits (None: not measured)."""
 
     run: Run
     method: Method
@@ -41,10 +41,10 @@ def choose(
 
     Args:
         speech: first and last sound of the recording, s.
-        file: the recording's name in messages.
+        file: the recording's name, for messages.
 
     Raises:
-        InputError: there is no part whose text is known.
+        InputError: no part has a text that fits.
     """
     fitting = _fitting(recording, activity, language, drafts)
     if speech[1] - speech[0] <= MAX_WHOLE_SECONDS and covers(transcript, activity, speech):
@@ -69,7 +69,7 @@ def choose(
             refusal, exact = error, False
         if exact and doubted:
             return doubted
-    # No times, or none that fit: the times of the words are measured.
+    # No times, or none that fit: measure the word times.
     try:
         levels = activity.levels
         timed = time_words(recording, levels.seconds, levels.channel, transcript, language, drafts, on_progress)
@@ -82,12 +82,12 @@ def choose(
         refusal = refusal or error
     if doubted is None:
         raise refusal
-    # What a person gave stands, for the drafts may be wrong; a check of the reference reports the doubt.
+    # The drafts may be wrong: keep the given times, and let a check of the reference report the doubt.
     return doubted
 
 
 def _tried(runs: list[Run], method: Method, fitting: Fitting) -> tuple[Choice, bool]:
-    """The best run whose text is what is heard, else the one that fits best; and whether it is the former."""
+    """The best run whose text matches the sound exactly, or else the one that fits best; and whether it is exact."""
     run, fit, exact = fitting_run(runs, fitting, MAX_RUN_SECONDS)
     return Choice(run, method if run in runs else "aligned", fit), exact
 

@@ -1,4 +1,4 @@
-"""Which part of a long recording becomes the reference: the best run of its transcript from pause to pause."""
+"""Runs of a transcript from pause to pause, of which the best becomes the reference of a long recording."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from f5_pipeline.speech.text.endings import CLOSING, FINAL, is_character
 from f5_pipeline.speech.transcripts.reader import Transcript, join_texts
 
 MAX_CUT_SECONDS = 8.0
-"""Of a reference that is cut from a longer recording, edges included."""
+"""Longest reference cut from a longer recording, edges included."""
 
 MAX_RUN_SECONDS = MAX_CUT_SECONDS - LEAD - TAIL
-"""Of speech in a reference that is cut."""
+"""Most speech in a reference that is cut."""
 
 MIN_RUN_SECONDS = 3.0
-"""Of speech in a reference that is cut."""
+"""Least speech in a reference that is cut."""
 
 # How far from a boundary of the transcript its pause may lie, s. Word times are good to about a tenth of a second; cues
 # are set by hand or by reading speed and stray further.
 _WORD_REACH, _CUE_REACH = 0.15, 0.4
-_UNHEARD_SPEECH = 0.5  # s of sound between two entries of a transcript: something is said there that it leaves out
-_AROUND = 5  # units whose text is kept beside a run's
-_MAX_RUNS = 2000  # that are kept of a long recording
+_UNHEARD_SPEECH = 0.5  # s of sound between two entries of a transcript that count as omitted speech
+_AROUND = 5  # units of text kept before and after a run
+_MAX_RUNS = 2000  # kept for a long recording
 _PAST_END = 1.0  # s that a transcript's last time may lie past the recording's end (Whisper rounds up)
 
 
 @dataclass
 class Unit:
-    """What is never cut: a word, words written together, or a cue without words."""
+    """The smallest piece, never cut inside: a word, words written together, or a cue without words."""
 
     text: str
     space: str
@@ -47,8 +47,8 @@ class Run:
     """A candidate: speech from `start` to `end` (s in the recording) and its text.
 
     Attributes:
-        before, after: some of the transcript's text before it and after it; empty where there is none.
-        cues: its ends are those of cues, not of words.
+        before, after: some text of the transcript before and after it; may be empty.
+        cues: whether its ends are those of cues, not of words.
     """
 
     start: float
@@ -72,7 +72,7 @@ def check_times(transcript: Transcript, seconds: float, file: str) -> None:
 
 
 def covers(transcript: Transcript, activity: Activity, speech: tuple[float, float]) -> bool:
-    """Whether no speech lies outside the times of the transcript; of an untimed one this is taken for granted."""
+    """Whether a transcript's times cover all speech; assumed for an untimed one."""
     if not transcript.timed:
         return True
     units = units_of(transcript)
@@ -108,18 +108,18 @@ def units_of(transcript: Transcript) -> list[Unit]:
 
 
 def _one_word(left: str, right: str) -> bool:
-    """Whether pieces without a blank between them are one word: not where Chinese or Japanese characters meet."""
+    """Whether pieces without a blank between them are one word, which Chinese and Japanese characters are not."""
     return not (is_character(left[-1:]) or is_character(right[:1])) and left[-1:] not in FINAL
 
 
 def runs_of(transcript: Transcript, activity: Activity, speech: tuple[float, float], file: str) -> list[Run]:
     """Runs of units between pauses, the best first.
 
-    Score, in s: how near the speech comes to the longest that fits; 2.5 for ending with a sentence and 1.5 for
-    beginning with one; the length of the pause after it (to 0.5 s); less what pauses inside exceed half a second.
+    Score, in s: length of the speech; 2.5 for ending with a sentence and 1.5 for beginning with one; the pause after it
+    (up to 0.5 s); less the excess of pauses inside over half a second.
 
     Raises:
-        InputError: there is none; with the reason.
+        InputError: there is no run; the message says why.
     """
     units = units_of(transcript)
     begins = [_pause_near(activity, units, index, "start", speech) for index in range(len(units))]
@@ -168,7 +168,7 @@ def _text_of(units: list[Unit]) -> str:
 
 
 def _no_run(units: list[Unit], begins: list[Pause | None], ends: list[Pause | None], file: str) -> InputError:
-    """The reason why no run could be cut."""
+    """The error where no run can be cut."""
     what = "word" if all(unit.word for unit in units) else "cue"
     span = f"{MIN_RUN_SECONDS:.0f} to {MAX_RUN_SECONDS:.1f} s"
     hint = (
@@ -198,8 +198,8 @@ def _pause_near(
 ) -> Pause | None:
     """The pause at which the recording can be cut before or after a unit, or None.
 
-    Near the time that the transcript gives, the one that is nearest; a longer one is worth half its length of distance.
-    It never reaches past the middle of a neighbouring unit.
+    The nearest one to the transcript's time, where a pause may be farther away by half its length. It never reaches
+    past the middle of a neighbouring unit.
     """
     unit = units[index]
     other = units[index - 1] if edge == "start" and index else None
@@ -207,7 +207,7 @@ def _pause_near(
         other = units[index + 1]
     reach = _WORD_REACH if unit.word and (other is None or other.word) else _CUE_REACH
     time = unit.start if edge == "start" else unit.end
-    # The span in which the boundary lies by the transcript: the gap to the neighbour.
+    # The transcript's span for the boundary: the gap to the neighbour.
     low = high = time
     if edge == "start":
         low = min(time, other.end) if other else 0.0

@@ -1,8 +1,8 @@
-"""Whether a part of a recording says its text, and nothing more or less, by forced alignment.
+"""Check by forced alignment that a part of a recording says exactly its text.
 
-Words that are not there are squeezed into nothing, words that the text lacks stretch their neighbours: both make
-the aligner unsure. At the ends, where a cut at a wrong pause adds or takes words, the text is also compared to the same
-with some words more or less.
+Missing words are squeezed to nothing and extra words stretch their neighbours: both lower the aligner's confidence. At
+the ends, where a cut at a wrong pause adds or removes words, the text is also compared with variants that have some
+words more or less.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from f5_pipeline.speech.text.endings import FINAL
 from f5_pipeline.speech.transcripts.reader import join_texts
 
 MIN_CONFIDENCE, MIN_WORD_CONFIDENCE = 0.5, 0.3
-"""Confidence from which on a text is what is said: on average, and of its weakest word.
+"""Confidence from which a text counts as spoken: on average, and of its weakest word.
 
 Of 108 sentences by 3 draft voices in 6 languages, with noise 45, 25 and 12 dB below the speech, the right text has 0.80
 to 1.00 and its weakest word 0.54 to 1.00, another text 0.01 to 0.54 (95 in 100 below 0.29) and 0.00 to 0.14. F5-TTS's
 own English and Chinese example, a person each, have 0.78 and 0.73, weakest 0.73 and 0.63; with another text 0.14 and
 0.27."""
 
-# What a score gains at least where a word more or less is right: in the median 0.02, in 9 of 10 more than this. Where
-# it is wrong the score falls, in 98 of 100.
+# Least gain of the score where a word more or less is right: the median is 0.02, 9 in 10 gain more than this. Where it
+# is wrong the score falls in 98 of 100.
 _MIN_GAIN = 0.005
-_MAX_EXTRA_WORDS = 3  # more or less that are tried at each end
-_MAX_TRIES = 24  # runs that are looked at before a transcript is given up
+_MAX_EXTRA_WORDS = 3  # more or less, tried at each end
+_MAX_TRIES = 24  # runs tried before a transcript is given up
 _MAX_CUE_ERROR = 1.5  # s by which a cue's times may be wrong
 
 
@@ -42,10 +42,10 @@ class Fit:
     """How well a text fits a sound.
 
     Attributes:
-        confidence: mean of the words' confidence, less the share of the sound that no word explains; 0 to 1.
+        confidence: mean confidence of the words, reduced by the share of the sound outside all words; 0 to 1.
         weakest: confidence of the word that fits worst.
-        score: to compare texts of one sound: the aligner's margin, less the same share, less how unevenly the words are
-            stretched.
+        score: to compare texts of one sound: the aligner's margin, reduced likewise, less a penalty for uneven
+            stretching of the words.
     """
 
     confidence: float
@@ -54,7 +54,7 @@ class Fit:
 
     @property
     def good(self) -> bool:
-        """Whether the whole text is what is said."""
+        """Whether the whole text counts as spoken."""
         return self.confidence >= MIN_CONFIDENCE and self.weakest >= MIN_WORD_CONFIDENCE
 
 
@@ -63,7 +63,7 @@ class Fitting:
 
     Args:
         activity: of the recording.
-        language: BCP 47 tag that the drafts know.
+        language: BCP 47 tag.
     """
 
     def __init__(self, recording: Path, activity: Activity, language: str, drafts: Drafts) -> None:
@@ -71,7 +71,7 @@ class Fitting:
         self._recording, self._activity, self._language, self._drafts = recording, activity, language, drafts
 
     def fit(self, start: float, end: float, text: str) -> Fit:
-        """How well a text fits the part from `start` to `end`, s; not at all where it cannot be spoken or found."""
+        """How well a text fits the part from `start` to `end`, s; the worst Fit where it cannot be aligned."""
         import numpy as np
 
         samples = audio.read_mono(self._recording, SAMPLE_RATE, start, end, self._activity.levels.channel)
@@ -91,11 +91,11 @@ class Fitting:
         )
 
     def exact(self, run: Run, fit: Fit) -> bool:
-        """Whether a run's text with some words more or less at its ends never fits its sound better."""
-        return all(self.fit(run.start, run.end, other).score <= fit.score + _MIN_GAIN for other in _nearly(run))
+        """Whether no variant of a run's text with some words more or less at its ends fits its sound better."""
+        return all(self.fit(run.start, run.end, other).score <= fit.score + _MIN_GAIN for other in _variants(run))
 
-    def settled(self, run: Run, fit: Fit) -> tuple[Run, Fit]:
-        """A run of cues with the pauses near its ends that fit its text best.
+    def adjusted(self, run: Run, fit: Fit) -> tuple[Run, Fit]:
+        """A run of cues, its ends moved to the nearby pauses that fit its text best.
 
         Cues are timed by hand or by reading speed: a pause within a sentence may be nearer to their times than the
         one at its end.
@@ -115,42 +115,42 @@ class Fitting:
 
 
 def fitting_run(runs: Sequence[Run], fitting: Fitting, longest: float) -> tuple[Run, Fit, bool]:
-    """The first of the runs, best first, whose text is exactly what is heard in it.
+    """The first of the runs, best first, whose text matches its sound exactly.
 
     Args:
         runs: at least one.
-        longest: s that a run may last.
+        longest: maximum duration of a run, s.
 
     Returns:
-        The run (its ends moved where they were those of cues), how its text fits, and True; or, where none fits, False
-        and the one that fits best as it was.
+        The run (with adjusted ends if they were those of cues), how its text fits, and True; or, where none matches,
+        the unchanged run that fits best, its fit, and False.
     """
-    refused: list[Run] = []
+    tried: list[Run] = []
     doubtful: list[tuple[float, Run, Fit]] = []
     for run in runs:
-        if len(refused) == _MAX_TRIES:
+        if len(tried) == _MAX_TRIES:
             break
-        if any(_alike(run, other) for other in refused):
+        if any(_alike(run, other) for other in tried):
             continue
         fit = fitting.fit(run.start, run.end, run.text)
-        settled, better = fitting.settled(run, fit) if run.cues else (run, fit)
-        if better.good and settled.end - settled.start <= longest and fitting.exact(settled, better):
-            return settled, better, True
-        refused.append(run)
+        adjusted, better = fitting.adjusted(run, fit) if run.cues else (run, fit)
+        if better.good and adjusted.end - adjusted.start <= longest and fitting.exact(adjusted, better):
+            return adjusted, better, True
+        tried.append(run)
         doubtful.append((fit.confidence + fit.weakest, run, fit))
     _, run, fit = max(doubtful, key=lambda candidate: candidate[0])
     return run, fit, False
 
 
 def _alike(run: Run, other: Run) -> bool:
-    """Whether two runs share so much that what is wrong with one is wrong with the other: both ends within a second."""
+    """Whether two runs are nearly the same, with both ends within a second, so that they share their faults."""
     return abs(run.start - other.start) + abs(run.end - other.end) < 1.0
 
 
-def _nearly(run: Run) -> list[str]:
-    """The text of a run with up to three words more or less at one of its ends."""
+def _variants(run: Run) -> list[str]:
+    """Variants of a run's text with up to three words more or less at one of its ends."""
     inside, before, after = spoken_units(run.text), spoken_units(run.before), spoken_units(run.after)
-    # The mark that ends the run would make a pause.
+    # The final mark would make a pause.
     open_end = run.text.rstrip("".join(FINAL))
     texts: list[str] = []
     for count in range(1, _MAX_EXTRA_WORDS + 1):

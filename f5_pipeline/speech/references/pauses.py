@@ -1,4 +1,4 @@
-"""Where a recording sounds and where it pauses, from its levels."""
+"""Sound and pauses of a recording, from its levels."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ PAUSE, CLOSE_PAUSE = 0.15, 0.08
 
 @dataclass(frozen=True)
 class Pause:
-    """A pause: it lasts from `start` to `end`, s."""
+    """A pause from `start` to `end`, s."""
 
     start: float
     end: float
 
 
 class Activity:
-    """What sounds and what pauses in a recording, computed once for all questions about it.
+    """Sound and pauses of a recording.
 
     Attributes:
-        levels: what it was computed from.
+        levels: of the recording.
         pauses: all pauses in order, the silent edges included.
     """
 
@@ -47,7 +47,7 @@ class Activity:
         return float(self._loud[max(first, last)] - self._loud[first]) * self.levels.hop
 
     def pauses_between(self, start: float, end: float) -> list[Pause]:
-        """The pauses of which a part lies between two times (s)."""
+        """The pauses that overlap the span between two times (s)."""
         first = bisect_right(self.pauses, start, key=lambda pause: pause.end)
         return self.pauses[first : bisect_left(self.pauses, end, key=lambda pause: pause.start)]
 

@@ -1,8 +1,8 @@
-"""The reference: the part of a voice's recording, with exactly the words heard in it, that F5-TTS is conditioned on.
+"""The reference: the part of a voice's recording, with exactly the words spoken in it, that F5-TTS is conditioned on.
 
-F5 learns a voice's pace from the reference's duration and text: a transcript that says more or less than the audio
-makes everything it speaks garbled or rushed (SWivid/F5-TTS issues 1139, 1207, 311). A recording is therefore never
-shortened without its transcript: both are cut at the same pause, or the recording is refused.
+F5 takes a voice's pace from the reference's duration and text: a transcript that says more or less than the audio makes
+all its speech garbled or rushed (SWivid/F5-TTS issues 1139, 1207, 311). Recording and transcript are therefore always
+cut at the same pause, or the recording is refused.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 MIN_SPEECH_SECONDS = 1.0
-"""Of a recording, to make a reference of it."""
+"""Minimum of a recording to make a reference."""
 
 
 def prepare_reference(
@@ -49,23 +49,23 @@ def prepare_reference(
     language: str,
     name: str,
     drafts: Drafts | None = None,
-    on_progress: Progress = lambda what, done, total: None,
+    on_progress: Progress = lambda unit, done, total: None,
 ) -> Reference:
     """Make the reference of a voice.
 
-    Up to 10 s of speech are kept whole. Of a longer recording, the contiguous run of the transcript's words (or cues,
-    where it has no words) that comes nearest to 8 s is taken, from pause to pause, sentences preferred. A transcript
-    without times, or with cues that are too long, is aligned with the recording first. With drafts, a run is taken only
-    where its words are what is heard: else the next best. Only a transcript with times is believed where the drafts
-    cannot tell (an unclear recording, a language that they do not speak).
+    Up to 10 s of speech are kept whole. From a longer recording, the contiguous run of the transcript's words (or cues,
+    where it has no words) that is nearest to 8 s is cut from pause to pause, preferably in sentences. A transcript
+    without times, or with cues that are too long, is aligned with the recording first. With drafts, only a run whose
+    words match the sound is used. Where the drafts cannot tell (an unclear recording, a language that they do not
+    speak), only a transcript with times is trusted.
 
     Args:
         recording: any file that libsndfile reads, up to two hours.
-        transcript: what is said in it.
+        transcript: of the recording.
         language: BCP 47 tag.
         name: name of the voice, for messages and the record.
-        drafts: what texts are aligned with; None: transcripts are believed, and long recordings need times.
-        on_progress: called during long work, see `words.Progress`.
+        drafts: to align texts with; None: transcripts are trusted, and long recordings need times.
+        on_progress: see `words.Progress`.
 
     Raises:
         InputError: the recording cannot be read, is silent or too short; there is no transcript; it does not belong to

@@ -18,14 +18,14 @@ LEAD = 0.1
 """Silence before the first sound, s."""
 
 TAIL = 0.3
-"""Silence after the last sound, s: without it the last word leaks into what is spoken (F5-TTS issue 622)."""
+"""Silence after the last sound, s: without it the last word leaks into the new speech (F5-TTS issue 622)."""
 
 Method = Literal["whole", "given", "words", "aligned"]
-"""Where the times of a reference's cuts come from: it was not cut; the transcript's cues; its words; alignment."""
+"""Source of the times of a reference's cuts: not cut; the transcript's cues; its words; alignment."""
 
 
 class ReferenceMeasures(BaseModel):
-    """What the checks of a reference look at."""
+    """Measures of a reference, for its checks."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,7 +41,7 @@ class ReferenceMeasures(BaseModel):
     words_per_second: float = Field(description="words by speech_seconds")
     syllables: float = Field(description="syllables of the text, as `count_syllables`")
     syllables_heard: int = Field(description="syllables counted in the audio, as `audio.count_syllable_nuclei`")
-    method: Method = Field(description="where its times come from; see `Method`")
+    method: Method = Field(description="source of its times; see `Method`")
     confidence: float | None = Field(
         default=None, description="of the text's alignment with the audio, 0 to 1; None: not aligned"
     )
@@ -56,16 +56,16 @@ class ReferenceRecord(BaseModel):
 
     name: str = Field(description="name of the voice")
     language: str = Field(description="BCP 47 tag")
-    text: str = Field(description="what is said in it, ending as F5 needs it")
+    text: str = Field(description="spoken in it, with the ending that F5 needs")
     recording: str = Field(description="file name of the recording")
     recording_seconds: float = Field(description="duration of the recording, s")
-    cut: bool = Field(description="a part was chosen; else the whole recording was kept")
-    start: float = Field(description="where the part begins in the recording, s")
-    end: float = Field(description="where it ends, s")
+    cut: bool = Field(description="whether a part was chosen, not the whole recording")
+    start: float = Field(description="start of the part in the recording, s")
+    end: float = Field(description="end of the part, s")
     seconds: float = Field(description="duration of the reference, s")
     sample_rate: int = SAMPLE_RATE
     measures: ReferenceMeasures
-    sha256: str = Field(description="over samples (16 bit) and text: goes into take keys")
+    sha256: str = Field(description="over samples (16 bit) and text; part of take keys")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Reference:
     """A prepared reference.
 
     Attributes:
-        samples: float32, shape (n,), mono, SAMPLE_RATE Hz, within -1..1, each a multiple of 1/32768: 16 bit hold it.
+        samples: float32, shape (n,), mono, SAMPLE_RATE Hz, within -1..1, each a multiple of 1/32768, exact in 16 bit.
         record: everything else.
     """
 
@@ -105,7 +105,7 @@ class Reference:
         return self.record.sha256
 
     def pcm16(self) -> np.ndarray:
-        """The samples as int16, lossless. Write these: libsndfile rounds floats differently on the way to 16 bit."""
+        """The samples as int16, lossless. Write these, as libsndfile rounds floats differently."""
         import numpy as np
 
         return np.rint(self.samples * 32768).astype(np.int16)

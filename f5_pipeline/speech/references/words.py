@@ -1,4 +1,4 @@
-"""Word times for a transcript that has none: measured in the recording by forced alignment."""
+"""Word times for a transcript without times, by forced alignment with the recording."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from f5_pipeline.speech.transcripts.reader import TimedText, Transcript, Transcr
 if TYPE_CHECKING:
     import numpy as np
 
-_BLOCK = 60.0  # s that are decoded at a time
+_BLOCK = 60.0  # s decoded at a time
 TIMES_HINT = "Give its transcript with times (SRT, VTT, CSV or Whisper JSON), or cut the recording to 10 s of speech."
 
 Progress = Callable[[str, int, int], None]
-"""Called during long work with what is counted (for example "s of audio aligned"), how much is done, and the total."""
+"""Called with the progress of long work: unit (for example "s of audio aligned"), done, total."""
 
 
 def time_words(
@@ -33,13 +33,13 @@ def time_words(
     transcript: Transcript,
     language: str,
     drafts: Drafts,
-    on_progress: Progress = lambda what, done, total: None,
+    on_progress: Progress = lambda unit, done, total: None,
 ) -> Transcript:
     """The transcript with the times of its words, in one segment.
 
     Args:
         seconds: duration of the recording.
-        channel: to listen to; None is the mean of all.
+        channel: to use; None: the mean of all.
         language: BCP 47 tag.
 
     Raises:
@@ -79,14 +79,14 @@ def time_words(
 
 @contextmanager
 def _samples(recording: Path, seconds: float, channel: int | None) -> Iterator[np.ndarray]:
-    """A recording as float32 mono at SAMPLE_RATE, mapped from a file that is gone afterwards."""
+    """A recording as float32 mono at SAMPLE_RATE, mapped from a temporary file."""
     import numpy as np
 
     with tempfile.TemporaryFile() as file:
         at = 0.0
         while at < seconds:
             block = audio.read_mono(recording, SAMPLE_RATE, at, min(at + _BLOCK, seconds), channel)
-            # Blocks are resampled each for itself: a sample more or less at their seams would add up.
+            # Blocks are resampled separately; without exact lengths, deviations of a sample would add up.
             length = round(min(_BLOCK, seconds - at) * SAMPLE_RATE)
             block = np.pad(block[:length], (0, max(0, length - len(block))))
             file.write(block.astype(np.float32).tobytes())

@@ -1,4 +1,4 @@
-"""Bytes to text that is safe to work with, and the small checks that all forms of scripts share."""
+"""Decoding of text files, and small checks for all kinds of scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal
 
 from f5_pipeline.errors import InputError
 
-# Invisible, and without meaning for speech: soft hyphen, zero-width blanks, marks of direction, byte order mark.
+# Invisible and without effect on speech: soft hyphen, zero-width blanks, marks of direction, byte order mark.
 _DROPPED = dict.fromkeys(
     [0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2065), *range(0x2066, 0x2070), 0xFEFF]
 )
@@ -31,7 +31,7 @@ class Block:
 
 
 def decode(data: bytes, file: str) -> str:
-    """The text of a UTF-8 file, with line feeds only, in normal form C, without what cannot be seen.
+    """The text of a UTF-8 file, with line feeds only, in normal form C, without invisible characters.
 
     Raises:
         InputError: the file is not UTF-8 text; names the byte and the line.
@@ -59,7 +59,7 @@ def decode(data: bytes, file: str) -> str:
 
 
 def safe(text: str) -> str:
-    """`text` in normal form C, without invisible signs; control characters other than tab and line feed are blanks."""
+    """`text` in normal form C, without invisible characters; control characters but tab and line feed become blanks."""
     return unicodedata.normalize("NFC", text.translate(_SAFE))
 
 

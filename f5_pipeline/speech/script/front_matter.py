@@ -25,11 +25,11 @@ _KEY_LINE = re.compile(r"[A-Za-z_][\w-]*[ \t]*:(?:\s|$)")
 
 @dataclass
 class Header:
-    """What the header of a script sets.
+    """Values of a script's header.
 
     Attributes:
         voices: label -> voice.
-        voice_speeds: voice -> speed, where a voice has its own.
+        voice_speeds: voice -> its own speed, if any.
         voices_checked: whether each of `voices` must be known even where it does not speak.
         lines: the line of each key, from 1; of a voice under "voices.LABEL".
     """
@@ -52,12 +52,12 @@ class Header:
 
 
 def split(text: str, file: str) -> tuple[str, str]:
-    """Part a Markdown file into its header and its body.
+    """Split a Markdown file into its header and its body.
 
-    The header's lines are left blank in the body, so that line numbers hold.
+    The header's lines are blank in the body, which keeps line numbers.
 
     Raises:
-        InputError: a header is begun and not closed.
+        InputError: the header is not closed.
     """
     lines = text.split("\n")
     if not re.fullmatch(r"---[ \t]*", lines[0]):
@@ -74,7 +74,7 @@ def parse_header(text: str, file: str) -> Header:
     """Read a header.
 
     Args:
-        text: what stands between the fences, which begins on line 2 of the file.
+        text: between the fences, starting on line 2 of the file.
         file: for error messages.
 
     Raises:
@@ -129,7 +129,7 @@ def _compose(text: str, file: str) -> Any:
 
 
 def _line(mark: Any) -> int:
-    return mark.line + 2  # marks count from 0, and the fence stands before
+    return mark.line + 2  # marks count from 0, after the fence
 
 
 def _items(node: Any, file: str, allowed: tuple[str, ...] | None, owner: str) -> list[tuple[str, Any, int]]:
@@ -160,7 +160,7 @@ def _is_null(node: Any) -> bool:
 
 
 def _string(node: Any, key: str, file: str, line: int) -> str:
-    """A scalar as it is written: `no` is Norwegian here, and 1984 a title."""
+    """A scalar as written: `no` is Norwegian here, and 1984 a title."""
     import yaml
 
     if not isinstance(node, yaml.ScalarNode):
@@ -252,7 +252,7 @@ def _model(model: type[BaseModel], nodes: dict[str, Any], lines: dict[str, int],
 
 
 def validated(model: type[BaseModel], values: dict[str, Any], file: str, lines: dict[str, int]) -> Any:
-    """A model from values; what pydantic finds wrong becomes an InputError with the line of the field."""
+    """A model from values; a validation error becomes an InputError with the line of the field."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

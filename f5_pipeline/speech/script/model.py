@@ -1,15 +1,15 @@
-"""Scripts: what a person writes, read into passages.
+"""Scripts, read into passages.
 
-Three forms, by the file's suffix (`script.sources`, the table of all):
+There are three kinds, by the file's suffix (table: `script.sources`):
 
-- `.txt`: paragraphs, parted by blank lines.
+- `.txt`: paragraphs, separated by blank lines.
 - `.md`: Markdown with an optional YAML header; headings are chapters.
 - `.toml`: the configuration file of F5-TTS's own command line, whose `gen_text` or `gen_file` holds the text.
 
-In all of them `[voice]` switches the voice until the next tag, as in F5-TTS, and `[main]` goes back to the script's own
-voice. A tag stands at the beginning of a line or after a blank. Other words in brackets are text, unless they stand at
-the beginning of a line, where they are taken for a voice that is not there; `\\[` is a bracket in any case.
-`[voice speed=0.9]` sets the speed too, until the next tag.
+In all of them `[voice]` switches the voice until the next tag, as in F5-TTS, and `[main]` returns to the script's own
+voice. A tag is at the beginning of a line or after a blank. Other words in brackets are text, except at the beginning
+of a line, where they count as an unknown voice; `\\[` is always a bracket. `[voice speed=0.9]` sets the speed too,
+until the next tag.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from f5_pipeline.errors import InputError
 
 UNSPOKEN = frozenset({"priority", "file"})
-"""Options that change nothing of what is heard."""
+"""Options that do not change the sound."""
 
 AudioFormat = Literal["flac", "mp3"]
 Preset = Literal["final", "fast", "rapid"]
 
 
 class Pauses(BaseModel):
-    """Silence between chunks, in seconds, by what ends there."""
+    """Silence between chunks, s, by the unit that ends there."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,9 +37,9 @@ class Pauses(BaseModel):
     paragraph: float = Field(default=0.7, ge=0, le=20)
     chapter: float = Field(default=1.5, ge=0, le=60)
 
-    def after(self, what_ends: str) -> float:
-        """The silence behind a chunk, by its `pause`, s."""
-        return 0.0 if what_ends == "none" else getattr(self, what_ends)
+    def after(self, pause: str) -> float:
+        """The silence after a chunk, by its `pause`, s."""
+        return 0.0 if pause == "none" else getattr(self, pause)
 
 
 class CaptionStyle(BaseModel):
@@ -54,7 +54,7 @@ class CaptionStyle(BaseModel):
 
 
 class ScriptOptions(BaseModel):
-    """Options of a narration that are given beside its script; each overrides the script's own header."""
+    """Options of a narration beside its script; each overrides the script's header."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -72,7 +72,7 @@ class ScriptOptions(BaseModel):
 
 
 class OptionError(InputError):
-    """An option that is given beside a script cannot be used; `file` is its name, for example "language"."""
+    """An option beside a script is unusable; `file` is its name, for example "language"."""
 
 
 class Passage(BaseModel):
@@ -104,9 +104,7 @@ class Script(BaseModel):
     commercial: bool = Field(default=False, description="used commercially: models and voices must allow it")
     passages: list[Passage]
     lines: dict[str, int] = Field(default={}, description="line of each key of the header, from 1")
-    notes: list[str] = Field(
-        default=[], description="what a reader may not expect, for people: what is not spoken, and why"
-    )
+    notes: list[str] = Field(default=[], description="for people: text that is not spoken, and why")
 
 
 def parse_script(
@@ -122,12 +120,12 @@ def parse_script(
     Args:
         data: the file's bytes, UTF-8.
         name: its name with extension; errors name it, and its stem is the script's name.
-        options: each overrides the script's own header.
-        known_voices: voices that there are; None takes any name that stands as a tag at the beginning of a line.
+        options: each overrides the script's header.
+        known_voices: existing voices; None: any tag at the beginning of a line names a voice.
         gen_file: reads the file that an F5-TTS configuration names as `gen_file`.
 
     Raises:
-        InputError: with the file, the line and a hint. OptionError: an option cannot be used.
+        InputError: with the file, the line and a hint. OptionError: an option is unusable.
     """
     from f5_pipeline.speech.script.parser import parse
 
@@ -135,7 +133,7 @@ def parse_script(
 
 
 def toml_voices(data: bytes, name: str) -> list[tuple[str, str, str]]:
-    """Name, `ref_audio` and `ref_text` of each voice that an F5-TTS configuration brings, "main" first.
+    """Name, `ref_audio` and `ref_text` of each voice in an F5-TTS configuration, "main" first.
 
     Raises:
         InputError: the file is not such a configuration.

@@ -61,7 +61,7 @@ def parse(
 
 
 def _cast(header: Header, file: str, options: ScriptOptions, known: Collection[str] | None) -> Cast:
-    """Who speaks, every name checked on the line where it stands."""
+    """The voices of a script, with every name checked; errors name its line."""
     speed = options.speed or header.speed or 1.0
     cast = Cast(
         file, labels=header.voices, known=known, speed=speed, speeds={} if options.speed else header.voice_speeds

@@ -1,4 +1,4 @@
-"""Voices: who speaks by default, `[voice]` tags as in F5-TTS, and blocks of lines to passages."""
+"""Voices of a script: the default, `[voice]` tags as in F5-TTS, and blocks of lines to passages."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ MAIN = "main"
 _TAG = re.compile(r"\[([^\W_][\w-]{0,63})(?:[ \t,]+speed[ \t]*[=: ][ \t]*([\d.]+))?\]")
 _BEFORE = frozenset(" \t\"'“”„«»‘’().!?…。！？—")
 _MARKS = frozenset({"sic", "citation", "x"})
-"""Words in brackets that are an editor's, even at the beginning of a line."""
+"""Editorial words in brackets, which are no voices even at the beginning of a line."""
 
 
 @dataclass
 class Cast:
-    """Who can speak in a script.
+    """The voices that a script can use.
 
     Attributes:
         file: for error messages.
-        labels: label -> voice, as the script declares them.
-        default: voice of text that names none, or None.
-        known: voices that there are, or None where nothing is known of them.
-        speeds: voice -> speed, where a voice has its own.
-        speed: speed of the others.
+        labels: label -> voice, as declared in the script.
+        default: voice of text without a tag, or None.
+        known: existing voices; None: unknown.
+        speeds: voice -> its own speed, if any.
+        speed: of other voices.
     """
 
     file: str
@@ -47,7 +47,7 @@ class Cast:
         """The default voice.
 
         Raises:
-            InputError: none is named, and there is not exactly one to choose.
+            InputError: none is set, and there is not exactly one voice.
         """
         if self.default is not None:
             return self.default
@@ -61,7 +61,7 @@ class Cast:
         raise InputError("no voice is named for this text", file=self.file, place=line, hint=hint)
 
     def find(self, label: str, line: int) -> str | None:
-        """The voice that a label means, or None."""
+        """The voice of a label, or None."""
         if label in self.labels:
             return self.labels[label]
         if label.lower() == MAIN:
@@ -74,10 +74,10 @@ class Cast:
         return voices.pop() if len(voices) == 1 else None
 
     def check(self, voice: str, line: int | None) -> str:
-        """`voice`, if it is known.
+        """Return `voice` if it is known.
 
         Raises:
-            InputError: it is not.
+            InputError: it is unknown.
         """
         if self.known is not None and voice not in self.known:
             raise self.unknown(voice, line)
@@ -105,19 +105,19 @@ class _Part(NamedTuple):
 
 
 def passages(blocks: Iterable[Block], cast: Cast, symbols: frozenset[str], notes: list[str]) -> Iterator[Passage]:
-    """Passages of a script; a tag holds until the next one, over paragraphs too.
+    """Passages of a script; a tag is in force until the next one, across paragraphs too.
 
     Blocks with nothing to speak (a line of stars, an emoji) are left out.
 
     Args:
-        notes: gets a sentence for each tag that holds over a heading, for people.
+        notes: receives a sentence for each tag that continues over a heading, for people.
 
     Raises:
         InputError: an unknown voice, or none.
     """
     voice: str | None = None
     tag_speed: float | None = None
-    tagged = 0  # line of the tag that holds
+    tagged = 0  # line of the tag in force
     for block in blocks:
         parts: list[_Part] = []
         for number, line in block.lines:
@@ -186,11 +186,11 @@ def _speed(written: str | None, file: str, line: int) -> float | None:
 
 
 def _join(lines: list[str]) -> str:
-    """Lines of a paragraph as one line; between Chinese or Japanese characters no blank is put."""
+    """Lines of a paragraph as one line, without a blank between Chinese or Japanese characters."""
     out: list[str] = []
     last = ""
     for line in lines:
-        # Once more made safe: TOML and HTML can write any character as an escape.
+        # Escapes of TOML and HTML can produce unsafe characters again.
         text = " ".join(safe(line).replace("\\[", "[").replace(ESCAPED, "[").split())
         if not text:
             continue

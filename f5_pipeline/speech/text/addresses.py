@@ -1,4 +1,4 @@
-"""Web and mail addresses, handles and hashtags as people read them out."""
+"""Spoken forms of web and mail addresses, handles and hashtags."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from f5_pipeline.speech.text.languages import Language
 
 _MAX_ADDRESS_CHARS = 40
-"""Longest address that is read whole; of a longer one only the host is read."""
+"""Longest address that is read completely; of a longer one only the host is read."""
 _SCHEME = re.compile(r"(?:https?|ftp)://(?:[^\s/@]+@)?", re.IGNORECASE)
 _HOST = re.compile(
     r"(?:[\w-]{1,63}\.){1,5}(?:com|org|net|io|edu|gov|info|dev|app|ai|co|uk|us|eu|de|fr|es|it|ru|nl|pl|pt|br|jp|cn|in|ch|at|be|"

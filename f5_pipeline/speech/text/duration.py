@@ -48,7 +48,7 @@ def _word_seconds(word: str, language: str) -> float:
 
 
 def sounds(word: str, language: str) -> dict[str, int]:
-    """What is pronounced in a word, by kind; the kinds are those of the weights."""
+    """Counts of the sounds of a word, by kind (see `_WEIGHTS`)."""
     counts: Counter[str] = Counter()
     in_vowel = False
     alphabetic = False
@@ -112,7 +112,7 @@ def _kind(char: str) -> str | None:
 
 
 def pause_after(word: str) -> float:
-    """Seconds of pause that the punctuation of a word makes, most of it after it."""
+    """Pause for the punctuation of a word, most of it after the word, s."""
     return max((_PAUSES.get(char, 0.0) for char in word[-3:]), default=0.0) + sum(
         _PAUSES.get(char, 0.0) for char in word[:-3] if char in "，、。！？；：,;"
     )
@@ -127,7 +127,7 @@ def expected_seconds(spoken: str, language: str, speed: float = 1.0) -> float:
         speed: 1.0 is the usual pace of a narrator; twice the speed takes half the time.
 
     Returns:
-        Seconds of speech, pauses within it included, silence at its ends not.
+        Seconds of speech, pauses included, without silence at the ends.
     """
     code = base(language)
     words = spoken.split()

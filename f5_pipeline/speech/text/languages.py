@@ -87,7 +87,7 @@ class Language:
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of `text`, parted by blanks."""
+    """The words of `text`, separated by blanks."""
     return frozenset(text.split())
 
 
@@ -593,7 +593,7 @@ def base(tag: str) -> str:
 
 @lru_cache(maxsize=256)
 def language_data(tag: str) -> Language:
-    """What is known of the language `tag` (BCP 47); never fails."""
+    """Facts about the language `tag` (BCP 47); never fails."""
     code = base(tag)
     if code == "en":
         return _EN if tag.lower() in _ENGLISH_MONTH_FIRST else replace(_EN, day_first=True)

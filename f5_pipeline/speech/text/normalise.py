@@ -1,8 +1,8 @@
-"""Normalisation word by word: what is written to what is spoken, with the way back kept.
+"""Normalisation word by word, from written to spoken form, with a map back.
 
-Every written word gets a spoken form of its own, never an empty one, so that a time measured on the spoken text is the
-time of exactly one written word. Words that are read together ("$5 million", "Jan. 5th, 2024") share the reading out
-among themselves and are bound: a long sentence is not cut between them.
+Every written word gets its own spoken form, never an empty one, so that a time on the spoken text belongs to exactly
+one written word. Words that are read together ("$5 million", "Jan. 5th, 2024") divide the reading among themselves and
+are bound: a long sentence is not cut between them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PUNCTUATION = {
 }  # fmt: skip
 _PUNCTUATION = {sign: reading or sign for sign, reading in _PUNCTUATION.items()}
 _TRAIL = 24
-"""Characters of trailing punctuation that are looked at: a trail may be a megabyte of emoji."""
+"""Characters of trailing punctuation that are read: a trail may be a megabyte of emoji."""
 
 _LETTERS = frozenset("LUMC")
 _SIGNS_ONLY = frozenset("PSM")
@@ -55,8 +55,7 @@ def read(words: Sequence[Written], language: str) -> list[Reading]:
     """Spoken forms of the words of one sentence, one for one.
 
     Args:
-        words: the words of a sentence; context is not looked for beyond it, so that a sentence reads the same wherever
-            it stands.
+        words: the words of a sentence, the only context, so that a sentence is always read the same.
         language: BCP 47 tag.
     """
     data = language_data(language)

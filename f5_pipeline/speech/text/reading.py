@@ -10,7 +10,7 @@ from f5_pipeline.speech.text.words import Written
 
 _SPOKEN = re.compile("[LUDNC]")
 _SIGNS = 8
-"""Signs that may touch a core; more of them are decoration."""
+"""Signs that may belong to a core; more of them are decoration."""
 _NUMBER_SIGNS = frozenset("-−.~")
 
 
@@ -33,7 +33,7 @@ class Reading:
 
 
 class Part:
-    """A word taken apart: what clings to its front (`lead`), its `core`, what clings to its end (`trail`).
+    """A word in parts: `lead` (punctuation before it), `core`, `trail` (punctuation after it).
 
     `kind` holds the kinds of the core's characters (see `characters`). `spoken` is None until it has been read.
     `stop_belongs`: a full stop at the front of `trail` is part of the word ("Dr.") and is not read as the end of a

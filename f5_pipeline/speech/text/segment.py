@@ -1,4 +1,4 @@
-"""Where to cut: sentences, over-long sentences, and which short ones are spoken together.
+"""Segmentation: sentences, cuts of over-long ones, and joins of short ones.
 
 Sentences come from sentencex (Wikimedia; offline, linear in time), with a layer of our own for what it misses.
 A sentence is a chunk, so that an edited sentence costs one take. Exceptions: a sentence that is too long is cut at its
@@ -53,7 +53,7 @@ def sentences(text: str, language: str, symbols: frozenset[str] = frozenset()) -
 
 
 def _all_speak(found: list[str], symbols: frozenset[str]) -> list[str]:
-    """Give sentences without anything to speak to the one before them, or to the first that has."""
+    """Join sentences without anything to speak to the one before them, or to the first with speech."""
     out: list[str] = []
     pending = ""
     for sentence in found:
@@ -130,7 +130,7 @@ def _always(data: Language) -> frozenset[str]:
 
 @dataclass
 class Unit:
-    """Readings that are spoken in one call; `ends`: whether a sentence ends with them."""
+    """Readings spoken in one call; `ends`: whether a sentence ends with them."""
 
     readings: list[Reading]
     seconds: float
@@ -196,7 +196,7 @@ def _parts(seconds: float, longest: float) -> int:
 
 
 def _cost(reading: Reading, following: Reading, conjunctions: frozenset[str]) -> float:
-    """How bad a cut between two words is."""
+    """Cost of a cut between two words."""
     if reading.bound:
         return 8.0
     last = reading.spoken.rstrip("\"'")[-1:]

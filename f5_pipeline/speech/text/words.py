@@ -1,4 +1,4 @@
-"""Words as the author wrote them: what captions show and what word times are given for."""
+"""Words as the author wrote them, for captions and word times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FOLLOWING_VOWELS = frozenset("ะาำຽະາຳ")
 
 
 class Written(NamedTuple):
-    """A word: its text (with the punctuation and the unspoken signs that cling to it) and what follows it."""
+    """A word: its text, with punctuation and unspoken signs, and the space after it."""
 
     text: str
     space: str
@@ -39,7 +39,7 @@ def speakable(text: str, symbols: Collection[str] = ()) -> bool:
 def written_words(text: str, symbols: Collection[str] = (), group: re.Pattern[str] | None = None) -> list[Written]:
     """Split `text` (blanks collapsed) into words.
 
-    A word is what stands between blanks; in scripts without blanks it is one character with its marks. Tokens that
+    A word is text between blanks; in scripts without blanks it is one character with its marks. Tokens that
     cannot be spoken (dashes, emoji) are attached to the word before them, or to the next where none is before.
 
     Args:
@@ -86,7 +86,7 @@ def _trailing(text: str) -> str:
 
 
 def _grouped(tokens: list[str], group: re.Pattern[str] | None) -> list[str]:
-    """Join what is one amount though blanks stand in it: "1 000 000", "3,50 €", "$ 5"."""
+    """Join amounts with blanks in them: "1 000 000", "3,50 €", "$ 5"."""
     out: list[str] = []
     index = 0
     while index < len(tokens):
@@ -120,9 +120,9 @@ def _pieces(token: str) -> list[Written]:
 def _clusters(token: str, kind: str) -> list[str]:
     """One part for each character of a script without blanks; runs of other scripts stay whole."""
     parts: list[str] = []
-    start = 0  # where the part in hand begins
-    has_core = False  # it holds a letter or digit already
-    in_run = False  # that letter is of a script with blanks
+    start = 0  # start of the current part
+    has_core = False  # whether it has a letter or digit
+    in_run = False  # whether that letter is of a script with blanks
     for index, (char, k) in enumerate(zip(token, kind, strict=True)):
         if k == "C":
             joins = not in_run and has_core and (char in _FOLLOWING_VOWELS or (token[index - 1] in _PREPOSED_VOWELS))

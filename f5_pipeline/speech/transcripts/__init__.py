@@ -1,1 +1,1 @@
-"""Transcripts of recordings; `reader.read_transcript` is the way in, the other modules read one form each."""
+"""Transcripts of recordings; start with `reader.read_transcript`; the other modules read one format each."""

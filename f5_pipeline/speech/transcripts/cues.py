@@ -89,7 +89,7 @@ def _cues(lines: list[str], index: int, name: str, blocks: tuple[str, ...] = ())
 
 
 def _refuse_rolling(segments: list[TranscriptSegment], name: str) -> None:
-    """Rolling captions (YouTube's automatic ones) show each line two or three times: their text is not what is said."""
+    """Refuse rolling captions (YouTube's automatic ones), which repeat each line two or three times."""
     pairs = list(pairwise(segments))
     rolling = sum(later.text.startswith(earlier.text) and len(earlier.text) > 8 for earlier, later in pairs)
     if len(pairs) >= 3 and rolling * 3 > len(pairs):

@@ -1,4 +1,4 @@
-"""Entries of a transcript: words and segments with their times, and the check that they follow each other."""
+"""Entries of a transcript: words and segments with their times, and the check of their order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from f5_pipeline.errors import InputError
 
 MAX_OVERLAP_SECONDS = 0.05
-"""Overlap of neighbours, s, taken for rounding and closed at the later one's start."""
+"""Overlap of neighbours that counts as rounding and is closed at the start of the later one."""
 
 
 class TimedText(BaseModel):
@@ -16,7 +16,7 @@ class TimedText(BaseModel):
     text: str
     start: float = Field(ge=0, description="s from the recording's start")
     end: float = Field(ge=0, description="s from the recording's start")
-    space: str = Field(default=" ", description="what stands between it and the next word: a blank, or nothing")
+    space: str = Field(default=" ", description="text between it and the next word: a blank, or nothing")
 
 
 class TranscriptSegment(BaseModel):
@@ -29,7 +29,7 @@ class TranscriptSegment(BaseModel):
 
 
 class Timeline:
-    """Checks that spans follow each other, and closes overlaps that are mere rounding."""
+    """Checks the order of spans, and closes overlaps from rounding."""
 
     def __init__(self, name: str, *, instants: bool = False) -> None:
         self.name = name
@@ -38,7 +38,7 @@ class Timeline:
         self.last_place: int | str = 0
 
     def add(self, span: TranscriptSegment | TimedText, place: int | str, what: str) -> None:
-        """Check the next span, a `what` at `place` of the file; InputError where it is not after the one before."""
+        """Check the next span, a `what` at `place` of the file; InputError where it is out of order."""
         start, end = span.start, span.end
         if start is None or end is None:
             return

@@ -8,7 +8,7 @@ from typing import Any
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.transcripts.entries import Timeline, TranscriptSegment, timed_segment
 from f5_pipeline.speech.transcripts.text import clean, join_texts, need_text
-from f5_pipeline.speech.transcripts.words import fit_words, hand_out, json_times, word_text
+from f5_pipeline.speech.transcripts.words import distribute_words, fit_words, json_times, word_text
 
 
 def read_json(text: str, name: str) -> list[TranscriptSegment]:
@@ -55,7 +55,7 @@ def read_json(text: str, name: str) -> list[TranscriptSegment]:
             raise InputError('it has no "text"', file=name, place=place, hint='Give each segment a "text".')
         cleaned = clean(raw)
         if not cleaned and not words:
-            # openai-whisper empties segments in which nothing is said and leaves them in its list.
+            # openai-whisper keeps empty segments where nothing is spoken.
             continue
         need_text(cleaned, name, place)
         start, end = json_times(entry, name, place)
@@ -69,7 +69,7 @@ def read_json(text: str, name: str) -> list[TranscriptSegment]:
     if not segments:
         raise InputError("no segment has text", file=name, hint="Give the JSON file as Whisper wrote it.")
     if loose_words and not any(segment.words for segment in segments):
-        hand_out(segments, loose_words, name)
+        distribute_words(segments, loose_words, name)
     if len({segment.start is None for segment in segments}) > 1:
         number = next(number for number, segment in enumerate(segments, 1) if segment.start is None)
         raise InputError(
@@ -82,7 +82,7 @@ def read_json(text: str, name: str) -> list[TranscriptSegment]:
 
 
 def _json_entries(data: Any, name: str) -> tuple[list, list]:
-    """Segments, and words that stand beside them, of every shape of the Whisper family."""
+    """Segments, and words in a separate list, of every shape of the Whisper family."""
     if isinstance(data, list):
         if data and all(isinstance(item, dict) and "word" in item and "text" not in item for item in data):
             return [{"words": data}], []

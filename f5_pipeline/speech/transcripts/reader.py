@@ -1,10 +1,10 @@
-"""Transcripts: what is said in a recording, with times where the file has them.
+"""Transcripts: the text of a recording, with times where the file has them.
 
 Reads plain text, SubRip (SRT), WebVTT, CSV and TSV tables, Audacity label tracks and the JSON of the Whisper family
 (openai-whisper, faster-whisper, whisperX, whisper.cpp, the verbose_json of OpenAI's API, Hugging Face pipelines).
 
-The caption formats are parsed here because the known libraries repair or drop what is malformed without a word; a
-transcript decides which audio is kept for cloning, so every doubt must become an error that names the line.
+The caption formats are parsed here because common libraries silently repair or drop malformed entries; a transcript
+decides which audio is used for cloning, so every doubt must become an error that names the line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["TimedText", "Transcript", "TranscriptSegment", "decode_text", "join_
 
 
 class Transcript(BaseModel):
-    """What is said in a recording: at least one segment, in order; all of them timed or none."""
+    """The text of a recording: at least one segment, in order; all of them timed or none."""
 
     segments: list[TranscriptSegment] = Field(min_length=1)
     name: str = Field(default="", description="of its file, for messages")

@@ -1,4 +1,4 @@
-"""Text and times as transcripts write them: encodings, what is spoken of a line, seconds of a time."""
+"""Text and times in transcripts: encodings, cleaning of lines, parsing of times."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def join_texts(texts: Iterable[str]) -> str:
 
 
 def _is_unspaced(character: str) -> bool:
-    """Whether a character belongs to a script written without blanks: Han, kana, their punctuation, Thai and kin."""
+    """Whether a character belongs to a script without blanks: Han, kana, their punctuation, Thai and related."""
     code = ord(character)
     return (
         0x2E80 <= code <= 0x9FFF
@@ -98,7 +98,7 @@ def clean(text: str) -> str:
 
 
 def clean_cue(text: str) -> str:
-    """`clean` for captions: tags, overrides, karaoke stamps and entities are gone too."""
+    """`clean` for captions: also removes tags, overrides, karaoke stamps and entities."""
     return clean(html.unescape(_OVERRIDE.sub("", _TAG.sub("", text))))
 
 
@@ -111,7 +111,7 @@ def need_text(text: str, name: str, place: int | str) -> str:
     return text
 
 
-# Bounded digits: a number of hundreds of them is no time, and no float.
+# Bounded digits: a number of hundreds of digits is no time.
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,3}):(\d{1,2}(?:[.,]\d{1,12})?)")
 _NUMBER = re.compile(r"(\d{1,12}(?:[.,]\d{1,20})?|[.,]\d{1,20})\s*(ms|msec|s|sec|secs|seconds)?", re.IGNORECASE)
 

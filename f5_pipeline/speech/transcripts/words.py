@@ -1,4 +1,4 @@
-"""Times of Whisper's words, laid onto the text of their segment, which has the punctuation that they lack."""
+"""Times of Whisper's words, mapped to the text of their segment, which has the punctuation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _json_time(value: Any, name: str, place: str) -> float | None:
         return None
     seconds = parse_time(value) if isinstance(value, str) else value
     try:
-        # bool is an int to Python and no time to anyone.
+        # bool is an int in Python, but no time.
         number = math.nan if isinstance(seconds, bool) or seconds is None else float(seconds)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
@@ -54,13 +54,13 @@ def _json_time(value: Any, name: str, place: str) -> float | None:
 
 
 def word_text(word: Any) -> str:
-    """The text of a word as Whisper writes it, its blanks included."""
+    """The text of a word from Whisper, blanks included."""
     text = (word.get("word") or word.get("text") or "") if isinstance(word, dict) else ""
     return text if isinstance(text, str) else ""
 
 
 def fit_words(segment: TranscriptSegment, words: list, name: str, place: str) -> list[TimedText]:
-    """Times of words onto the segment's text: each word gets its piece of the text, with punctuation and blank.
+    """Map the times of words to the segment's text: each word gets its piece of the text, with punctuation and blank.
 
     Words without letters or digits, and words without times (whisperX leaves numerals untimed), join their neighbour.
 
@@ -78,7 +78,7 @@ def fit_words(segment: TranscriptSegment, words: list, name: str, place: str) ->
         spelled.append((core, start, end))
     letters = [index for index, character in enumerate(segment.text) if character.isalnum()]
     folded = [segment.text[index].casefold() for index in letters]
-    # Some letters fold to two ("ß"): places in the folded text lead back to the letter.
+    # Some letters fold to two ("ß"): map positions in the folded text back to the letter.
     origin = [letters[n] for n, piece in enumerate(folded) for _ in filter(str.isalnum, piece)]
     if "".join(core for core, _, _ in spelled) != "".join(filter(str.isalnum, "".join(folded))):
         raise InputError(
@@ -152,7 +152,7 @@ def _spread(words: list[TimedText], starts: list[int], segment: TranscriptSegmen
         word.space = piece[len(word.text) :]
 
 
-def hand_out(segments: list[TranscriptSegment], words: list, name: str) -> None:
+def distribute_words(segments: list[TranscriptSegment], words: list, name: str) -> None:
     """Give each segment its share of a list of words that covers them all (verbose_json, whisperX)."""
     key: Callable[[str], str] = lambda text: "".join(filter(str.isalnum, clean(text).casefold()))  # noqa: E731
     cursor = 0

@@ -1,4 +1,4 @@
-"""Who asks for a bucket, and where it is."""
+"""Credentials and address of a bucket."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _B2_ENDPOINT = re.compile(r"https://s3\.([a-z0-9-]+)\.backblazeb2\.com")
 
 @dataclass(frozen=True)
 class Access:
-    """How a bucket is reached.
+    """Credentials and address of a bucket.
 
     Attributes:
         key_id, key: the key for the bucket; None leaves both to boto3's own chain (an instance's role).
-        endpoint: address of the S3 service, `https://host[:port]`; None is AWS itself.
-        region: what requests are signed for.
+        endpoint: URL of the S3 service, `https://host[:port]`; None: AWS.
+        region: region that requests are signed for.
     """
 
     key_id: str | None = field(default=None, repr=False)
@@ -26,7 +26,7 @@ class Access:
     region: str | None = None
 
     def hide(self, text: str) -> str:
-        """`text` without the key, should a server have put it there."""
+        """`text` without the key, in case a server repeats it."""
         for secret in (self.key, self.key_id):
             if secret:
                 text = text.replace(secret, "…")
@@ -34,10 +34,10 @@ class Access:
 
 
 def complete(scheme: str, access: Access) -> Access:
-    """`access` with what follows from the rest of it filled in.
+    """`access` with endpoint and region completed.
 
     Raises:
-        InputError: something is missing; names the variable, with a hint.
+        InputError: a value is missing; names the variable, with a hint.
     """
     if scheme == "b2":
         for value, variable, what in (
@@ -47,9 +47,9 @@ def complete(scheme: str, access: Access) -> Access:
             if not value:
                 raise InputError(f"a b2:// store needs {what}", file=variable, hint=f"Set {variable}.")
     elif bool(access.key_id) != bool(access.key):
-        given, missing = ("F5_STORE_KEY_ID", "F5_STORE_KEY") if access.key_id else ("F5_STORE_KEY", "F5_STORE_KEY_ID")
+        present, missing = ("F5_STORE_KEY_ID", "F5_STORE_KEY") if access.key_id else ("F5_STORE_KEY", "F5_STORE_KEY_ID")
         raise InputError(
-            f"{given} is set and {missing} is not", file=missing, hint="Set both, or neither for an instance's role."
+            f"{present} is set and {missing} is not", file=missing, hint="Set both, or neither for an instance's role."
         )
     endpoint = access.endpoint.rstrip("/") if access.endpoint else None
     region = access.region
@@ -61,9 +61,9 @@ def complete(scheme: str, access: Access) -> Access:
                 hint="Set F5_STORE_REGION to what the bucket's page shows in its endpoint, for example eu-central-003.",
             )
         endpoint = f"https://s3.{region}.backblazeb2.com"
-    # What B2's address says is what it wants signed, whatever AWS_REGION is set to on this machine.
-    if endpoint and (named := _B2_ENDPOINT.fullmatch(endpoint)):
-        region = named[1]
+    # B2 needs the region in its endpoint, whatever AWS_REGION is set to on this machine.
+    if endpoint and (match := _B2_ENDPOINT.fullmatch(endpoint)):
+        region = match[1]
     if not region:
         raise InputError(
             "the store needs the region that requests are signed for",

@@ -1,4 +1,4 @@
-"""Questions to one bucket below one prefix: sent, counted, and their refusals told in words."""
+"""Requests to a bucket below a prefix: sent, counted, and their errors explained."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.store.base import ObjectStat, check_key
 from f5_pipeline.store.calls import Calls
 from f5_pipeline.store.s3.access import Access
-from f5_pipeline.store.s3.client import asking, client
-from f5_pipeline.store.s3.refusals import DAMAGED, DENIED, MISSING, Refused, code_of, denial, explain, said_of
+from f5_pipeline.store.s3.client import client, count_requests
+from f5_pipeline.store.s3.refusals import DAMAGED, DENIED, MISSING, Refused, code_of, denial, explain, message_of
 
 SHA256 = "sha256"
-"""Name of the metadata that keeps an object's hash: ETags of multipart uploads say nothing of the content."""
+"""Metadata field for an object's hash: the ETag of a multipart upload is no hash of the content."""
 
-TRIES = 5
-"""How often a body that is cut or damaged on its way is asked for again, without a byte of progress between."""
+MAX_TRIES = 5
+"""How often a truncated or damaged body is requested in a row without any progress."""
 
 
 def pause(failures: int) -> None:
-    """Wait between two tries: up to 1, 2, 4 … 16 s, by chance, so that many clients do not come back at once."""
+    """Wait between two tries: a random time up to 1, 2, 4 … 16 s, so that clients do not return all at once."""
     time.sleep(random.uniform(0, min(16.0, 2.0 ** (failures - 1))))
 
 
@@ -37,19 +37,19 @@ def mark_of(answer: dict[str, Any]) -> str:
 
 
 def version_of(answer: dict[str, Any]) -> str | None:
-    """The version that a bucket keeps of an object; None where it keeps none."""
+    """The version id of an object; None in a bucket without versions."""
     version = answer.get("VersionId")
     return version if version and version != "null" else None
 
 
 @dataclass
 class Bucket:
-    """A bucket, and the prefix in it that is ours: no key beyond it is ever named.
+    """A bucket and our prefix in it; no key outside the prefix is ever used.
 
     Attributes:
         url: without credentials, `b2://bucket/prefix`.
-        prefix: empty, or it ends with a slash.
-        transfers: requests that may be under way at once.
+        prefix: empty, or ending with a slash.
+        transfers: maximum number of requests at once.
     """
 
     url: str
@@ -65,37 +65,37 @@ class Bucket:
         return client(self.access, self.transfers)
 
     def ask(self, operation: str, key: str | None = None, *, expect: tuple[str, ...] = (), **parameters: Any) -> Any:
-        """Ask for an operation (`put_object`) and return its answer.
+        """Request an operation (`put_object`) and return the response.
 
         Args:
-            key: of ours, without the prefix.
-            expect: error codes that the caller has an answer to.
+            key: without the prefix.
+            expect: error codes that the caller handles.
 
         Raises:
-            Refused: with one of those codes.
-            StoreError: with all others, and where nothing answers.
+            Refused: for one of these codes.
+            StoreError: for all others, and where there is no response.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
         if key is not None:
             parameters["Key"] = self.prefix + check_key(key)
-        with asking(self.calls) as asked:
-            for attempt in range(1, TRIES + 1):
+        with count_requests(self.calls) as requests:
+            for attempt in range(1, MAX_TRIES + 1):
                 try:
                     return getattr(self.client, operation)(Bucket=self.name, **parameters)
                 except (BotoCoreError, ClientError) as error:
                     code = code_of(error)
                     if code in expect:
-                        raise Refused(code, said_of(error, self.access)) from None
-                    if code in DAMAGED and attempt < TRIES:
+                        raise Refused(code, message_of(error, self.access)) from None
+                    if code in DAMAGED and attempt < MAX_TRIES:
                         pause(attempt)
                         continue
-                    # botocore's own text may hold what is no one's business: the cause is not shown with it.
-                    raise explain(error, self.access, self.url, operation, key, asked.sent) from None
+                    # botocore's own text may hold secrets: the cause is not shown.
+                    raise explain(error, self.access, self.url, operation, key, requests.sent) from None
         raise AssertionError("unreachable")
 
     def presign(self, operation: str, key: str, seconds: int, **parameters: str) -> str:
-        """An address that carries out the operation on `key`; nothing is asked for it."""
+        """A URL that carries out the operation on `key`; sends no request."""
         from botocore.exceptions import BotoCoreError
 
         where = {"Bucket": self.name, "Key": self.prefix + check_key(key)}
@@ -112,7 +112,7 @@ class Bucket:
         mark: str | None = None,
         expect: tuple[str, ...] = (),
     ) -> Any:
-        """GET the bytes from `start` to before `end`; with `mark`, of that state of the object only."""
+        """GET the bytes [start, end); with `mark`, only of that version of the object."""
         parameters: dict[str, Any] = {}
         if start or end is not None:
             parameters["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
@@ -122,7 +122,7 @@ class Bucket:
             answer = self.ask("get_object", key, expect=(*expect, *DENIED), **parameters)
         except Refused as refused:
             if refused.code in DENIED:
-                raise self._denied(key, refused.said) from None
+                raise self._denied(key, refused.message) from None
             raise
         if "Range" in parameters and not str(answer.get("ContentRange", "")).startswith(f"bytes {start}-"):
             answer["Body"].close()
@@ -130,12 +130,12 @@ class Bucket:
         return answer
 
     def head(self, key: str) -> Any:
-        """What is known of an object. Raises NotFoundError."""
+        """HEAD an object. Raises NotFoundError."""
         numeric = ("400", "401", "403", "301", "307")
         try:
             return self.ask("head_object", key, expect=numeric)
         except Refused:
-            # The answer to a HEAD has no body that says why; the one to a GET has.
+            # The response to a HEAD has no body with the reason; that to a GET has.
             answer = self.get(key, 0, 1, expect=("InvalidRange", "416"))
             answer["Body"].close()
             raise StoreError("the service lets the object be read but not be asked about", file=self.url) from None
@@ -144,23 +144,23 @@ class Bucket:
         return stat_of(key, self.head(key))
 
     def pages(self, operation: str, marks: dict[str, str], prefix: str, **parameters: Any) -> Iterator[Any]:
-        """All answers of a listing; `marks` names each field that says where the next one begins."""
+        """All responses of a listing; `marks` maps each request parameter to the field of the previous response."""
         while True:
             answer = self.ask(operation, Prefix=self.prefix + prefix, **parameters)
             yield answer
             if not answer.get("IsTruncated"):
                 return
-            parameters |= {ask: answer[told] for ask, told in marks.items() if answer.get(told)}
+            parameters |= {name: answer[field] for name, field in marks.items() if answer.get(field)}
 
-    def _denied(self, key: str, said: str) -> StoreError:
-        """The error behind a 403 to a question about `key`: some services answer so where there is no such object."""
+    def _denied(self, key: str, message: str) -> StoreError:
+        """The error for a 403 on `key`: some services answer so where there is no such object."""
         if _answers_403_for_missing(self):
             return NotFoundError("there is no such object", file=f"{self.url}/{key}")
-        return denial(self.url, "get_object", key, said)
+        return denial(self.url, "get_object", key, message)
 
 
 def stat_of(key: str, answer: dict[str, Any], size: int | None = None) -> ObjectStat:
-    """An object by the answer to a HEAD, or a GET of its whole."""
+    """Facts about an object from the response to a HEAD or a full GET."""
     metadata = answer.get("Metadata") or {}
     return ObjectStat(
         key,
@@ -176,23 +176,23 @@ _probing = threading.Lock()
 
 
 def _answers_403_for_missing(bucket: Bucket) -> bool:
-    """Whether the service says 403 where a key that may not list asks for what is not there, as AWS does.
+    """Whether the service answers 403 for a missing object where the key may not list, as AWS does.
 
-    It is tried once in a process: an object is written, and it and one that is missing are asked for.
+    Probed once in a process, with an object that is written for it and a missing one.
     """
-    known = (bucket.access, bucket.url)
+    identity = (bucket.access, bucket.url)
     with _probing:
-        if known not in _probed:
-            _probed[known] = _probe(bucket)
-        return _probed[known]
+        if identity not in _probed:
+            _probed[identity] = _probe(bucket)
+        return _probed[identity]
 
 
 def _probe(bucket: Bucket) -> bool:
     def refused(key: str) -> bool:
         try:
             bucket.ask("head_object", key, expect=(*DENIED, *MISSING))
-        except Refused as answer:
-            return answer.code in DENIED
+        except Refused as refusal:
+            return refusal.code in DENIED
         return False
 
     key = f"check-{uuid.uuid4().hex}"
@@ -205,12 +205,12 @@ def _probe(bucket: Bucket) -> bool:
 
 
 def put_bytes(bucket: Bucket, key: str, data: bytes) -> ObjectStat:
-    """Write an object in one piece, checked by the service on arrival."""
+    """Write an object in one request, verified by the service."""
     sha256 = hashlib.sha256(data).hexdigest()
     answer = bucket.ask("put_object", key, Body=data, ContentMD5=content_md5(data), Metadata={SHA256: sha256})
     return ObjectStat(key, len(data), time.time(), sha256, mark_of(answer))
 
 
 def content_md5(data: bytes) -> str:
-    """MD5 as the header Content-MD5 wants it."""
+    """MD5 for the header Content-MD5, base64."""
     return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()

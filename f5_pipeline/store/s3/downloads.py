@@ -1,4 +1,4 @@
-"""From the bucket to a file: parts side by side, kept when they are cut off, proven before they are shown."""
+"""Downloads from the bucket to a file: in parallel parts, resumable, and verified before the file appears."""
 
 from __future__ import annotations
 
@@ -16,65 +16,65 @@ from f5_pipeline.store.s3.parts import Part, Stopped, cut, in_threads
 from f5_pipeline.store.s3.stream import Changed, Stream
 from f5_pipeline.system.hashing import file_sha256
 
-_BLOCK = 256 << 10
+_BLOCK_BYTES = 256 << 10
 
 
 def download(
     bucket: Bucket, key: str, path: Path, sha256: str | None, part_bytes: int, on_progress: Progress | None
 ) -> None:
-    """Bring an object to `path`. See `Store.download`."""
-    with on_disk(path), journal(path.with_name(f".{path.name}.parts")) as held:
-        for again in (True, True, False):
-            if _bring(bucket, key, path, sha256, part_bytes, on_progress, held, again):
+    """Download an object to `path`. See `Store.download`."""
+    with on_disk(path), journal(path.with_name(f".{path.name}.parts")) as log:
+        for may_restart in (True, True, False):
+            if _download(bucket, key, path, sha256, part_bytes, on_progress, log, may_restart):
                 return
 
 
-def _bring(
+def _download(
     bucket: Bucket,
     key: str,
     path: Path,
     sha256: str | None,
     part_bytes: int,
     on_progress: Progress | None,
-    held: Journal,
-    again: bool,
+    log: Journal,
+    may_restart: bool,
 ) -> bool:
-    """Whether the object is there; False where it is worth beginning anew."""
+    """Try to download an object; False where the download should be started again."""
     stat = bucket.stat(key)
     expected = sha256 or stat.sha256
     draft = path.with_name(f".{path.name}.part")
-    if held.waited and expected and path.is_file() and file_sha256(path) == expected:
-        held.end()  # by another process, while we waited for it
+    if log.waited and expected and path.is_file() and file_sha256(path) == expected:
+        log.end()  # another process has downloaded it while we waited
         return True
     header = {"object": f"{bucket.url}/{key}", "mark": stat.mark, "size": stat.size, "part": part_bytes}
-    resumed = held.header == header and draft.is_file() and draft.stat().st_size == stat.size
+    resumed = log.header == header and draft.is_file() and draft.stat().st_size == stat.size
     if not resumed:
         _allocate(draft, stat.size)
-        held.begin(header)
+        log.begin(header)
     try:
-        _fill(bucket, stat, draft, part_bytes, on_progress, held)
+        _fill(bucket, stat, draft, part_bytes, on_progress, log)
     except Changed:
-        held.end()
+        log.end()
         draft.unlink()
-        if again:
+        if may_restart:
             return False
         raise
     if expected and file_sha256(draft) != expected:
         draft.unlink()
-        held.end()
-        if resumed and again:  # the parts of an earlier call may not have reached the disk when power failed
+        log.end()
+        if resumed and may_restart:  # the parts of an earlier call may not have reached the disk when power failed
             return False
         raise DamagedError(
             "its content is not what it was", file=f"{bucket.url}/{key}", hint="Delete it, then run again."
         )
     draft.replace(path)
     sync_folder(path.parent)
-    held.end()
+    log.end()
     return True
 
 
 def _allocate(draft: Path, size: int) -> None:
-    """A file of `size` bytes whose place on the disk is taken."""
+    """Make a file of `size` bytes and reserve its space on the disk."""
     try:
         with draft.open("wb") as file:
             if size:
@@ -91,13 +91,13 @@ def _allocate(draft: Path, size: int) -> None:
 
 
 def _fill(
-    bucket: Bucket, stat: ObjectStat, draft: Path, part_bytes: int, on_progress: Progress | None, held: Journal
+    bucket: Bucket, stat: ObjectStat, draft: Path, part_bytes: int, on_progress: Progress | None, log: Journal
 ) -> None:
     parts = cut(stat.size, part_bytes)
-    finished = {line["part"] for line in held.lines}
+    finished = {line["part"] for line in log.lines}
     moved = {part.number: part.end - part.start for part in parts if part.number in finished}
 
-    def tell() -> None:
+    def report() -> None:
         if on_progress:
             on_progress(sum(list(moved.values())), stat.size)
 
@@ -106,7 +106,7 @@ def _fill(
         def get(part: Part, stop: threading.Event) -> None:
             stream = Stream(bucket, stat.key, part.start, part.end, stat.mark)
             try:
-                while block := stream.read(_BLOCK):
+                while block := stream.read(_BLOCK_BYTES):
                     if stop.is_set():
                         raise Stopped
                     os.pwrite(file.fileno(), block, stream.position - len(block))
@@ -114,8 +114,8 @@ def _fill(
             finally:
                 stream.close()
 
-        left = [part for part in parts if part.number not in finished]
-        for part, _ in in_threads(get, left, bucket.transfers, tell):
-            held.add({"part": part.number})
+        remaining = [part for part in parts if part.number not in finished]
+        for part, _ in in_threads(get, remaining, bucket.transfers, report):
+            log.add({"part": part.number})
         os.fsync(file.fileno())
-    tell()
+    report()

@@ -1,4 +1,4 @@
-"""Many parts of one transfer at once."""
+"""Parts of one transfer, moved in parallel."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-TELL_SECONDS = 0.5
-"""Seconds between two reports of progress, at most."""
+MAX_REPORT_SECONDS = 0.5
+"""Time between two reports of progress."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes of an object from `start` to before `end`; numbers begin with 1."""
+    """Bytes [start, end) of an object; numbers begin with 1."""
 
     number: int
     start: int
@@ -30,35 +30,35 @@ def cut(size: int, part_bytes: int) -> list[Part]:
 
 
 class Stopped(Exception):
-    """Another part has failed: this one is not worth finishing."""
+    """Another part has failed, so this one is not finished."""
 
 
 def in_threads(
-    work: Callable[[Part, threading.Event], Result], parts: Sequence[Part], threads: int, tell: Callable[[], None]
+    work: Callable[[Part, threading.Event], Result], parts: Sequence[Part], threads: int, report: Callable[[], None]
 ) -> Iterator[tuple[Part, Result]]:
-    """`work` of each part as it is finished; `tell` is called in this thread in between.
+    """Yield each part with its result of `work` as it is finished; `report` is called in this thread in between.
 
-    After an error no part is begun, those under way are told by the event to stop, and the error is raised when all
-    that were finished have been given.
+    After an error no part is started, the event stops running parts, and the error is raised after all finished parts
+    were yielded.
     """
     stop = threading.Event()
     failed: BaseException | None = None
     with ThreadPoolExecutor(min(threads, len(parts)) or 1, thread_name_prefix="part") as pool:
         try:
-            waiting = {pool.submit(work, part, stop): part for part in parts}
-            while waiting:
-                done, _ = wait(waiting, timeout=TELL_SECONDS, return_when=FIRST_COMPLETED)
+            pending = {pool.submit(work, part, stop): part for part in parts}
+            while pending:
+                done, _ = wait(pending, timeout=MAX_REPORT_SECONDS, return_when=FIRST_COMPLETED)
                 for future in done:
-                    part = waiting.pop(future)
+                    part = pending.pop(future)
                     error = None if future.cancelled() else future.exception()
                     if error is not None and not isinstance(error, Stopped):
                         failed = failed or error
                         stop.set()
-                        for other in waiting:
+                        for other in pending:
                             other.cancel()
                     elif error is None and not future.cancelled():
                         yield part, future.result()
-                tell()
+                report()
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)

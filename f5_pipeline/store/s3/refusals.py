@@ -1,4 +1,4 @@
-"""What the refusals of an S3 service mean for the user, each with a hint."""
+"""Errors of an S3 service, explained to the user with a hint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MISSING = ("NoSuchKey", "404", "NotFound", "NoSuchVersion")
 DENIED = ("AccessDenied", "403", "Forbidden", "AllAccessDisabled", "AccessDeniedException")
 CHANGED = ("PreconditionFailed", "412")
 DAMAGED = ("BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch")
-"""The service has received other bytes than were sent: they are sent again."""
+"""The service received other bytes than were sent: they are sent again."""
 
 _WRONG_KEY = (
     "InvalidAccessKeyId",
@@ -41,32 +41,32 @@ _NEEDS = {
     "list": ("listFiles", "s3:ListBucket"),
     "delete": ("deleteFiles", "s3:DeleteObject and s3:DeleteObjectVersion"),
 }
-"""What a key must be allowed, by the first word of the operation: B2's capability and AWS's action."""
+"""Permission that a key needs, by the first word of the operation: B2's capability and AWS's action."""
 
 
 class Refused(Exception):
-    """The service has refused with one of the codes that the caller has an answer to."""
+    """The service refused with an error code that the caller handles."""
 
-    def __init__(self, code: str, said: str) -> None:
+    def __init__(self, code: str, message: str) -> None:
         self.code = code
-        self.said = said
+        self.message = message
         super().__init__(code)
 
 
 def code_of(error: Exception) -> str:
-    """The S3 error code; empty for what is no answer of a service."""
+    """The S3 error code; empty where the error is no response of a service."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
 
-def said_of(error: Exception, access: Access) -> str:
-    """What the service says of it, the key hidden."""
+def message_of(error: Exception, access: Access) -> str:
+    """The service's message, without the key."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
     return access.hide(str(response.get("Error", {}).get("Message", "") or code_of(error)))
 
 
 def explain(error: Exception, access: Access, url: str, operation: str, key: str | None, sent: int) -> StoreError:
-    """What an exception of botocore means.
+    """The StoreError for an exception of botocore.
 
     Args:
         operation: of S3, as boto3 names it (`put_object`).
@@ -77,7 +77,7 @@ def explain(error: Exception, access: Access, url: str, operation: str, key: str
     response: dict[str, Any] = getattr(error, "response", None) or {}
     code = code_of(error)
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = said_of(error, access)
+    message = message_of(error, access)
     where = f"{url}/{key}" if key else url
     service = access.endpoint or f"AWS in {access.region}"
     tried = "once" if sent <= 1 else f"{sent} times"
@@ -99,7 +99,7 @@ def explain(error: Exception, access: Access, url: str, operation: str, key: str
         )
     if code in _WRONG_REGION:
         return StoreError(
-            f"{service} has not this bucket in the region {access.region} ({said})",
+            f"{service} has not this bucket in the region {access.region} ({message})",
             file=url,
             hint="Set F5_STORE_REGION, and F5_STORE_ENDPOINT where it names a region, to the bucket's own.",
         )
@@ -108,7 +108,7 @@ def explain(error: Exception, access: Access, url: str, operation: str, key: str
             f"the clock of this machine is wrong: {service} refuses its requests", file=url, hint="Set the clock."
         )
     if code in DENIED:
-        return denial(url, operation, key, said)
+        return denial(url, operation, key, message)
     if code in DAMAGED:
         return RetryableStoreError(
             f"{service} received other bytes than were sent ({code}), tried {tried}", file=where, hint="Run again."
@@ -120,7 +120,7 @@ def explain(error: Exception, access: Access, url: str, operation: str, key: str
             hint="Run again later: what is finished is kept. Lower F5_TRANSFERS if it stays so.",
         )
     if isinstance(error, exceptions.ClientError):
-        return StoreError(f"{service} refuses {operation}: {code} {said}", file=where)
+        return StoreError(f"{service} refuses {operation}: {code} {message}", file=where)
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
         return StoreError("there is no key for the bucket", file=url, hint="Set F5_STORE_KEY_ID and F5_STORE_KEY.")
     text = access.hide(str(error))
@@ -139,12 +139,12 @@ def explain(error: Exception, access: Access, url: str, operation: str, key: str
     return StoreError(f"could not ask {service} for {operation} ({type(error).__name__}: {text})", file=where)
 
 
-def denial(url: str, operation: str, key: str | None, said: str) -> StoreError:
-    """The error for what the key is not allowed."""
+def denial(url: str, operation: str, key: str | None, message: str) -> StoreError:
+    """The error for an operation that the key does not allow."""
     capability, action = _NEEDS[operation.partition("_")[0]]
     needed = capability if url.startswith("b2:") else f"{action} ({capability} on Backblaze B2)"
     return StoreError(
-        f"the key for the bucket does not allow {operation} here ({said})",
+        f"the key for the bucket does not allow {operation} here ({message})",
         file=f"{url}/{key}" if key else url,
         hint=f"Use a key that has {needed} for this bucket and prefix, "
         "and check that no cap of the account is reached.",

@@ -1,7 +1,7 @@
-"""A bucket as store: Backblaze B2, and whatever else speaks S3.
+"""A bucket as a store: Backblaze B2 and other S3 services.
 
-Requests are signed with version 4; no conditional write, no deletion of many at once, no listing or heading of the
-bucket is ever asked for. Each object carries its sha256 as metadata and is held against it when it is read.
+Requests are signed with version 4. Conditional writes, bulk deletion and requests on the bucket itself (list, head) are
+not used. Each object has its sha256 as metadata and is verified against it when it is read.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from f5_pipeline.store.base import ObjectStat, Progress, check_key
 from f5_pipeline.store.calls import Calls
 from f5_pipeline.store.disk import on_disk
 from f5_pipeline.store.s3.access import Access
-from f5_pipeline.store.s3.bucket import SHA256, TRIES, Bucket, mark_of, pause, put_bytes, version_of
+from f5_pipeline.store.s3.bucket import MAX_TRIES, SHA256, Bucket, mark_of, pause, put_bytes, version_of
 from f5_pipeline.store.s3.downloads import download
 from f5_pipeline.store.s3.refusals import DENIED, Refused, denial
-from f5_pipeline.store.s3.stream import BUFFER, Changed, ObjectReader, Stream
+from f5_pipeline.store.s3.stream import BUFFER_BYTES, Changed, ObjectReader, Stream
 from f5_pipeline.store.s3.uploads import upload
 from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.scratch import workspace
 
 log = logging.getLogger("f5_pipeline.store")
 
-MAX_SECONDS = 604_800
-"""Signature version 4 knows no longer life of an address."""
+MAX_URL_SECONDS = 604_800
+"""Longest lifetime of a presigned URL in signature version 4."""
 
 _PAGE = 1000
-_IN_MEMORY = 16 << 20
-"""Size up to which a file is sent in one piece, bytes."""
-_SEVERAL = 2
+_MAX_SINGLE_BYTES = 16 << 20
+"""Size up to which a file is sent in one request."""
+_MAX_DAMAGED_READS = 2
 _NO_SUCH = ("NoSuchKey", "NoSuchVersion", "404")
 _UNKNOWN = ("NotImplemented", "501", "MethodNotAllowed", "405")
 _REPLY_HEADERS = {
@@ -53,10 +53,10 @@ class S3Store:
     """A store below a prefix of a bucket.
 
     Args:
-        url: as it is shown, without credentials: `b2://bucket/prefix`.
-        transfers: requests that may be under way at once.
-        part_bytes: size of the parts that large objects are moved in.
-        state: folder of this machine for uploads that may be cut off.
+        url: without credentials: `b2://bucket/prefix`.
+        transfers: maximum number of requests at once.
+        part_bytes: size of the parts of large objects in a transfer.
+        state: folder of this machine for the journals of uploads.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class S3Store:
 
     @property
     def client(self) -> Any:
-        """boto3's client of this process, for what speaks S3 by itself."""
+        """boto3's client of this process, for callers that use S3 directly."""
         return self.bucket.client
 
     def put_bytes(self, key: str, data: bytes) -> ObjectStat:
@@ -109,7 +109,7 @@ class S3Store:
         check_key(key)
         with on_disk(path):
             size = path.stat().st_size
-            if size <= min(self._part_bytes, _IN_MEMORY):
+            if size <= min(self._part_bytes, _MAX_SINGLE_BYTES):
                 data = path.read_bytes()
                 if sha256 and hashlib.sha256(data).hexdigest() != sha256:
                     raise StoreError("its content is not what it should be", file=str(path))
@@ -117,20 +117,20 @@ class S3Store:
                 if on_progress:
                     on_progress(stat.size, stat.size)
                 return stat
-            known = sha256 or file_sha256(path)
-            return upload(self.bucket, key, path, known, self._part_bytes, self._state, on_progress)
+            digest = sha256 or file_sha256(path)
+            return upload(self.bucket, key, path, digest, self._part_bytes, self._state, on_progress)
 
     def get_bytes(self, key: str) -> bytes:
         return self._read(key)[0]
 
     def _read(self, key: str) -> tuple[bytes, dict[str, Any]]:
-        """An object and the answer it came with; once more where it was replaced meanwhile or damaged on its way."""
-        for attempt in range(1, TRIES + 1):
+        """An object and its response; read again where it was replaced meanwhile or damaged in transit."""
+        for attempt in range(1, MAX_TRIES + 1):
             stream = Stream(self.bucket, key)
             try:
                 data = stream.read_all()
             except Changed:
-                if attempt == TRIES:
+                if attempt == MAX_TRIES:
                     raise
                 continue
             finally:
@@ -138,7 +138,7 @@ class S3Store:
             expected = (stream.answer.get("Metadata") or {}).get(SHA256)
             if expected is None or hashlib.sha256(data).hexdigest() == expected:
                 return data, stream.answer
-            if attempt >= _SEVERAL:
+            if attempt >= _MAX_DAMAGED_READS:
                 break
             pause(attempt)
         raise DamagedError(
@@ -146,7 +146,7 @@ class S3Store:
         )
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> BinaryIO:
-        return cast(BinaryIO, io.BufferedReader(ObjectReader(self.bucket, key, start, end), BUFFER))
+        return cast(BinaryIO, io.BufferedReader(ObjectReader(self.bucket, key, start, end), BUFFER_BYTES))
 
     @contextmanager
     def fetch(self, key: str) -> Iterator[Path]:
@@ -168,29 +168,29 @@ class S3Store:
             return False
         return True
 
-    def list(self, prefix: str = "", *, after: str = "", most: int | None = None) -> Iterator[ObjectStat]:
-        if most is not None and most <= 0:
+    def list(self, prefix: str = "", *, after: str = "", limit: int | None = None) -> Iterator[ObjectStat]:
+        if limit is not None and limit <= 0:
             return
-        more = {"StartAfter": self.bucket.prefix + after} if after else {}
-        page = _PAGE if most is None else min(_PAGE, most)
-        given = 0
+        start = {"StartAfter": self.bucket.prefix + after} if after else {}
+        page = _PAGE if limit is None else min(_PAGE, limit)
+        count = 0
         marks = {"ContinuationToken": "NextContinuationToken"}
-        for answer in self.bucket.pages("list_objects_v2", marks, prefix, MaxKeys=page, **more):
-            for found in answer.get("Contents", ()):
-                key = found["Key"][len(self.bucket.prefix) :]
-                if not key or key.endswith("/"):  # what other tools leave to show a folder
+        for answer in self.bucket.pages("list_objects_v2", marks, prefix, MaxKeys=page, **start):
+            for entry in answer.get("Contents", ()):
+                key = entry["Key"][len(self.bucket.prefix) :]
+                if not key or key.endswith("/"):  # other tools' placeholders for folders
                     continue
-                yield ObjectStat(key, found["Size"], found["LastModified"].timestamp(), mark=mark_of(found))
-                given += 1
-                if given == most:
+                yield ObjectStat(key, entry["Size"], entry["LastModified"].timestamp(), mark=mark_of(entry))
+                count += 1
+                if count == limit:
                     return
 
     def folders(self, prefix: str) -> Iterator[str]:
         begins = len(self.bucket.prefix + prefix)
         marks = {"ContinuationToken": "NextContinuationToken"}
         for answer in self.bucket.pages("list_objects_v2", marks, prefix, Delimiter="/"):
-            for found in answer.get("CommonPrefixes", ()):
-                yield found["Prefix"][begins:-1]
+            for entry in answer.get("CommonPrefixes", ()):
+                yield entry["Prefix"][begins:-1]
 
     def delete(self, key: str) -> None:
         last = None
@@ -199,10 +199,10 @@ class S3Store:
                 version = version_of(self.bucket.head(key))
             except NotFoundError:
                 return
-            if version is None or version == last:  # no versions are kept here, or this one cannot be got rid of
+            if version is None or version == last:  # the bucket keeps no versions, or this one cannot be removed
                 break
             try:
-                # By its name alone it would only be hidden, and be paid for as long as the bucket lives.
+                # Without its version it would only be hidden, and still be billed.
                 self.bucket.ask("delete_object", key, expect=DENIED, VersionId=version)
             except Refused:
                 _warn_of_versions(self.url)
@@ -214,9 +214,10 @@ class S3Store:
         return None
 
     def presign(self, key: str, seconds: int, *, headers: Mapping[str, str]) -> str | None:
-        if not 1 <= seconds <= MAX_SECONDS:
+        if not 1 <= seconds <= MAX_URL_SECONDS:
             raise StoreError(
-                f"a presigned address cannot live for {seconds} s", hint=f"Ask for 1 to {MAX_SECONDS} s (7 days)."
+                f"a presigned address cannot live for {seconds} s",
+                hint=f"Ask for 1 to {MAX_URL_SECONDS} s (7 days).",
             )
         reply = {_REPLY_HEADERS[name.lower()]: value for name, value in headers.items()}
         return self.bucket.presign("get_object", key, seconds, **reply)
@@ -224,10 +225,10 @@ class S3Store:
     def check(self) -> None:
         """Write, read back and remove a small object.
 
-        A key that may not delete is enough to work with; it is warned of.
+        A key without permission to delete is accepted with a warning.
 
         Raises:
-            StoreError: it does not work; with a hint.
+            StoreError: the store does not work; with a hint.
         """
         key = f"check-{uuid.uuid4().hex}"
         data = uuid.uuid4().bytes
@@ -235,7 +236,7 @@ class S3Store:
         try:
             if self.get_bytes(key) != data:
                 raise StoreError("the store returned other bytes than were written", file=self.url)
-            next(self.list(key, most=1), None)
+            next(self.list(key, limit=1), None)
         finally:
             try:
                 self.delete(key)
@@ -245,54 +246,54 @@ class S3Store:
                 log.warning("%s (%s is left behind)", error, key)
 
     def abandoned_uploads(self, grace_s: float) -> Iterator[tuple[str, str, float]]:
-        """Multipart uploads that were never completed: key, id, and POSIX time of their begin, s.
+        """Multipart uploads that were never completed: key, id, and POSIX time of their start, s.
 
         Args:
-            grace_s: those begun in the last so many seconds are left out.
+            grace_s: uploads younger than this, s, are left out.
         """
         marks = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
         with contextlib.suppress(Refused):
             for answer in self.bucket.pages("list_multipart_uploads", marks, "", expect=_UNKNOWN):
-                for found in answer.get("Uploads", ()):
-                    started = found["Initiated"].timestamp()
+                for entry in answer.get("Uploads", ()):
+                    started = entry["Initiated"].timestamp()
                     if time.time() - started > grace_s:
-                        yield found["Key"][len(self.bucket.prefix) :], found["UploadId"], started
+                        yield entry["Key"][len(self.bucket.prefix) :], entry["UploadId"], started
 
     def abort(self, key: str, upload_id: str) -> None:
-        """Give an upload up and free its parts; no error where it is gone."""
+        """Abort an upload and free its parts; no error where there is no such upload."""
         with contextlib.suppress(Refused):
             self.bucket.ask("abort_multipart_upload", key, expect=("NoSuchUpload", "404"), UploadId=upload_id)
 
     def old_versions(self, prefix: str = "") -> Iterator[tuple[str, str, int, float, bool]]:
-        """What is hidden and still paid for: key, version, bytes, POSIX time, and whether it is a mark that hides.
+        """Hidden versions, which are still billed: key, version, bytes, POSIX time, and whether it is a delete marker.
 
-        None where the service keeps no versions.
+        Nothing where the service keeps no versions.
         """
         marks = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
         begins = len(self.bucket.prefix)
         with contextlib.suppress(Refused):
             for answer in self.bucket.pages("list_object_versions", marks, prefix, expect=_UNKNOWN):
-                for found in answer.get("Versions", ()):
-                    if not found["IsLatest"]:
-                        modified = found["LastModified"].timestamp()
-                        yield found["Key"][begins:], found["VersionId"], found["Size"], modified, False
-                for found in answer.get("DeleteMarkers", ()):
-                    yield found["Key"][begins:], found["VersionId"], 0, found["LastModified"].timestamp(), True
+                for entry in answer.get("Versions", ()):
+                    if not entry["IsLatest"]:
+                        modified = entry["LastModified"].timestamp()
+                        yield entry["Key"][begins:], entry["VersionId"], entry["Size"], modified, False
+                for entry in answer.get("DeleteMarkers", ()):
+                    yield entry["Key"][begins:], entry["VersionId"], 0, entry["LastModified"].timestamp(), True
 
     def delete_version(self, key: str, version_id: str) -> None:
-        """Remove one version, or one mark that hides; no error where it is gone."""
+        """Remove one version or delete marker; no error where it does not exist."""
         try:
             self.bucket.ask("delete_object", key, expect=(*_NO_SUCH, *DENIED), VersionId=version_id)
         except Refused as refused:
             if refused.code in DENIED:
-                raise denial(self.url, "delete_object", key, refused.said) from None
+                raise denial(self.url, "delete_object", key, refused.message) from None
 
 
 _warned = threading.Event()
 
 
 def _warn_of_versions(url: str) -> None:
-    """Say, once in a process, that older versions are left behind."""
+    """Warn, once in a process, that older versions are left behind."""
     if not _warned.is_set():
         _warned.set()
         log.warning(

@@ -1,4 +1,4 @@
-"""Reading an object as it comes, and on after a cut."""
+"""Reading an object as a stream, resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import io
 from typing import Any
 
 from f5_pipeline.errors import RetryableStoreError, StoreError
-from f5_pipeline.store.s3.bucket import TRIES, Bucket, mark_of, pause
+from f5_pipeline.store.s3.bucket import MAX_TRIES, Bucket, mark_of, pause
 from f5_pipeline.store.s3.refusals import CHANGED, Refused
 
-_SKIP = 256 << 10
-"""So many bytes are read and thrown away, rather than asked for anew, to get ahead."""
+_MAX_SKIP_BYTES = 256 << 10
+"""A jump forward up to this size reads on instead of sending a new request."""
 
-BUFFER = 256 << 10
+BUFFER_BYTES = 256 << 10
 
 
 class Changed(StoreError):
-    """The object is another one than the one that was begun with."""
+    """The object was replaced while it was read."""
 
 
 class Stream:
-    """The bytes of an object from `start` to before `end`, in order; what is cut on its way is asked for again.
+    """The bytes [start, end) of an object, in order; resumed where the connection breaks.
 
     Attributes:
         position: of the next byte in the object.
         size: of the whole object, bytes.
-        answer: the service's first answer.
+        answer: the service's first response.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class Stream:
         self._body: Any = None
         self._end = end
         self.answer = self._ask()
-        whole = str(self.answer.get("ContentRange", "")).rpartition("/")[2]
-        self.size = int(whole) if whole.isdigit() else self.answer["ContentLength"]
+        total = str(self.answer.get("ContentRange", "")).rpartition("/")[2]
+        self.size = int(total) if total.isdigit() else self.answer["ContentLength"]
         self._end = self.size if end is None else min(end, self.size)
         self._mark = mark or mark_of(self.answer)
 
@@ -53,17 +53,17 @@ class Stream:
         self._body = answer["Body"]
         return answer
 
-    def read(self, most: int) -> bytes:
-        """The next bytes, `most` of them at most; none at the end."""
+    def read(self, limit: int) -> bytes:
+        """The next bytes, at most `limit`; empty at the end."""
         from botocore.exceptions import HTTPClientError, IncompleteReadError
 
         assert self._end is not None
-        most = min(most, self._end - self.position)
+        limit = min(limit, self._end - self.position)
         failures = 0
-        while most > 0:
+        while limit > 0:
             try:
                 body = self._body or self._ask()["Body"]
-                if block := body.read(most):
+                if block := body.read(limit):
                     self.position += len(block)
                     return block
                 reason = "ended early"
@@ -71,7 +71,7 @@ class Stream:
                 reason = type(error).__name__
             self.close()
             failures += 1
-            if failures >= TRIES:
+            if failures >= MAX_TRIES:
                 raise RetryableStoreError(
                     f"the object was cut off at byte {self.position} of {self.size} ({reason}), tried {failures} times",
                     file=f"{self._bucket.url}/{self._key}",
@@ -81,26 +81,26 @@ class Stream:
         return b""
 
     def read_all(self) -> bytes:
-        """What is left."""
+        """The remaining bytes."""
         blocks = []
         while block := self.read(1 << 20):
             blocks.append(block)
         return b"".join(blocks)
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Close the connection."""
         if self._body is not None:
             self._body.close()
             self._body = None
 
 
 class ObjectReader(io.RawIOBase):
-    """An object, to before `end`, as a seekable file: one request from `start` on, another one after each jump."""
+    """An object, up to `end`, as a seekable file: one request from `start` on, another after each jump."""
 
     def __init__(self, bucket: Bucket, key: str, start: int = 0, end: int | None = None) -> None:
         self._bucket = bucket
         self._key = key
-        # Nothing cannot be asked for.
+        # An empty range cannot be requested.
         self._stream = Stream(bucket, key, start, end if end is None or end > start else None)
         self._end = end
         self._size = self._stream.size
@@ -126,14 +126,14 @@ class ObjectReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self._position >= (self._size if self._end is None else min(self._end, self._size)):
             return 0
-        block = self._stream_here().read(len(buffer))
+        block = self._stream_at_position().read(len(buffer))
         buffer[: len(block)] = block
         self._position += len(block)
         return len(block)
 
-    def _stream_here(self) -> Stream:
+    def _stream_at_position(self) -> Stream:
         stream = self._stream
-        if 0 < self._position - stream.position <= _SKIP:
+        if 0 < self._position - stream.position <= _MAX_SKIP_BYTES:
             while stream.position < self._position and stream.read(self._position - stream.position):
                 pass
         if stream.position != self._position:

@@ -1,4 +1,4 @@
-"""From a file to the bucket: parts side by side, and on from where an earlier call was cut off."""
+"""Uploads of a file to the bucket: in parallel parts, resumable."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from f5_pipeline.store.s3.parts import Part, Stopped, cut, in_threads
 from f5_pipeline.store.s3.refusals import Refused
 
 MAX_PARTS = 10_000
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 _GONE = ("NoSuchUpload", "404", "InvalidPart", "InvalidPartOrder")
 
 
 class Slice(io.RawIOBase):
-    """A part of a file, read where it is needed: none of it is held in memory. Threads may share the descriptor."""
+    """A part of a file, read on demand in flat memory. Threads may share the descriptor."""
 
     def __init__(self, descriptor: int, part: Part) -> None:
         self._descriptor = descriptor
@@ -60,28 +60,28 @@ def upload(
 
     Args:
         sha256: of the file, hex.
-        state: folder for what is finished of uploads that may be cut off.
+        state: folder for the journals of uploads.
     """
     with path.open("rb") as file:
         before = os.fstat(file.fileno())
         size = before.st_size
         while size > part_bytes * MAX_PARTS:
             part_bytes *= 2
-        what = [bucket.access.endpoint, bucket.name, bucket.prefix + key, size, sha256, part_bytes]
-        name = hashlib.sha256(repr(what).encode()).hexdigest()[:32]
+        identity = [bucket.access.endpoint, bucket.name, bucket.prefix + key, size, sha256, part_bytes]
+        name = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
         state.mkdir(parents=True, exist_ok=True)
-        with journal(state / f"{name}.jsonl") as held:
-            found = _there(bucket, key, size, sha256) if held.waited else None
-            while found is None:
-                resumed = held.header is not None
+        with journal(state / f"{name}.jsonl") as log:
+            stat = _find_object(bucket, key, size, sha256) if log.waited else None
+            while stat is None:
+                resumed = log.header is not None
                 if not resumed:
                     answer = bucket.ask("create_multipart_upload", key, Metadata={SHA256: sha256})
-                    held.begin({"upload": answer["UploadId"], "key": key})
+                    log.begin({"upload": answer["UploadId"], "key": key})
                 try:
-                    _send(bucket, key, file.fileno(), cut(size, part_bytes), on_progress, held)
+                    _send(bucket, key, file.fileno(), cut(size, part_bytes), on_progress, log)
                     after = os.fstat(file.fileno())
                     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-                        abort(bucket, key, held)
+                        abort(bucket, key, log)
                         raise StoreError(
                             "the file was changed while it was uploaded", file=str(path), hint="Run again."
                         )
@@ -89,58 +89,58 @@ def upload(
                         "complete_multipart_upload",
                         key,
                         expect=_GONE,
-                        UploadId=_upload(held),
-                        MultipartUpload={"Parts": _listed(held)},
+                        UploadId=_upload_id(log),
+                        MultipartUpload={"Parts": _finished_parts(log)},
                     )
                 except Refused as refused:
-                    # It may have been completed by an answer that never reached us, or given up by the service.
-                    found = _there(bucket, key, size, sha256)
-                    if found is None and not resumed:
+                    # It may have been completed by a request whose response was lost, or aborted by the service.
+                    stat = _find_object(bucket, key, size, sha256)
+                    if stat is None and not resumed:
                         raise StoreError(
                             f"the service has lost the upload ({refused.code})",
                             file=f"{bucket.url}/{key}",
                             hint="Run again.",
                         ) from None
-                    if found is None:
-                        abort(bucket, key, held)
+                    if stat is None:
+                        abort(bucket, key, log)
                     continue
-                found = _there(bucket, key, size, sha256)
-                if found is None:
-                    held.end()
+                stat = _find_object(bucket, key, size, sha256)
+                if stat is None:
+                    log.end()
                     raise StoreError(
                         "the store has not kept what was written", file=f"{bucket.url}/{key}", hint="Run again."
                     )
-            held.end()
+            log.end()
     if on_progress:
         on_progress(size, size)
-    return found
+    return stat
 
 
-def abort(bucket: Bucket, key: str, held: Journal) -> None:
-    """Give an upload up, at the service and here."""
+def abort(bucket: Bucket, key: str, log: Journal) -> None:
+    """Abort an upload, at the service and in the journal."""
     with contextlib.suppress(Refused):
-        bucket.ask("abort_multipart_upload", key, expect=_GONE, UploadId=_upload(held))
-    held.end()
+        bucket.ask("abort_multipart_upload", key, expect=_GONE, UploadId=_upload_id(log))
+    log.end()
 
 
 def _send(
-    bucket: Bucket, key: str, descriptor: int, parts: list[Part], on_progress: Progress | None, held: Journal
+    bucket: Bucket, key: str, descriptor: int, parts: list[Part], on_progress: Progress | None, log: Journal
 ) -> None:
     size = parts[-1].end
-    finished = {line["part"] for line in held.lines}
+    finished = {line["part"] for line in log.lines}
     done = sum(part.end - part.start for part in parts if part.number in finished)
 
     def put(part: Part, stop: threading.Event) -> dict[str, Any]:
         if stop.is_set():
             raise Stopped
         hasher = hashlib.md5(usedforsecurity=False)
-        for start in range(part.start, part.end, _BLOCK):
-            hasher.update(os.pread(descriptor, min(_BLOCK, part.end - start), start))
+        for start in range(part.start, part.end, _BLOCK_BYTES):
+            hasher.update(os.pread(descriptor, min(_BLOCK_BYTES, part.end - start), start))
         answer = bucket.ask(
             "upload_part",
             key,
             expect=_GONE,
-            UploadId=_upload(held),
+            UploadId=_upload_id(log),
             PartNumber=part.number,
             Body=Slice(descriptor, part),
             ContentLength=part.end - part.start,
@@ -148,32 +148,32 @@ def _send(
         )
         return {"part": part.number, "etag": mark_of(answer), "md5": hasher.hexdigest()}
 
-    def tell() -> None:
+    def report() -> None:
         if on_progress:
             on_progress(done, size)
 
-    left = [part for part in parts if part.number not in finished]
-    for part, line in in_threads(put, left, bucket.transfers, tell):
-        held.add(line)
+    remaining = [part for part in parts if part.number not in finished]
+    for part, line in in_threads(put, remaining, bucket.transfers, report):
+        log.add(line)
         done += part.end - part.start
 
 
-def _upload(held: Journal) -> str:
-    assert held.header is not None
-    return held.header["upload"]
+def _upload_id(log: Journal) -> str:
+    assert log.header is not None
+    return log.header["upload"]
 
 
-def _listed(held: Journal) -> list[dict[str, Any]]:
+def _finished_parts(log: Journal) -> list[dict[str, Any]]:
     return [
         {"PartNumber": line["part"], "ETag": f'"{line["etag"]}"'}
-        for line in sorted(held.lines, key=lambda line: line["part"])
+        for line in sorted(log.lines, key=lambda line: line["part"])
     ]
 
 
-def _there(bucket: Bucket, key: str, size: int, sha256: str) -> ObjectStat | None:
-    """The object, if it is the one we mean."""
+def _find_object(bucket: Bucket, key: str, size: int, sha256: str) -> ObjectStat | None:
+    """The uploaded object; None where it does not exist or has other content."""
     try:
-        found = bucket.stat(key)
+        stat = bucket.stat(key)
     except NotFoundError:
         return None
-    return found if (found.size, found.sha256) == (size, sha256) else None
+    return stat if (stat.size, stat.sha256) == (size, sha256) else None

@@ -1,8 +1,8 @@
-"""Grants: the records by which links are given, extended and taken back.
+"""Grants: the records by which links are issued, extended and revoked.
 
-A token says what a link opens, and cannot be called back; the record of its grant is read for every request, and can.
-The links to the files of a revision share one grant, which ends with them. The permanent address of a narration has
-another, which covers whatever revision is the newest: the narration's `Address` says which, and until when.
+A token says what a link opens and cannot be recalled. The record of its grant is read for every request and can be
+revoked. The links to the files of a revision share one grant, which expires with them. The permanent address of a
+narration has another, which covers the newest revision: the narration's `Address` names it and its expiry.
 """
 
 from __future__ import annotations
@@ -22,35 +22,34 @@ if TYPE_CHECKING:
     from f5_pipeline.studio.links.tokens import LinkClaim, Permit
 
 NEWEST = "newest"
-"""What the grant of a permanent address covers."""
+"""Value of `Grant.covers` for a permanent address."""
 
 
-def give(store: Store, narration: str, revision: str, expires: float) -> Grant:
-    """A grant for the files of a revision, until `expires` (Unix time, s)."""
-    return _give(store, narration, covers=revision, expires=iso_time(expires))
+def issue_grant(store: Store, narration: str, revision: str, expires: float) -> Grant:
+    """Issue a grant for the files of a revision, until `expires` (Unix time, s)."""
+    return _write_grant(store, narration, covers=revision, expires=iso_time(expires))
 
 
 def extend_address(store: Store, narration: str, revision: str, expires: float) -> Address:
     """Let the permanent address of a narration show `revision`, until `expires` (Unix time, s).
 
-    The address stays what it was, unless it was revoked: then the narration gets another one.
+    The address stays the same, unless it was revoked: then the narration gets a new one.
     """
-    known = find_record(store, _address_key(narration), Address)
-    grant = known and find_record(store, layout.grant(narration, known.grant), Grant)
+    present = find_record(store, _address_key(narration), Address)
+    grant = present and find_record(store, layout.grant(narration, present.grant), Grant)
     if grant is None or grant.revoked:
-        grant = _give(store, narration, covers=NEWEST, expires=None)
+        grant = _write_grant(store, narration, covers=NEWEST, expires=None)
     address = Address(narration=narration, grant=grant.grant, revision=revision, expires=iso_time(expires))
     write_record(store, _address_key(narration), address)
     return address
 
 
 def check_grant(store: Store, claim: LinkClaim, at: float | None = None) -> Permit:
-    """What a signed token opens at the time `at` (Unix time, s; the clock's if None), as the records in the store are
-    now.
+    """What a verified token opens at the time `at` (Unix time, s; the clock's if None), by the records in the store.
 
     Raises:
-        BadLink: there is no such grant, or it is one for something else.
-        RevokedLink, ExpiredLink: there was.
+        BadLink: there is no such grant, or it covers something else.
+        RevokedLink, ExpiredLink: the grant was revoked or has expired.
         NotFoundError, StoreError: the records cannot be read.
     """
     from f5_pipeline.studio.links.tokens import BadLink, ExpiredLink, Permit, RevokedLink
@@ -72,7 +71,7 @@ def check_grant(store: Store, claim: LinkClaim, at: float | None = None) -> Perm
 
 
 def grants_of(store: Store, narration: str) -> list[Grant]:
-    """Every grant of a narration, oldest first; that of its address with the time at which the address expires."""
+    """Every grant of a narration, oldest first; that of its address with the expiry of the address."""
     address = find_record(store, _address_key(narration), Address)
     keys = [stat.key for stat in store.list(f"grants/{narration}/")]
     grants = []
@@ -83,15 +82,15 @@ def grants_of(store: Store, narration: str) -> list[Grant]:
     return sorted(grants, key=lambda grant: (grant.made, grant.grant))
 
 
-def state_of(grant: Grant, at: float | None = None) -> str:
-    """alive, expired or revoked; of what `grants_of` gave."""
+def grant_state(grant: Grant, at: float | None = None) -> str:
+    """The state of a grant from `grants_of`: alive, expired or revoked."""
     if grant.revoked:
         return "revoked"
     return "alive" if (time.time() if at is None else at) < _seconds(grant.expires) else "expired"
 
 
-def holds(store: Store, links: Links) -> bool:
-    """Whether links that were given, the permanent address among them, still open what they name."""
+def links_are_valid(store: Store, links: Links) -> bool:
+    """Whether links, the permanent address included, have neither expired nor been revoked."""
     if not links.grant or time.time() >= _seconds(links.expires):
         return False
     files = find_record(store, layout.grant(links.narration, links.grant), Grant)
@@ -101,29 +100,29 @@ def holds(store: Store, links: Links) -> bool:
 
 
 def revoke(store: Store, narration: str, grant: str | None = None, *, note: str = "") -> list[Grant]:
-    """Take back a grant, or all of a narration, from now on; return those that were not over already.
+    """Revoke a grant, or all grants of a narration; return those that were not over already.
 
     Raises:
         InputError: there is no such grant.
     """
-    known = grants_of(store, narration)
-    if grant is not None and grant not in (record.grant for record in known):
+    records = grants_of(store, narration)
+    if grant is not None and grant not in (record.grant for record in records):
         raise InputError(
             f"{narration!r} has no grant {grant!r}", hint=f"See which it has: f5-pipeline links list {narration}."
         )
     revoked = []
-    for record in known:
-        # An address that has expired may be extended again: it ends by being revoked alone.
-        if (grant is None or record.grant == grant) and (state_of(record) == "alive" or record.covers == NEWEST):
+    for record in records:
+        # An expired address may be extended again: only revoking ends it.
+        if (grant is None or record.grant == grant) and (grant_state(record) == "alive" or record.covers == NEWEST):
             key = layout.grant(narration, record.grant)
-            kept = read_record(store, key, Grant)
-            if not kept.revoked:
-                revoked.append(kept.model_copy(update={"revoked": iso_time(), "note": note}))
+            stored = read_record(store, key, Grant)
+            if not stored.revoked:
+                revoked.append(stored.model_copy(update={"revoked": iso_time(), "note": note}))
                 write_record(store, key, revoked[-1])
     return revoked
 
 
-def _give(store: Store, narration: str, *, covers: str, expires: str | None) -> Grant:
+def _write_grant(store: Store, narration: str, *, covers: str, expires: str | None) -> Grant:
     from f5_pipeline.studio.links.tokens import new_grant
 
     grant = Grant(grant=new_grant(), narration=narration, covers=covers, made=iso_time(), expires=expires)

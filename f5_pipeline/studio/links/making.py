@@ -1,4 +1,4 @@
-"""Making links: signed, expiring addresses of what a narration delivers."""
+"""Making links: signed, expiring addresses of delivered files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import read_record
-from f5_pipeline.studio.links.grants import extend_address, give
+from f5_pipeline.studio.links.grants import extend_address, issue_grant
 from f5_pipeline.studio.records import Links, Manifest
 from f5_pipeline.system.clock import iso_time
 
@@ -27,12 +27,12 @@ def open_signer(home: Path, secret: SecretStr | None, link_seconds: int) -> Link
     """The signer of links.
 
     Args:
-        home: folder that keeps a secret, made at the first call, for where none is given.
+        home: folder for a secret that is drawn at the first call where `secret` is None.
         secret: one or more, separated by commas, newest first.
-        link_seconds: how long a link lives, s.
+        link_seconds: lifetime of a link, s.
 
     Raises:
-        InputError: a secret that is too short or cannot be read or stored, or a lifetime out of bounds.
+        InputError: a secret is too short or cannot be read or stored, or the lifetime is out of bounds.
     """
     from f5_pipeline.studio.links.tokens import LinkSigner, load_secret
 
@@ -41,18 +41,18 @@ def open_signer(home: Path, secret: SecretStr | None, link_seconds: int) -> Link
 
 
 def read_manifest(store: Store, narration: str, revision: str) -> Manifest:
-    """What a revision delivers. Raises NotFoundError."""
+    """The manifest of a revision. Raises NotFoundError."""
     return read_record(store, layout.manifest(narration, revision), Manifest)
 
 
 def make_links(store: Store, manifest: Manifest, signer: LinkSigner, *, base_url: str) -> Links:
-    """Give links: one for each file of a revision, of a grant of their own, for as long as the signer says; and the
-    narration's permanent address, which shows this revision from now on and lives as long."""
+    """Issue links: one for each file of a revision, under a new grant with the signer's lifetime, and the narration's
+    permanent address, which shows this revision from now on and expires with them."""
     from f5_pipeline.studio.links.tokens import file_url, page_url
 
     narration, revision, begin = manifest.narration, manifest.revision, time.time()
     expires = math.ceil(begin + signer.lifetime.total_seconds())  # as the signer does
-    grant = give(store, narration, revision, expires)
+    grant = issue_grant(store, narration, revision, expires)
     address = extend_address(store, narration, revision, expires)
 
     def url(file: str) -> str:

@@ -1,4 +1,4 @@
-"""What may be used commercially: a narration that is marked so needs a model and voices that allow it."""
+"""Commercial use: a narration that is marked commercial needs a model and voices that allow it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from f5_pipeline.studio.voices import find_voice
 
 
 def check_delivery(store: Store, plan: Plan) -> None:
-    """Refuse to deliver a narration that is marked commercial where its model or a voice, as it is now, does not allow
-    it. Raises as `check_rights`."""
+    """Check that model and voices, as they are now, still allow the use a narration is marked for. Raises as
+    `check_rights`."""
     if plan.commercial:
         voices = [voice for name in plan.voices if (voice := find_voice(store, name))]
         check_rights(plan.weights, voices, plan.script.key)
 
 
 def check_rights(weights: EngineWeights, voices: Iterable[Voice], file: str) -> None:
-    """Let a narration pass that is used commercially.
+    """Check that a narration may be used commercially.
 
     Args:
-        file: what the error names.
+        file: named by the error.
 
     Raises:
-        InputError: the model's licence or a voice does not allow it, or it is not known whether it does.
+        InputError: the model's licence or a voice does not allow it, or does not say so.
     """
     hint = "Take another, or remove 'commercial' from the script."
     if weights.commercial_use != "yes":

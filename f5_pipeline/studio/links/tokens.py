@@ -1,11 +1,11 @@
 """Signed links.
 
 A link carries a token that says what it opens: one file of one revision of a narration, or its page with all files.
-The token is signed (HMAC-SHA256 by itsdangerous), not encrypted: its holder can read the names in it, and cannot change
-them. The time of expiry is part of the signed payload, so that a link that was once good (410) and a forged one (403)
-are told apart. Each token names a grant, whose record says whether it still holds.
+The token is signed (HMAC-SHA256 by itsdangerous), not encrypted: its holder can read the names in it but not change
+them. The expiry is part of the signed payload, which tells an expired link (410) from a forged one (403). Each token
+names a grant, whose record says whether it is still valid.
 
-The token of a permanent address names neither revision nor expiry: the record of its grant says both. The same grant
+The token of a permanent address names neither revision nor expiry: both are in the record of its grant. The same grant
 always gives the same token.
 
 `/d/<token>/<file>` serves a file, `/n/<token>/` the page.
@@ -37,23 +37,23 @@ EVERYTHING = "*"
 """The scope of a token that opens the page of a revision and every file of it."""
 
 MIN_SECRET_CHARACTERS = 32
-"""Of a signing secret."""
+"""Minimum length of a signing secret."""
 
 MAX_TOKEN_CHARACTERS = 2048
-"""Of a token: well inside what proxies and browsers take as a URL."""
+"""Maximum length of a token, well below what proxies and browsers accept as a URL."""
 
 MAX_LIFETIME = timedelta(days=365)
-"""No link lives longer than this, whatever is configured."""
+"""Upper bound of every configured lifetime."""
 
 _SALT = "f5-pipeline.gateway.link"
 
 
 class LinkError(PipelineError):
-    """A link that opens nothing. The token is never part of the text.
+    """A link that opens nothing. The message never contains the token.
 
     Attributes:
-        status: the HTTP status it is answered with.
-        claim: what the token says, where its signature is good; for the log.
+        status: HTTP status of the answer.
+        claim: content of the token, where its signature is valid; for the log.
     """
 
     status = 403
@@ -68,41 +68,41 @@ class BadLink(LinkError):
 
 
 class OutdatedLink(BadLink):
-    """Signed by us in an earlier version, of whose links nothing is recorded (403)."""
+    """Signed by an earlier version, which kept no records of grants (403)."""
 
 
 class ExpiredLink(LinkError):
-    """Signed by us, and its time is over (410)."""
+    """Signed by us and expired (410)."""
 
     status = 410
 
 
 class RevokedLink(LinkError):
-    """Signed by us, and taken back before its time was over (410)."""
+    """Signed by us and revoked before it expired (410)."""
 
     status = 410
 
 
 class WithheldLink(LinkError):
-    """Good, but what it opens may not be given away any more (403)."""
+    """Valid, but its files may not be delivered any more (403)."""
 
 
 class LinkClaim(BaseModel):
-    """What a token says: the values of the fields in their order, as JSON.
+    """Content of a token: the values of the fields in their order, as JSON.
 
-    A field that limits a link further needs a new version, so that older services refuse it. Version 2 limits it by the
-    record of its grant; of version 1 there were no records.
+    A field that limits a link further needs a new version, so that older services refuse it. Version 2 added the record
+    of the grant; version 1 had none.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     version: Literal[2] = 2
-    grant: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$", description="id of the permission it stands for")
+    grant: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$", description="id of its grant")
     narration: str = Field(min_length=1)
-    revision: str | None = Field(min_length=1, description="None: the newest, as the grant's record has it")
+    revision: str | None = Field(min_length=1, description="None: the newest, from the grant's record")
     file: str = Field(min_length=1, description="name of the one file it opens, or '*' for page and files")
     expires: int | None = Field(
-        ge=0, description="first second at which it is no longer good, Unix time; None: as the grant's record has it"
+        ge=0, description="first second at which it has expired, Unix time; None: from the grant's record"
     )
 
     @model_validator(mode="after")
@@ -115,21 +115,21 @@ class LinkClaim(BaseModel):
 
     @property
     def everything(self) -> bool:
-        """Whether the page and all files of the revision are open."""
+        """Whether it opens the page and all files of the revision."""
         return self.file == EVERYTHING
 
     def covers(self, name: str) -> bool:
-        """Whether the file of this name may be asked for; that it exists is not said."""
+        """Whether it opens a file of this name; the file need not exist."""
         return self.everything or self.file == name
 
 
 @dataclass(frozen=True)
 class Permit:
-    """What a good link opens at this moment.
+    """What a valid link opens now.
 
     Attributes:
         revision: of the narration.
-        expires: until when at the longest, Unix time in s.
+        expires: latest expiry, Unix time, s.
     """
 
     revision: str
@@ -137,17 +137,17 @@ class Permit:
 
 
 def new_grant() -> str:
-    """A fresh grant id: 72 random bits, URL-safe. The links that are given away together share one."""
+    """A new grant id: 72 random bits, URL-safe. Links that are issued together share one."""
     return secrets.token_urlsafe(9)
 
 
 def file_url(base_url: str, token: str, name: str) -> str:
-    """Address of the file `name` under `token` (its own, or one for everything)."""
+    """URL of the file `name` under `token` (its own, or one for everything)."""
     return f"{base_url.rstrip('/')}/d/{token}/{quote(name, safe='')}"
 
 
 def page_url(base_url: str, token: str) -> str:
-    """Address of the page under `token`, which must be for everything."""
+    """URL of the page under `token`, which must be for everything."""
     return f"{base_url.rstrip('/')}/n/{token}/"
 
 
@@ -156,9 +156,9 @@ class LinkSigner:
 
     Args:
         keys: secrets of at least 32 characters, newest first: the first signs, all verify. To rotate, put the new one
-            in front and drop the old one when its links are over; to void every link at once, drop it now.
-        lifetime: how long a link lives when nothing else is asked.
-        max_lifetime: the longest that may be asked, at most 365 days.
+            in front and drop the old one when its links have expired; to void every link at once, drop it now.
+        lifetime: of a link, by default.
+        max_lifetime: the longest that may be requested, at most 365 days.
 
     Raises:
         InputError: no key, a key too short, or lifetimes out of bounds.
@@ -188,8 +188,8 @@ class LinkSigner:
         self.lifetime = lifetime
         self.max_lifetime = max_lifetime
         self._count = len(keys)
-        # Not its URLSafeSerializer: that one compresses, and then a token begins with a dot, which many web servers
-        # refuse as a hidden file.
+        # Not URLSafeSerializer: it compresses, and a compressed token begins with a dot, which many web servers refuse
+        # as a hidden file.
         self._signer = Signer(
             list(reversed(keys)),  # itsdangerous wants the newest last
             salt=_SALT,
@@ -213,14 +213,14 @@ class LinkSigner:
         grant: str | None = None,
         now: float | None = None,
     ) -> str:
-        """Make a token.
+        """Make the token of a link.
 
         Args:
             narration: name of the narration.
             revision: its revision.
             file: name of the one file that it opens, or "*" for the page and all files.
-            lifetime: how long it is good; the signer's default if None.
-            grant: id of the grant it belongs to; a fresh one if None.
+            lifetime: time to its expiry; the signer's default if None.
+            grant: id of its grant; a new one if None.
             now: Unix time in s; the clock's if None.
 
         Raises:
@@ -236,7 +236,7 @@ class LinkSigner:
         return self._token(new_grant() if grant is None else grant, narration, revision, file, expires)
 
     def sign_address(self, narration: str, grant: str) -> str:
-        """The token of a narration's permanent address: the same for the same grant, for as long as the newest key is.
+        """The token of a narration's permanent address: the same for the same grant and newest key.
 
         Raises:
             InputError: a name that cannot stand in a link.
@@ -268,21 +268,21 @@ class LinkSigner:
         return token
 
     def verify(self, token: str, now: float | None = None) -> LinkClaim:
-        """Check a token and give what it says. Whether its grant still holds is not known here.
+        """Check a token and return its content. Its grant is not checked here.
 
         Args:
-            token: as it stands in the URL.
+            token: as in the URL.
             now: Unix time in s; the clock's if None.
 
         Raises:
-            BadLink: not signed by one of the keys, altered in any character, or of a version that is not known here;
-                OutdatedLink where that is an earlier one.
+            BadLink: not signed by one of the keys, altered in any character, or of an unknown version; OutdatedLink for
+                an earlier version.
             ExpiredLink: signed by us, but `now` is at or after its expiry.
         """
         if not token or len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             raise BadLink("this is not a link of this service")
         # The signature covers the payload's text, but its own base64 has spare bits, and the decoder skips foreign
-        # characters: only the one canonical spelling is taken, so that no altered token is ever good.
+        # characters: only the canonical spelling is accepted, so that no altered token is valid.
         signature = token.rpartition(".")[2].encode()
         try:
             if base64_encode(base64_decode(signature)) != signature:
@@ -306,10 +306,10 @@ def load_secret(path: Path, env_value: str | None, *, env_name: str = "F5_LINK_S
     """The signing secrets, newest first.
 
     Args:
-        path: file that holds them, one a line. If it is not there, one secret is drawn and stored in it, readable by
-            its owner only; processes that start at once end up with the same one.
-        env_value: value of the environment variable, secrets separated by commas. It goes before the file; None or
-            blank means that it is not set.
+        path: file that holds them, one a line. If it does not exist, one secret is drawn and stored in it, readable
+            by its owner only; processes that start at once end up with the same one.
+        env_value: value of the environment variable, secrets separated by commas. It takes precedence over the file;
+            None or blank: not set.
         env_name: name of that variable, for messages.
 
     Raises:
@@ -321,7 +321,7 @@ def load_secret(path: Path, env_value: str | None, *, env_name: str = "F5_LINK_S
         text = _read_private(path)
     except FileNotFoundError:
         _create_private(path, secrets.token_urlsafe(48) + "\n", env_name)
-        text = _read_private(path)  # ours, or that of whoever was first
+        text = _read_private(path)  # ours, or that of another process
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise InputError(
@@ -371,7 +371,7 @@ def _read_private(path: Path) -> str:
 
 
 def _create_private(path: Path, text: str, env_name: str) -> None:
-    """Put `text` under `path`, whole and mode 0600, unless something is there already."""
+    """Write `text` to `path` atomically with mode 0600, unless the file exists already."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -382,7 +382,7 @@ def _create_private(path: Path, text: str, env_name: str) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             with contextlib.suppress(FileExistsError):
-                os.link(draft, path)  # unlike a rename, never replaces the winner's
+                os.link(draft, path)  # unlike a rename, it never replaces a file
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Batches: many narrations in one run, what came of each, and the report."""
+"""Batches: many narrations in one run, their outcomes, and the report."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from f5_pipeline.speech import engines
 from f5_pipeline.studio.records import Audio, Plan, ShardReport, Takes
 
 CHARACTERS_PER_MINUTE = 850
-"""Of narration in English; to guess lengths before scripts are read."""
+"""Of English narration, to estimate lengths before scripts are read."""
 
 
 class NarrationOutcome(BaseModel):
-    """What came of a narration in a batch."""
+    """Outcome of a narration in a batch."""
 
     narration: str
     version: str = Field(description="of its script")
-    reason: str | None = Field(default=None, description="why it failed; None: it is done")
+    reason: str | None = Field(default=None, description="why it failed; None: it was delivered")
     # Named `passing` until version 0.2.
     retryable: bool = Field(
         default=False,
         validation_alias=AliasChoices("retryable", "passing"),
-        description="whether trying again may help by itself",
+        description="whether trying again may succeed",
     )
     attempts: int = 1
     engine: str = ""
@@ -37,38 +37,38 @@ class NarrationOutcome(BaseModel):
 
 
 class BatchPlan(BaseModel):
-    """What a batch is to do: narrations that were planned, and those that could not be."""
+    """Work of a batch: narrations that were planned, and those whose planning failed."""
 
     launcher: str
     began: float = Field(description="POSIX time, s")
     versions: dict[str, str] = Field(description="by planned narration: the version of its script")
     lengths: dict[str, float] = Field(default={}, description="by planned narration: expected s")
     failed: list[NarrationOutcome] = []
-    left: list[str] = Field(default=[], description="narrations that another run works on or has done")
+    left: list[str] = Field(default=[], description="narrations that another run works on or has delivered")
 
 
 class BatchWork(BaseModel):
-    """What the shards of a batch have come to."""
+    """Reports of the shards of a batch."""
 
     shards: list[ShardReport]
 
 
 class BatchGroup(BaseModel):
-    """Narrations that one step delivers."""
+    """Narrations that one delivery step handles."""
 
     index: int
     versions: dict[str, str]
 
 
 class BatchPart(BaseModel):
-    """What such a step has come to."""
+    """Outcomes of one delivery step."""
 
     index: int
     outcomes: list[NarrationOutcome]
 
 
 class BatchReport(BaseModel):
-    """What a batch has come to."""
+    """Result of a batch."""
 
     run: str
     launcher: str
@@ -76,10 +76,10 @@ class BatchReport(BaseModel):
     ended: str
     wall_seconds: float
     narrations: list[NarrationOutcome]
-    waiting: int = Field(description="narrations that wait for another batch")
+    waiting: int = Field(description="narrations left for a later batch")
     audio_seconds: float = Field(description="of finished narrations")
-    gpu_seconds: float = Field(description="that GPUs were held to synthesize")
-    draft_seconds: float = Field(description="that engines without a GPU worked")
+    gpu_seconds: float = Field(description="for which synthesis held GPUs")
+    draft_seconds: float = Field(description="of synthesis without a GPU")
     takes_made: int
     retakes: int
     gpu_hour_cost: float
@@ -88,15 +88,15 @@ class BatchReport(BaseModel):
 
     @property
     def done(self) -> list[NarrationOutcome]:
-        return [one for one in self.narrations if one.reason is None]
+        return [outcome for outcome in self.narrations if outcome.reason is None]
 
     @property
     def failed(self) -> list[NarrationOutcome]:
-        return [one for one in self.narrations if one.reason is not None]
+        return [outcome for outcome in self.narrations if outcome.reason is not None]
 
 
 def outcome_of(plan: Plan, takes: Takes, audio: Audio) -> NarrationOutcome:
-    """Of a narration that is done."""
+    """The outcome of a delivered narration."""
     return NarrationOutcome(
         narration=plan.narration,
         version=plan.version,
@@ -123,8 +123,8 @@ def report_of(
     """The report of a batch."""
     from f5_pipeline.system.clock import iso_time
 
-    outcomes = [*plan.failed, *(one for part in parts for one in part.outcomes)]
-    audio = sum(one.seconds for one in outcomes)
+    outcomes = [*plan.failed, *(outcome for part in parts for outcome in part.outcomes)]
+    audio = sum(outcome.seconds for outcome in outcomes)
     gpu = sum(shard.wall_seconds for shard in shards if _needs_gpu(shard))
     cost = gpu / 3600 * gpu_hour_cost
     return BatchReport(
@@ -133,7 +133,7 @@ def report_of(
         began=iso_time(plan.began),
         ended=iso_time(ended),
         wall_seconds=round(ended - plan.began, 1),
-        narrations=sorted(outcomes, key=lambda one: (one.reason is None, one.narration)),
+        narrations=sorted(outcomes, key=lambda outcome: (outcome.reason is None, outcome.narration)),
         waiting=waiting,
         audio_seconds=round(audio, 1),
         gpu_seconds=round(gpu, 1),
@@ -154,25 +154,25 @@ def _needs_gpu(shard: ShardReport) -> bool:
 Item = TypeVar("Item")
 
 
-def split(items: Iterable[tuple[Item, float]], parts: int) -> list[list[Item]]:
-    """Share items with sizes among `parts`, each as large as the others, as well as one look at each can do; parts
-    that would be empty are left out."""
-    made: list[list[Item]] = [[] for _ in range(parts)]
+def divide(items: Iterable[tuple[Item, float]], parts: int) -> list[list[Item]]:
+    """Divide (item, size) pairs into at most `parts` lists of about equal size (greedy, largest first); empty lists are
+    left out."""
+    lists: list[list[Item]] = [[] for _ in range(parts)]
     sizes = [0.0] * parts
     for item, size in sorted(items, key=lambda pair: -pair[1]):
-        least = sizes.index(min(sizes))
-        made[least].append(item)
-        sizes[least] += size
-    return [part for part in made if part]
+        smallest = sizes.index(min(sizes))
+        lists[smallest].append(item)
+        sizes[smallest] += size
+    return [part for part in lists if part]
 
 
-def within(items: Iterable[tuple[Item, float]], most: float) -> list[Item]:
-    """The first items whose sizes come to `most` at most (0: no limit): one that does not fit lets smaller ones pass,
-    and the first is taken in any case, so that nothing waits for ever."""
-    taken: list[Item] = []
+def fit_within(items: Iterable[tuple[Item, float]], limit: float) -> list[Item]:
+    """The first items whose sizes add up to at most `limit` (0: no limit). Items that do not fit are skipped; the first
+    is always chosen, so that no item waits for ever."""
+    chosen: list[Item] = []
     used = 0.0
     for item, size in items:
-        if not most or not taken or used + size <= most:
-            taken.append(item)
+        if not limit or not chosen or used + size <= limit:
+            chosen.append(item)
             used += size
-    return taken
+    return chosen

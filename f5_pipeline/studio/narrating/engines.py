@@ -1,4 +1,4 @@
-"""Engines as the studio opens them: chosen for a script, and given the references and models that are in the store."""
+"""Engines chosen for a script and opened with the references and models of the store."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class EngineChoice:
 
     Attributes:
         engine: its name.
-        asked: what was asked for, by the script's options or the installation's.
-        note: why this one, for people.
+        asked: the engine requested by the script's options or the installation's.
+        note: why it was chosen, for people.
         model, preset, sampler: see `speech.engines.Configuration`.
     """
 
@@ -51,7 +51,7 @@ class EngineChoice:
 
 @dataclass(frozen=True)
 class _Context:
-    """What an engine is made of: `speech.engines.EngineContext`, from a store."""
+    """The `speech.engines.EngineContext` of a store."""
 
     store: Store
     options: StudioOptions
@@ -74,10 +74,10 @@ class _Context:
 
 
 def choose_engine(loaded: LoadedScript, options: StudioOptions) -> EngineChoice:
-    """The engine that a script asks for, else that of the options.
+    """The engine that a script asks for, or else that of the options.
 
     Raises:
-        InputError: there is no such engine. EngineError: it cannot speak here.
+        InputError: there is no such engine. EngineError: it does not work here.
     """
     asked = loaded.options.engine if loaded.options.engine != engines.AUTO else options.engine
     spec, note = engines.resolve(asked, options)
@@ -86,17 +86,17 @@ def choose_engine(loaded: LoadedScript, options: StudioOptions) -> EngineChoice:
 
 
 def retakes_of(engine: str, options: StudioOptions) -> int:
-    """Times that a chunk is made again at most: never by an engine of which every attempt is the same."""
+    """How often a take may be made again: never where every attempt of the engine sounds the same."""
     spec = engines.find(engine)
     return options.retakes if spec is None or spec.retakes else 0
 
 
 @contextmanager
 def chosen_engine(store: Store, loaded: LoadedScript, options: StudioOptions) -> Iterator[tuple[Engine, EngineChoice]]:
-    """The engine that speaks a script, for its plan: nothing heavy is loaded.
+    """The engine that speaks a script, for planning: no model is loaded.
 
     Raises:
-        InputError: there is no such engine. EngineError: it cannot speak here, or its model is not known.
+        InputError: there is no such engine. EngineError: it does not work here, or its model is unknown.
     """
     choice = choose_engine(loaded, options)
     context = _Context(
@@ -124,8 +124,7 @@ def speaking_engine(
     cancelled: Callable[[], bool] = lambda: False,
     on_wait: Callable[[str], None] = _LOG.warning,
 ) -> Iterator[Engine]:
-    """The engine of a shard. One that needs a GPU holds it for as long as the context, and waits for it: see
-    `lease_device`."""
+    """The engine of a shard. One that needs a GPU waits for it and holds it during the context; see `lease_device`."""
     spec = engines.spec_of(shard.engine)
     with ExitStack() as stack:
         device = options.device
@@ -148,7 +147,7 @@ def speaking_engine(
 
 
 def references_of(store: Store, voices: Iterable[str]) -> dict[str, ReferenceVoice]:
-    """The references by voice; a voice without one is left out, and fails where it is to speak."""
+    """References by voice. A voice without one is left out; its chunks fail later."""
     references = {}
     for voice in voices:
         try:

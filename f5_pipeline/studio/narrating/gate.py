@@ -1,7 +1,7 @@
-"""Which attempt of a chunk is used, and which is to be made next, by what the quality gate measured.
+"""Choice of the attempt of a chunk to use, and of the next one to make, by the measures of the quality gate.
 
-A take is judged against the band of its voice. The band is the quality module's prior until a run has measured ENOUGH
-takes of the voice; then it is learnt from them, once, and kept, so that what was chosen stays chosen.
+A take is judged against the band of its voice. The band is the quality module's prior until a run has measured
+MIN_BAND_TAKES takes of the voice; then it is learnt from them, once, and kept, so that choices do not change later.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import find_record, parse_record, write_record
 from f5_pipeline.studio.records import digest_of
 
-ENOUGH = 8
-"""Takes of a voice from which its band is learnt: what more would tell, the shrinkage in `band_of` makes up for."""
+MIN_BAND_TAKES = 8
+"""Takes of a voice from which its band is learnt; the shrinkage in `band_of` makes up for so few."""
 
 NO_GATE = Verdict(passed=True, score=0.0, reasons=[])
-"""Of a take whose engine knows its own times and is not measured."""
+"""Verdict on a take that is not measured, as its engine knows its own times."""
 
 
 class Bands:
-    """The bands of the voices, as far as they are known in the store."""
+    """Bands of voices, read from and kept in the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -40,8 +40,8 @@ class Bands:
         return self._known[key]
 
     def learn(self, voice: str, sound: dict[str, Any], measures: list[Measures]) -> None:
-        """Learn the band of a voice, where there is none yet and the takes are enough."""
-        if len(measures) < ENOUGH or self.of(voice, sound) is not PRIOR:
+        """Learn the band of a voice, where it has none yet and there are enough takes."""
+        if len(measures) < MIN_BAND_TAKES or self.of(voice, sound) is not PRIOR:
             return
         key = layout.band(voice, digest_of(sound))
         self._known[key] = band_of(measures)
@@ -64,14 +64,14 @@ def find_take(store: Store, key: str) -> Take | None:
 
 
 def verdict_of(take: Take, band: Band) -> Verdict:
-    """What the gate says of a take."""
+    """The gate's verdict on a take."""
     if take.measures is None:
         return NO_GATE
     return judge(Measures.model_validate(take.measures), band)
 
 
 def keys_of(chunk: Chunk, sound: dict[str, Any]) -> Callable[[int], str]:
-    """The key of each attempt of a chunk."""
+    """A function from an attempt of a chunk to its take key."""
 
     def key(attempt: int) -> str:
         return take_key(text=chunk.spoken, language=chunk.language, sound=sound, speed=chunk.speed, attempt=attempt)
@@ -80,11 +80,11 @@ def keys_of(chunk: Chunk, sound: dict[str, Any]) -> Callable[[int], str]:
 
 
 class Choice(NamedTuple):
-    """The take of a chunk that is used.
+    """The take chosen for a chunk.
 
     Attributes:
-        attempts: takes that were looked at.
-        next: the attempt that should be made, None where this take is good or all attempts are made.
+        attempts: takes considered.
+        next: the next attempt to make; None where this take passed or all attempts are made.
     """
 
     take: Take
@@ -94,19 +94,19 @@ class Choice(NamedTuple):
 
 
 def choose(store: Store, key: Callable[[int], str], band: Band, retakes: int) -> Choice | None:
-    """The first take of a chunk that passes, else the best of all attempts; None where there is no take at all."""
+    """The first take of a chunk that passes, else the best of all attempts; None where there is no take."""
     best: tuple[Take, Verdict] | None = None
     gap: int | None = None
-    seen = 0
+    considered = 0
     for attempt in range(retakes + 1):
         take = find_take(store, key(attempt))
         if take is None:
             gap = attempt if gap is None else gap
             continue
-        seen += 1
+        considered += 1
         verdict = verdict_of(take, band)
         if verdict.passed:
-            return Choice(take, verdict, seen, None)
+            return Choice(take, verdict, considered, None)
         if best is None or verdict.score < best[1].score:
             best = take, verdict
-    return best and Choice(*best, seen, gap)
+    return best and Choice(*best, considered, gap)

@@ -1,4 +1,4 @@
-"""Gathers the takes of a narration: of each chunk the one that is used, in order."""
+"""Gathers the takes of a narration: the chosen take of each chunk, in order."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import ChosenTake, Doubt, Plan, PlannedChunk, ShardReport, Takes, digest_of
 
 MAX_DOUBTS = 50
-"""Doubtful takes of a narration that are listed; the rest is counted."""
-
+"""Doubtful takes that are listed for a narration; more are only counted."""
 
 _COMPUTED = ("f5_tts", "torch", "device", "dtype", "attention")
 
-
 MAX_REASONS = 3
-"""Reasons that are given of a doubtful take: the first ones weigh most."""
+"""Reasons listed for a doubtful take, the weightiest first."""
 
 
 class MissingTakes(PipelineError):
@@ -39,15 +37,15 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
     the best.
 
     Raises:
-        MissingTakes: chunks have none; says which, and why.
-        DamagedError: the plan or a take is not what was written.
+        MissingTakes: chunks have no take; the message says which, and why.
+        DamagedError: the plan or a take is damaged.
     """
     reports = list(reports)
     bands, retakes = Bands(store), retakes_of(plan.engine, options)
     missing: list[PlannedChunk] = []
     keys: set[bytes] = set()
     computed: dict[str, dict[str, Any]] = {}
-    used = sha256()  # of what is heard and when: not of what the gate thinks of it
+    used = sha256()  # over sound and times, not over the gate's measures
     tally = Takes(
         narration=plan.narration,
         plan=plan.digest,
@@ -94,7 +92,7 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
                             take=take.key,
                         )
                     )
-            computed.setdefault(json.dumps(how := computed_by(take), sort_keys=True), how)
+            computed.setdefault(json.dumps(details := computed_by(take), sort_keys=True), details)
             used.update(f"{planned.key} {take.model_dump_json(exclude={'details', 'measures'})}\n".encode())
             yield ChosenTake(key=planned.key, take=take, attempts=choice.attempts, doubts=verdict.reasons)
 
@@ -107,7 +105,7 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
         store.delete(takes_key)
         raise _missing(plan, missing, reports)
     tally.takes_key, tally.digest = takes_key, digest_of(used.hexdigest())
-    tally.computed = [how for _, how in sorted(computed.items()) if how]
+    tally.computed = [details for _, details in sorted(computed.items()) if details]
     tally.speech_seconds = round(tally.speech_seconds, 3)
     tally.total = len(keys)
     tally.synthesized = sum(report.made.get(plan.narration, 0) for report in reports)
@@ -116,12 +114,12 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
 
 
 def plan_again(plan: Plan) -> str:
-    """The hint where a plan's chunks are not what was planned."""
+    """The hint where a plan's chunks are damaged."""
     return f"Plan it again: f5-pipeline narrate {plan.narration}."
 
 
 def computed_by(take: Take) -> dict[str, Any]:
-    """On what a take was computed, as far as its engine says."""
+    """Software and device that a take was computed with, as far as its engine reports them."""
     return {name: take.details[name] for name in _COMPUTED if name in take.details}
 
 
@@ -141,10 +139,10 @@ def _missing(plan: Plan, missing: list[PlannedChunk], reports: list[ShardReport]
 
 
 def read_takes(store: Store, plan: Plan, takes: Takes) -> Iterator[tuple[PlannedChunk, ChosenTake]]:
-    """Chunks and the takes that are used for them, in order, one at a time.
+    """Chunks and their chosen takes, in order, one at a time.
 
     Raises:
-        DamagedError: one of the two lists is not what was written. StoreError: they are of two plans.
+        DamagedError: one of the two lists is damaged. StoreError: they belong to different plans.
     """
     chunks = read_lines(store, plan.chunks_key, PlannedChunk)
     for planned, chosen in zip_longest(chunks, read_lines(store, takes.takes_key, ChosenTake)):

@@ -25,11 +25,11 @@ from f5_pipeline.studio.voices import find_reference, find_voice
 
 @dataclass
 class _Tally:
-    """What is counted while the chunks stream by."""
+    """Counts, summed up while the chunks stream by."""
 
     pauses: Pauses
     pause: float = 0.0
-    """Of the chunk before, s: behind the last one there is none."""
+    """After the previous chunk, s; the last chunk has none."""
     chunks: int = 0
     words: int = 0
     characters: int = 0
@@ -51,7 +51,7 @@ def plan_narration(store: Store, narration: str, weights: Weights, options: Stud
 
     Raises:
         InputError: the script cannot be used (names file and line), or a voice has no reference.
-        EngineError: the engine asked for cannot speak here.
+        EngineError: the requested engine does not work here.
     """
     return make_plan(store, load_script(store, narration), weights, options)
 
@@ -67,8 +67,8 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
     """Plan a script and keep its chunks. Raises as `plan_narration`."""
     script, tally = loaded.script, _Tally(loaded.script.pauses)
     with chosen_engine(store, loaded, options) as (engine, choice):
-        spoken_with = weights.engines.get(choice.weights)
-        if spoken_with is None:
+        engine_weights = weights.engines.get(choice.weights)
+        if engine_weights is None:
             raise EngineError(
                 weights.problems.get(choice.weights) or f"model_weights knows nothing of {choice.weights!r}",
                 hint="Materialize model_weights again, then the plan.",
@@ -77,7 +77,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
         references = {voice: find_reference(store, voice).sha256 for voice in script.voices}
         if script.commercial:
             check_rights(
-                spoken_with,
+                engine_weights,
                 [voice for name in script.voices if (voice := find_voice(store, name))],
                 loaded.source.key,
             )
@@ -111,7 +111,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
             "sampler": choice.sampler,
             "sounds": sounds,
             "references": references,
-            "weights": spoken_with,
+            "weights": engine_weights,
             "script": loaded.source,
             "options": loaded.options.model_dump(),
             "chunks_key": chunks_key,
@@ -135,8 +135,8 @@ class MissingTake(NamedTuple):
 
 
 def missing_takes(store: Store, plan: Plan, options: StudioOptions) -> Iterator[MissingTake]:
-    """The takes that the plan needs and the store has not, each once: of chunks without a take the first attempt, of
-    chunks whose takes the quality gate doubts the next."""
+    """The takes that a plan needs and the store lacks, each once: the first attempt of a chunk without a take, the next
+    attempt of a chunk whose takes the quality gate doubts."""
     bands, retakes = Bands(store), retakes_of(plan.engine, options)
 
     def chunks() -> Iterator[PlannedChunk]:

@@ -1,4 +1,4 @@
-"""From takes to what is delivered: the assembled audio, its timing files, and the manifest that closes a revision."""
+"""From takes to delivered files: the assembled audio, its timing files, and the manifest that completes a revision."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from f5_pipeline.system.scratch import workspace
 
 
 def assembly_settings(plan: Plan, *, loudness: float, peak: float) -> AssemblySettings:
-    """How a plan's takes become its narration: with the script's pauses, at this loudness (LUFS) and peak (dBTP)."""
+    """Assembly settings of a plan: the script's pauses, and this loudness (LUFS) and peak (dBTP)."""
     return AssemblySettings(**plan.pauses.model_dump(), loudness=loudness, peak=peak)
 
 
 def revision_of(plan: Plan, takes: Takes, assembly: AssemblySettings) -> str:
-    """The name of what is delivered: a hash of the plan, the takes and the assembly settings."""
+    """The revision: a hash (16 hex digits) of the plan, the takes and the assembly settings."""
     return digest_of({"plan": plan.digest, "takes": takes.digest, "assembly": assembly.model_dump()})[:16]
 
 
@@ -54,16 +54,14 @@ def make_audio(
     *,
     loudness: float,
     peak: float,
-    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_progress: Callable[[str, int, int], None] = lambda unit, done, total: None,
 ) -> Audio:
-    """Assemble a narration. Where this revision is there already and whole, nothing is done; what is lost or damaged
-    of it is replaced.
+    """Assemble a narration. An intact revision in the store is reused; missing or damaged files are replaced.
 
     Args:
-        loudness: integrated loudness aimed at, LUFS.
+        loudness: target integrated loudness, LUFS.
         peak: highest true peak allowed, dBTP.
-        on_progress: called with what is counted ("chunks placed", "seconds encoded"), how many are done, and of how
-            many.
+        on_progress: called with the unit ("chunks placed", "seconds encoded"), done and total.
 
     Raises:
         StoreError: a take is missing or cannot be read, or the store or the disk for temporary files is full.
@@ -71,9 +69,9 @@ def make_audio(
     assembly = assembly_settings(plan, loudness=loudness, peak=peak)
     revision = revision_of(plan, takes, assembly)
     record_key = layout.delivered(plan.narration, revision, "audio.json")
-    known = find_record(store, record_key, Audio)
-    if known is not None and store.exists(known.timeline_key) and all(_is_whole(store, file) for file in known.files):
-        return known
+    present = find_record(store, record_key, Audio)
+    if present and store.exists(present.timeline_key) and all(_is_intact(store, file) for file in present.files):
+        return present
 
     def parts() -> Iterator[Part]:
         yield from in_parallel(store, lambda pair: _part(store, *pair), read_takes(store, plan, takes))
@@ -120,7 +118,7 @@ def make_audio(
 
 
 def _part(store: Store, planned: PlannedChunk, chosen: ChosenTake) -> Part:
-    """A chunk with its take; the audio is read here and decoded where it is placed."""
+    """A chunk with its take; the audio is read now and decoded when it is placed."""
     take = chosen.take
     key = layout.take_audio(take.key)
     hint = f"Delete {layout.take_record(take.key)} and run again: this take alone is made anew."
@@ -131,16 +129,16 @@ def _part(store: Store, planned: PlannedChunk, chosen: ChosenTake) -> Part:
     if sha256(data).hexdigest() != take.sha256:
         raise StoreError("the audio of a take is not what was stored", file=key, hint=hint)
 
-    def decoded() -> Any:
+    def decode() -> Any:
         from f5_pipeline.speech.takes import read_take_audio
 
         return read_take_audio(data)
 
-    return Part(planned.chunk, take, decoded)
+    return Part(planned.chunk, take, decode)
 
 
 def _tags(plan: Plan, revision: str) -> dict[str, str]:
-    """What players show. The comment says what spoke, so that a draft is never taken for the product."""
+    """Tags that players show. The comment names the engine, so that nobody takes a draft for the final narration."""
     return {
         "title": plan.title,
         "artist": plan.author or ", ".join(plan.voices),
@@ -156,9 +154,9 @@ def _deliver(store: Store, narration: str, revision: str, path: Path, name: str)
     return File(name=name, key=key, size=stat.size, sha256=digest)
 
 
-def _is_whole(store: Store, file: File) -> bool:
-    """Whether a delivered file is what was written: by its hash in a local folder, elsewhere by its size, since a
-    bucket watches over its own bytes."""
+def _is_intact(store: Store, file: File) -> bool:
+    """Whether a delivered file is undamaged: by its hash in a local folder, by its size in a bucket, which guards its
+    own bytes."""
     path = store.local_path(file.key)
     try:
         return store.stat(file.key).size == file.size and (path is None or file_sha256(path) == file.sha256)
@@ -167,18 +165,18 @@ def _is_whole(store: Store, file: File) -> bool:
 
 
 def make_timings(store: Store, audio: Audio) -> Timings:
-    """Write the timing files of a revision, one of each of `captions.formats.FORMATS`, then its manifest, which closes
-    it. Where they are there already and whole, nothing is done.
+    """Write the timing files of a revision, one for each of `captions.formats.FORMATS`, then its manifest, which
+    completes it. Intact ones in the store are reused.
 
     Raises:
         StoreError: the timeline cannot be read, or the store or the disk for temporary files is full.
     """
     narration, revision = audio.narration, audio.revision
     manifest_key = layout.manifest(narration, revision)
-    known = find_record(store, manifest_key, Manifest)
+    present = find_record(store, manifest_key, Manifest)
     record_key = layout.delivered(narration, revision, "timings.json")
     timings = find_record(store, record_key, Timings)
-    if known and known.audio == audio and timings and all(_is_whole(store, file) for file in timings.files):
+    if present and present.audio == audio and timings and all(_is_intact(store, file) for file in timings.files):
         return timings
 
     cue_count = 0
@@ -213,7 +211,7 @@ def make_timings(store: Store, audio: Audio) -> Timings:
     manifest = Manifest(
         narration=narration,
         revision=revision,
-        created=known.created if known else iso_time(),
+        created=present.created if present else iso_time(),
         pipeline=__version__,
         audio=audio,
         timings=files,

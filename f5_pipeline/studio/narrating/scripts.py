@@ -1,4 +1,4 @@
-"""Scripts: kept as they were written, beside their options and where they came from."""
+"""Scripts: kept as written, with their options and their origin."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from f5_pipeline.weights.records import ModelRecord
 from f5_pipeline.weights.registry import MODELS
 
 MAX_SCRIPT_BYTES = 64 << 20
-"""A script is read whole; this is some eleven million words."""
+"""About eleven million words; a script is read whole."""
 
 OTHER_TEXTS = (".docx", ".odt", ".epub", ".rtf", ".html", ".htm", ".pdf", ".doc")
-"""Kinds of files that people may take for scripts."""
+"""Extensions of documents that people may offer as scripts."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class LoadedScript:
     """A script that was read and can be narrated.
 
     Attributes:
-        file: what the user calls it: a path, or its key in the store.
+        file: its path, or its key in the store; for messages.
         data: the file's bytes.
-        text: those of the gen_file that it names, if it does.
-        origin: where it comes from: the path of its file; None where it was read from the store.
+        text: bytes of the gen_file that it names, if any.
+        origin: path of its file; None where it was read from the store.
     """
 
     narration: str
@@ -51,7 +51,7 @@ class LoadedScript:
 
     @property
     def version(self) -> str:
-        """Changes whenever what is spoken would change."""
+        """Changes whenever the spoken text would change."""
         return _version(self.data, self.options, self.text)
 
 
@@ -68,13 +68,13 @@ def read_script(
 
     Args:
         name: the narration's name; from the file's name where None.
-        options: given beside the script; those of before stand where nothing else is given.
-        replace: whether a narration of this name may get this script instead of one from elsewhere.
-        origin: where the script comes from, where that is not this file.
+        options: given beside the script; options that are not set keep their present value.
+        replace: whether the script may replace one of this name from another origin.
+        origin: where the script comes from, if not from this file.
 
     Raises:
-        InputError: the script or an option cannot be used, names file and line or the option; or the name belongs to a
-            script from elsewhere.
+        InputError: the script or an option is unusable (names file and line, or the option), or the name belongs to a
+            script from another origin.
     """
     if path.suffix.lower() not in layout.SCRIPT_EXTENSIONS:
         hint = f"Use one of {', '.join(layout.SCRIPT_EXTENSIONS)}."
@@ -87,16 +87,16 @@ def read_script(
     narration = layout.check_name(name if name is not None else layout.slug(path.stem), "narration")
     data = _read(path, str(path))
     record = _record(store, narration)
-    kept = _merged(record, options)
+    merged = _merged(record, options)
     if path.stem != narration:
-        kept = kept.model_copy(update={"file": path.name})
+        merged = merged.model_copy(update={"file": path.name})
     texts: list[bytes] = []
 
     def gen_file(file: str) -> bytes:
         texts.append(_read(path.parent / file, str(path)))
         return texts[-1]
 
-    script = _parse(store, data, str(path), kept, gen_file, _places(narration, options, origin))
+    script = _parse(store, data, str(path), merged, gen_file, _places(narration, options, origin))
     key = layout.script(narration, path.suffix.lower())
     for other in layout.SCRIPT_EXTENSIONS:
         if not key.endswith(other) and store.exists(layout.script(narration, other)):
@@ -113,7 +113,7 @@ def read_script(
             hint="Give this one another name with --name, or --replace the script of that one.",
         )
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=path.name, size=len(data))
-    return LoadedScript(narration, source, kept, script, str(path), data, texts[-1] if texts else None, origin)
+    return LoadedScript(narration, source, merged, script, str(path), data, texts[-1] if texts else None, origin)
 
 
 def add_script(
@@ -124,7 +124,7 @@ def add_script(
     *,
     replace: bool = False,
 ) -> LoadedScript:
-    """Keep a script in the store after reading it, so that none is kept that could not be narrated.
+    """Read a script and keep it in the store; one that cannot be narrated is not kept.
 
     Args and errors: as `read_script`.
     """
@@ -141,7 +141,7 @@ def open_script(
     *,
     replace: bool = False,
 ) -> LoadedScript:
-    """Read a script that a person names: a file, or a narration in the store; nothing is kept.
+    """Read a script by the path of its file or by the name of a narration in the store; nothing is kept.
 
     Args and errors: as `read_script`.
     """
@@ -152,7 +152,7 @@ def open_script(
 
 def keep_script(store: Store, loaded: LoadedScript) -> None:
     """Keep a script that was read, and its options, as far as they changed."""
-    # The script last: it is complete as soon as it is there.
+    # The script last: once it exists, it must be complete.
     if loaded.text is not None:
         store.replace_bytes(layout.script_text(loaded.narration), loaded.text)
     keep_options(store, loaded)
@@ -179,40 +179,40 @@ def _record(store: Store, narration: str) -> ScriptRecord:
 
 
 def read_options(store: Store, narration: str) -> ScriptOptions:
-    """The options that are kept beside a script; the usual ones where none are."""
+    """The options that are kept beside a script; the defaults where none are."""
     return _merged(_record(store, narration), None)
 
 
 def _merged(record: ScriptRecord, options: ScriptOptions | None) -> ScriptOptions:
-    """The options of before, with those that are given now in their place."""
+    """The kept options, updated by those that are set in `options`."""
     given = options.model_dump(exclude_unset=True) if options else {}
     return ScriptOptions(**{**record.model_dump(exclude={"origin"}, exclude_unset=True), **given})
 
 
 def keep_options(store: Store, loaded: LoadedScript) -> None:
-    """Keep the options of a script and where it came from, if they changed."""
-    before = _record(store, loaded.narration)
-    record = ScriptRecord(**loaded.options.model_dump(), origin=loaded.origin or before.origin)
-    if record != before:
+    """Keep the options of a script and its origin, if they changed."""
+    present = _record(store, loaded.narration)
+    record = ScriptRecord(**loaded.options.model_dump(), origin=loaded.origin or present.origin)
+    if record != present:
         write_record(store, layout.script_options(loaded.narration), record)
 
 
 def _version(data: bytes, options: ScriptOptions, text: bytes | None) -> str:
-    said = options.model_dump(exclude=set(UNSPOKEN), exclude_defaults=True)
-    return digest_of([sha256(data).hexdigest(), said, sha256(text).hexdigest() if text is not None else None])
+    spoken = options.model_dump(exclude=set(UNSPOKEN), exclude_defaults=True)
+    return digest_of([sha256(data).hexdigest(), spoken, sha256(text).hexdigest() if text is not None else None])
 
 
 def script_version(store: Store, narration: str) -> str:
-    """The version of a narration's script as it is in the store; the script need not be one that can be read.
+    """The version of a narration's script in the store, even where the script cannot be parsed.
 
     Raises:
-        InputError: there is none.
+        InputError: the narration has no script.
     """
     data = store.get_bytes(find_script(store, narration))
     text = _text_beside(store, narration, data)
     try:
         return _version(data, read_options(store, narration), text)
-    except StoreError:  # damaged options: narrating tells
+    except StoreError:  # damaged options: reported when it is narrated
         raw = _find(store, layout.script_options(narration)) or b""
         return digest_of([sha256(data).hexdigest(), sha256(raw).hexdigest()])
 
@@ -250,24 +250,24 @@ def load_script(store: Store, narration: str, options: ScriptOptions | None = No
     """Read and parse a narration's script in the store. Errors: as `read_script`."""
     key = find_script(store, narration)
     data = store.get_bytes(key)
-    kept = _merged(_record(store, narration), options)
+    merged = _merged(_record(store, narration), options)
     texts: list[bytes] = []
 
     def gen_file(_: str) -> bytes:
         texts.append(store.get_bytes(layout.script_text(narration)))
         return texts[-1]
 
-    script = _parse(store, data, key, kept, gen_file, _places(narration, options))
-    name = kept.file or key.rpartition("/")[2]
+    script = _parse(store, data, key, merged, gen_file, _places(narration, options))
+    name = merged.file or key.rpartition("/")[2]
     if script.title == narration:
         script = script.model_copy(update={"title": Path(name).stem})
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
     text = texts[-1] if texts else _text_beside(store, narration, data)
-    return LoadedScript(narration, source, kept, script, key, data, text)
+    return LoadedScript(narration, source, merged, script, key, data, text)
 
 
 def _text_beside(store: Store, narration: str, data: bytes) -> bytes | None:
-    """The text that a script may name as gen_file, whether or not it does: the same to all who ask for its version."""
+    """The text of a possible gen_file, whether or not the script uses it: its version must not depend on parsing."""
     return _find(store, layout.script_text(narration)) if b"gen_file" in data else None
 
 
@@ -308,10 +308,10 @@ def _parse(
 
 
 def check_choices(store: Store, script: Script, options: ScriptOptions, name: str) -> None:
-    """Check that there are the language and the model that a script asks for.
+    """Check that the language and the model of a script exist.
 
     Raises:
-        OptionError: one that was given beside it is not known. InputError: one of its header, with the line.
+        OptionError: an option names an unknown one. InputError: the header does; names the line.
     """
     language, model = script.language, script.model
     problems: dict[str, InputError] = {}

@@ -1,4 +1,4 @@
-"""Shards: the takes that several plans lack, split for engines to speak side by side."""
+"""Shards: the missing takes of several plans, divided among engines that work in parallel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from f5_pipeline.system.scratch import workspace
 
 
 class ShardLine(BaseModel):
-    """A take to make, and the first place where it is needed."""
+    """A take to make, and the first place that needs it."""
 
     request: Request
     narration: str
@@ -28,7 +28,7 @@ class ShardLine(BaseModel):
 
 
 def request_of(chunk: Chunk, key: str, attempt: int) -> Request:
-    """What an engine is asked for, to make the take of a chunk with this key."""
+    """The request for the take of a chunk with this key."""
     return Request(
         key=key,
         text=chunk.spoken,
@@ -41,12 +41,12 @@ def request_of(chunk: Chunk, key: str, attempt: int) -> Request:
 
 
 def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, options: StudioOptions) -> list[Shard]:
-    """Split the takes that several plans lack into shards of about equal length; takes that plans share come once.
+    """Divide the missing takes of several plans into shards of about equal length; shared takes are made once.
 
-    Of each engine, model and sampler there are as many shards as the options say, at most.
+    Each combination of engine, model and sampler gets at most `options.shards` shards.
 
     Args:
-        run_id: names the place of the shards in the store.
+        run_id: of the run; part of the shards' keys.
     """
     claimed: set[bytes] = set()
     queues: dict[tuple[int, int], _Queue] = {}
@@ -58,14 +58,14 @@ def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, options: Studi
                 if kind not in kinds:
                     kinds.append(kind)
                 number = kinds.index(kind)
-                for missing in _missing_and_readable(store, plan, options):
+                for missing in _readable_missing_takes(store, plan, options):
                     key = bytes.fromhex(missing.planned.key)
                     if key in claimed:
                         continue
                     claimed.add(key)
-                    mine = [queues.get((number, n)) for n in range(options.shards)]
-                    n = min(range(options.shards), key=lambda n: q.seconds if (q := mine[n]) else 0.0)
-                    queue = mine[n]
+                    of_kind = [queues.get((number, n)) for n in range(options.shards)]
+                    n = min(range(options.shards), key=lambda n: q.seconds if (q := of_kind[n]) else 0.0)
+                    queue = of_kind[n]
                     if queue is None:
                         queue = queues[number, n] = _Queue((folder / f"{number}-{n}").open("wb"))
                     queue.add(plan.narration, missing)
@@ -92,8 +92,8 @@ def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, options: Studi
     return shards
 
 
-def _missing_and_readable(store: Store, plan: Plan, options: StudioOptions) -> Iterator[MissingTake]:
-    """The missing takes of a plan as far as it can be read: one that cannot fails alone, when it is gathered."""
+def _readable_missing_takes(store: Store, plan: Plan, options: StudioOptions) -> Iterator[MissingTake]:
+    """The missing takes of a plan up to a read error; the error is raised later, when its own takes are gathered."""
     with suppress(StoreError):
         yield from missing_takes(store, plan, options)
 

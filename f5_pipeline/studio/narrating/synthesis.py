@@ -1,6 +1,6 @@
 """From a shard's requests to takes: spoken, timed, measured, kept, and made again where the quality gate doubts them.
 
-Every take is kept as soon as it is made, so a run that is killed loses only what its engine had in hand.
+Every take is kept as soon as it is made, so a killed run loses only the takes that its engine was working on.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Shard, ShardReport, TakeProblem
 
 MAX_PROBLEMS = 50
-"""Problems of a shard that are told one by one; the rest is counted."""
+"""Problems of a shard that are listed; more are only counted."""
 
-_KEEPERS = 4
-"""Threads that time, measure and keep takes while the engine makes the next ones, at least."""
+_MIN_KEEPERS = 4
+"""Minimum number of threads that time, measure and keep takes while the engine makes the next ones."""
 
 
 @dataclass
 class Progress:
-    """How far a shard is."""
+    """Progress of a shard."""
 
     done: int
     total: int
@@ -55,19 +55,19 @@ def synthesize_shard(
     on_report: Callable[[ShardReport], None] = lambda report: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> ShardReport:
-    """Speak the takes of a shard that are still missing and keep each as soon as it is made.
+    """Speak the missing takes of a shard and keep each as soon as it is made.
 
     Takes of an engine that does not know its own times are timed by alignment and measured; those that the quality
     gate doubts are made again with the next attempt's seed, in rounds. A chunk that cannot be spoken is reported and
-    disturbs no other.
+    does not affect others.
 
     Args:
-        on_report: told, however it ends, what the shard has come to.
+        on_report: called with the report at the end, also after an error.
 
     Raises:
         EngineError: the engine cannot go on. StoreError: a take cannot be kept. Cancelled: `cancelled()` is true.
     """
-    started = time.monotonic()  # the device is held from here on
+    started = time.monotonic()  # the device is held from now on
     with ExitStack() as stack:
         engine = engine or stack.enter_context(speaking_engine(store, shard, options, cancelled=cancelled))
         timer = stack.enter_context(timer_of(store, shard, options))
@@ -86,7 +86,7 @@ def synthesize_shard(
 
 
 class _Work:
-    """A shard at work."""
+    """A shard being synthesized."""
 
     def __init__(
         self,
@@ -105,25 +105,25 @@ class _Work:
         self._started = started
         self._made: Counter[str] = Counter()
         self._problems = 0
-        self._chunks: set[str] = set()  # first keys of the chunks that have got a take
+        self._chunks: set[str] = set()  # first keys of the chunks that have a take
         self._sounds: dict[str, dict[str, Any]] = {}
         self._bands = Bands(store)
         self._measures: dict[str, list[Measures]] = defaultdict(list)
         self.report = ShardReport(index=shard.index, engine=shard.engine, made={})
 
     def speak(self, lines: Iterable[ShardLine], *, first: bool) -> list[ShardLine]:
-        """One round: speak the lines, keep their takes, and return what should be made again."""
+        """One round: speak the lines, keep their takes, and return the lines to speak again."""
         origin: dict[str, ShardLine] = {}
         takes: list[tuple[ShardLine, Take]] = []
         failed: list[tuple[ShardLine, _ChunkFailed]] = []
 
         def requests() -> Iterator[Request]:
-            for line, found in in_parallel(self._store, self._look, self._timed(lines)):
+            for line, exists in in_parallel(self._store, self._check_take, self._timed(lines)):
                 if isinstance(line, tuple):
                     failed.append(line)
-                    self._tell()
+                    self._report_progress()
                     continue
-                if found:
+                if exists:
                     self.report.found += first
                     if self._timer and (take := find_take(self._store, line.request.key)) is not None:
                         takes.append((line, take))
@@ -131,13 +131,13 @@ class _Work:
                 origin[line.request.key] = line
                 yield line.request
 
-        keeping = max(_KEEPERS, self._store.parallel)
+        keeping = max(_MIN_KEEPERS, self._store.parallel)
         with ThreadPoolExecutor(keeping, thread_name_prefix="keep") as keepers:
-            kept: deque[tuple[ShardLine, Future[Take]]] = deque()
+            pending: deque[tuple[ShardLine, Future[Take]]] = deque()
 
-            def settle(most: int) -> None:
-                while len(kept) > most:
-                    line, future = kept.popleft()
+            def settle(max_pending: int) -> None:
+                while len(pending) > max_pending:
+                    line, future = pending.popleft()
                     try:
                         take = future.result()
                     except _ChunkFailed as failure:
@@ -147,25 +147,25 @@ class _Work:
                         self._count(line)
                         if self._timer:
                             takes.append((line, take))
-                    self._tell()
+                    self._report_progress()
 
             try:
                 for result in self._engine.speak(requests(), cancelled=self._cancelled):
                     line = origin.pop(result.key)
-                    kept.append((line, keepers.submit(self._keep, line.request, result)))
+                    pending.append((line, keepers.submit(self._keep, line.request, result)))
                     settle(4 * keeping)
             finally:
-                settle(0)  # what was spoken is kept, also where the engine stops
-        return self._again(takes, failed)
+                settle(0)  # keep finished takes, also after an error of the engine
+        return self._lines_to_repeat(takes, failed)
 
-    def _look(
+    def _check_take(
         self, line: ShardLine | tuple[ShardLine, _ChunkFailed]
     ) -> tuple[ShardLine | tuple[ShardLine, _ChunkFailed], bool]:
-        """Whether the take of a line is there already: another run may have made it meanwhile."""
+        """A line, and whether its take exists: another run may have made it in the meantime."""
         return line, not isinstance(line, tuple) and self._store.exists(layout.take_record(line.request.key))
 
     def _timed(self, lines: Iterable[ShardLine]) -> Iterator[ShardLine | tuple[ShardLine, _ChunkFailed]]:
-        """The lines with their speech seconds, where the engine needs them; a tuple where a line cannot be spoken."""
+        """The lines with their speech seconds, if the engine needs them; a tuple for a line that cannot be spoken."""
         if self._timer is None:
             yield from lines
             return
@@ -203,11 +203,11 @@ class _Work:
         self._store.put_bytes(layout.take_record(take.key), take_json(take))
         return take
 
-    def _again(
+    def _lines_to_repeat(
         self, takes: list[tuple[ShardLine, Take]], failed: list[tuple[ShardLine, _ChunkFailed]]
     ) -> list[ShardLine]:
-        """Judge a round; the next attempts of what it left doubtful, and the problems that are left at the end."""
-        again: list[ShardLine] = []
+        """Judge a round: return the next attempts of doubtful takes, and note chunks that failed for good."""
+        repeat: list[ShardLine] = []
         if self._timer:
             for line, take in takes:
                 if take.measures is not None and line.request.attempt == 0:
@@ -217,14 +217,14 @@ class _Work:
             for line, take in takes:
                 voice = line.request.voice
                 if not verdict_of(take, self._bands.of(voice, self._sounds[voice])).passed:
-                    again += self._next(line)
+                    repeat += self._next(line)
         for line, failure in failed:
             retry = self._next(line) if failure.another_seed else []
-            again += retry
+            repeat += retry
             if not retry and self._base(line) not in self._chunks:
-                self._problem(line, str(failure))
-        self.report.retakes += len(again)
-        return again
+                self._note_problem(line, str(failure))
+        self.report.retakes += len(repeat)
+        return repeat
 
     def _next(self, line: ShardLine) -> list[ShardLine]:
         attempt = line.request.attempt + 1
@@ -241,20 +241,20 @@ class _Work:
             self._chunks.add(base)
             self._made[line.narration] += 1
 
-    def _problem(self, line: ShardLine, reason: str) -> None:
+    def _note_problem(self, line: ShardLine, reason: str) -> None:
         self._problems += 1
         if self._problems <= MAX_PROBLEMS:
             self.report.problems.append(
                 TakeProblem(narration=line.narration, line=line.line, text=line.request.text[:120], reason=reason)
             )
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         self.report.wall_seconds = time.monotonic() - self._started
         done = min(self._shard.requests, self.report.found + self._problems + sum(self._made.values()))
         self._on_progress(Progress(done, self._shard.requests, self.report.audio_seconds, self.report.wall_seconds))
 
     def close(self) -> ShardReport:
-        """The report as it stands."""
+        """Complete the report and return it."""
         self.report.made = dict(self._made)
         self.report.notes = list(getattr(self._engine, "notes", ()))
         self.report.wall_seconds = time.monotonic() - self._started

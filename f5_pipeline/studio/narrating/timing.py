@@ -1,6 +1,4 @@
-"""How long a chunk should last, when each of its words is said, and what the quality gate measures: all against a draft
-rendering of the same text.
-"""
+"""Durations of chunks, word times and measures of the quality gate, all against a draft rendering of the same text."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from f5_pipeline.speech.alignment.pace import speech_seconds, voice_rate
 from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
 from f5_pipeline.speech.engine import SAMPLE_RATE, Request, Speech, Token
 from f5_pipeline.speech.quality.gate import ReferenceTail, measure
-from f5_pipeline.speech.takes import MIN_WORD
+from f5_pipeline.speech.takes import MIN_WORD_SECONDS
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.engines import references_of
 from f5_pipeline.studio.options import StudioOptions
@@ -28,12 +26,12 @@ if TYPE_CHECKING:
 
 Line = TypeVar("Line")
 
-_AHEAD = 64
-"""Drafts that are rendered ahead of the engine, at most."""
+_MAX_AHEAD = 64
+"""Drafts that are rendered ahead of the engine."""
 
 
 class _Voice:
-    """What is known of a voice's reference: its rate against the draft, and its last sounds."""
+    """Measures of a voice's reference: its rate against the draft, and its last sounds."""
 
     def __init__(self, samples: np.ndarray, rate: float) -> None:
         self.rate = rate
@@ -41,12 +39,12 @@ class _Voice:
 
 
 class Timer:
-    """Durations, word times and measures of takes in some voices. Threads may share one; close it after use."""
+    """Durations, word times and measures of takes in given voices. Threads may share one; close it after use."""
 
     def __init__(self, store: Store, voices: Iterable[str], workers: int) -> None:
         """
         Args:
-            voices: one that has no reference fails when it is to speak.
+            voices: names; one without a reference fails when it is used.
             workers: processes that render drafts.
         """
         self._drafts = Drafts(workers)
@@ -65,7 +63,7 @@ class Timer:
         self._drafts.close()
 
     def ahead(self, lines: Iterable[Line], request_of: Callable[[Line], Request]) -> Iterator[tuple[Line, float | str]]:
-        """Each line with its speech seconds, or with the reason why it cannot be spoken; a few are made ahead."""
+        """Each line with its speech seconds, or with the reason why it cannot be spoken; computed ahead in threads."""
 
         def outcome(line: Line) -> tuple[Line, float | str]:
             try:
@@ -73,7 +71,7 @@ class Timer:
             except InputError as error:
                 return line, str(error)
 
-        return ahead(outcome, lines, threads=self._workers, most=_AHEAD, name="draft")
+        return ahead(outcome, lines, threads=self._workers, max_pending=_MAX_AHEAD, name="draft")
 
     def seconds(self, request: Request) -> float:
         """How long a chunk should last in its voice, pauses included, s.
@@ -84,16 +82,16 @@ class Timer:
         voice = self._voice(request.voice)
         try:
             return speech_seconds(request.text, request.language, voice.rate, self._drafts, request.speed)
-        except NoDraft:  # espeak does not speak the language: by syllables, which know no voice
+        except NoDraft:  # espeak does not speak the language: estimate by syllables
             return request.expected_seconds * voice.rate
 
     def time(self, request: Request, speech: Speech) -> dict[str, Any] | None:
         """Time the words of a take, in place, and return what the quality gate measures of it.
 
-        None where espeak does not speak the language: then nothing can be measured, and times are a last resort.
+        None where espeak does not speak the language: then nothing can be measured, and times are proportional.
 
         Raises:
-            InputError: there is no sound in it.
+            InputError: the take is silent.
         """
         alignment: Alignment | AlignmentError
         measures = None
@@ -108,8 +106,8 @@ class Timer:
                 alignment = error
             expected = request.speech_seconds or request.expected_seconds
             tail = self._voice(request.voice).tail
-            found = measure(speech.samples, template, alignment, expected_seconds=expected, reference=tail)
-            measures = found.model_dump(exclude_none=True)
+            measured = measure(speech.samples, template, alignment, expected_seconds=expected, reference=tail)
+            measures = measured.model_dump(exclude_none=True)
         if isinstance(alignment, AlignmentError):
             alignment = proportional(request.text, speech.samples, request.language)
         speech.tokens, speech.confidences = _in_order(alignment, len(speech.samples) / SAMPLE_RATE)
@@ -141,11 +139,11 @@ def timer_of(store: Store, shard: Shard, options: StudioOptions) -> AbstractCont
 
 
 def _in_order(alignment: Alignment, seconds: float) -> tuple[list[Token], list[float]]:
-    """Tokens at least MIN_WORD long, within the audio; those for which there is no room are left out."""
+    """Tokens and confidences, each token at least MIN_WORD_SECONDS long and within the audio; others are left out."""
     tokens, confidences, last = [], [], 0.0
     for token, confidence in zip(alignment.tokens, alignment.confidence, strict=True):
         start = max(token.start, last)
-        end = max(min(token.end, seconds), start + MIN_WORD)
+        end = max(min(token.end, seconds), start + MIN_WORD_SECONDS)
         if end <= seconds:
             tokens.append(Token(token.start_char, token.end_char, start, end))
             confidences.append(confidence)

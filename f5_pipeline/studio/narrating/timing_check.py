@@ -1,4 +1,4 @@
-"""Whether the timings of a narration hold: every word of the script once, in order, within the audio."""
+"""Check of a narration's timings: every word of the script once, in order, within the audio."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.records import Audio, Plan, PlannedChunk
 
 MIN_CONFIDENCE = 0.3
-"""Confidence below which the time of a word is not to be relied on."""
+"""Confidence below which the time of a word is unreliable."""
 
 LAST_RESORT = "proportional"
-"""Method of words that could not be measured: spread over the speech of their chunk."""
+"""Method of words that could not be aligned: spread over the speech of their chunk."""
 
 
 @dataclass(frozen=True)
 class TimingCheck:
-    """Outcome of comparing the timings of a narration with its plan.
+    """Result of comparing the timings of a narration with its plan.
 
     Attributes:
         words: words with a time.
-        methods: how many words were timed how.
+        methods: number of words by timing method.
         confidence: mean over the words, 0..1.
         unsure: words whose confidence is below MIN_CONFIDENCE, or that were timed as a last resort.
         fault: the first fault, None where there is none.

@@ -1,4 +1,4 @@
-"""Whether a narration can be made again: a sample of its takes is spoken anew and compared with what is kept."""
+"""Reproducibility of a narration: a sample of its takes is spoken again and compared with the kept ones."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ from f5_pipeline.studio.records import ChosenTake, Plan, PlannedChunk, Shard, Ta
 if TYPE_CHECKING:
     import numpy as np
 
-CLOSE = 1.0
+MAX_CLOSE_DB = 1.0
 """Mean difference of log-mel frames, dB, up to which two takes are the same speech: another device or precision gives
 some tenths, another seed ten times as much."""
-
 
 Outcome = Literal["identical", "close", "different", "failed"]
 
@@ -62,10 +61,10 @@ def verify_narration(
     """Make a sample of a narration's takes again, with the same text, reference, weights, settings and seeds.
 
     Args:
-        sample: takes to compare, chosen by chance but always the same ones; all where there are fewer.
+        sample: number of takes to compare, drawn at random with a fixed seed; all where there are fewer.
 
     Raises:
-        NotFoundError: the narration has no takes. EngineError: the model or a voice is not what it was then.
+        NotFoundError: the narration has no takes. EngineError: the model or a voice has changed.
     """
     plan = read_record(store, layout.narration_state(narration, "plan"), Plan)
     takes = read_record(store, layout.narration_state(narration, "takes"), Takes)
@@ -87,7 +86,7 @@ def verify_narration(
     with ExitStack() as stack:
         engine = stack.enter_context(speaking_engine(store, shard, options))
         timer = stack.enter_context(timer_of(store, shard, options))
-        kept: dict[str, tuple[PlannedChunk, ChosenTake, Request]] = {}
+        originals: dict[str, tuple[PlannedChunk, Take, Request]] = {}
         for planned, used in chosen:
             request = request_of(planned.chunk, used.take.key, used.take.details.get("attempt", 0))
             if keys_of(planned.chunk, engine.sound(request.voice))(request.attempt) != request.key:
@@ -97,28 +96,28 @@ def verify_narration(
                 )
             if timer is not None:
                 request = replace(request, speech_seconds=timer.seconds(request))
-            kept[request.key] = planned, used, request
-        for result in engine.speak([request for _, _, request in kept.values()], cancelled=cancelled):
-            planned, used, request = kept[result.key]
-            yield _compare(store, planned, used.take, request, result, engine.name)
+            originals[request.key] = planned, used.take, request
+        for result in engine.speak([request for _, _, request in originals.values()], cancelled=cancelled):
+            planned, take, request = originals[result.key]
+            yield _compare(store, planned, take, request, result, engine.name)
 
 
 def _sample(
     takes: Iterator[tuple[PlannedChunk, ChosenTake]], count: int, seed: str
 ) -> list[tuple[PlannedChunk, ChosenTake]]:
     """Some of the takes, each once (reservoir sampling), in the order of the narration."""
-    chance = random.Random(seed)
-    kept: list[tuple[int, PlannedChunk, ChosenTake]] = []
+    generator = random.Random(seed)
+    sample: list[tuple[int, PlannedChunk, ChosenTake]] = []
     seen: set[str] = set()
     for planned, used in takes:
         if used.take.key in seen:
             continue
         seen.add(used.take.key)
-        if len(kept) < count:
-            kept.append((len(seen), planned, used))
-        elif (place := chance.randrange(len(seen))) < count:
-            kept[place] = len(seen), planned, used
-    return [(planned, used) for _, planned, used in sorted(kept, key=lambda one: one[0])]
+        if len(sample) < count:
+            sample.append((len(seen), planned, used))
+        elif (place := generator.randrange(len(seen))) < count:
+            sample[place] = len(seen), planned, used
+    return [(planned, used) for _, planned, used in sorted(sample, key=lambda entry: entry[0])]
 
 
 def _compare(
@@ -126,7 +125,7 @@ def _compare(
 ) -> Comparison:
     chunk = planned.chunk
 
-    def found(outcome: Outcome, difference: float | None = None, reason: str = "") -> Comparison:
+    def report(outcome: Outcome, difference: float | None = None, reason: str = "") -> Comparison:
         return Comparison(
             chunk=chunk.index,
             line=chunk.line,
@@ -138,31 +137,31 @@ def _compare(
         )
 
     if isinstance(result, Failed):
-        return found("failed", reason=result.reason)
+        return report("failed", reason=result.reason)
     try:
-        made, audio = make_take(request, result, engine)
+        repeated, audio = make_take(request, result, engine)
     except PipelineError as error:
-        return found("failed", reason=str(error))
-    if made.sha256 == take.sha256:
-        return found("identical", 0.0)
+        return report("failed", reason=str(error))
+    if repeated.sha256 == take.sha256:
+        return report("identical", 0.0)
     old, new = read_take_audio(store.get_bytes(layout.take_audio(take.key))), read_take_audio(audio)
     if len(old) != len(new):
-        return found("different", reason=f"{len(old) / SAMPLE_RATE:.3f} s then, {len(new) / SAMPLE_RATE:.3f} s now")
+        return report("different", reason=f"{len(old) / SAMPLE_RATE:.3f} s then, {len(new) / SAMPLE_RATE:.3f} s now")
     difference = round(difference_db(old, new), 3)
-    return found("close" if difference <= CLOSE else "different", difference)
+    return report("close" if difference <= MAX_CLOSE_DB else "different", difference)
 
 
-def difference_db(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean absolute difference of the log-mel frames of two recordings of one length, dB.
+def difference_db(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean absolute difference of the log-mel frames of two recordings of equal length, dB.
 
-    What is more than 60 dB below the loudest counts as that: silence is no speech.
+    Frames are floored at 60 dB below the loudest, so that silence does not count.
 
     Args:
-        one, other: float32, shape (n,), mono, SAMPLE_RATE Hz.
+        first, second: float32, shape (n,), mono, SAMPLE_RATE Hz.
     """
     import numpy as np
 
-    decibels = [features.log_mel(samples) * (10 / math.log(10)) for samples in (one, other)]
+    decibels = [features.log_mel(samples) * (10 / math.log(10)) for samples in (first, second)]
     floor = max(float(frames.max()) for frames in decibels) - 60
-    first, second = (np.maximum(frames, floor) for frames in decibels)
-    return float(np.abs(first - second).mean())
+    floored = [np.maximum(frames, floor) for frames in decibels]
+    return float(np.abs(floored[0] - floored[1]).mean())

@@ -1,9 +1,9 @@
-"""Removing what a store no longer needs. Safe beside running work, and to be killed and run again at any moment.
+"""Garbage collection of a store. Safe beside running work, and may be killed and run again at any time.
 
-While it removes it reads the references again every minute, and before each removal it asks how old the object is now.
-What stays open: a plan or a delivery of that minute, or one that is made and not recorded yet, that comes back to an
-old take, list or revision which nothing referred to. Its run then makes it anew, or fails and makes it when it is run
-again: it costs time, and nothing is lost.
+During removal it reads the references again every minute, and checks the age of each object just before removing it.
+One race remains: a plan or delivery of the last minute, or one not recorded yet, may reuse an old take, list or
+revision that nothing referred to. Its run then makes it again, at once or when it is run again: this costs time, and
+nothing is lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from f5_pipeline.studio.upkeep.inventory import Inventory, OnProgress, Tally, Un
 
 @runtime_checkable
 class BucketStore(Protocol):
-    """What a bucket keeps besides objects, and has to be paid for. See `f5_pipeline.store.s3.store.S3Store`."""
+    """What a bucket bills besides its objects. See `f5_pipeline.store.s3.store.S3Store`."""
 
     def abandoned_uploads(self, grace_s: float) -> Iterator[tuple[str, str, float]]: ...
 
@@ -33,20 +33,20 @@ class BucketStore(Protocol):
 
 
 def collect(
-    inventory: Inventory, *, delete: bool, on_progress: OnProgress = lambda what, done, total: None
+    inventory: Inventory, *, delete: bool, on_progress: OnProgress = lambda unit, done, total: None
 ) -> dict[str, Tally]:
-    """Count what is unused by kind, old versions and abandoned uploads of a bucket among it, and remove it.
+    """Count unused objects by kind, with old versions and abandoned uploads of a bucket, and remove them.
 
     Args:
-        delete: remove it; else nothing is changed.
-        on_progress: called with how many were counted or removed.
+        delete: whether to remove them; if not, nothing is changed.
+        on_progress: called with the number counted or removed.
 
     Returns:
-        By kind, what was removed, or would be. What turned out to be in use, or younger than the grace time, is not
-        in it. What cannot be judged is counted in `inventory.held_back`.
+        By kind, what was removed, or would be: without what proved to be in use or younger than the grace time.
+        Objects that cannot be judged are counted in `inventory.held_back`.
 
     Raises:
-        StoreError: something cannot be removed; what was removed before is gone.
+        StoreError: something cannot be removed; earlier removals stand.
     """
     counted: dict[str, Tally] = defaultdict(Tally)
     done = 0
@@ -66,22 +66,22 @@ def collect(
             counted[unused.kind].add(unused.objects, unused.size)
             report()
     if isinstance(inventory.store, BucketStore):
-        _uploads(inventory.store, inventory.limit, delete, counted["uploads"], report)
-        _versions(inventory.store, inventory.store, inventory.limit, delete, counted["old versions"], report)
+        _uploads(inventory.store, inventory.cutoff, delete, counted["uploads"], report)
+        _versions(inventory.store, inventory.store, inventory.cutoff, delete, counted["old versions"], report)
     return {kind: tally for kind, tally in counted.items() if tally.count}
 
 
 def _remover(inventory: Inventory) -> Callable[[Unused], tuple[Unused, list[ObjectStat]]]:
     store = inventory.store
 
-    def remove(one: Unused) -> tuple[Unused, list[ObjectStat]]:
-        found = [stat for key in one.keys for stat in ([*store.list(key)] if one.run else _stat(store, key))]
-        young = any(stat.modified > inventory.limit for stat in found)
-        if young or (one.run is not None and inventory.alive(one.run)):
-            return one, []
-        for stat in found:
+    def remove(unused: Unused) -> tuple[Unused, list[ObjectStat]]:
+        stats = [stat for key in unused.keys for stat in ([*store.list(key)] if unused.run else _stat(store, key))]
+        young = any(stat.modified > inventory.cutoff for stat in stats)
+        if young or (unused.run is not None and inventory.alive(unused.run)):
+            return unused, []
+        for stat in stats:
             store.delete(stat.key)
-        return one, found
+        return unused, stats
 
     return remove
 
@@ -93,9 +93,9 @@ def _stat(store: Store, key: str) -> list[ObjectStat]:
         return []
 
 
-def _uploads(store: BucketStore, limit: float, delete: bool, tally: Tally, report: Callable[[], None]) -> None:
-    for key, upload, started in store.abandoned_uploads(max(0.0, time.time() - limit)):
-        if started > limit:
+def _uploads(store: BucketStore, cutoff: float, delete: bool, tally: Tally, report: Callable[[], None]) -> None:
+    for key, upload, started in store.abandoned_uploads(max(0.0, time.time() - cutoff)):
+        if started > cutoff:
             continue
         if delete:
             store.abort(key, upload)
@@ -104,20 +104,20 @@ def _uploads(store: BucketStore, limit: float, delete: bool, tally: Tally, repor
 
 
 def _versions(
-    parallel: Store, store: BucketStore, limit: float, delete: bool, tally: Tally, report: Callable[[], None]
+    parallel: Store, store: BucketStore, cutoff: float, delete: bool, tally: Tally, report: Callable[[], None]
 ) -> None:
-    """Hidden versions first, then the marks that hide them: without its mark an older version would be back."""
+    """Hidden versions first, then the delete markers: without its marker an older version would reappear."""
 
     def remove(version: tuple[str, str, int]) -> int:
         if delete:
             store.delete_version(*version[:2])
         return version[2]
 
-    for marks in (False, True):
+    for markers in (False, True):
         old = (
             (key, version, size)
-            for key, version, size, modified, is_mark in store.old_versions()
-            if is_mark is marks and modified <= limit
+            for key, version, size, modified, is_marker in store.old_versions()
+            if is_marker is markers and modified <= cutoff
         )
         for size in in_parallel(parallel, remove, old):
             tally.add(1, size)

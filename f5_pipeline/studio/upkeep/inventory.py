@@ -1,12 +1,11 @@
-"""What a store holds: what is referred to and missing, what is there and no longer referred to, what cannot be read.
+"""Inventory of a store: missing objects that are referred to, unused objects, and unreadable records.
 
-First the whole store is listed, then the records that refer to others are read: what was made after the listing is not
-in it and cannot be taken for unused. A record that cannot be read holds back all that it could refer to.
+The whole store is listed first, then the records that refer to others are read: objects made after the listing are not
+in it and cannot be taken for unused. A record that cannot be read holds back everything that it could refer to.
 
-Nothing is unused that is younger than the grace time: what a run has made and not named yet, and what the steps of a
-failed run handed each other, which its re-execution from failure reads. Folders of runs that work are in use whatever
-their age. What people gave is never unused: scripts, recordings, transcripts. Neither are Dagster's logs, reports of
-batches, nor what is not ours.
+Nothing younger than the grace time counts as unused: a run may have made it and not recorded it yet, or the
+re-execution of a failed run may read it. Folders of active runs are in use at any age. Scripts, recordings and
+transcripts are never unused, nor are Dagster's logs, reports of batches, and foreign objects.
 """
 
 from __future__ import annotations
@@ -38,24 +37,24 @@ from f5_pipeline.studio.voices import read_reference
 from f5_pipeline.system.clock import posix_time
 from f5_pipeline.system.hashing import stream_sha256
 
-GRACE = 7 * 24 * 3600
-"""Age in s under which nothing is unused."""
+GRACE_SECONDS = 7 * 24 * 3600
+"""Age below which nothing counts as unused."""
 
 FRESH_SECONDS = 60.0
-"""How long what was read of the references is trusted while unused objects are removed, s."""
+"""How long the references are trusted while unused objects are removed, before they are read again."""
 
 _REFERRING = ("grants/", "models/", "narrations/", "voices/")
-_LISTED = 10_000  # objects between two words on how far it is
+_PROGRESS_OBJECTS = 10_000  # listed objects between two reports of progress
 
 OnProgress = Callable[[str, int, int | None], None]
-"""Called with progress: of what (for example "objects listed"), how much is done, and of how much where it is known."""
+"""Called with the progress: unit (for example "objects listed"), done, total where it is known."""
 
 
 class Finding(NamedTuple):
-    """Something that is wrong.
+    """A fault of the store.
 
     Attributes:
-        state: missing; unreadable: a record is damaged; damaged: an object is not what its record says.
+        state: missing; unreadable: a record is damaged; damaged: an object differs from its record.
         key: of the object.
         by: key of the record that refers to it.
         problem: what is wrong; hint: what the user can do.
@@ -69,14 +68,14 @@ class Finding(NamedTuple):
 
 
 class Unused(NamedTuple):
-    """Something that nothing refers to.
+    """Objects that nothing refers to.
 
     Attributes:
         kind: takes, plans (lists of chunks and of takes), revisions, bands, references, models, grants, or runs.
-        keys: its objects, in the order in which they are removed: what makes the others count goes first.
-        objects: how many they are; size: bytes.
-        scopes: it is held back where one of these cannot be judged.
-        run: id, of a run, whose objects all begin with the one key.
+        keys: in the order of removal: records before their data.
+        objects: number of objects; size: bytes.
+        scopes: the entry is held back where one of these cannot be judged.
+        run: id of a run, whose objects all have the one key as prefix.
     """
 
     kind: str
@@ -89,7 +88,7 @@ class Unused(NamedTuple):
 
 @dataclass
 class Tally:
-    """Objects counted. `count` counts what they make up: a take, a revision, a run."""
+    """Counted objects; `count` is the number of takes, revisions or runs that they make up."""
 
     count: int = 0
     objects: int = 0
@@ -101,7 +100,7 @@ class Tally:
         self.size += size
 
 
-class _Seen(NamedTuple):
+class _Version(NamedTuple):
     size: int
     modified: float
     mark: str
@@ -120,17 +119,17 @@ class _Revision:
     size: int = 0
     modified: float = 0.0
     created: str | None = None  # of its manifest
-    waiting: References | None = None  # of its manifest, not counted while the revision may go
+    uncounted: References | None = None  # of its manifest, not counted while the revision may be removed
 
 
 class Inventory:
-    """A store as it was listed, and what refers to what in it.
+    """The objects of a store, and the references between them.
 
     Args:
-        alive: whether a run (by id) still works, or may be read by one that does.
-        grace: age in s under which nothing is unused.
-        old_revisions: whether delivered revisions count as unused that are not the newest of their narration and that
-            no grant opens any more.
+        alive: whether a run (by id) is active, or may be read by an active one.
+        grace: age in s below which nothing counts as unused.
+        old_revisions: whether a delivered revision counts as unused if it is not the newest of its narration and no
+            grant opens it any more.
         now: POSIX time, s.
 
     Raises:
@@ -142,33 +141,33 @@ class Inventory:
         store: Store,
         *,
         alive: Callable[[str], bool],
-        grace: float = GRACE,
+        grace: float = GRACE_SECONDS,
         old_revisions: bool = False,
         now: float | None = None,
-        on_progress: OnProgress = lambda what, done, total: None,
+        on_progress: OnProgress = lambda unit, done, total: None,
     ) -> None:
         self.store, self.alive, self.old_revisions = store, alive, old_revisions
         self._clock = time.time if now is None else lambda: now
-        self.limit = self._clock() - grace
-        """POSIX time, s: what was written after it is left alone."""
-        self.there: dict[str, Tally] = defaultdict(Tally)
-        """What was listed, by the first folder; "others" is what is not ours."""
+        self.cutoff = self._clock() - grace
+        """POSIX time, s: objects written later never count as unused."""
+        self.listed: dict[str, Tally] = defaultdict(Tally)
+        """Listed objects by first folder; "others" are foreign ones."""
         self.held_back: dict[str, Tally] = defaultdict(Tally)
-        """By kind, what would be unused if what could refer to it had been read."""
+        """Objects by kind that seem unused but could be referred to by an unreadable record."""
         self._on_progress = on_progress
         self._takes = TakeIndex()
         self._runs: dict[str, _Run] = defaultdict(_Run)
-        self._objects: dict[str, _Seen] = {}
+        self._objects: dict[str, _Version] = {}
         self._revisions: dict[tuple[str, str], _Revision] = defaultdict(_Revision)
         self._targets: dict[str, Target] = {}
         self._kept: set[str] = set()
         self._lists: dict[str, Lines] = {}
-        self._newest: dict[str, set[str]] = defaultdict(set)  # by narration: revisions that its states name
-        self._open: dict[tuple[str, str], float] = {}  # until when grants open a revision
-        self._over: set[str] = set()  # keys of grants that open nothing any more
-        self._blocked: dict[str, str] = {}  # what cannot be judged, and the record that is why
+        self._newest: dict[str, set[str]] = defaultdict(set)  # by narration: revisions named by its newest records
+        self._open: dict[tuple[str, str], float] = {}  # by narration and revision: latest expiry of its grants
+        self._ended: set[str] = set()  # keys of grants that are revoked or expired
+        self._blocked: dict[str, str] = {}  # by scope that cannot be judged: the unreadable record
         self._unreadable: dict[str, Finding] = {}
-        self._lost: dict[str, str] = {}  # takes that are not there, and the list that refers to them
+        self._lost: dict[str, str] = {}  # by missing take: the list that refers to it
         self._list()
         self._read(self._objects)
         self._read_at = time.monotonic()
@@ -179,30 +178,30 @@ class Inventory:
         listed = 0
         for stat in self.store.list():
             listed += 1
-            if listed % _LISTED == 0:
+            if listed % _PROGRESS_OBJECTS == 0:
                 self._on_progress("objects listed", listed, None)
             folder = stat.key.partition("/")[0] if "/" in stat.key else ""
             if take := folder == "takes" and layout.take_audio.match(stat.key):
                 self._takes.add(take["take"], AUDIO, stat.size, stat.modified)
             elif take := folder == "takes" and layout.take_record.match(stat.key):
                 self._takes.add(take["take"], RECORD, stat.size, stat.modified)
-            elif value := layout.handed_on.match(stat.key):
+            elif value := layout.step_value.match(stat.key):
                 run = self._runs[value["run"]]
                 run.objects, run.size = run.objects + 1, run.size + stat.size
                 run.modified = max(run.modified, stat.modified)
             elif folder in ("narrations", "voices", "models", "grants", "scripts", "batches"):
-                self._see(stat)
+                self._note(stat)
             elif folder != layout.LOGS:
                 folder = "others"
-            self.there[folder].add(1, stat.size)
+            self.listed[folder].add(1, stat.size)
         self._on_progress("objects listed", listed, listed)
 
-    def _see(self, stat: ObjectStat) -> bool:
+    def _note(self, stat: ObjectStat) -> bool:
         """Note an object; return whether it is new or has changed."""
-        seen = _Seen(stat.size, stat.modified, stat.mark)
-        if self._objects.get(stat.key) == seen:
+        version = _Version(stat.size, stat.modified, stat.mark)
+        if self._objects.get(stat.key) == version:
             return False
-        self._objects[stat.key] = seen
+        self._objects[stat.key] = version
         if delivered := layout.delivered.match(stat.key):
             revision = self._revisions[delivered["narration"], delivered["revision"]]
             if stat.key not in revision.keys:
@@ -212,65 +211,62 @@ class Inventory:
         return True
 
     def refresh(self) -> None:
-        """Look again at the records that refer to others, and count what is new in them.
-
-        What appears while this reads is seen the next time.
-        """
-        changed = [stat.key for prefix in _REFERRING for stat in self.store.list(prefix) if self._see(stat)]
+        """Read new and changed records that refer to others; those written meanwhile are read by the next call."""
+        changed = [stat.key for prefix in _REFERRING for stat in self.store.list(prefix) if self._note(stat)]
         self._read(changed)
         self._read_at = time.monotonic()
 
     def _read(self, keys: Iterable[str]) -> None:
-        """Count what records refer to."""
+        """Count the references of records."""
 
         def read(key: str) -> tuple[str, References | StoreError]:
             try:
                 return key, read_references(self.store, key)
             except NotFoundError:
-                return key, References()  # gone meanwhile: nothing refers to anything
+                return key, References()  # removed in the meantime
             except StoreError as error:
                 return key, error
 
-        # A list that is young may belong to a plan whose record is still to be written.
-        young = [key for key in keys if self._objects[key].modified > self.limit]
+        # A young list may belong to a plan whose record is not written yet.
+        young = [key for key in keys if self._objects[key].modified > self.cutoff]
         lists = [Lines(key) for key in young if layout.plan_chunks.match(key)]
         lists += [Lines(key, chosen=True) for key in young if layout.narration_takes.match(key)]
         records = [key for key in keys if kind_of(key)]
-        for done, (key, found) in enumerate(in_parallel(self.store, read, records), 1):
+        for done, (key, references) in enumerate(in_parallel(self.store, read, records), 1):
             self._on_progress("records read", done, len(records))
-            if isinstance(found, StoreError):
-                self._cannot_read(key, found, scopes_of(key))
+            if isinstance(references, StoreError):
+                self._note_unreadable(key, references, scopes_of(key))
                 continue
-            self._count_grant(key, found)
-            if found.revision is not None:
-                self._newest[found.revision[0]].add(found.revision[1])
-            if found.manifest is not None:
-                narration, revision, created = found.manifest
+            self._count_grant(key, references)
+            if references.revision is not None:
+                self._newest[references.revision[0]].add(references.revision[1])
+            if references.manifest is not None:
+                narration, revision, created = references.manifest
                 self._revisions[narration, revision].created = created
-                self._revisions[narration, revision].waiting = found
+                self._revisions[narration, revision].uncounted = references
             else:
-                lists += self._count(found)
+                lists += self._count(references)
         for (narration, name), revision in self._revisions.items():
-            if revision.waiting is not None and not self._is_old(narration, name, revision):
-                lists += self._count(revision.waiting)
-                revision.waiting = None
+            if revision.uncounted is not None and not self._is_old(narration, name, revision):
+                lists += self._count(revision.uncounted)
+                revision.uncounted = None
         self._read_lists(lists)
 
-    def _count(self, found: References) -> list[Lines]:
-        """Count what a record refers to; return its lists."""
-        for target in found.targets:
-            # What a manifest says of a file stands behind what a newest state says: that can be made again.
-            if found.manifest is None or target.key not in self._targets:
+    def _count(self, references: References) -> list[Lines]:
+        """Count the references of a record; return its lists."""
+        for target in references.targets:
+            # The target of a newest record takes precedence over that of a manifest: it can be made again.
+            if references.manifest is None or target.key not in self._targets:
                 self._targets[target.key] = target
-        self._kept.update(found.kept)
-        return found.lists
+        self._kept.update(references.kept)
+        return references.lists
 
-    def _count_grant(self, key: str, found: References) -> None:
-        if found.grant is None:
+    def _count_grant(self, key: str, references: References) -> None:
+        if references.grant is None:
             return
-        grant, until = found.grant, _seconds(found.grant.expires)
-        if grant.revoked or (until is not None and until <= self.limit):
-            self._over.add(key)
+        grant, until = references.grant, _seconds(references.grant.expires)
+        if grant.revoked or (until is not None and until <= self.cutoff):
+            self._ended.add(key)
         if not grant.revoked and until is not None:
             covers = grant.narration, grant.covers
             self._open[covers] = max(until, self._open.get(covers, 0.0))
@@ -287,7 +283,7 @@ class Inventory:
                 return lines, lost, error
             return lines, lost, None
 
-        # A plan comes by its record, which knows the sounds of its voices, and as a young list.
+        # A plan may come twice: as a young list, and by its record, which has the sounds and goes last.
         new = {lines.key: lines for lines in sorted(lists, key=lambda lines: lines.sounds is not None)}
         new = {key: lines for key, lines in new.items() if self._lists.get(key) != lines}
         self._lists.update(new)
@@ -297,52 +293,52 @@ class Inventory:
             if isinstance(error, NotFoundError):
                 self._blocked.setdefault(TAKES, lines.key)  # reported as missing
             elif error is not None:
-                self._cannot_read(lines.key, error, [TAKES])
+                self._note_unreadable(lines.key, error, [TAKES])
 
-    def _cannot_read(self, key: str, error: StoreError, scopes: list[str]) -> None:
+    def _note_unreadable(self, key: str, error: StoreError, scopes: list[str]) -> None:
         hint = error.hint or ("Try again." if error.retryable else "Delete it, then run the step again that writes it.")
         self._unreadable[key] = Finding("unreadable", key, "", error.message, hint)
         for scope in scopes:
             self._blocked.setdefault(scope, key)
 
     def _is_old(self, narration: str, name: str, revision: _Revision) -> bool:
-        """Whether a delivered revision may go."""
-        if not self.old_revisions or revision.modified > self.limit or name in self._newest[narration]:
+        """Whether a delivered revision may be removed."""
+        if not self.old_revisions or revision.modified > self.cutoff or name in self._newest[narration]:
             return False
         if self._open.get((narration, name), 0.0) > self._clock():
             return False
         if self._newest[narration]:
             return True
-        # No state names any: then the one that was made last stays.
+        # No newest record names a revision: the one created last stays.
         dates = (other.created or "" for (of, _), other in self._revisions.items() if of == narration)
         return (revision.created or "") < max(dates)
 
-    # What is wrong
+    # Faults
 
     @property
     def blocked_by(self) -> list[str]:
-        """Keys of the records because of which something cannot be judged."""
+        """Keys of the records that hold objects back."""
         return sorted(set(self._blocked.values()))
 
     def findings(self) -> Iterator[Finding]:
-        """Everything that is wrong, as far as listing and records tell; what was made meanwhile is not missing."""
+        """All faults that listing and records show; objects made after the listing are not reported as missing."""
         yield from self._unreadable.values()
-        wanted = (target for target in self._targets.values() if target.key not in self._objects)
-        for target, there in in_parallel(self.store, lambda target: (target, self.store.exists(target.key)), wanted):
-            if not there:
+        unlisted = (target for target in self._targets.values() if target.key not in self._objects)
+        for target, exists in in_parallel(self.store, lambda target: (target, self.store.exists(target.key)), unlisted):
+            if not exists:
                 yield Finding("missing", target.key, target.by, "it is referred to and not there", target.hint)
         for target in self._targets.values():
-            seen = self._objects.get(target.key)
-            if seen is not None and target.size not in (None, seen.size):
-                yield _damaged(target, f"it has {seen.size} bytes, not {target.size}")
+            stored = self._objects.get(target.key)
+            if stored is not None and target.size not in (None, stored.size):
+                yield _damaged(target, f"it has {stored.size} bytes, not {target.size}")
         yield from self._missing_takes()
 
     def _missing_takes(self) -> Iterator[Finding]:
         def exists(suspect: tuple[str, str, str, str]) -> tuple[bool, tuple[str, str, str, str]]:
             return self.store.exists(suspect[0]), suspect
 
-        for there, (key, by, problem, hint) in in_parallel(self.store, exists, self._suspects()):
-            if not there:
+        for found, (key, by, problem, hint) in in_parallel(self.store, exists, self._suspects()):
+            if not found:
                 yield Finding("missing", key, by, problem, hint)
 
     def _suspects(self) -> Iterator[tuple[str, str, str, str]]:
@@ -357,30 +353,30 @@ class Inventory:
                 yield layout.take_audio(take.key), record, "the audio of a take is gone", hint
 
     def damage(self) -> Iterator[Finding]:
-        """What is not what was written: every object that a record or its own name has a hash of is read, whole:
-        delivered files, recordings, transcripts, references, models, lists of chunks and of takes."""
-        wanted = [
+        """Damaged objects. Reads every object whose hash is in a record or in its name: delivered files, recordings,
+        transcripts, references, models, lists of chunks and of takes."""
+        hashed = [
             target
             for target in self._targets.values()
             if (target.sha256 or layout.content_digits(target.key))
             and target.key in self._objects
             and target.key not in self._unreadable
         ]
-        for done, finding in enumerate(in_parallel(self.store, self._compare, wanted), 1):
-            self._on_progress("objects compared", done, len(wanted))
+        for done, finding in enumerate(in_parallel(self.store, self._compare, hashed), 1):
+            self._on_progress("objects compared", done, len(hashed))
             if finding is not None:
                 yield finding
 
     def _compare(self, target: Target) -> Finding | None:
         try:
-            found = self._hash(target)
+            digest = self._hash(target)
         except NotFoundError:
             return None  # reported as missing
         except DamagedError as error:
             return _damaged(target, error.message)
         except StoreError as error:
             return Finding("unreadable", target.key, target.by, error.message, error.hint or "Try again.")
-        if found.startswith(target.sha256 or layout.content_digits(target.key) or ""):
+        if digest.startswith(target.sha256 or layout.content_digits(target.key) or ""):
             return None
         return _damaged(target, f"its sha256 is not what its {'record' if target.sha256 else 'name'} says")
 
@@ -391,23 +387,23 @@ class Inventory:
         with self.store.open(target.key) as source:
             return stream_sha256(source)
 
-    # What is unused
+    # Unused objects
 
     def replaced_originals(self) -> Tally:
-        """Recordings and transcripts that no voice names any more. They stay: nobody could make them again."""
+        """Recordings and transcripts that no voice names any more. They are kept: they cannot be made again."""
         tally = Tally()
-        for key, seen in self._objects.items():
+        for key, version in self._objects.items():
             original = layout.voice_recording.match(key) or layout.voice_transcript.match(key)
             if original and key not in self._targets:
-                tally.add(1, seen.size)
+                tally.add(1, version.size)
         return tally
 
     def unused(self, *, fresh: bool = False) -> Iterator[Unused]:
-        """Everything that nothing refers to, records before what they refer to.
+        """All unused objects, records before what they refer to.
 
         Args:
-            fresh: for removing it: read the references again where they were read more than FRESH_SECONDS ago, and
-                judge each by what is known as it is given.
+            fresh: for removal: read the references again where they are older than FRESH_SECONDS, and judge each
+                object just before it is yielded.
         """
         self.held_back.clear()
         for candidate, is_unused in self._candidates():
@@ -421,16 +417,16 @@ class Inventory:
                 yield candidate
 
     def _candidates(self) -> Iterator[tuple[Unused, Callable[[], bool]]]:
-        """What may be unused, each with the question whether it is."""
-        old = [key for key, seen in self._objects.items() if seen.modified <= self.limit]
+        """Candidates for removal, each with a function that tells whether it is unused."""
+        old = [key for key, version in self._objects.items() if version.modified <= self.cutoff]
         for key in old:
             if grant := layout.grant.match(key):
                 scopes = (f"grants/{grant['narration']}",)
-                yield self._single("grants", key, scopes), lambda key=key: key in self._over and not self._named(key)
+                yield self._single("grants", key, scopes), lambda key=key: key in self._ended and not self._named(key)
         for (narration, name), revision in list(self._revisions.items()):
             yield (
                 self._whole_revision(narration, revision),
-                lambda where=(narration, name), revision=revision: self._may_go(*where, revision),
+                lambda where=(narration, name), revision=revision: self._is_removable(*where, revision),
             )
         for key in old:
             if lines := layout.plan_chunks.match(key) or layout.narration_takes.match(key):
@@ -445,12 +441,12 @@ class Inventory:
                 continue
             yield unused, lambda key=key: not self._named(key)
         for take in self._takes:
-            if take.modified <= self.limit:
+            if take.modified <= self.cutoff:
                 keys = [(RECORD, layout.take_record(take.key)), (AUDIO, layout.take_audio(take.key))]
-                there = tuple(key for part, key in keys if take.parts & part)
-                yield Unused("takes", there, len(there), take.size, (TAKES,)), lambda take=take: self._is_unused(take)
+                parts = tuple(key for part, key in keys if take.parts & part)
+                yield Unused("takes", parts, len(parts), take.size, (TAKES,)), lambda take=take: self._is_unused(take)
         for name, run in self._runs.items():
-            if run.modified <= self.limit:
+            if run.modified <= self.cutoff:
                 yield (
                     Unused("runs", (f"runs/{name}/",), run.objects, run.size, (), run=name),
                     lambda name=name: not self.alive(name),
@@ -460,21 +456,21 @@ class Inventory:
         return Unused(kind, (key,), 1, self._objects[key].size, scopes)
 
     def _whole_revision(self, narration: str, revision: _Revision) -> Unused:
-        """The manifest goes first: what is left of a removal that was cut off is an unfinished delivery."""
+        """The manifest goes first: an interrupted removal then leaves an unfinished delivery."""
         keys = sorted(revision.keys, key=lambda key: (layout.manifest.match(key) is None, key))
         scopes = (f"narrations/{narration}", f"grants/{narration}")
         return Unused("revisions", tuple(keys), len(keys), revision.size, scopes)
 
-    def _may_go(self, narration: str, name: str, revision: _Revision) -> bool:
+    def _is_removable(self, narration: str, name: str, revision: _Revision) -> bool:
         if layout.manifest(narration, name) in revision.keys:
-            return revision.waiting is not None and self._is_old(narration, name, revision)
-        return revision.modified <= self.limit and name not in self._newest[narration]
+            return revision.uncounted is not None and self._is_old(narration, name, revision)
+        return revision.modified <= self.cutoff and name not in self._newest[narration]
 
     def _named(self, key: str) -> bool:
         return key in self._targets or key in self._kept
 
     def _is_unused(self, take: FoundTake) -> bool:
-        return take.modified <= self.limit and not self._takes.is_used(take.key)
+        return take.modified <= self.cutoff and not self._takes.is_used(take.key)
 
 
 def _damaged(target: Target, problem: str) -> Finding:

@@ -1,7 +1,7 @@
-"""What each record of the store refers to.
+"""References of each kind of record in the store.
 
-A record that refers to others is small and is replaced as a whole; what it refers to is written before it. Of lists
-(the chunks of a plan, the takes of a narration) each line refers to takes.
+A record that refers to others is small and is replaced as a whole; its targets are written before it. In lists (the
+chunks of a plan, the takes of a narration) each line refers to takes.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from f5_pipeline.studio.records import (
 from f5_pipeline.weights.records import ModelRecord
 
 MAX_RETAKES = 10
-"""The largest F5_RETAKES: a take that any worker may choose is referred to, whatever is set here."""
+"""The largest F5_RETAKES: takes that any worker may choose count as referred to, whatever is set here."""
 
 TAKES, BANDS, MODELS = "takes", "bands", "models"
 
 
 class Target(NamedTuple):
-    """An object that must be there.
+    """An object that must exist.
 
     Attributes:
         by: key of the record that refers to it.
-        hint: what brings it back.
-        size: bytes; sha256: hex; each None where the record does not say.
-        reference: of reference audio, its record: the sha256 there is of samples and text.
+        hint: how to restore it.
+        size: bytes; sha256: hex; each None where the record does not have it.
+        reference: record of reference audio, whose sha256 is over samples and text.
     """
 
     key: str
@@ -65,9 +65,9 @@ class Lines(NamedTuple):
     """A list whose lines refer to takes.
 
     Attributes:
-        sounds: of a plan, by voice: from them come the keys of later attempts. None: of these lines the keys alone.
-        retakes: later attempts that may be chosen.
-        chosen: whether its takes must be there; those of a plan may not be made yet.
+        sounds: of a plan, by voice, to derive the keys of later attempts; None: only the keys in the lines.
+        retakes: number of later attempts that may be chosen.
+        chosen: whether its takes must exist; those of a plan may not be made yet.
     """
 
     key: str
@@ -78,15 +78,15 @@ class Lines(NamedTuple):
 
 @dataclass
 class References:
-    """What a record refers to.
+    """The references of a record.
 
     Attributes:
-        targets: objects that must be there.
-        kept: keys that are in use where they are there.
-        lists: whose lines refer to takes.
-        revision: of which narration the record names which revision as a newest state.
-        manifest: of which revision it is the manifest, and when that was made, ISO 8601.
-        grant: it itself.
+        targets: objects that must exist.
+        kept: keys of objects that are in use if they exist.
+        lists: lists whose lines refer to takes.
+        revision: narration and revision that the record names as the newest.
+        manifest: of a manifest: narration, revision and time of creation, ISO 8601.
+        grant: the record itself, if it is a grant.
     """
 
     targets: list[Target] = field(default_factory=list)
@@ -98,7 +98,7 @@ class References:
 
 
 class Kind(NamedTuple):
-    """A kind of record: where it stands, and what may be referred to by one that cannot be read."""
+    """A kind of record: its keys, its model, the scopes held back by an unreadable one, and its references."""
 
     keys: layout.Key
     model: type[BaseModel]
@@ -107,18 +107,18 @@ class Kind(NamedTuple):
 
 
 def kind_of(key: str) -> Kind | None:
-    """The kind of record that stands under a key; None where none does that is read here."""
+    """The kind of record under a key; None for any other object."""
     return next((kind for kind in _KINDS if kind.keys.match(key)), None)
 
 
 def scopes_of(key: str) -> list[str]:
-    """What the record under this key could refer to: `takes`, `bands`, `models`, or a folder."""
+    """Scopes that the record under this key could refer to: `takes`, `bands`, `models`, or a folder."""
     kind = kind_of(key)
     return [scope.format(**kind.keys.match(key) or {}) for scope in kind.scopes] if kind else []
 
 
 def read_references(store: Store, key: str) -> References:
-    """What a record refers to. Raises StoreError."""
+    """The references of the record under a key. Raises StoreError."""
     kind = kind_of(key)
     if kind is None:
         return References()
@@ -136,7 +136,7 @@ class _Spoken(BaseModel):
 
 
 class _PlannedLine(BaseModel):
-    """Of a PlannedChunk what decides the keys of its takes: the rest of a line is not built."""
+    """The fields of a PlannedChunk that decide the keys of its takes."""
 
     key: _Digest
     chunk: _Spoken
@@ -147,16 +147,16 @@ class _Chosen(BaseModel):
 
 
 class _ChosenLine(BaseModel):
-    """Of a ChosenTake what names its take."""
+    """The field of a ChosenTake that names its take."""
 
     take: _Chosen
 
 
 def takes_of(store: Store, lines: Lines) -> Iterator[str]:
-    """Keys of all takes that a list refers to, those of later attempts among them, whether they are there or not.
+    """Keys of all takes that a list refers to, later attempts included, whether they exist or not.
 
     Raises:
-        StoreError: it is not there or cannot be read.
+        StoreError: the list does not exist or cannot be read.
     """
     if lines.chosen:
         for chosen in read_lines(store, lines.key, _ChosenLine):
@@ -233,7 +233,7 @@ def _of_manifest(manifest: Manifest, key: str) -> References:
     return references
 
 
-def _fresh(narration: str) -> str:
+def _new_links(narration: str) -> str:
     return f"Run: f5-pipeline links show {narration} --fresh."
 
 
@@ -245,14 +245,14 @@ def _of_links(links: Links, key: str) -> References:
 def _of_address(address: Address, key: str) -> References:
     grant = layout.grant(address.narration, address.grant)
     return References(
-        targets=[Target(grant, key, _fresh(address.narration))], revision=(address.narration, address.revision)
+        targets=[Target(grant, key, _new_links(address.narration))], revision=(address.narration, address.revision)
     )
 
 
 def _of_voice(voice: Voice, key: str) -> References:
     hint = f"Add the voice again: f5-pipeline voices add {voice.name} RECORDING."
-    given = [source for source in (voice.recording, voice.transcript) if source is not None]
-    return References(targets=[Target(source.key, key, hint, source.size, source.sha256) for source in given])
+    sources = [source for source in (voice.recording, voice.transcript) if source is not None]
+    return References(targets=[Target(source.key, key, hint, source.size, source.sha256) for source in sources])
 
 
 def _of_reference(clip: ReferenceClip, key: str) -> References:
@@ -269,7 +269,7 @@ def _of_grant(grant: Grant, key: str) -> References:
     return References(grant=grant)
 
 
-def _nothing(record: Any, key: str) -> References:
+def _no_references(record: Any, key: str) -> References:
     return References()
 
 
@@ -291,9 +291,9 @@ _KINDS = (
     Kind(layout.grant, Grant, (_NARRATION, _GRANTS), _of_grant),
     Kind(layout.voice, Voice, (_VOICE,), _of_voice),
     Kind(layout.reference, ReferenceClip, (_VOICE,), _of_reference),
-    Kind(layout.band, Band, (), _nothing),
-    Kind(layout.weights, Weights, (), _nothing),
+    Kind(layout.band, Band, (), _no_references),
+    Kind(layout.weights, Weights, (), _no_references),
     Kind(layout.model_record, ModelRecord, (MODELS,), _of_model),
-    Kind(layout.script_options, ScriptRecord, (), _nothing),
-    Kind(layout.batch_report, BatchReport, (), _nothing),
+    Kind(layout.script_options, ScriptRecord, (), _no_references),
+    Kind(layout.batch_report, BatchReport, (), _no_references),
 )

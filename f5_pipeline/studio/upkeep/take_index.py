@@ -1,4 +1,4 @@
-"""Which takes there are, for stores that hold millions: some 50 bytes a take."""
+"""An index of the takes of a store, for millions of them: about 50 bytes a take."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _USED = 4
 
 
 class FoundTake(NamedTuple):
-    """A take as a listing shows it.
+    """A take in the listing of a store.
 
     Attributes:
         key: sha256, hex.
         parts: AUDIO, RECORD, or both.
-        size: bytes of what is there.
+        size: bytes of these parts.
         modified: POSIX time of the last write, s.
     """
 
@@ -31,7 +31,7 @@ class FoundTake(NamedTuple):
 
 
 class TakeIndex:
-    """Takes by key. They are added in order of key, as a store lists them; threads may mark them after that."""
+    """Takes by key, added in order of key as a store lists them. Afterwards threads may mark them."""
 
     def __init__(self) -> None:
         self._keys = bytearray()
@@ -43,7 +43,7 @@ class TakeIndex:
         return len(self._flags)
 
     def add(self, key: str, part: int, size: int, modified: float) -> None:
-        """Add a part of a take. Raises StoreError where the keys come in no order."""
+        """Add a part of a take. Raises StoreError where keys are out of order."""
         digest, last = bytes.fromhex(key), self._keys[-_BYTES:]
         if digest == last:
             self._flags[-1] |= part
@@ -58,17 +58,17 @@ class TakeIndex:
         self._modified.append(modified)
 
     def mark(self, key: str) -> None:
-        """Something refers to this take, if it is there."""
+        """Mark a take as used, if it exists."""
         if (place := self._find(key)) is not None:
             self._flags[place] |= _USED
 
     def is_used(self, key: str) -> bool:
-        """Whether something refers to this take."""
+        """Whether a take is marked as used."""
         place = self._find(key)
         return place is not None and bool(self._flags[place] & _USED)
 
     def parts(self, key: str) -> int:
-        """What there is of a take: 0 where it is not there at all."""
+        """AUDIO, RECORD or both, as far as they exist; 0 for no take."""
         place = self._find(key)
         return 0 if place is None else self._flags[place] & (AUDIO | RECORD)
 

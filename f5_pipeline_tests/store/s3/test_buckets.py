@@ -133,8 +133,8 @@ def test_a_listing_of_more_than_a_page(moto_store):
     list(in_parallel(moto_store, lambda key: moto_store.put_bytes(key, b""), keys))
     assert [found.key for found in moto_store.list("takes/")] == keys
     assert moto_store.calls.by_operation == {"ListObjectsV2": 2, "PutObject": 1003}
-    assert len(list(moto_store.list("takes/", after="takes/0001", most=1001))) == 1001
-    assert len(list(moto_store.list("takes/", most=3))) == 3
+    assert len(list(moto_store.list("takes/", after="takes/0001", limit=1001))) == 1001
+    assert len(list(moto_store.list("takes/", limit=3))) == 3
 
 
 def test_keys_beyond_the_prefix_are_not_touched(moto_server, moto_store, tmp_path):

@@ -105,7 +105,7 @@ def anyplace(request: pytest.FixtureRequest, proxies: dict[str, FaultProxy], tmp
 @pytest.fixture
 def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     """For faults that do not pass."""
-    monkeypatch.setattr(store_client, "ATTEMPTS", 2)
+    monkeypatch.setattr(store_client, "MAX_ATTEMPTS", 2)
 
 
 @pytest.fixture

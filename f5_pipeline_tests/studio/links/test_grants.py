@@ -13,7 +13,7 @@ from f5_pipeline.gateway import deliveries as deliveries_module
 from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.store.records import read_record, write_record
-from f5_pipeline.studio.links.grants import extend_address, grants_of, holds, revoke, state_of
+from f5_pipeline.studio.links.grants import extend_address, grant_state, grants_of, links_are_valid, revoke
 from f5_pipeline.studio.links.tokens import LinkSigner, new_grant, page_url
 from f5_pipeline.studio.records import Address, Grant, Links
 from f5_pipeline.system.clock import iso_time
@@ -54,7 +54,7 @@ def test_links_open_what_they_name(store, client):
     links = give(store, "r1")
     assert statuses(client, links) == all_are(200)
     assert {name: client.get(url).content for name, url in links.files.items()} == FIRST
-    assert holds(store, links)
+    assert links_are_valid(store, links)
 
 
 def test_a_revoked_link_ends_at_once_and_says_so(store, client):
@@ -62,7 +62,8 @@ def test_a_revoked_link_ends_at_once_and_says_so(store, client):
     assert statuses(client, links) == all_are(200)
     revoke(store, "story", links.grant)
     assert statuses(client, links) == {**all_are(410), "page": 200, "by page": 200}
-    assert statuses(client, others) == all_are(200) and not holds(store, links) and holds(store, others)
+    assert statuses(client, others) == all_are(200)
+    assert not links_are_valid(store, links) and links_are_valid(store, others)
     for url, method in ((links.files["story.mp3"], "GET"), (links.files["story.mp3"], "HEAD")):
         assert client.request(method, url).status_code == 410
     told = client.get(links.files["story.mp3"], headers={"accept": "application/json"}).json()
@@ -75,7 +76,7 @@ def test_all_of_a_narration_is_revoked_and_nothing_else(store, client):
     assert {one.covers for one in revoke(store, "story", note="sold")} == {"r1", "newest"}
     assert statuses(client, links) == all_are(410)
     assert client.get(other.page).status_code == 200
-    assert {state_of(one) for one in grants_of(store, "story")} == {"revoked"}
+    assert {grant_state(one) for one in grants_of(store, "story")} == {"revoked"}
     assert {one.note for one in grants_of(store, "story")} == {"sold"}
     assert revoke(store, "story") == [], "nothing is left"
 
@@ -117,7 +118,7 @@ def test_an_address_that_has_expired_lives_on_when_it_is_extended(store, client)
     expire(store)
     assert statuses(client, links) == {**all_are(200), "page": 410, "by page": 410}
     assert client.get(links.page, headers={"accept": "application/json"}).json()["code"] == "expired"
-    assert {(one.covers, state_of(one)) for one in grants_of(store, "story")} == {
+    assert {(one.covers, grant_state(one)) for one in grants_of(store, "story")} == {
         ("r1", "alive"),
         ("newest", "expired"),
     }
@@ -168,7 +169,7 @@ def test_a_signed_token_without_its_record_opens_nothing(store, client):
     assert client.get(page_url(BASE, SIGNER.sign("story-2", "r1", grant=links.grant))).status_code == 403
     for grant in grants:
         store.delete(layout.grant("story", grant))
-    assert statuses(client, links) == all_are(403) and not holds(store, links)
+    assert statuses(client, links) == all_are(403) and not links_are_valid(store, links)
     assert give(store, "r1").page != links.page
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from f5_pipeline.studio.narrating.batches import BatchPart, BatchPlan, NarrationOutcome, report_of, split, within
+from f5_pipeline.studio.narrating.batches import BatchPart, BatchPlan, NarrationOutcome, divide, fit_within, report_of
 from f5_pipeline.studio.records import ShardReport
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 50])
 def test_parts_are_about_as_large_as_each_other(parts):
     sizes = [(number * 7919) % 97 + 1.0 for number in range(40)]
-    made = split(enumerate(sizes), parts)
+    made = divide(enumerate(sizes), parts)
     assert sorted(item for part in made for item in part) == list(range(40)), "each once"
     assert len(made) == min(parts, 40)
     sums = [sum(sizes[item] for item in part) for part in made]
@@ -19,7 +19,7 @@ def test_parts_are_about_as_large_as_each_other(parts):
 
 
 def test_nothing_is_no_part():
-    assert split([], 3) == [] and split([], 0) == []
+    assert divide([], 3) == [] and divide([], 0) == []
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_nothing_is_no_part():
     [(0, "abcd"), (100, "abcd"), (10, "abc"), (7, "ac"), (5, "a"), (1, "a")],
 )
 def test_the_first_that_fit_are_taken_and_one_in_any_case(most, taken):
-    assert within([("a", 5.0), ("b", 3.0), ("c", 2.0), ("d", 1.5)], most) == list(taken)
+    assert fit_within([("a", 5.0), ("b", 3.0), ("c", 2.0), ("d", 1.5)], most) == list(taken)
 
 
 def shard(engine: str, wall: float, made: int, retakes: int = 0) -> ShardReport:

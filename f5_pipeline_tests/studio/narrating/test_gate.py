@@ -14,7 +14,7 @@ import pytest
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request, Speech
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
-from f5_pipeline.studio.narrating.gate import ENOUGH, Bands
+from f5_pipeline.studio.narrating.gate import MIN_BAND_TAKES, Bands
 from f5_pipeline.studio.narrating.gathering import gather_takes, read_takes
 from f5_pipeline.studio.narrating.planning import missing_takes
 from f5_pipeline.studio.narrating.shards import plan_shards
@@ -193,13 +193,13 @@ def test_a_take_that_was_doubted_by_a_run_that_died_is_made_again_by_the_next(st
 
 def test_the_band_of_a_voice_is_learnt_once(studio, f5_plan, retakes):
     retakes(1)
-    texts = [f"{name} tells of a ship that sailed at dawn." for name in NAMES[:ENOUGH]]
+    texts = [f"{name} tells of a ship that sailed at dawn." for name in NAMES[:MIN_BAND_TAKES]]
     plan = f5_plan(texts)
     (voice,) = plan.voices
     speak(studio, plan, {})
     (kept,) = studio.store.list(f"voices/{voice}/bands/")
     band = Bands(studio.store).of(voice, plan.sounds[voice])
-    assert band.takes == ENOUGH
+    assert band.takes == MIN_BAND_TAKES
     speak(studio, f5_plan([*texts, *SENTENCES]), {}, "more")
     assert list(studio.store.list(f"voices/{voice}/bands/")) == [kept], "what was chosen stays chosen"
 

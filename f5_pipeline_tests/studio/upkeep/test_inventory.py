@@ -32,7 +32,7 @@ from f5_pipeline.studio.narrating.scripts import load_script
 from f5_pipeline.studio.records import Address, Audio, Grant, Plan, PlannedChunk, digest_of
 from f5_pipeline.studio.upkeep import inventory as inventory_module
 from f5_pipeline.studio.upkeep.collection import collect
-from f5_pipeline.studio.upkeep.inventory import GRACE, Finding, Inventory
+from f5_pipeline.studio.upkeep.inventory import GRACE_SECONDS, Finding, Inventory
 from f5_pipeline.studio.upkeep.pointers import MAX_RETAKES, Lines, takes_of
 from f5_pipeline.studio.upkeep.take_index import AUDIO, RECORD, TakeIndex
 from f5_pipeline.system.clock import iso_time
@@ -41,7 +41,7 @@ from f5_pipeline_tests.support.small_studio import Studio, levels
 
 TEXT = "The first sentence is here. A second one follows it.\n\nThe third one ends it."
 EDITED = TEXT.replace("A second one follows it", "Another one stands here now")
-LATER = GRACE + 24 * 3600
+LATER = GRACE_SECONDS + 24 * 3600
 SIGNER = LinkSigner(["a secret that is long enough for a test"], lifetime=timedelta(days=365))
 
 
@@ -146,7 +146,7 @@ def test_a_whole_store_has_no_findings_and_nothing_unused(kept):
     assert_whole(kept)
     assert unused(kept.store) == {}
     assert keys(kept.store) == before
-    there = look(kept.store).there
+    there = look(kept.store).listed
     assert sum(one.objects for one in there.values()) == len(before)
     assert there["takes"].objects == 2 * plan_of(kept).takes
     assert "others" not in there
@@ -399,7 +399,7 @@ def test_what_is_unused_is_counted_then_removed_and_nothing_else(kept):
     inventory = look(kept.store)
     assert collect(inventory, delete=True) == counted
     assert keys(kept.store) == stays
-    assert (inventory.replaced_originals().count, inventory.there["others"].objects) == (1, 2)
+    assert (inventory.replaced_originals().count, inventory.listed["others"].objects) == (1, 2)
     assert collect(look(kept.store), delete=True) == {}
     assert_whole(kept)
 

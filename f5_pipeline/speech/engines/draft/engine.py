@@ -1,8 +1,8 @@
-"""The draft engine: espeak-ng, to proof-listen a script, its timing and its delivery on any CPU in seconds.
+"""The draft engine: espeak-ng, to check a script, its timing and its delivery on any CPU in seconds.
 
-Words and times are exact, the voice is a robot's. espeak-ng runs in worker processes (`draft_worker`), one request at a
-time each; threads here drive them and bring the audio to the pipeline's rate. The same request gives the same samples
-every time, whatever was spoken before and on however many workers.
+Words and times are exact, the voice is synthetic. espeak-ng runs in worker processes (`draft.worker`), one request at a
+time each; threads here control them and resample the audio. The same request always gives the same samples, whatever
+was spoken before and on however many workers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from f5_pipeline.speech.engines.draft import worker as draft_worker
 from f5_pipeline.speech.engines.draft.times import has_speech, speakable, tokens_of
 
 MAX_TEXT = 10_000
-"""Characters that one request may have."""
+"""Maximum number of characters of a request."""
 
 _GRACE = 5.0  # s that a worker has beyond the time it gives its child
 _INSTALL = "Install it with: pip install espeakng-loader."
@@ -44,7 +44,7 @@ _INSTALL = "Install it with: pip install espeakng-loader."
 _MALE = ("m1", "m2", "m3", "m4", "m5", "m7", "m8", "adam", "david", "Lee")
 _FEMALE = ("f1", "f2", "f3", "f4", "f5", "Annie", "aunty", "shelby", "steph")
 VARIANTS = _MALE + _FEMALE
-_ASSIGNMENT = "3"  # changing it gives every voice another sound
+_ASSIGNMENT = "3"  # a change gives every voice another sound
 
 # Listed by espeak, but their dictionaries are not in the package: they are mute.
 _MUTE = frozenset({"fo", "kaa", "xex"})
@@ -83,25 +83,25 @@ def _library() -> tuple[str, str]:
 
 
 class _Died(Exception):
-    """The worker process ended, or did not answer and was ended."""
+    """The worker process ended, or did not respond and was killed."""
 
 
 class Worker:
-    """One worker process and the conversation with it. Not to be used by two threads at once."""
+    """A worker process and the connection to it. Not for use by two threads at once."""
 
     def __init__(self) -> None:
         library, data = _library()
         if not hasattr(os, "fork"):
             raise EngineError("The draft engine needs Linux or macOS", hint="Run it there, in WSL or in the image.")
         self._ending = threading.Lock()
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         # By file and isolated: nothing of this environment but the standard library is imported there. In a session of
         # its own, so that Ctrl-C reaches only this process, which ends the workers in order.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", draft_worker.__file__, library, data],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._complaints,
+            stderr=self._stderr,
             start_new_session=True,
             bufsize=0,
         )
@@ -122,10 +122,10 @@ class Worker:
         return self._process.pid
 
     def ask(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Send one request and wait for its answer.
+        """Send a request and wait for the response.
 
         Raises:
-            _Died: there will be no answer, and the process has been ended.
+            _Died: there is no response; the process has ended.
         """
         deadline = time.monotonic() + header["timeout"] + _GRACE
         try:
@@ -164,12 +164,12 @@ class Worker:
 
     def _last_words(self) -> str:
         try:
-            self._complaints.seek(0, os.SEEK_END)
-            self._complaints.seek(max(0, self._complaints.tell() - 500))
-            said = self._complaints.read().decode(errors="replace").strip()
+            self._stderr.seek(0, os.SEEK_END)
+            self._stderr.seek(max(0, self._stderr.tell() - 500))
+            stderr = self._stderr.read().decode(errors="replace").strip()
         except (OSError, ValueError):
-            said = ""
-        return f"it ended{': ' + said.splitlines()[-1] if said else ' without a word'}"
+            stderr = ""
+        return f"it ended{': ' + stderr.splitlines()[-1] if stderr else ' without a word'}"
 
     def kill(self) -> None:
         """End the process and its child at once. May be called from another thread: its `ask` then raises."""
@@ -179,11 +179,11 @@ class Worker:
                     os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """End the process and free what it held."""
+        """End the process and free its resources."""
         self.kill()
         with self._ending:
             self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._complaints):
+        for pipe in (self._process.stdin, self._process.stdout, self._stderr):
             if pipe is not None:
                 pipe.close()
 
@@ -214,7 +214,7 @@ class _Workers:
 
 
 class _Call:
-    """The workers that one `speak` has in hand, so that they can be ended when it is."""
+    """The workers in use by one `speak`, so that they can be ended with it."""
 
     def __init__(self, workers: _Workers) -> None:
         self._workers = workers
@@ -255,7 +255,7 @@ class DraftEngine:
 
     Attributes:
         name: "draft".
-        patience, patience_a_character: s that a chunk may take before it is given up.
+        patience, patience_a_character: timeout of a chunk, s.
     """
 
     name = "draft"
@@ -317,7 +317,7 @@ class DraftEngine:
         espeak_voice(language)
 
     def close(self) -> None:
-        """End the worker processes. The engine starts new ones should it be asked to speak again."""
+        """End the worker processes; a later `speak` starts new ones."""
         self._workers.end_idle()
 
     def _one(self, call: _Call, request: Request) -> Speech | Failed:
@@ -446,7 +446,7 @@ def espeak_voice(language: str) -> str:
 
 
 def languages() -> dict[str, str]:
-    """Language tags that the draft engine knows by themselves, in lower case, with the names espeak gives them."""
+    """Language tags of the draft engine, in lower case, with espeak's names for them."""
     return dict(_assets().names)
 
 
@@ -467,7 +467,7 @@ def _digest() -> tuple[str, int]:
 
 
 def espeak_facts() -> dict[str, Any]:
-    """What the draft engine speaks with: version, sha256 and size (bytes) of library and data, languages, licence."""
+    """Facts about espeak-ng: version, sha256 and size (bytes) of library and data, languages, licence."""
     digest, size = _digest()
     assets = _assets()
     return {
@@ -481,7 +481,7 @@ def espeak_facts() -> dict[str, Any]:
 
 
 def problem() -> str | None:
-    """Why the draft engine cannot speak here, or None. It speaks a word to find out."""
+    """Why the draft engine does not work here, or None. Speaks a word as a test."""
     engine = DraftEngine(workers=1)
     try:
         for result in engine.speak([Request(key="", text="Ready.", language="en", voice="check")]):

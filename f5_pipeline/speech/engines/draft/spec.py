@@ -1,4 +1,4 @@
-"""The draft engine, as the rest of the house knows it."""
+"""The draft engine, as other rooms know it."""
 
 from __future__ import annotations
 

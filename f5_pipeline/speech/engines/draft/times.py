@@ -1,8 +1,8 @@
-"""espeak-ng's events to word times: what it is given to read, and where in the request's text its events belong.
+"""espeak-ng's events to word times: its input text, and the positions of its events in the request's text.
 
-espeak counts characters of what it was given, gives several events for a number, one for a Chinese character, one for a
-whole run of Japanese, and sometimes none for a short word that it merges with its neighbour. Here all that becomes one
-`Token` for each word of the request, in order and without overlap.
+espeak counts characters of its input, emits several events for a number, one for a Chinese character, one for a whole
+run of Japanese, and sometimes none for a short word that it merges with its neighbour. Here they become one `Token` for
+each word of the request, in order and without overlap.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _UNSPACED = (
 
 
 def speakable(text: str) -> tuple[str, list[int]]:
-    """What espeak is given to read, and for each of its characters the place in `text`.
+    """The input of espeak, and for each of its characters the position in `text`.
 
     Control characters, unpaired surrogates and pictograms become blanks (espeak would read out the name of an emoji);
     invisible format characters go; a lone full stop moves up to the word before it (espeak would say "dot").
@@ -90,7 +90,7 @@ def _with_breaks(characters: list[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def _load(character: str) -> int:
-    """About the most that a character takes up in espeak's clause."""
+    """Approximate maximum that a character takes up in espeak's clause."""
     if character.isalpha():
         return 5 if _is_unspaced(character) or "\uac00" <= character <= "\ud7a3" else 1
     if character.isspace():
@@ -99,7 +99,7 @@ def _load(character: str) -> int:
 
 
 def has_speech(text: str) -> bool:
-    """Whether there is anything in the text to say: a letter, a digit or a symbol with a name of its own."""
+    """Whether the text has anything to speak: a letter, a digit or a symbol with a name."""
     return any(_is_spoken(character) for character in text)
 
 
@@ -116,8 +116,8 @@ def _is_unspaced(character: str) -> bool:
 def spoken_units(text: str) -> list[tuple[int, int]]:
     """Spans of `text` that can have a time: words between blanks, single characters in scripts without blanks.
 
-    Only spans with something to say; punctuation clings to the unit before it, or to the one after it at the start of
-    a word.
+    Only spans with something to speak; punctuation belongs to the unit before it, or at the start of a word to the one
+    after it.
     """
     units: list[tuple[int, int]] = []
     for match in re.finditer(r"\S+", text):
@@ -149,8 +149,8 @@ def tokens_of(
 
     Args:
         text: the request's text.
-        places: for each character that espeak was given, its place in `text`.
-        words: word events: position in what espeak was given (from 1), sample.
+        places: for each character of espeak's input, its position in `text`.
+        words: word events: position in espeak's input (from 1), sample.
         phones: phoneme events: sample, 1 for a pause.
         samples: length of the audio.
         rate: samples a second.

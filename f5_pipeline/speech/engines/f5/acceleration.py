@@ -1,7 +1,7 @@
 """The fastest exact way to compute the network on a device: precision, attention backend, compilation.
 
-Each way is tried before it is taken: it must agree with plain torch in the bounds of its precision, and be faster. What
-was tried and not taken is kept as notes, in sentences. Nothing is imported that could break the start of the program.
+Each way is tested first: it must agree with plain torch within its precision, and be faster. Rejected ways are kept as
+notes, in sentences. Nothing is imported that could break the start of the program.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def choose_dtype(device: torch.device, requested: str) -> tuple[str, list[str]]:
     """Name of the precision, and notes.
 
     "auto" is a function of the device alone, never of a measurement: fp16 on CUDA devices with tensor cores for it,
-    whose error is a fifth of bf16's (whatever overflows is done again, see `wider_dtype`); else fp32. Take keys hold
-    "auto" as it was requested, since a plan is made before it is known which device will speak; each take's details
-    hold the precision that it was computed in.
+    whose error is a fifth of bf16's (overflows are computed again, see `wider_dtype`); else fp32. Take keys have
+    "auto" as requested, since a plan is made before the device is known; each take's details have the precision that
+    was used.
 
     Raises:
         InputError: the device has no such precision.
@@ -120,12 +120,12 @@ _TRIAL_DEVICE = (1100, 37, 900, 1300, 650)
 def choose_attention(
     device: torch.device, dtype: torch.dtype, heads: int, head_dim: int, requested: str = "auto"
 ) -> tuple[Backend, list[str]]:
-    """The fastest backend that is right on this device, and notes.
+    """The fastest backend that is correct on this device, and notes.
 
-    sdpa is right everywhere and is what remains. Never raises for what a backend does.
+    sdpa is correct everywhere and is the fallback. Never raises for a fault of a backend.
 
     Args:
-        requested: "auto", or one of BACKENDS, which is then taken if it is right, however slow.
+        requested: "auto", or one of BACKENDS, which is then used if it is correct, even if it is slower.
     """
     if requested not in ("auto", *BACKENDS):
         raise ValueError(f"attention is {requested!r}, not one of auto, {', '.join(BACKENDS)}")
@@ -196,7 +196,7 @@ def _load_flash_attn(device: torch.device) -> Attend:
 
 
 class _AttentionTrial:
-    """Random packed sequences, with what fp32 attention makes of them."""
+    """Random packed sequences, with their fp32 attention."""
 
     def __init__(self, device: torch.device, dtype: torch.dtype, heads: int, head_dim: int) -> None:
         self.device = device
@@ -244,9 +244,9 @@ _TIMED_ROWS = {"cuda": 16_384, "mps": 4_096, "cpu": 1_024}
 
 
 def compile_blocks(transformer: Transformer, *, keep_slower: bool = False) -> tuple[bool, list[str]]:
-    """Compile a transformer's blocks, unless what comes out is wrong or (not with `keep_slower`) slower.
+    """Compile a transformer's blocks, unless the result is wrong or (without `keep_slower`) slower.
 
-    torch.compile makes one kernel of what stands between the multiplications. Only the two halves of a block are
+    torch.compile fuses the operations between the multiplications. Only the two halves of a block are
     compiled, once for all blocks and for any number of rows; attention stays outside, so that every backend goes with
     it.
 
@@ -326,7 +326,7 @@ def best_seconds(run: Callable[[], Any], device: torch.device, runs: int = 4) ->
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

@@ -1,4 +1,4 @@
-"""What a model is: the sizes of its network, which a checkpoint must be read with, and its files."""
+"""Architectures, the sizes of a network with which a checkpoint is read, and the files of a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 MEL_BANDS = 100
-"""Bands of the log-mel frames that every F5-TTS network and its vocoder speak (n_fft and window 1024, hop 256)."""
+"""Bands of the log-mel frames of every F5-TTS network and its vocoder (n_fft and window 1024, hop 256)."""
 
 HOP = 256
 """Samples a frame at 24 kHz: 93.75 frames a second."""
@@ -75,16 +75,16 @@ ARCHITECTURES = MappingProxyType(
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model on this machine: whole, verified files.
+    """The complete, verified files of a model on this machine.
 
     Attributes:
         name: its name, for messages and records.
-        architecture: what the checkpoint must be read with.
+        architecture: of the checkpoint.
         checkpoint: weights of the network, `.safetensors` or `.pt`.
         vocabulary: one token a line, UTF-8; the line's number is the token's index.
         vocoder_config: Vocos' `config.yaml`.
         vocoder_weights: Vocos' state dict (`pytorch_model.bin`).
-        sha256: digest of all that decides the sound: every file and the architecture, in hex.
+        sha256: digest of everything that decides the sound: every file and the architecture, hex.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Which chunks are sampled together: alike in length, as many as the device has room for."""
+"""Batches of chunks that are sampled together: alike in length, as many as the device has room for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 WINDOW = 512
-"""Chunks that are looked at together."""
+"""Chunks that are sorted into batches at a time."""
 
 
 def batches(
@@ -17,13 +17,13 @@ def batches(
 ) -> Iterator[list[T]]:
     """Group items into batches; each item is in exactly one.
 
-    Items are pulled `window` at a time and the longest come first, so that what does not fit into memory shows at once.
+    Items are pulled `window` at a time and the longest come first, so that a lack of memory shows at once.
     The last batch of a window waits for more of its like from the next one, unless it is full.
 
     Args:
         frames: length of an item in mel frames, reference included.
-        budget: frames that a batch may have in all; asked before each batch, since memory may turn out to be smaller
-            than it looked. An item that is longer is a batch of its own.
+        budget: maximum frames of a batch; called before each batch, since memory may prove smaller than expected. A
+            longer item is a batch of its own.
     """
     source = iter(items)
     waiting: list[T] = []

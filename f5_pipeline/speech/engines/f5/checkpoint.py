@@ -1,6 +1,6 @@
 """Checkpoints into networks: the stock DiT and Vocos of the packages f5-tts and vocos.
 
-Errors name what is wrong with a file. Nothing in a file is executed: safetensors holds arrays only, and pickles are
+Errors name the fault of a file. Nothing in a file is executed: safetensors holds arrays only, and pickles are
 read with `weights_only`.
 """
 
@@ -53,7 +53,7 @@ class ModelError(EngineError):
 
 @dataclass(frozen=True)
 class F5TTS:
-    """What the engine uses of f5-tts.
+    """The parts of f5-tts that the engine uses.
 
     Attributes:
         dit: the class `f5_tts.model.DiT`.
@@ -75,7 +75,7 @@ def import_f5_tts() -> F5TTS:
     """Import f5-tts, once: it takes 5 to 15 s and a gigabyte.
 
     Raises:
-        ModelError: it is not installed, does not import, or lacks what is used of it.
+        ModelError: it is not installed, does not import, or lacks one of these parts.
     """
     try:
         version = metadata.version("f5-tts")
@@ -97,7 +97,7 @@ def import_f5_tts() -> F5TTS:
 def without_flash_attn() -> Iterator[None]:
     """Hide flash_attn from imports: f5_tts imports it wherever it is found, and one for another torch breaks that.
 
-    One that is imported already has shown that it works and stays.
+    One that is imported already works, and stays.
     """
     if sys.modules.get("flash_attn") is not None:
         yield
@@ -245,7 +245,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _unpickled(path: Path) -> Mapping[str, Any]:
-    """What `torch.save` wrote, as long as it is arrays and plain values: code in it is an error, and not run."""
+    """The content of a file by `torch.save`: arrays and plain values only; code in it is an error and is not run."""
     import torch
 
     try:
@@ -301,7 +301,7 @@ def _check_architecture(weights: Mapping[str, Any], files: ModelFiles, tokens: i
 
 
 def sizes_of(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """The sizes that the shapes of a DiT's arrays give away, under the names of `Architecture`.
+    """The sizes that follow from the shapes of a DiT's arrays, under the names of `Architecture`.
 
     Rotary heads, padding masks and upsampling of text leave no trace in a checkpoint.
     """
@@ -325,7 +325,7 @@ def sizes_of(weights: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sizes(architecture: Architecture) -> dict[str, Any]:
-    """The part of an architecture that leaves a trace in a checkpoint."""
+    """The sizes of an architecture that can be derived from a checkpoint."""
     unseen = {"text_mask_padding", "pe_attn_head", "average_upsampling"}
     return architecture.model_dump(exclude=unseen)
 

@@ -1,4 +1,4 @@
-"""What F5-TTS hears before it speaks: the reference's mel frames at its working level, and its text."""
+"""Conditioning of F5-TTS: the reference's mel frames at its working level, and its text."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Conditioning:
 
     Attributes:
         mel: fp32 on the CPU, (r, 100): r = n // 256 + 1 frames of n samples.
-        text: what is said in it, as the model reads it; the new text is joined to it as it is.
-        gain: what is generated is multiplied by it, so that it is as loud as the recording.
+        text: spoken in it, as the model reads it; the new text is appended without change.
+        gain: factor for the generated audio, which makes it as loud as the recording.
     """
 
     mel: Tensor

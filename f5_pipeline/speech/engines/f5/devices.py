@@ -1,4 +1,4 @@
-"""What this machine can compute F5-TTS on: a quick answer without torch, and everything for `doctor` with it."""
+"""Devices of this machine for F5-TTS: a quick check without torch, and the facts for `doctor` with it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def has_accelerator(root: Path = Path("/")) -> bool:
 
 
 def facts() -> list[Fact]:
-    """What the F5 engine needs and what is there, in the order of need. Imports torch: some seconds."""
+    """Requirements of the F5 engine and their state, in order. Imports torch, which takes some seconds."""
     parts = [_f5_tts(), _torch()]
     if parts[-1].state == "error":
         return parts

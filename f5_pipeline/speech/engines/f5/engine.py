@@ -33,10 +33,10 @@ __all__ = ["FORMAT", "F5Engine", "ReferenceVoice"]
 log = logging.getLogger("f5_pipeline.f5")
 
 FORMAT = 1
-"""Version of what decides the sound in this engine (text, joint, room, level): raising it makes every take anew."""
+"""Version of everything here that decides the sound (text, joint, room, level); a new one invalidates all takes."""
 
 ROOM_SECONDS = 0.3
-"""Silence that is generated around the speech: expected seconds are those of the speech alone."""
+"""Silence generated around the speech, in addition to its expected seconds."""
 
 MIN_GENERATION_SECONDS = 1.2
 """Of a generation, room included.
@@ -53,12 +53,12 @@ MAX_SECONDS = 60.0
 """Longest generation that is tried, reference included."""
 
 MAX_UNKNOWN_SHARE = 0.05
-"""Share of a chunk's letters that the vocabulary may lack; a single letter is always forgiven among others."""
+"""Share of a chunk's letters that the vocabulary may lack; a single one among others is always allowed."""
 
 
 @dataclass(frozen=True)
 class _Model:
-    """A loaded model; `software` holds the versions of what computes."""
+    """A loaded model; `software` has the versions of the libraries."""
 
     name: str
     software: dict[str, str]
@@ -83,7 +83,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Trouble:
-    """Why a batch could not be made. Holds no traceback, which would hold the batch's memory."""
+    """Why a batch failed. Has no traceback, which would keep the batch's memory."""
 
     memory: bool
     reason: str
@@ -94,8 +94,8 @@ class F5Engine:
 
     Attributes:
         name: "f5".
-        notes: what was tried for speed on this device and why it was not chosen; empty until loaded.
-        load_seconds: what loading took, s; 0.0 until then.
+        notes: rejected ways of acceleration on this device, with reasons; empty until loaded.
+        load_seconds: time of loading, s; 0.0 until then.
     """
 
     name = "f5"
@@ -117,13 +117,13 @@ class F5Engine:
         """
         Args:
             files: fetches the model; called when it is loaded.
-            model_sha256: `ModelFiles.sha256` of what `files` will give: the keys are made before it is fetched.
+            model_sha256: `ModelFiles.sha256` of `files`, as keys are made before the model is fetched.
             languages: BCP 47 tags that the model speaks; empty: whatever its characters can write.
             references: the voices.
             sampler: its `dtype` is the network's precision.
             device, attention, compile: see `Network`.
             batch_frames: mel frames of a batch, references included; 0: as many as fit into free memory.
-            pace: identity of what estimated `Request.speech_seconds`.
+            pace: identity of the estimate of `Request.speech_seconds`.
         """
         self._files = files
         self._model_sha256 = model_sha256
@@ -387,7 +387,7 @@ def _speech(job: _Job, wave: torch.Tensor, facts: dict[str, Any]) -> Speech:
 
 
 def _trouble(error: Exception, batch: Sequence[_Job], device: torch.device) -> _Trouble:
-    """What went wrong with a batch.
+    """The failure of a batch.
 
     Raises:
         EngineError: the device can compute nothing more in this process.
@@ -412,7 +412,7 @@ _OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "DefaultCPUAllo
 
 
 def _free(device: torch.device) -> None:
-    """Give memory back to the device, so that others and larger blocks find room; the CPU's has no cache."""
+    """Return cached memory to the device, for other processes and larger blocks; the CPU has no cache."""
     if device.type == "cpu":
         return
     import torch

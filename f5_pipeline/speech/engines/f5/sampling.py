@@ -1,4 +1,4 @@
-"""How a network is sampled: the settings with their presets, and flow matching with the ODE solver and guidance.
+"""Sampling of a network: the settings with their presets, and flow matching with the ODE solver and guidance.
 
 The ODE's state is fp32 throughout; the same arithmetic as `f5_tts.model.cfm.CFM.sample` over torchdiffeq's fixed grids.
 torch is imported where it is used: settings are read where there is none.
@@ -23,7 +23,7 @@ EPSS_STEPS = (5, 6, 7, 10, 12, 16)
 
 
 class Sampler(BaseModel):
-    """Settings that decide, together with a seed, which speech a network makes of a text. They go into take keys.
+    """Settings that, together with a seed, decide the speech for a text. They are part of take keys.
 
     Attributes:
         nfe: steps of the solver (`nfe_step` of F5-TTS). `midpoint` evaluates the network twice in each.
@@ -124,5 +124,5 @@ def integrate(flow: Callable[[int, Tensor], Tensor], state: Tensor, times: Tenso
 
 
 def guide(conditional: Tensor, unconditional: Tensor, strength: float) -> Tensor:
-    """Classifier-free guidance (arXiv 2207.12598): away from what the network says without text and reference."""
+    """Classifier-free guidance (arXiv 2207.12598): away from the flow without text and reference."""
     return conditional + (conditional - unconditional) * strength

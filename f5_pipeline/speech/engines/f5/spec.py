@@ -1,4 +1,4 @@
-"""The F5 engine, as the rest of the house knows it. Imports neither torch nor f5-tts."""
+"""The F5 engine, as other rooms know it. Imports neither torch nor f5-tts."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ Attend = Callable[["Tensor", "Tensor", "Tensor", Segments], "Tensor"]
 
 @dataclass(frozen=True)
 class Backend:
-    """An implementation of attention; `acceleration.choose_attention` finds the fastest one that is right."""
+    """An implementation of attention; `acceleration.choose_attention` finds the fastest correct one."""
 
     name: str
     attend: Attend
@@ -201,7 +201,7 @@ def padded_sdpa(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) 
 
 
 class Layout(Protocol):
-    """How the chunks of a batch lie in one tensor, so that none of them feels its neighbours.
+    """Layout of the chunks of a batch in one tensor, without influence on each other.
 
     Everything in the network but attention and the convolutions works frame by frame; a layout owns those two.
 
@@ -297,7 +297,7 @@ class Transformer:
     """The parameters of a stock DiT on a device in one precision, and the flow that they define.
 
     Attributes:
-        before, after: the two halves of a block; replaced by compiled ones where those are right and faster.
+        before, after: the two halves of a block; replaced by compiled ones where those are correct and faster.
         heads, head_dim, dim, bands: h, k, d, m.
         rotary_heads: how many of the heads know positions.
         blocks: parameters of the l blocks.
@@ -372,13 +372,13 @@ class Transformer:
         return torch.stack((angles.cos(), angles.sin()), dim=-1).to(self.device)[positions]
 
     def condition(self, text: Tensor, reference: Tensor, frames: int, branches: int) -> Tensor:
-        """What text and reference add to the input of a chunk's frames: (b, frames, d) fp32.
+        """Contribution of text and reference to the input of a chunk's frames: (b, frames, d) fp32.
 
         The text is embedded for the chunk alone: its ConvNeXt blocks normalise over the whole length (GRN).
 
         Args:
             text: vocabulary indices, (tokens) int64.
-            reference: (r, m); the unconditional branch hears neither.
+            reference: (r, m); the unconditional branch gets neither.
         """
         text = text.to(self.device)[None]
         embedded = [self._text_embed(text, seq_len=frames, drop_text=drop)[0] for drop in (False, True)[:branches]]

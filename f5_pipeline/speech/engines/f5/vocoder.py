@@ -1,8 +1,8 @@
 """Mel frames to samples: Vocos over a batch, each chunk as if it were alone.
 
-Decoded in a plain batch, a shorter chunk hears its padding: each of Vocos' convolutions reads three frames beyond the
+In a plain batch, padding affects a shorter chunk: each of Vocos' convolutions reads three frames beyond the
 chunk's end, and from the second one on the padding is no longer zero. Here it is set to zero before every convolution,
-as a chunk that is alone has it, and each chunk is put together from its own frames.
+as for a chunk alone, and each chunk is assembled from its own frames.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vocos import Vocos
 
 GROUP_FRAMES = 16_384
-"""Frames, padding included, that are decoded at once: about 0.2 GB, and enough to keep a large device busy."""
+"""Frames, padding included, decoded at a time: about 0.2 GB, and enough to keep a large device busy."""
 
 
 class Vocoder:
