@@ -27,6 +27,9 @@ def doubts(narration: str, as_json: bool) -> None:
         columns = ("chunk", "line", "voice", "attempts", "why", "text")
         rows = (doubt.model_dump() | {"why": " ".join(doubt.reasons)} for doubt in takes.doubts)
         print_table(columns, ([row[column] for column in columns] for row in rows))
+    if not takes.measured:
+        print_info(f"{narration}: not measured; the quality gate is for cloned voices, not for drafts")
+        return
     print_info(
         f"{narration}: {takes.measured} of {takes.chunks} chunks measured, {takes.retaken} made again with success, "
         f"{takes.doubtful} doubtful"

@@ -102,3 +102,7 @@ def test_what_was_given_is_listed_and_revoked_and_given_anew(studio, narrated):
     assert anew["page"] != known["page"] and not set(anew["files"].values()) & set(known["files"].values())
     told = quick(studio, "links", "revoke", "story", F5_DOWNLOADS="redirect", F5_PRESIGN_SECONDS="20")
     assert len(told.out.splitlines()) == 2 and "up to 20 s" in told.err
+
+
+def test_a_draft_has_no_doubts_and_says_why(narrated):
+    assert "story: not measured" in quick(narrated.installation, "doubts", "story").err

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -22,6 +24,7 @@ from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline_tests.support.installation import Installation
+from f5_pipeline_tests.support.shared import made_once
 
 
 @dg.job(name="other")
@@ -121,8 +124,14 @@ class StoreOf(StoreResource):
 
 
 @pytest.fixture
-def instance(here: Installation) -> Iterator[dg.DagsterInstance]:
-    """A real instance, by the dagster.yaml that users get."""
+def instance(here: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """A real instance, by the dagster.yaml that users get; its empty databases are copied."""
+
+    def make(home: Path) -> None:
+        with open_instance(get_settings().model_copy(update={"home": home})):
+            os.environ["DAGSTER_HOME"] = here.env["DAGSTER_HOME"]
+
+    shutil.copytree(made_once(tmp_path_factory, "instance", make), here.root / "dagster", dirs_exist_ok=True)
     with open_instance(get_settings()) as made:
         yield made
 

@@ -9,7 +9,7 @@ from f5_pipeline.studio.records import Takes
 def describe_quality(takes: Takes) -> str:
     """A sentence on the quality of a narration's takes."""
     if not takes.measured:
-        return "the engine is exact: nothing to measure"
+        return "not measured: the quality gate is for cloned voices, not for drafts"
     retaken = f"{takes.retaken} made again with success" if takes.retaken else "none made again"
     if not takes.doubtful:
         return f"{takes.measured} takes measured, all within the band of their voice; {retaken}"
