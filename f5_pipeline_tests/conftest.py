@@ -60,13 +60,13 @@ def narrated(tmp_path_factory: pytest.TempPathFactory, voices: Path) -> Narrated
     """An installation with the two voices and a finished narration, which tests leave as it is."""
 
     def narrate(root: Path) -> None:
-        installation = Installation(root, {"F5_BASE_URL": BASE_URL}).copy(voices)
+        installation = Installation(root, {"F5_PUBLIC_URL": BASE_URL}).copy(voices)
         told = installation.run("narrate", installation.write("story.txt", TEXT), "--voice", "ada", "--json").out
         installation.write("told.json", told.replace(str(root), "ROOT"))
 
     made = made_once(tmp_path_factory, "narrated", narrate)
     ports = {"F5_PORT": str(free_port()), "F5_UI_PORT": str(free_port())}
-    installation = Installation(tmp_path_factory.mktemp("narrated"), {"F5_BASE_URL": BASE_URL, **ports}).copy(made)
+    installation = Installation(tmp_path_factory.mktemp("narrated"), {"F5_PUBLIC_URL": BASE_URL, **ports}).copy(made)
     told = (made / "told.json").read_text().replace("ROOT", str(installation.root))
     return Narrated(installation, json.loads(told))
 
