@@ -22,6 +22,8 @@ from f5_pipeline_tests.support.installation import EXAMPLES, Ended, Installation
 from f5_pipeline_tests.support.quick import quick
 from f5_pipeline_tests.support.some import some
 
+pytestmark = pytest.mark.slow
+
 ADA, BEN = EXAMPLES / "voices" / "ada.flac", EXAMPLES / "voices" / "ben.ogg"
 
 SCRIPTS = {

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import socket
 
+import pytest
+
 from f5_pipeline.cli.services import instance_lock
 from f5_pipeline.settings import Settings
 from f5_pipeline.system.locks import hold, release
 from f5_pipeline_tests.support.installation import Installation, free_port
 from f5_pipeline_tests.support.quick import quick
+
+pytestmark = pytest.mark.slow
 
 THINGS = [
     "python", "memory", "settings", "store", "disk", "temporary files", "Dagster", "draft engine", "F5 engine",

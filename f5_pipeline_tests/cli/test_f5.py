@@ -30,6 +30,8 @@ from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
 from f5_pipeline_tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("f5_tts")
 
 STORY = """---

@@ -12,6 +12,8 @@ from f5_pipeline.studio.records import Address, Links
 from f5_pipeline_tests.support.narrated import BASE_URL
 from f5_pipeline_tests.support.quick import quick
 
+pytestmark = pytest.mark.slow
+
 KEY, ADDRESS = layout.narration_state("story", "links"), layout.narration_state("story", "address")
 
 

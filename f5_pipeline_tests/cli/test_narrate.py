@@ -24,6 +24,8 @@ from f5_pipeline_tests.support.installation import EXAMPLES, Installation
 from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
+pytestmark = pytest.mark.slow
+
 STORY = """---
 title: The Kettle
 author: A. Writer

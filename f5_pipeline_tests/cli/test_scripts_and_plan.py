@@ -16,6 +16,8 @@ from f5_pipeline_tests.support.narrated import TEXT, Narrated, contents
 from f5_pipeline_tests.support.quick import quick
 from f5_pipeline_tests.support.some import some
 
+pytestmark = pytest.mark.slow
+
 
 def test_plan_shows_what_has_a_take_and_stores_nothing(narrated):
     made = narrated.installation

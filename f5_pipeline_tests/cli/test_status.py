@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from f5_pipeline.orchestration.ledger import Ledger, SourceState
 from f5_pipeline.studio.narrating.scripts import script_version
 from f5_pipeline_tests.support.installation import Installation
 from f5_pipeline_tests.support.quick import quick
+
+pytestmark = pytest.mark.slow
 
 
 def test_failed_and_retired_narrations_are_told(installation: Installation, voices: Path):

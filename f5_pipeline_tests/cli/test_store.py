@@ -17,6 +17,8 @@ from f5_pipeline_tests.support.installation import Installation
 from f5_pipeline_tests.support.narrated import TEXT, contents
 from f5_pipeline_tests.support.quick import quick
 
+pytestmark = pytest.mark.slow
+
 WEEK = 7 * 24 * 3600
 
 

@@ -16,6 +16,8 @@ from f5_pipeline_tests.support.installation import REPOSITORY, Installation
 from f5_pipeline_tests.support.quick import quick
 from f5_pipeline_tests.support.toy_engine import LETTER_SECONDS
 
+pytestmark = pytest.mark.slow
+
 TEXT = "One small beep.\n\nAnother paragraph follows."
 
 

@@ -24,6 +24,8 @@ from f5_pipeline.studio.links.making import open_signer
 from f5_pipeline.studio.records import Links
 from f5_pipeline_tests.support.installation import Installation
 
+pytestmark = pytest.mark.slow
+
 ARCHIVE = Path(__file__).parents[1] / "data" / "before_the_rooms.tar.xz"
 
 

@@ -11,6 +11,8 @@ from f5_pipeline_tests.support.installation import EXAMPLES, Installation
 from f5_pipeline_tests.support.narrated import contents
 from f5_pipeline_tests.support.quick import quick
 
+pytestmark = pytest.mark.slow
+
 ADA, BEN = EXAMPLES / "voices" / "ada.flac", EXAMPLES / "voices" / "ben.ogg"
 
 

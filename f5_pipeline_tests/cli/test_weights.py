@@ -17,6 +17,8 @@ from f5_pipeline_tests.support.quick import quick
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 from f5_pipeline_tests.support.weights_place import ARCHITECTURE, content, shaped_checkpoint
 
+pytestmark = pytest.mark.slow
+
 CHECKPOINT = shaped_checkpoint()
 
 

@@ -22,6 +22,8 @@ from f5_pipeline.store.s3.store import S3Store
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
 from f5_pipeline_tests.support.some import some
 
+pytestmark = pytest.mark.slow
+
 INSTANCE = """
 telemetry:
   enabled: false

@@ -17,6 +17,8 @@ from f5_pipeline_tests.support.installation import REPOSITORY, Installation
 from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 class Run:
     """A run of a job of `support.flood`, executed by a process of its own."""

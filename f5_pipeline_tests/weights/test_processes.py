@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from f5_pipeline_tests.support.waiting import wait_for
 from f5_pipeline_tests.support.weights_place import SIZE, Place, contents, ended
+
+pytestmark = pytest.mark.slow
 
 CHECKPOINT = "sub/model 1.safetensors"
 

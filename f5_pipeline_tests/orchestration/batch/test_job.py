@@ -42,6 +42,8 @@ from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.ticks import Inbox, batch_config, batch_run, box, instance  # noqa: F401
 from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
+pytestmark = pytest.mark.slow
+
 ASSETS = ("narration_plan", "takes", "narration_audio", "timing_files", "download_links")
 UNSPEAKABLE = "This begins well. \n\nꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ."
 

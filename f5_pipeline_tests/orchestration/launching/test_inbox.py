@@ -23,6 +23,8 @@ from f5_pipeline.studio.voices import add_voice, make_reference
 from f5_pipeline_tests.support.installation import EXAMPLES
 from f5_pipeline_tests.support.ticks import Inbox, box, end, instance  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 
 def names_of(requests: list[dg.RunRequest]) -> list[list[str]]:
     """The narrations that each requested batch would be of."""

@@ -17,6 +17,8 @@ from f5_pipeline.studio.narrating.batches import CHARACTERS_PER_MINUTE
 from f5_pipeline_tests.support.installation import Installation
 from f5_pipeline_tests.support.ticks import Inbox, box, instance  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 NIGHT = datetime(2026, 3, 1, 1, 0, tzinfo=timezone.utc)
 MINUTE = "x" * (CHARACTERS_PER_MINUTE - 1) + "\n"
 

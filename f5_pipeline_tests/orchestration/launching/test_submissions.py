@@ -20,6 +20,8 @@ from f5_pipeline_tests.support.installation import EXAMPLES
 from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.ticks import Inbox, box, instance  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ada(tmp_path_factory) -> Path:

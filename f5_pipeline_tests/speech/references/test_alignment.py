@@ -18,6 +18,8 @@ from f5_pipeline.speech.references.prepare import MAX_CUT_SECONDS, check_referen
 from f5_pipeline.speech.transcripts.reader import Transcript, TranscriptSegment
 from f5_pipeline_tests.support.recordings import SENTENCES, Spoken, prepare, speak
 
+pytestmark = pytest.mark.slow
+
 MORE = [
     "In the morning a fisherman found a lantern on the sand.",
     "It was still warm, although nobody had carried it there.",

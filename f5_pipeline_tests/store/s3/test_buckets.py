@@ -26,6 +26,8 @@ from f5_pipeline.store.s3.store import S3Store
 from f5_pipeline_tests.support.servers.proxy import Fault, FaultProxy, denies, only_below
 from f5_pipeline_tests.support.stores import PART, again
 
+pytestmark = pytest.mark.slow
+
 ACCESS = Access("id", "secret", None, "us-west-004")
 
 

@@ -30,6 +30,8 @@ from f5_pipeline_tests.support.servers.server import S3Server
 from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
+pytestmark = pytest.mark.slow
+
 PART = 5 << 20
 """Bytes; services take no smaller part but the last."""
 

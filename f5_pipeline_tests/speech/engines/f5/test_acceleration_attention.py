@@ -24,6 +24,8 @@ from f5_pipeline_tests.speech.engines.f5.test_network import CLOSE, ITEMS, diffe
 from f5_pipeline_tests.support.installation import REPOSITORY
 from f5_pipeline_tests.support.tiny_f5 import tiny_dit
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 LENGTHS = (5, 1, 30, 17)
 
