@@ -5,13 +5,9 @@ from __future__ import annotations
 import csv
 import html
 import json
-import os
-import signal
-import time
 from itertools import pairwise
 from pathlib import Path
 
-import dagster as dg
 import pysubs2
 import pytest
 import soundfile
@@ -21,10 +17,7 @@ from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.script.model import parse_script
 from f5_pipeline.store import layout
 from f5_pipeline_tests.support.installation import EXAMPLES, Installation
-from f5_pipeline_tests.support.some import some
-from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
-
-pytestmark = pytest.mark.slow
+from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
 STORY = """---
 title: The Kettle
@@ -130,6 +123,7 @@ def test_the_same_script_again_makes_nothing(studio):
     assert studio.take_records() == before
 
 
+@pytest.mark.slow
 def test_one_edited_sentence_makes_one_take(studio):
     edited = STORY.replace("Nobody listened, and nobody minded.", "Somebody listened, and nobody minded.")
     told = studio.run("narrate", studio.write("kettle.md", edited), "--json").object
@@ -141,6 +135,7 @@ def test_one_edited_sentence_makes_one_take(studio):
     assert (back["takes"]["synthesized"], back["revision"]) == (0, studio.first["revision"])
 
 
+@pytest.mark.slow
 def test_two_narrations_share_what_they_share(studio):
     text = "A line that both of them have, word by word.\n\n"
     first = studio.write("first.txt", text + "This one is the first's alone, of course.")
@@ -151,6 +146,7 @@ def test_two_narrations_share_what_they_share(studio):
     assert [told[name]["takes"]["total"] for name in ("first", "second")] == [2, 2]
 
 
+@pytest.mark.slow
 def test_one_bad_narration_leaves_the_others_done(studio):
     """Its chunk is in a script that the draft engine has no sound for: the others of the run are delivered."""
     good = studio.write("good.txt", "This narration is in order.")
@@ -165,6 +161,7 @@ def test_one_bad_narration_leaves_the_others_done(studio):
     assert (states["good"], states["bad"], states["fine"]) == ("delivered", "failed", "delivered")
 
 
+@pytest.mark.slow
 def test_speed_and_voice_said_on_the_command_line_are_kept(studio):
     script = studio.write("slow.txt", "This sentence is spoken at half the usual pace, and then again.")
     usual = studio.run("narrate", script, "--voice", "ada", "--json").object
@@ -176,6 +173,7 @@ def test_speed_and_voice_said_on_the_command_line_are_kept(studio):
     assert other["takes"]["synthesized"] == 1
 
 
+@pytest.mark.slow
 def test_an_f5_tts_configuration_brings_its_voices_and_is_narrated(installation):
     """F5-TTS's own form: recordings and texts of the voices in the same file as the lines to speak."""
     made = installation.run("voices", "import", EXAMPLES / "scripts" / "dialogue.toml", "--main", "narrator", code=2)
@@ -190,6 +188,7 @@ def test_an_f5_tts_configuration_brings_its_voices_and_is_narrated(installation)
     assert told["takes"]["total"] >= 3
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_narration_at_once(studio):
     script = studio.write("both.txt", sentences(60, "two runs"))
     running = [studio.start("narrate", script, "--voice", "ada", "--json") for _ in range(2)]
@@ -201,83 +200,3 @@ def test_two_runs_of_one_narration_at_once(studio):
     assert told[0]["revision"] == told[1]["revision"]
     assert studio.run("narrate", "both", "--json").object["takes"]["synthesized"] == 0
     assert [path.name for path in (studio.root / "studio" / ".tmp").iterdir()] == []
-
-
-def children_of(pid: int) -> list[int]:
-    found, waiting = [], [pid]
-    while waiting:
-        parent = waiting.pop()
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            below = [int(child) for child in task.read_text().split()]
-            found += below
-            waiting += below
-    return found
-
-
-def synthesizing(pid: int) -> int | None:
-    """The process under `pid` that synthesizes: the one that has the engine's workers below it."""
-    for child in children_of(pid):
-        if any("engines/draft/worker.py" in command(below) for below in children_of(child)):
-            return child
-    return None
-
-
-def command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
-
-
-def test_killed_in_the_middle_the_next_run_makes_only_what_is_missing(studio):
-    script = studio.write("long.txt", sentences(400, "a kill"))
-    before = set(studio.take_records())
-    process = studio.start("narrate", script, "--voice", "ada", "--json")
-    wait_for("first takes", lambda: len(set(studio.take_records()) - before) > 30)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    # What it had started ends by itself: nobody is left who works for a run that nobody follows.
-    time.sleep(3)
-    survivors = studio.take_records()
-    made = set(survivors) - before
-    assert 30 < len(made) < 400
-    time.sleep(1)
-    assert studio.take_records() == survivors
-
-    told = studio.run("narrate", "long", "--json").object
-    assert {"total": 400, "synthesized": 400 - len(made), "reused": len(made)}.items() <= told["takes"].items()
-    after = studio.take_records()
-    assert {key: after[key] for key in made} == {key: survivors[key] for key in made}, "no take was made again"
-    with dg.DagsterInstance.from_config(str(studio.root / "dagster")) as instance:
-        runs = instance.get_runs(filters=dg.RunsFilter(tags={"dagster/partition": "long"}))
-    assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-
-
-def test_a_killed_step_is_tried_again_in_the_same_run(studio):
-    script = studio.write("step.txt", sentences(400, "a killed step"))
-    before = set(studio.take_records())
-    process = studio.start("narrate", script, "--voice", "ben", "--json")
-    wait_for("first takes", lambda: len(set(studio.take_records()) - before) > 30)
-    os.kill(some(synthesizing(process.pid)), signal.SIGKILL)
-    out, err = process.communicate(timeout=HANG_SECONDS)
-    assert process.returncode == 0, err
-    assert json.loads(out)["takes"]["total"] == 400
-    with dg.DagsterInstance.from_config(str(studio.root / "dagster")) as instance:
-        (run,) = instance.get_runs(filters=dg.RunsFilter(tags={"dagster/partition": "step"}))
-        retried = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_RESTARTED)
-    assert run.status == dg.DagsterRunStatus.SUCCESS
-    assert len(retried) == 1
-
-
-def test_interrupted_it_says_so_and_goes_on_the_next_time(studio):
-    script = studio.write("stop.txt", sentences(400, "an interruption"))
-    before = set(studio.take_records())
-    process = studio.start("narrate", script, "--voice", "ada", "--json")
-    wait_for("first takes", lambda: len(set(studio.take_records()) - before) > 30)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=HANG_SECONDS)
-    assert process.returncode == 130, err
-    assert "run the same command again" in err and out == ""
-    made = len(set(studio.take_records()) - before)
-    told = studio.run("narrate", "stop", "--json").object
-    assert told["takes"]["reused"] >= made

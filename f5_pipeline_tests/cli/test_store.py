@@ -139,7 +139,7 @@ def test_the_folder_of_an_unfinished_run_and_of_what_it_continues_stays(made):
 
 @pytest.mark.parametrize("grace", ["7", "d", "-1d", "1y", "7d7d"])
 def test_a_grace_time_has_its_unit(made, grace):
-    assert "no duration" in quick(made, "store", "gc", f"--grace={grace}", code=2).err
+    assert "not a duration" in quick(made, "store", "gc", f"--grace={grace}", code=2).err
 
 
 def test_an_empty_store(tmp_path):

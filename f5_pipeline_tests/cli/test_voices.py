@@ -89,7 +89,7 @@ def test_several_transcripts_beside_a_recording_are_asked_about(studio, tmp_path
     for suffix in (".srt", ".txt"):
         shutil.copy(BEN.with_suffix(".srt"), tmp_path / f"two{suffix}")
     ended = quick(studio, "voices", "add", "two", tmp_path / "two.ogg", code=2)
-    assert "two.txt, two.srt" in ended.err and "--transcript" in ended.err
+    assert "two.srt, two.txt" in ended.err and "--transcript" in ended.err
 
 
 def test_a_store_without_voices_says_how_to_add_one(tmp_path):

@@ -1,0 +1,108 @@
+"""Narrations that are killed or interrupted in the middle, and go on the next time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from f5_pipeline_tests.support.installation import Installation
+from f5_pipeline_tests.support.some import some
+from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory, voices: Path) -> Installation:
+    return Installation(tmp_path_factory.mktemp("studio")).copy(voices)
+
+
+def sentences(count: int, about: str) -> str:
+    """A text of `count` sentences that are all different."""
+    return "\n\n".join(f"Sentence {n} of this text tells one more thing about {about}." for n in range(count))
+
+
+def children_of(pid: int) -> list[int]:
+    found, waiting = [], [pid]
+    while waiting:
+        parent = waiting.pop()
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            below = [int(child) for child in task.read_text().split()]
+            found += below
+            waiting += below
+    return found
+
+
+def synthesizing(pid: int) -> int | None:
+    """The process under `pid` that synthesizes: the one that has the engine's workers below it."""
+    for child in children_of(pid):
+        if any("engines/draft/worker.py" in command(below) for below in children_of(child)):
+            return child
+    return None
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def test_killed_in_the_middle_the_next_run_makes_only_what_is_missing(studio):
+    script = studio.write("long.txt", sentences(400, "a kill"))
+    before = set(studio.take_records())
+    process = studio.start("narrate", script, "--voice", "ada", "--json")
+    wait_for("first takes", lambda: len(set(studio.take_records()) - before) > 30)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    # What it had started ends by itself: nobody is left who works for a run that nobody follows.
+    time.sleep(3)
+    survivors = studio.take_records()
+    made = set(survivors) - before
+    assert 30 < len(made) < 400
+    time.sleep(1)
+    assert studio.take_records() == survivors
+
+    told = studio.run("narrate", "long", "--json").object
+    assert {"total": 400, "synthesized": 400 - len(made), "reused": len(made)}.items() <= told["takes"].items()
+    after = studio.take_records()
+    assert {key: after[key] for key in made} == {key: survivors[key] for key in made}, "no take was made again"
+    with dg.DagsterInstance.from_config(str(studio.root / "dagster")) as instance:
+        runs = instance.get_runs(filters=dg.RunsFilter(tags={"dagster/partition": "long"}))
+    assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+
+
+def test_a_killed_step_is_tried_again_in_the_same_run(studio):
+    script = studio.write("step.txt", sentences(400, "a killed step"))
+    before = set(studio.take_records())
+    process = studio.start("narrate", script, "--voice", "ben", "--json")
+    wait_for("first takes", lambda: len(set(studio.take_records()) - before) > 30)
+    os.kill(some(synthesizing(process.pid)), signal.SIGKILL)
+    out, err = process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 0, err
+    assert json.loads(out)["takes"]["total"] == 400
+    with dg.DagsterInstance.from_config(str(studio.root / "dagster")) as instance:
+        (run,) = instance.get_runs(filters=dg.RunsFilter(tags={"dagster/partition": "step"}))
+        retried = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_RESTARTED)
+    assert run.status == dg.DagsterRunStatus.SUCCESS
+    assert len(retried) == 1
+
+
+def test_interrupted_it_says_so_and_goes_on_the_next_time(studio):
+    script = studio.write("stop.txt", sentences(400, "an interruption"))
+    before = set(studio.take_records())
+    process = studio.start("narrate", script, "--voice", "ada", "--json")
+    wait_for("first takes", lambda: len(set(studio.take_records()) - before) > 30)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 130, err
+    assert "run the same command again" in err and out == ""
+    made = len(set(studio.take_records()) - before)
+    told = studio.run("narrate", "stop", "--json").object
+    assert told["takes"]["reused"] >= made
