@@ -28,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         asked = {*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))}
         if asked & SERVICES or "services" in item.path.parts:
             item.add_marker("service")
+        elif "moto_server" in asked:
+            item.add_marker("slow")
 
 
 @pytest.fixture

@@ -31,6 +31,8 @@ from f5_pipeline.speech.quality.gate import (
 )
 from f5_pipeline_tests.support.some import some
 
+pytestmark = pytest.mark.slow
+
 VOICES = ("en-0", "zh-0")
 LINES = 12
 SENTENCES = (4, 8, 11)  # places of longer lines
