@@ -79,7 +79,7 @@ def playable(tmp_path: Path) -> Studio:
     return playable_studio(tmp_path / "studio")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory, voices: Path) -> Iterator[Services]:
     """Services on which a test launches by itself what it wants to see launched."""
     with running_services(tmp_path_factory.mktemp("services"), voices, F5_INBOX="off", F5_NIGHTLY="off") as running:
