@@ -86,7 +86,7 @@ def test_two_workers_share_a_bucket(swift_server, tmp_path, tmp_path_factory):
         again = second.run("narrate", "bell", "--json").object
         assert (again["takes"]["synthesized"], again["revision"]) == (0, told["revision"])
         edited = second.write("bell.md", STORY.replace("Who is there?", "Who is it?"))
-        changed = second.run("narrate", edited, "--json").object
+        changed = second.run("narrate", edited, "--replace", "--json").object
         assert (changed["takes"]["synthesized"], changed["takes"]["reused"]) == (1, total - 1)
         assert changed["engine"] == "f5"
         assert not hub.requests, "the weights came from the bucket"
