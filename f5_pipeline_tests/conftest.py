@@ -17,7 +17,7 @@ from f5_pipeline_tests.support.narrated import BASE_URL, TEXT, Narrated
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
 from f5_pipeline_tests.support.shared import made_once
 
-SERVICES = {"services", "batches", "swift_server", "postgres"}
+SERVICES = {"services", "swift_server", "postgres"}
 """Fixtures that start what takes long or what pip does not bring; tests name them, also as a parameter."""
 
 

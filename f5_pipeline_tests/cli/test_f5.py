@@ -179,21 +179,11 @@ def test_a_killed_synthesis_is_continued(studio):
     wait_for("first takes", lambda: len(set(studio.take_records()) - before) >= 3)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    made = wait_for("the end of the step", lambda: settled(studio, before))
+    made = wait_for("the end of the step", lambda: studio.settled_takes(before))
     assert 3 <= len(made) < 32
     told = studio.run("narrate", script, "--voice", "ada", "--json").object
     assert told["takes"]["total"] == 16
     assert all(studio.take_records()[key] == when for key, when in made.items()), "what was made is not made again"
-
-
-def settled(studio: Installation, before: set[str]) -> dict[str, float] | None:
-    """The takes since `before`, once nobody makes more."""
-    import time
-
-    first = studio.take_records()
-    time.sleep(3)
-    second = studio.take_records()
-    return {key: when for key, when in second.items() if key not in before} if first == second else None
 
 
 def test_commercial_use_needs_a_model_and_voices_that_allow_it(studio):

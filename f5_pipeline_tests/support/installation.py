@@ -10,8 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +127,13 @@ class Installation:
     def take_records(self) -> dict[str, float]:
         """Every take in the store and when it was written."""
         return {one.key: one.modified for one in self.store.list("takes/") if one.key.endswith(".json")}
+
+    def settled_takes(self, before: Collection[str]) -> dict[str, float] | None:
+        """The records of takes that are not in `before`, once nobody makes more; None until then."""
+        first = self.take_records()
+        time.sleep(3)
+        second = self.take_records()
+        return {key: when for key, when in second.items() if key not in before} if first == second else None
 
 
 def free_port() -> int:
