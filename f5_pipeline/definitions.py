@@ -16,10 +16,15 @@ from f5_pipeline.orchestration.jobs import JOBS
 from f5_pipeline.orchestration.launching.inbox import inbox
 from f5_pipeline.orchestration.launching.nightly import OFF, nightly
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource, bucket_resources
-from f5_pipeline.orchestration.step_processes import end_steps_with_their_run, step_executor
+from f5_pipeline.orchestration.step_processes import (
+    end_steps_with_their_run,
+    run_single_steps_in_their_run,
+    step_executor,
+)
 from f5_pipeline.settings import get_settings
 
 end_steps_with_their_run()
+run_single_steps_in_their_run()
 
 _settings = get_settings()
 _store = StoreResource(url=_settings.store_url)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -66,27 +67,39 @@ def progress(label: str, *, quiet: bool) -> Iterator[Progress]:
     from rich.progress import Progress as Bar
     from rich.text import Text
 
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield Progress(None, label, quiet)
-        return
-
     class Elapsed(ProgressColumn):
         """Time since the start; the library's own column stops at the end of each stage."""
 
         def render(self, task: Task) -> Text:
             return Text(f"{timedelta(seconds=int(task.elapsed or 0))} elapsed")
 
-    columns = (TextColumn("{task.fields[label]}"), BarColumn(30), TextColumn("{task.description}"), Elapsed())
-    with Bar(*columns, console=console, transient=True) as bar:
-        yield Progress(bar, label, quiet)
+    with _own_stderr() as stream:
+        console = Console(file=stream)
+        if quiet or not console.is_terminal:
+            yield Progress(None, label, None if quiet else stream)
+            return
+        columns = (TextColumn("{task.fields[label]}"), BarColumn(30), TextColumn("{task.description}"), Elapsed())
+        with Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
+            yield Progress(bar, label, None)
+
+
+@contextmanager
+def _own_stderr() -> Iterator[IO[str]]:
+    """Standard error as it is now: while a step runs in this process, Dagster keeps what is written to it as a log."""
+    try:
+        number = os.dup(sys.stderr.fileno())
+    except OSError:  # no file, as in tests
+        yield sys.stderr
+        return
+    with os.fdopen(number, "w", encoding=sys.stderr.encoding, errors=sys.stderr.errors, buffering=1) as stream:
+        yield stream
 
 
 class Progress:
     """Shows the steps of a run, with the time left for the present one."""
 
-    def __init__(self, bar: Any, label: str, quiet: bool) -> None:
-        self._bar, self._label, self._quiet = bar, label, quiet
+    def __init__(self, bar: Any, label: str, stream: IO[str] | None) -> None:
+        self._bar, self._label, self._stream = bar, label, stream
         self._task = bar.add_task("starting", label=label, total=None) if bar else None
         self._parts: dict[str, dict[str, tuple[int, int]]] = {}
         self._first: dict[str, tuple[float, int]] = {}
@@ -118,6 +131,6 @@ class Progress:
     def _show(self, text: str, done: int | None, total: int | None) -> None:
         if self._bar is not None:
             self._bar.update(self._task, description=text, completed=done or 0, total=total)
-        elif not self._quiet and text != self._shown:
-            print_info(f"{self._label}: {text}")
+        elif self._stream is not None and text != self._shown:
+            click.echo(f"{self._label}: {text}", file=self._stream)
         self._shown = text

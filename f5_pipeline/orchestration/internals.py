@@ -20,7 +20,9 @@ from dagster._core.definitions.data_version import (
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.events import RunFailureReason
-from dagster._core.execution.api import create_execution_plan, execute_run_iterator
+from dagster._core.execution.api import create_execution_plan, execute_plan_iterator, execute_run_iterator
+from dagster._core.executor import multiprocess as multiprocess_executor
+from dagster._core.executor.child_process_executor import _execute_command_in_child_process as run_step_in_child
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
@@ -46,9 +48,6 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.schedules import is_valid_cron_schedule
 
 if TYPE_CHECKING:
-    from dagster._core.executor.child_process_executor import (
-        _execute_command_in_child_process as run_step_in_child,
-    )
     from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
     from dagster._daemon.auto_run_reexecution.event_log_consumer import DAGSTER_EVENT_TYPES as RETRY_EVENTS
     from dagster._daemon.auto_run_reexecution.event_log_consumer import _create_cursor_key as retry_cursor_key
@@ -74,8 +73,6 @@ _LAZY = {
     # The events that the daemon's retries of runs follow, and the key of their cursor.
     "RETRY_EVENTS": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "DAGSTER_EVENT_TYPES"),
     "retry_cursor_key": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "_create_cursor_key"),
-    # The target function of a step's process, by which it is recognised.
-    "run_step_in_child": ("dagster._core.executor.child_process_executor", "_execute_command_in_child_process"),
 }
 
 __all__ = [
@@ -114,11 +111,13 @@ __all__ = [
     "RunFailureReason",
     "WorkerStatus",
     "create_execution_plan",
+    "execute_plan_iterator",
     "execute_run_iterator",
     "extract_data_version_from_entry",
     "get_input_data_version_tag",
     "get_input_event_pointer_tag",
     "is_valid_cron_schedule",
+    "multiprocess_executor",
     "retry_cursor_key",
     "run_step_in_child",
 ]

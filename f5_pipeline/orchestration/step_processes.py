@@ -1,12 +1,15 @@
-"""The processes of steps: they are forked, and end with the run that they work for."""
+"""Where steps run: a step that nothing else waits beside, in the process of its run; others in processes of their own,
+which are forked, and end with the run that they work for."""
 
 import multiprocessing
 import os
 import signal
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.util import register_after_fork
+from typing import Any
 
 import dagster as dg
 
@@ -15,10 +18,83 @@ from f5_pipeline.orchestration import internals
 GRACE_SECONDS = 5.0
 """How long a step may go on, to keep the takes it has made, after the process of its run is gone."""
 
-# Steps are forked from a process that has imported this package: a fresh interpreter would cost each of them seconds.
+# They are forked from a process that has imported this package: a fresh interpreter would cost each of them seconds.
 step_executor = dg.multiprocess_executor.configured(
     {"start_method": {"forkserver": {"preload_modules": ["f5_pipeline.dagster_host.warm"]}}}
 )
+
+
+def run_single_steps_in_their_run() -> None:
+    """Make Dagster's multiprocess executor run a step in the process of its run where it is the only one.
+
+    A process costs a step 0.3 s, and the first 2 s more: most of the time that a short narration takes. Nothing is lost
+    beside it, because nothing else could run. A step that holds a GPU keeps its own: its memory there ends with it.
+    """
+    internals.multiprocess_executor.execute_step_out_of_process = _execute_step
+
+
+_execute_step_out_of_process = internals.multiprocess_executor.execute_step_out_of_process
+
+
+def _execute_step(
+    multiprocessing_context: Any,
+    job: Any,
+    step_context: Any,
+    step: Any,
+    errors: Any,
+    processes: Any,
+    ended: dict[str, Any],
+    retries: Any,
+    known_state: Any,
+    load_data: Any,
+) -> Iterator[dg.DagsterEvent | None]:
+    """Yield the events of a step, in the place of Dagster's function.
+
+    Args:
+        ended: an event for each step that was begun; a step's process sets its own when it is done.
+    """
+    alone = all(key == step.key or other.is_set() for key, other in ended.items())
+    if step.pool is not None or not alone or _has_siblings(step.get_mapping_key(), known_state.dynamic_mappings):
+        yield from _execute_step_out_of_process(
+            multiprocessing_context, job, step_context, step, errors, processes, ended, retries, known_state, load_data
+        )
+        return
+    run_config = step_context.run_config
+    plan = internals.create_execution_plan(
+        job,
+        run_config=run_config,
+        step_keys_to_execute=[step.key],
+        known_state=known_state,
+        repository_load_data=load_data,
+    )
+    try:
+        yield from internals.execute_plan_iterator(
+            plan,
+            job,
+            step_context.dagster_run,
+            run_config=run_config,
+            retry_mode=retries.for_inner_plan(),
+            instance=step_context.instance,
+        )
+    finally:
+        ended[step.key].set()
+
+
+def _has_siblings(mapping_key: str | None, mappings: Mapping[str, Mapping[str, Sequence[str] | None]]) -> bool:
+    """Whether a step is one of several that another has asked for: one of them may be waiting for a GPU."""
+    asked = ([key for keys in outputs.values() for key in keys or ()] for outputs in mappings.values())
+    return any(mapping_key in keys and len(keys) > 1 for keys in asked)
+
+
+def run_is_gone() -> bool:
+    """Whether this is a step's process and that of its run is gone."""
+    run = multiprocessing.parent_process()
+    return run is not None and _is_of_a_step() and not run.is_alive()
+
+
+def _is_of_a_step() -> bool:
+    # The process of a run, which also has a parent, its code server, outlives that.
+    return getattr(multiprocessing.current_process(), "_target", None) is internals.run_step_in_child
 
 
 def end_steps_with_their_run() -> None:
@@ -34,9 +110,8 @@ def end_steps_with_their_run() -> None:
 
 
 def _watch_run() -> None:
-    run, process = multiprocessing.parent_process(), multiprocessing.current_process()
-    # The process of a run, which also has a parent, its code server, outlives that.
-    if run is not None and getattr(process, "_target", None) is internals.run_step_in_child:
+    run = multiprocessing.parent_process()
+    if run is not None and _is_of_a_step():
         threading.Thread(target=_end_after, args=(run.sentinel,), name="end-with-run", daemon=True).start()
 
 

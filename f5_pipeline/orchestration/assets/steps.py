@@ -1,6 +1,5 @@
 """The steps that make takes, on a GPU or on processors; the asset `takes` and batches share them."""
 
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,6 +10,7 @@ from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.metadata import format_duration
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.orchestration.step_processes import run_is_gone
 from f5_pipeline.orchestration.tags import GPU_POOL, STEP_RETRIES, gpu_op_tags, should_yield_gpu
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
@@ -72,8 +72,6 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
 
     step_key = context.get_step_execution_context().step.key
     urgent = _PeriodicCheck(lambda: yields and should_yield_gpu(context.instance, context.run, step_key))
-    # Where the process of the run is killed, its steps must not go on.
-    run = multiprocessing.parent_process()
     reports: list[ShardReport] = []
     try:
         with failures():
@@ -83,7 +81,7 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
                 studio_options(get_settings()),
                 on_progress=show,
                 on_report=reports.append,
-                cancelled=lambda: (run is not None and not run.is_alive()) or urgent(),
+                cancelled=lambda: run_is_gone() or urgent(),
             )
     except Cancelled:
         if not urgent.positive:
