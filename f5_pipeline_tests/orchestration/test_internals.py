@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from f5_pipeline.dagster_host.runs import MODULE
-from f5_pipeline.orchestration import internals
+from f5_pipeline.orchestration import internals, step_processes
 from f5_pipeline_tests.support.installation import REPOSITORY
 
 if sys.version_info >= (3, 11):
@@ -49,6 +49,7 @@ PARAMETERS = {
     "RemoteJobOrigin": {"repository_origin", "job_name"},
     "RemoteRepositoryOrigin": {"code_location_origin", "repository_name"},
     "create_execution_plan": {"job", "run_config", "tags", "instance_ref"},
+    "execute_plan_iterator": {"execution_plan", "job", "dagster_run", "run_config", "retry_mode", "instance"},
     "execute_run_iterator": {"job", "dagster_run", "instance"},
     "run_step_in_child": {"event_queue", "command"},
 }
@@ -73,6 +74,7 @@ ELSEWHERE = {
     "get_input_data_version_tag",
     "get_input_event_pointer_tag",
     "is_valid_cron_schedule",
+    "multiprocess_executor",
     "retry_cursor_key",
 }
 """Names with a test of their own below."""
@@ -154,6 +156,19 @@ def test_the_process_of_a_step_is_known_by_its_target():
     process = multiprocessing.get_context("spawn").Process(target=internals.run_step_in_child)
     assert process._target is internals.run_step_in_child  # type: ignore[attr-defined]
     assert callable(multiprocessing.util.register_after_fork)
+
+
+def test_the_executor_starts_steps_by_a_function_that_we_replace():
+    """It takes what ours takes, the executor calls it by its name in this module, and a step's process sets its event
+    when it is done."""
+    module = internals.multiprocess_executor
+    dagsters = step_processes._execute_step_out_of_process
+    assert len(inspect.signature(dagsters).parameters) == len(
+        inspect.signature(step_processes._execute_step).parameters
+    )
+    assert module.execute_step_out_of_process is step_processes._execute_step
+    assert "= execute_step_out_of_process(" in inspect.getsource(module.MultiprocessExecutor.execute)
+    assert "self.term_event.set()" in inspect.getsource(module.MultiprocessExecutorChildProcessCommand.execute)
 
 
 def test_lint_knows_every_private_module():

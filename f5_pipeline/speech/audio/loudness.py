@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     Samples = NDArray[np.float32]
 
-BLOCK = 1 << 16
-"""Samples measured at a time."""
+BLOCK = 56_000
+"""Samples measured at a time: with what is before them, 2^16 at most for the transform up to 60 kHz."""
+
+_RESPONSE_SECONDS = 0.15
+"""How long the K-weighting remembers: its response is 1e-10 of the signal by then."""
 
 
 class LoudnessMeter:
@@ -40,8 +43,7 @@ class LoudnessMeter:
             raise ValueError(f"blocks of 100 ms need a sampling rate divisible by 10, not {rate}")
         self.rate = rate
         self._hop = rate // 10
-        self._weighting = k_weighting(rate)
-        self._state = np.zeros((len(self._weighting), 2))
+        self._before = np.zeros(round(rate * _RESPONSE_SECONDS) - 1)
         self._hops = array("d")  # energy of each full 100 ms after K-weighting
         self._open = 0.0  # energy of the 100 ms under way
         self._open_samples = 0
@@ -65,10 +67,8 @@ class LoudnessMeter:
 
     def _add(self, block: Samples) -> None:
         import numpy as np
-        from scipy.signal import sosfilt
 
-        weighted, self._state = sosfilt(self._weighting, block.astype(np.float64), zi=self._state)
-        energy = np.square(weighted)
+        energy = np.square(self._weigh(block))
         first = min(self._hop - self._open_samples, len(energy))
         self._open += float(energy[:first].sum())
         self._open_samples += first
@@ -85,6 +85,16 @@ class LoudnessMeter:
         self._history = with_history[-(self._TAPS - 1) :]
         self.sample_peak = max(self.sample_peak, float(np.abs(block).max(initial=0.0)))
         self.samples += len(block)
+
+    def _weigh(self, block: Samples) -> NDArray[np.float64]:
+        """The block after K-weighting, by overlap-save: to import `scipy.signal` takes a second."""
+        import numpy as np
+
+        samples = np.concatenate([self._before, block])
+        size = 1 << (len(samples) - 1).bit_length()
+        spectrum = np.fft.rfft(samples, size) * _weighting_spectrum(self.rate, size)
+        count, self._before = len(self._before), samples[len(samples) - len(self._before) :]
+        return np.fft.irfft(spectrum, size)[count : len(samples)]
 
     def _search(self, samples: Samples, peak: float) -> float:
         """The larger of `peak` and the interpolated peak of `samples`, which begin with the history."""
@@ -162,13 +172,29 @@ def k_weighting(rate: int) -> NDArray[np.float64]:
     return np.array([shelf, highpass])
 
 
+@lru_cache(maxsize=8)
+def _weighting_spectrum(rate: int, size: int) -> NDArray[np.complex128]:
+    """The K-weighting's response to an impulse, transformed, shape (size // 2 + 1,)."""
+    import numpy as np
+
+    response = [1.0] + [0.0] * (round(rate * _RESPONSE_SECONDS) - 1)
+    for b0, b1, b2, _, a1, a2 in k_weighting(rate).tolist():
+        first = second = 0.0  # the section's state, transposed direct form II
+        for n, sample in enumerate(response):
+            out = b0 * sample + first
+            first, second = b1 * sample - a1 * out + second, b2 * sample - a2 * out
+            response[n] = out
+    return np.fft.rfft(response, size)
+
+
 @lru_cache(maxsize=1)
 def _interpolator(taps: int) -> list[NDArray[np.float32]]:
     """Phases 1 to 3 of a 4 x interpolator (windowed sinc); phase 0 is the signal itself."""
     import numpy as np
-    from scipy.signal import firwin
 
-    prototype = 4 * np.asarray(firwin(4 * taps + 1, 0.25))  # the standard's example has 12 taps a phase
+    # The standard's example has 12 taps a phase.
+    prototype = np.sinc(np.arange(-2 * taps, 2 * taps + 1) / 4) * np.hamming(4 * taps + 1)
+    prototype *= 4 / prototype.sum()
     return [prototype[phase::4].astype(np.float32) for phase in (1, 2, 3)]
 
 
