@@ -68,16 +68,27 @@ def _execute_step(
         repository_load_data=load_data,
     )
     try:
-        yield from internals.execute_plan_iterator(
+        for event in internals.execute_plan_iterator(
             plan,
             job,
             step_context.dagster_run,
             run_config=run_config,
             retry_mode=retries.for_inner_plan(),
             instance=step_context.instance,
-        )
+        ):
+            yield event
+            if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY and _was_interrupted(event):
+                # Dagster tries an interrupted step again; its executor must hear that the run was meant.
+                signal.raise_signal(signal.SIGINT)
     finally:
         ended[step.key].set()
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    error = event.step_retry_data.error
+    while error is not None and error.cls_name not in ("DagsterExecutionInterruptedError", "KeyboardInterrupt"):
+        error = error.cause
+    return error is not None
 
 
 def _has_siblings(mapping_key: str | None, mappings: Mapping[str, Mapping[str, Sequence[str] | None]]) -> bool:

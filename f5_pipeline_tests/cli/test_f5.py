@@ -7,8 +7,6 @@ again and reported like any other.
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,12 +21,13 @@ from f5_pipeline.speech.takes import seed_of
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import put_lines
 from f5_pipeline.studio.records import ChosenTake
+from f5_pipeline_tests.support.batches import kill, step_process
 from f5_pipeline_tests.support.hub import LocalHub
 from f5_pipeline_tests.support.installation import EXAMPLES, Installation
 from f5_pipeline_tests.support.quick import quick
 from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
-from f5_pipeline_tests.support.waiting import wait_for
+from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -170,20 +169,24 @@ def test_a_cold_worker_starts_from_the_store(studio, hub, monkeypatch):
     assert (code, compared["outcome"]) == (1, "different")
 
 
-def test_a_killed_synthesis_is_continued(studio):
+def test_a_step_that_is_killed_is_tried_again_in_the_same_run(studio):
+    """Steps that hold a GPU have a process of their own."""
     text = "\n\n".join(f"Sentence {n} of this text tells one more thing about the sea." for n in range(16))
     script = studio.write("killed.txt", text)
     studio.env["F5_BATCH_FRAMES"] = "1500"
     before = set(studio.take_records())
     process = studio.start("narrate", script, "--voice", "ada", "--json")
-    wait_for("first takes", lambda: len(set(studio.take_records()) - before) >= 3)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    made = wait_for("the end of the step", lambda: studio.settled_takes(before))
-    assert 3 <= len(made) < 32
-    told = studio.run("narrate", script, "--voice", "ada", "--json").object
-    assert told["takes"]["total"] == 16
+    wait_for("first takes", lambda: len(studio.take_records().keys() - before) >= 3)
+    with dg.DagsterInstance.from_config(str(studio.root / "dagster")) as instance:
+        (run,) = instance.get_runs(filters=dg.RunsFilter(tags={"dagster/partition": "killed"}))
+        kill(some(step_process(instance, run.run_id, "synthesize_shard")))
+    made = studio.take_records()
+    out, err = process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 0, err
+    assert json.loads(out)["takes"]["total"] == 16
     assert all(studio.take_records()[key] == when for key, when in made.items()), "what was made is not made again"
+    with dg.DagsterInstance.from_config(str(studio.root / "dagster")) as instance:
+        assert len(instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_RESTARTED)) == 1
 
 
 def test_commercial_use_needs_a_model_and_voices_that_allow_it(studio):

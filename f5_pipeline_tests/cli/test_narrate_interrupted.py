@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -12,7 +11,6 @@ import dagster as dg
 import pytest
 
 from f5_pipeline_tests.support.installation import Installation
-from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow
@@ -26,32 +24,6 @@ def studio(tmp_path_factory, voices: Path) -> Installation:
 def sentences(count: int, about: str) -> str:
     """A text of `count` sentences that are all different."""
     return "\n\n".join(f"Sentence {n} of this text tells one more thing about {about}." for n in range(count))
-
-
-def children_of(pid: int) -> list[int]:
-    found, waiting = [], [pid]
-    while waiting:
-        parent = waiting.pop()
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            below = [int(child) for child in task.read_text().split()]
-            found += below
-            waiting += below
-    return found
-
-
-def synthesizing(pid: int) -> int | None:
-    """The process under `pid` that synthesizes: the one that has the engine's workers below it."""
-    for child in children_of(pid):
-        if any("engines/draft/worker.py" in command(below) for below in children_of(child)):
-            return child
-    return None
-
-
-def command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
 
 
 def test_killed_in_the_middle_the_next_run_makes_only_what_is_missing(studio):
@@ -75,22 +47,6 @@ def test_killed_in_the_middle_the_next_run_makes_only_what_is_missing(studio):
     with dg.DagsterInstance.from_config(str(studio.root / "dagster")) as instance:
         runs = instance.get_runs(filters=dg.RunsFilter(tags={"dagster/partition": "long"}))
     assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-
-
-def test_a_killed_step_is_tried_again_in_the_same_run(studio):
-    script = studio.write("step.txt", sentences(400, "a killed step"))
-    before = set(studio.take_records())
-    process = studio.start("narrate", script, "--voice", "ben", "--json")
-    wait_for("first takes", lambda: len(set(studio.take_records()) - before) > 30)
-    os.kill(some(synthesizing(process.pid)), signal.SIGKILL)
-    out, err = process.communicate(timeout=HANG_SECONDS)
-    assert process.returncode == 0, err
-    assert json.loads(out)["takes"]["total"] == 400
-    with dg.DagsterInstance.from_config(str(studio.root / "dagster")) as instance:
-        (run,) = instance.get_runs(filters=dg.RunsFilter(tags={"dagster/partition": "step"}))
-        retried = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_RESTARTED)
-    assert run.status == dg.DagsterRunStatus.SUCCESS
-    assert len(retried) == 1
 
 
 def test_interrupted_it_says_so_and_goes_on_the_next_time(studio):

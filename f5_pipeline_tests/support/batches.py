@@ -183,20 +183,6 @@ class Batches:
                 found.append(Span(run_id, key, begun.pop(key), entry.timestamp))
         return found
 
-    def step_process(self, run_id: str, step: str) -> int | None:
-        """The living process of a step that is at work."""
-        at_work: dict[str, int] = {}
-        kind = dg.DagsterEventType
-        for entry in self.instance.all_logs(run_id):
-            event = entry.dagster_event
-            if event is None or not _is_of(step, key := event.step_key or ""):
-                continue
-            if event.event_type == kind.STEP_WORKER_STARTED:
-                at_work[key] = int(str(event.engine_event_data.metadata["pid"].value))
-            elif event.event_type in (kind.STEP_SUCCESS, kind.STEP_FAILURE, kind.STEP_UP_FOR_RETRY):
-                at_work.pop(key, None)
-        return next((pid for pid in at_work.values() if psutil.pid_exists(pid)), None)
-
     def run_process(self, run_id: str) -> int | None:
         found = process_of(self.instance, self.run(run_id))
         return found.pid if found and found.living else None
@@ -248,3 +234,18 @@ def kill(pid: int) -> None:
     process = psutil.Process(pid)
     os.kill(pid, signal.SIGKILL)
     psutil.wait_procs([process], timeout=30)
+
+
+def step_process(instance: dg.DagsterInstance, run_id: str, step: str) -> int | None:
+    """The living process of its own of a step of this name that is at work."""
+    at_work: dict[str, int] = {}
+    kind = dg.DagsterEventType
+    for entry in instance.all_logs(run_id):
+        event = entry.dagster_event
+        if event is None or not _is_of(step, key := event.step_key or ""):
+            continue
+        if event.event_type == kind.STEP_WORKER_STARTED:
+            at_work[key] = int(str(event.engine_event_data.metadata["pid"].value))
+        elif event.event_type in (kind.STEP_SUCCESS, kind.STEP_FAILURE, kind.STEP_UP_FOR_RETRY):
+            at_work.pop(key, None)
+    return next((pid for pid in at_work.values() if psutil.pid_exists(pid)), None)
