@@ -26,7 +26,7 @@ BASE = "dagster"
 LIMIT_SECONDS = 3.0
 HEAVY = (
     "torch", "torchaudio", "f5_tts", "numpy", "scipy", "matplotlib", "pandas", "numba", "llvmlite", "soundfile", "soxr",
-    "PIL", "num2words", "sentencex", "pysbd", "espeakng_loader", "boto3", "botocore", "transformers",
+    "PIL", "num2words2", "sentencex", "pysbd", "espeakng_loader", "boto3", "botocore", "transformers",
     "huggingface_hub", "uvicorn", "starlette", "dagster_webserver", "dagster_graphql",
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ import pytest
 
 from f5_pipeline.orchestration.ledger import narrations_of
 from f5_pipeline.orchestration.tags import BATCH_PRIORITY, BATCH_TAG, GPU_POOL, GPU_TAG, PRIORITY_TAG, batch_run_tags
-from f5_pipeline_tests.support.batches import Batches, Span
+from f5_pipeline_tests.support.batches import Batches, Span, step_process
 from f5_pipeline_tests.support.installation import running_services
 from f5_pipeline_tests.support.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
 from f5_pipeline_tests.support.waiting import wait_for
@@ -110,11 +110,11 @@ def test_two_gpus_speak_for_two_batches_at_once(batches):
 def test_one_gpu_speaks_for_one_run_at_a_time_and_first_for_whom_somebody_waits(batches):
     """Two batches and, while the first of them is at work, a narration that somebody has launched in the UI."""
     batches.instance.event_log_storage.set_concurrency_slots(GPU_POOL, 1)
-    names = [story(batches, "night-one", 100), story(batches, "night-two", 5), story(batches, "waited-for", 3)]
+    names = [story(batches, "night-one", 50), story(batches, "night-two", 5), story(batches, "waited-for", 3)]
     registered(batches, *names)
     batches.new_takes()
     long = batches.launch_batch([names[0]], **batch_run_tags("a test"))
-    wait_for("its first step", lambda: batches.step_process(long, SPEAK))
+    wait_for("its first step", lambda: step_process(batches.instance, long, SPEAK))
     short = batches.launch_batch([names[1]], **batch_run_tags("a test"))
     urgent = batches.launch_narration(names[2])
     for run in (urgent, long, short):

@@ -18,8 +18,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
-SYMBOLS = frozenset("&%‰+=@€$£¥₹₽#°×÷±§≈<>≤≥№℃℉")
-CURRENCY_SIGNS = frozenset("$€£¥₹₽")
+CURRENCY_SIGNS = frozenset("$€£¥￥₹₽₩₺฿₫₴₪")
+WIDE = str.maketrans({
+    "％": "%", "￥": "¥", "＋": "+", "－": "-", "～": "~", "〜": "~", "：": ":", "／": "/",
+    "㎡": "m²", "㎢": "km²", "㎥": "m³",
+    "㎞": "km", "㎝": "cm", "㎜": "mm", "㎏": "kg", "㎎": "mg", "٪": "%",
+})  # fmt: skip
+"""Signs that have a plainer spelling of the same meaning."""
+SYMBOLS = frozenset("&%％‰٪+＋=@¢#°×÷±§≈<>≤≥≠№℃℉∞√㎡㎢㎥㎞㎝㎜㎏㎎") | CURRENCY_SIGNS
 
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao

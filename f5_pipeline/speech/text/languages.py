@@ -1,6 +1,7 @@
 """Facts about each language for the normaliser: how its numbers are written, its abbreviations, units and symbols.
 
-English is complete; German, French, Spanish, Italian, Portuguese, Russian, Dutch, Polish and Chinese are covered where
+English is complete; German, French, Spanish, Italian, Portuguese, Russian, Dutch,
+    Polish and Chinese are covered where
 a reading is safe without grammar. A language that is not listed gets `DEFAULT`: its numbers are read where num2words
 knows it, everything else stays as written.
 """
@@ -9,6 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
+
+from f5_pipeline.speech.text.cldr import months, separators, sign_names
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Language:
         before_name: abbreviations that are expanded only before a capitalised word ("Gen. Lee").
         pairs: abbreviations written as two tokens ("z. B.").
         months: names, January first; month_abbreviations: lower case -> index from 0.
-        units: written -> (one, many), read after a number.
+        units: written -> (one, many), read after a number, beyond what CLDR knows.
         currencies: sign -> names.
         ordinal: regular expression of an ordinal in figures, group 1 the digits.
         conjunctions: words before which a long sentence may be cut.
@@ -51,6 +55,9 @@ class Language:
         pronounced: acronyms that are words; a run of them is not shouted.
         scales: words that belong to the number before them ("5 million").
         ordinal_stop: "3." within a sentence is an ordinal.
+        ratio, power: words in "3:1" and "10^6".
+        fractions: denominator -> (one, many); of a half that agrees with its noun "masculine feminine".
+        ordinal_words: words beside which a Roman numeral is an ordinal: "XXI. Jahrhundert".
         split_fix: abbreviations after which no sentence ends, beyond what the segmenter knows.
     """
 
@@ -84,6 +91,15 @@ class Language:
     scales: frozenset[str] = frozenset()
     ordinal_stop: bool = False
     split_fix: frozenset[str] = frozenset()
+    ratio: str = ""
+    power: str = ""
+    fractions: dict[int, tuple[str, str]] = field(default_factory=dict)
+    ordinal_words: frozenset[str] = frozenset()
+
+    @property
+    def joint(self) -> str:
+        """What stands between two spoken words."""
+        return "" if self.code in ("zh", "ja", "th") else " "
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -102,23 +118,14 @@ def _units(text: str) -> dict[str, tuple[str, str]]:
     return {key: (value.split("/")[0], value.split("/")[-1]) for key, value in _pairs(text).items()}
 
 
-def _months(names: str, short: str) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Month names, and every short or long spelling in lower case -> index."""
-    full = tuple(names.split())
-    table = {name.lower(): index for index, name in enumerate(full)}
-    for index, spellings in enumerate(short.split()):
-        table.update({spelling: index for spelling in spellings.split("/") if spelling != "-"})
-    return full, table
-
-
 DEFAULT = Language("", thousands=", ")
 
-_EN_MONTHS, _EN_SHORT = _months(
-    "January February March April May June July August September October November December",
-    "jan feb mar apr - jun jul aug sep/sept oct nov dec",
-)
 _EN = Language(
     "en",
+    ratio="to",
+    power="to the power of",
+    fractions={2: ("half", "halves"), 4: ("quarter", "quarters")},
+    ordinal_words=word_set("century centuries dynasty"),
     point="point",
     digitwise=True,
     minus="minus",
@@ -126,40 +133,33 @@ _EN = Language(
     symbols=_pairs(
         "&=and; %=percent; ‰=per mille; +=plus; ==equals; @=at; €=euros; $=dollars; £=pounds; ¥=yen; ₹=rupees; "
         "₽=rubles; °=degrees; ×=times; ÷=divided by; ±=plus or minus; §=section; ≈=approximately; <=less than; "
+        "≠=is not equal to; "
         ">=greater than; ≤=at most; ≥=at least; #=number; №=number; "
         "℃=degrees Celsius; ℉=degrees Fahrenheit"
     ),
     abbreviations=_pairs(
         "jr=Junior; sr=Senior; etc=et cetera; e.g=for example; i.e=that is; approx=approximately; inc=Incorporated; "
-        "ltd=Limited; co=Company; corp=Corporation; dept=Department; ave=Avenue; blvd=Boulevard; ca=circa; cf=compare; "
+        "ltd=Limited; co=Company; corp=Corporation; dept=Department; ave=Avenue; blvd=Boulevard; ca=circa; "
+        "cf=compare; "
         "viz=namely; a.m=A M; p.m=P M; ph.d=P H D; b.c=B C; a.d=A D; esq=Esquire; misc=miscellaneous; est=established"
     ),
-    bare=_pairs("mr=Mister; mrs=Missus; ms=Miz; dr=Doctor; prof=Professor; vs=versus; messrs=Messieurs; phd=P H D"),
+    bare=_pairs(
+        "w/o=without; c/o=care of; mr=Mister; mrs=Missus; ms=Miz; dr=Doctor; prof=Professor; vs=versus; "
+        "messrs=Messieurs; phd=P H D"
+    ),
     before_number=_pairs(
         "no=number; nos=numbers; fig=figure; figs=figures; vol=volume; ch=chapter; p=page; pp=pages; sec=section; "
         "pt=part; c=circa; op=opus; nr=number; art=article"
     ),
     before_name=_pairs(
         "gen=General; col=Colonel; lt=Lieutenant; sgt=Sergeant; capt=Captain; maj=Major; gov=Governor; sen=Senator; "
-        "rep=Representative; rev=Reverend; hon=Honorable; pres=President; mt=Mount; ft=Fort; fr=Father; cmdr=Commander"
+        "rep=Representative; rev=Reverend; hon=Honorable; pres=President; mt=Mount; ft=Fort; fr=Father; "
+        "cmdr=Commander"
     ),
-    months=_EN_MONTHS,
-    month_abbreviations=_EN_SHORT,
     units=_units(
-        "km=kilometer/kilometers; m=meter/meters; cm=centimeter/centimeters; mm=millimeter/millimeters; "
-        "kg=kilogram/kilograms; g=gram/grams; mg=milligram/milligrams; t=ton/tons; l=liter/liters; L=liter/liters; "
-        "ml=milliliter/milliliters; mL=milliliter/milliliters; km/h=kilometers per hour; mph=miles per hour; "
-        "mi=mile/miles; ft=foot/feet; yd=yard/yards; lb=pound/pounds; lbs=pounds; oz=ounce/ounces; h=hour/hours; "
-        "hr=hour/hours; hrs=hours; min=minute/minutes; mins=minutes; sec=second/seconds; secs=seconds; "
-        "s=second/seconds; "
-        "ms=millisecond/milliseconds; Hz=hertz; kHz=kilohertz; MHz=megahertz; GHz=gigahertz; W=watt/watts; "
-        "kW=kilowatt/kilowatts; MW=megawatt/megawatts; kWh=kilowatt hour/kilowatt hours; V=volt/volts; "
-        "KB=kilobyte/kilobytes; "
-        "kB=kilobyte/kilobytes; MB=megabyte/megabytes; GB=gigabyte/gigabytes; TB=terabyte/terabytes; "
-        "dB=decibel/decibels; "
-        "°C=degree Celsius/degrees Celsius; °F=degree Fahrenheit/degrees Fahrenheit; °=degree/degrees; "
-        "m²=square meter/square meters; km²=square kilometer/square kilometers; m³=cubic meter/cubic meters; "
-        "m/s=meters per second; px=pixels; %=percent"
+        "dB=decibel/decibels; rpm=revolution per minute/revolutions per minute; mAh=milliamp hour/milliamp hours; "
+        "mpg=mile per gallon/miles per gallon; kbps=kilobit per second/kilobits per second; "
+        "Mbps=megabit per second/megabits per second; fps=frame per second/frames per second"
     ),
     currencies={
         "$": Currency("dollar", "dollars", "cent", "cents"),
@@ -181,16 +181,18 @@ _EN = Language(
         "A I AN AS AT BE BY DO GO HE IF IN IS ME MY NO OF OH ON OR SO TO UP WE ALL AND ANY ARE BAD BIG BUT BUY "
         "CAN DAY DID FOR GET GOD GOT HAD HAS HER HEY HIM HIS HOT HOW ITS LET MAN MAY NEW NOT NOW OFF OLD ONE OUR OUT "
         "OWN RED RUN SAW SAY SEE SHE SIT THE TOO TOP TRY TWO USE WAR WAS WAY WHO WHY WIN WON WOW YES YET YOU SIX TEN "
-        "END BOY DOG CAT EAT FUN CUT PUT SET ACT AGE AIR ARM ART ASK BAR BED BOX CAR CRY DEAD DIE DRY EAR EYE FAR FEW "
+        "END BOY DOG CAT EAT FUN CUT PUT SET ACT AGE AIR ARM ART ASK BAR BED BOX CAR CRY DEAD DIE DRY EAR EYE "
+        "FAR FEW "
         "FLY GUN HIT ICE JOB JOY KEY KID LAW LEG LIE LOT LOW MAD MOM DAD MIX NOR ODD PAY POP RAW ROW SAD SEA SKY SON "
         "SUN TAX TEA TIE WET"
     ),
     spelled=word_set(
-        "UCLA IEEE YMCA YWCA AARP NAACP ISBN HTTP HTTPS HTML USSR NCAA ESPN MSNBC CNBC ASPCA DHCP IMAP SMTP XHTML IUCN "
+        "UCLA IEEE YMCA YWCA AARP NAACP ISBN HTTP HTTPS HTML USSR NCAA ESPN MSNBC CNBC ASPCA DHCP IMAP SMTP "
+        "XHTML IUCN "
         "SEIU UNHCR ICBM IOOF UEFI USAF ACLU AOL ADHD OECD NSAID ISDN AAPL IKEV OEIS UAW IETF IANA IATA ICAO"
     ),
     numbered=word_set(
-        "chapter part book volume act scene section article appendix war phase type figure table level bowl"
+        "chapter part book volume vol act scene section article appendix war phase type figure table level bowl canto"
     ),
     acronyms=word_set(
         "FBI CIA USA US UK EU UN CEO CFO CTO COO API AI UFO USB URL IBM BBC CNN NBC ABC CBS DNA RNA ATM DIY EPA FAQ "
@@ -204,16 +206,17 @@ _EN = Language(
     ),
     scales=word_set("hundred thousand million billion trillion"),
     split_fix=word_set(
-        "approx no nos fig figs vol pp ca cf gen col lt sgt capt maj gov sen rep rev hon pres mt messrs al"
+        "approx no nos fig figs vol pp ca cf apt est eq ed max min dept gen col lt sgt capt maj gov sen rep rev "
+        "hon pres mt messrs al"
     ),
 )
 
-_DE_MONTHS, _DE_SHORT = _months(
-    "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
-    "jan feb mär apr - jun jul aug sep/sept okt nov dez",
-)
 _DE = Language(
     "de",
+    ratio="zu",
+    power="hoch",
+    fractions={2: ("ein halber|eine halbe", "halbe"), 3: ("Drittel", "Drittel"), 4: ("Viertel", "Viertel")},
+    ordinal_words=word_set("jahrhundert jahrhunderts jahrhunderte kapitel"),
     decimal=",",
     thousands=". '’",
     point="Komma",
@@ -228,7 +231,8 @@ _DE = Language(
     abbreviations=_pairs(
         "usw=und so weiter; bzw=beziehungsweise; ca=circa; z.b=zum Beispiel; d.h=das heißt; u.a=unter anderem; "
         "vgl=vergleiche; evtl=eventuell; ggf=gegebenenfalls; inkl=inklusive; etc=et cetera; hr=Herr; fr=Frau; "
-        "str=Straße; mio=Millionen; mrd=Milliarden; sog=sogenannte; geb=geboren; gest=gestorben; u.s.w=und so weiter; "
+        "str=Straße; jh=Jahrhundert; mio=Millionen; mrd=Milliarden; sog=sogenannte; geb=geboren; "
+        "gest=gestorben; u.s.w=und so weiter; "
         "i.d.r=in der Regel; v.chr=vor Christus; n.chr=nach Christus"
     ),
     bare=_pairs("dr=Doktor; prof=Professor"),
@@ -245,14 +249,6 @@ _DE = Language(
         ("n", "chr"): ("nach", "Christus"),
         ("o", "ä"): ("oder", "Ähnliches"),
     },
-    months=_DE_MONTHS,
-    month_abbreviations=_DE_SHORT,
-    units=_units(
-        "km=Kilometer; m=Meter; cm=Zentimeter; mm=Millimeter; kg=Kilogramm; g=Gramm; mg=Milligramm; t=Tonne/Tonnen; "
-        "l=Liter; ml=Milliliter; km/h=Kilometer pro Stunde; h=Stunde/Stunden; min=Minute/Minuten; s=Sekunde/Sekunden; "
-        "°C=Grad Celsius; °=Grad; m²=Quadratmeter; km²=Quadratkilometer; %=Prozent; kW=Kilowatt; MB=Megabyte; "
-        "GB=Gigabyte"
-    ),
     currencies={
         "€": Currency("Euro", "Euro", "Cent", "Cent"),
         "$": Currency("Dollar", "Dollar", "Cent", "Cent"),
@@ -270,12 +266,18 @@ _DE = Language(
     split_fix=word_set("ca bzw vgl evtl ggf nr bd abb kap inkl hr fr str mio mrd z d u s tel"),
 )
 
-_FR_MONTHS, _FR_SHORT = _months(
-    "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
-    "janv févr/fév - avr - - juil - sept oct nov déc",
-)
 _FR = Language(
     "fr",
+    ratio="à",
+    power="puissance",
+    fractions={
+        2: ("un demi|une demi", "demis"),
+        3: ("tiers", "tiers"),
+        4: ("quart", "quarts"),
+        5: ("cinquième", "cinquièmes"),
+        8: ("huitième", "huitièmes"),
+    },
+    ordinal_words=word_set("siècle siècles arrondissement"),
     decimal=",",
     thousands=" .",
     point="virgule",
@@ -290,16 +292,12 @@ _FR = Language(
     ),
     bare=_pairs("mme=Madame; mlle=Mademoiselle; mm=Messieurs; dr=Docteur; pr=Professeur; mgr=Monseigneur"),
     before_number=_pairs("p=page; n°=numéro; no=numéro; art=article; fig=figure; chap=chapitre; vol=volume"),
-    pairs={("p", "ex"): ("par", "exemple")},
-    months=_FR_MONTHS,
-    month_abbreviations=_FR_SHORT,
-    units=_units(
-        "km=kilomètre/kilomètres; m=mètre/mètres; cm=centimètre/centimètres; mm=millimètre/millimètres; "
-        "kg=kilogramme/kilogrammes; g=gramme/grammes; l=litre/litres; ml=millilitre/millilitres; "
-        "km/h=kilomètres à l'heure; h=heure/heures; min=minute/minutes; s=seconde/secondes; °C=degré Celsius/degrés "
-        "Celsius; "
-        "°=degré/degrés; m²=mètre carré/mètres carrés; %=pour cent"
-    ),
+    pairs={
+        ("p", "ex"): ("par", "exemple"),
+        ("av", "j.-c"): ("avant", "Jésus-Christ"),
+        ("apr", "j.-c"): ("après", "Jésus-Christ"),
+    },
+    before_name=_pairs("av=avenue; bd=boulevard; st=saint; ste=sainte"),
     currencies={
         "€": Currency("euro", "euros", "centime", "centimes"),
         "$": Currency("dollar", "dollars", "cent", "cents"),
@@ -315,12 +313,17 @@ _FR = Language(
     split_fix=word_set("m mm mme mlle mgr pr env p"),
 )
 
-_ES_MONTHS, _ES_SHORT = _months(
-    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
-    "ene feb - abr - jun jul ago sept/sep oct nov dic",
-)
 _ES = Language(
     "es",
+    ratio="a",
+    power="elevado a",
+    fractions={
+        2: ("medio|media", "medios"),
+        3: ("tercio", "tercios"),
+        4: ("cuarto", "cuartos"),
+        5: ("quinto", "quintos"),
+        8: ("octavo", "octavos"),
+    },
     decimal=",",
     thousands=". ",
     point="coma",
@@ -332,55 +335,56 @@ _ES = Language(
     ),
     abbreviations=_pairs("etc=etcétera; p.ej=por ejemplo; aprox=aproximadamente; ud=usted; uds=ustedes; avda=avenida"),
     bare=_pairs("sr=señor; sra=señora; srta=señorita; dr=doctor; dra=doctora; prof=profesor"),
-    before_number=_pairs("p=página; pág=página; núm=número; nº=número; art=artículo; cap=capítulo; vol=volumen"),
-    pairs={("ee", "uu"): ("Estados", "Unidos"), ("p", "ej"): ("por", "ejemplo")},
-    months=_ES_MONTHS,
-    month_abbreviations=_ES_SHORT,
-    units=_units(
-        "km=kilómetro/kilómetros; m=metro/metros; cm=centímetro/centímetros; mm=milímetro/milímetros; "
-        "kg=kilogramo/kilogramos; g=gramo/gramos; l=litro/litros; km/h=kilómetros por hora; h=hora/horas; "
-        "min=minuto/minutos; "
-        "s=segundo/segundos; °C=grado Celsius/grados Celsius; °=grado/grados; %=por ciento"
+    before_number=_pairs(
+        "p=página; pág=página; núm=número; nº=número; n.º=número; art=artículo; cap=capítulo; vol=volumen"
     ),
+    pairs={
+        ("ee", "uu"): ("Estados", "Unidos"),
+        ("p", "ej"): ("por", "ejemplo"),
+        ("a", "c"): ("antes de", "Cristo"),
+        ("d", "c"): ("después de", "Cristo"),
+    },
     currencies={
         "€": Currency("euro", "euros", "céntimo", "céntimos"),
         "$": Currency("dólar", "dólares", "centavo", "centavos"),
         "£": Currency("libra", "libras", "penique", "peniques"),
     },
-    ordinal=r"(\d+)(?:º|ª|\.º|\.ª)",
+    ordinal=r"(\d+)\.?(?:º|ª|er)",
     conjunctions=word_set("y e o u pero sino aunque porque que cuando donde mientras si como pues"),
     time=("{h} {m}", "{h}"),
     caps_words=word_set("EL LA LOS LAS UN UNA DE DEL Y NO SI SÍ QUE ES TU YO"),
-    numbered=word_set("capítulo parte tomo acto libro volumen"),
+    numbered=word_set("capítulo parte tomo acto libro volumen siglo siglos"),
     scales=word_set("mil millones millón"),
     split_fix=word_set("sr sra srta dr dra aprox pág núm ud uds"),
 )
 
-_IT_MONTHS, _IT_SHORT = _months(
-    "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
-    "gen feb mar apr mag giu lug ago set/sett ott nov dic",
-)
 _IT = Language(
     "it",
+    ratio="a",
+    power="elevato alla",
+    fractions={
+        2: ("mezzo|mezza", "mezzi"),
+        3: ("terzo", "terzi"),
+        4: ("quarto", "quarti"),
+        5: ("quinto", "quinti"),
+        8: ("ottavo", "ottavi"),
+    },
+    ordinal_words=word_set("secolo secoli"),
     decimal=",",
     thousands=". ",
     point="virgola",
     minus="meno",
-    to="a",
+    to="—",
     symbols=_pairs(
         "&=e; %=per cento; +=più; ==uguale; @=chiocciola; €=euro; $=dollari; £=sterline; ¥=yen; °=gradi; ×=per; "
         "#=numero"
     ),
-    abbreviations=_pairs("ecc=eccetera; es=esempio; ca=circa; avv=avvocato; ing=ingegnere"),
+    abbreviations=_pairs(
+        "ecc=eccetera; a.c=avanti Cristo; d.c=dopo Cristo; p.zza=piazza; es=esempio; ca=circa; avv=avvocato; "
+        "ing=ingegnere"
+    ),
     bare=_pairs("sig=signor; dott=dottor; dr=dottor; prof=professor"),
     before_number=_pairs("p=pagina; pag=pagina; n=numero; art=articolo; cap=capitolo; vol=volume"),
-    months=_IT_MONTHS,
-    month_abbreviations=_IT_SHORT,
-    units=_units(
-        "km=chilometro/chilometri; m=metro/metri; cm=centimetro/centimetri; mm=millimetro/millimetri; "
-        "kg=chilogrammo/chilogrammi; g=grammo/grammi; l=litro/litri; km/h=chilometri all'ora; h=ora/ore; "
-        "min=minuto/minuti; s=secondo/secondi; °C=grado Celsius/gradi Celsius; °=grado/gradi; %=per cento"
-    ),
     currencies={
         "€": Currency("euro", "euro", "centesimo", "centesimi"),
         "$": Currency("dollaro", "dollari", "centesimo", "centesimi"),
@@ -395,12 +399,17 @@ _IT = Language(
     split_fix=word_set("sig dott ecc pag avv ing"),
 )
 
-_PT_MONTHS, _PT_SHORT = _months(
-    "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
-    "jan fev mar abr mai jun jul ago set out nov dez",
-)
 _PT = Language(
     "pt",
+    ratio="para",
+    power="elevado a",
+    fractions={
+        2: ("meio|meia", "meios"),
+        3: ("terço", "terços"),
+        4: ("quarto", "quartos"),
+        5: ("quinto", "quintos"),
+        8: ("oitavo", "oitavos"),
+    },
     decimal=",",
     thousands=". ",
     point="vírgula",
@@ -410,17 +419,13 @@ _PT = Language(
         "&=e; %=por cento; +=mais; ==igual a; @=arroba; €=euros; $=dólares; £=libras; ¥=ienes; °=graus; ×=vezes; "
         "#=número"
     ),
-    abbreviations=_pairs("etc=et cetera; ex=exemplo; aprox=aproximadamente; p.ex=por exemplo; av=avenida"),
+    abbreviations=_pairs(
+        "etc=et cetera; a.c=antes de Cristo; d.c=depois de Cristo; ex=exemplo; aprox=aproximadamente; "
+        "p.ex=por exemplo; av=avenida"
+    ),
     bare=_pairs("sr=senhor; sra=senhora; dr=doutor; dra=doutora; prof=professor"),
     before_number=_pairs("p=página; pág=página; nº=número; n=número; art=artigo; cap=capítulo; vol=volume"),
     pairs={("p", "ex"): ("por", "exemplo")},
-    months=_PT_MONTHS,
-    month_abbreviations=_PT_SHORT,
-    units=_units(
-        "km=quilômetro/quilômetros; m=metro/metros; cm=centímetro/centímetros; mm=milímetro/milímetros; "
-        "kg=quilograma/quilogramas; g=grama/gramas; l=litro/litros; km/h=quilômetros por hora; h=hora/horas; "
-        "min=minuto/minutos; s=segundo/segundos; °C=grau Celsius/graus Celsius; °=grau/graus; %=por cento"
-    ),
     currencies={
         "€": Currency("euro", "euros", "cêntimo", "cêntimos"),
         "$": Currency("dólar", "dólares", "centavo", "centavos"),
@@ -431,17 +436,17 @@ _PT = Language(
     conjunctions=word_set("e ou mas porém que porque quando enquanto se como onde pois embora"),
     time=("{h} e {m}", "{h} horas"),
     caps_words=word_set("O A OS AS UM UMA DE DO DA E NÃO SIM QUE EU"),
-    numbered=word_set("capítulo parte tomo ato livro volume"),
+    numbered=word_set("capítulo parte tomo ato livro volume século séculos"),
     scales=word_set("mil milhões milhão bilhões bilhão"),
     split_fix=word_set("sr sra dr dra aprox pág"),
 )
 
-_RU_MONTHS, _RU_SHORT = _months(
-    "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
-    "янв фев - апр - - - авг сен/сент окт ноя дек",
-)
 _RU = Language(
     "ru",
+    ratio="к",
+    power="в степени",
+    fractions={2: ("половина", "вторых"), 3: ("треть", "трети"), 4: ("четверть", "четверти")},
+    ordinal_words=word_set("век века веке веков"),
     decimal=",",
     thousands=" ",
     minus="минус",
@@ -461,13 +466,6 @@ _RU = Language(
         ("т", "п"): ("тому", "подобное"),
         ("н", "э"): ("нашей", "эры"),
     },
-    months=_RU_MONTHS,
-    month_abbreviations=_RU_SHORT,
-    units=_units(
-        "км=километр/километров; м=метр/метров; см=сантиметр/сантиметров; мм=миллиметр/миллиметров; "
-        "кг=килограмм/килограммов; г=грамм/граммов; л=литр/литров; ч=час/часов; мин=минута/минут; с=секунда/секунд; "
-        "°C=градус Цельсия/градусов Цельсия; %=процент/процентов"
-    ),
     ordinal=r"(\d+)-?(?:й|я|е|го|му|м|х)",
     conjunctions=word_set("и а но или что чтобы потому когда если хотя как где который которая которые пока"),
     day_ordinal=True,
@@ -478,12 +476,12 @@ _RU = Language(
     split_fix=word_set("т е см ср стр рис гл ул им проф св напр г"),
 )
 
-_NL_MONTHS, _NL_SHORT = _months(
-    "januari februari maart april mei juni juli augustus september oktober november december",
-    "jan feb mrt apr - jun jul aug sep/sept okt nov dec",
-)
 _NL = Language(
     "nl",
+    ratio="op",
+    power="tot de macht",
+    fractions={2: ("een halve|een halve", "halven"), 3: ("derde", "derde"), 4: ("kwart", "kwart")},
+    ordinal_words=word_set("eeuw"),
     decimal=",",
     thousands=". ",
     point="komma",
@@ -492,18 +490,12 @@ _NL = Language(
     to="tot",
     symbols=_pairs("&=en; %=procent; +=plus; ==is; @=at; €=euro; $=dollar; £=pond; ¥=yen; °=graden; ×=keer; #=nummer"),
     abbreviations=_pairs(
-        "bijv=bijvoorbeeld; enz=enzovoort; ca=circa; etc=et cetera; m.a.w=met andere woorden; o.a=onder andere; "
+        "mln=miljoen; mld=miljard; bijv=bijvoorbeeld; enz=enzovoort; ca=circa; etc=et cetera; "
+        "m.a.w=met andere woorden; o.a=onder andere; "
         "d.w.z=dat wil zeggen"
     ),
     bare=_pairs("dhr=de heer; mevr=mevrouw; dr=dokter; prof=professor"),
     before_number=_pairs("nr=nummer; blz=bladzijde; p=pagina; art=artikel"),
-    months=_NL_MONTHS,
-    month_abbreviations=_NL_SHORT,
-    units=_units(
-        "km=kilometer; m=meter; cm=centimeter; mm=millimeter; kg=kilogram; g=gram; l=liter; km/h=kilometer per uur; "
-        "h=uur; "
-        "min=minuut/minuten; s=seconde/seconden; °C=graden Celsius; °=graden; %=procent"
-    ),
     currencies={
         "€": Currency("euro", "euro", "cent", "cent"),
         "$": Currency("dollar", "dollar", "cent", "cent"),
@@ -514,16 +506,16 @@ _NL = Language(
     time=("{h} uur {m}", "{h} uur"),
     caps_words=word_set("DE HET EEN EN IS JA NEE NIET WAT WIE IK JE WE"),
     numbered=word_set("hoofdstuk deel akte boek"),
-    scales=word_set("duizend miljoen miljard"),
+    scales=word_set("duizend miljoen miljard mln mld"),
     split_fix=word_set("bijv enz ca dhr mevr blz nr"),
 )
 
-_PL_MONTHS, _PL_SHORT = _months(
-    "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia",
-    "sty lut mar kwi - cze lip sie wrz paź lis gru",
-)
 _PL = Language(
     "pl",
+    ratio="do",
+    power="do potęgi",
+    fractions={2: ("druga", "drugie"), 3: ("trzecia", "trzecie"), 4: ("czwarta", "czwarte")},
+    ordinal_words=word_set("wiek wieku wieki"),
     decimal=",",
     thousands=" .",
     point="przecinek",
@@ -538,12 +530,6 @@ _PL = Language(
     ),
     bare=_pairs("dr=doktor; mgr=magister"),
     before_number=_pairs("nr=numer; s=strona; str=strona; rys=rysunek; art=artykuł"),
-    months=_PL_MONTHS,
-    month_abbreviations=_PL_SHORT,
-    units=_units(
-        "km=kilometr/kilometrów; m=metr/metrów; cm=centymetr/centymetrów; kg=kilogram/kilogramów; g=gram/gramów; "
-        "l=litr/litrów; °C=stopni Celsjusza; %=procent"
-    ),
     conjunctions=word_set("i a ale lub albo oraz że żeby ponieważ gdy kiedy jeśli choć który która które"),
     day_ordinal=True,
     time=("{h} {m}", "{h}"),
@@ -560,7 +546,6 @@ _ZH = Language(
     minus="负",
     to="到",
     symbols=_pairs("&=和; %=百分之; +=加; ==等于; €=欧元; $=美元; £=英镑; ¥=元; °=度; ×=乘; @=艾特"),
-    units=_units("km=公里; m=米; cm=厘米; mm=毫米; kg=公斤; g=克; km/h=公里每小时; °C=摄氏度; °=度"),
     currencies={
         "$": Currency("美元", "美元"),
         "€": Currency("欧元", "欧元"),
@@ -571,16 +556,114 @@ _ZH = Language(
     time=("{h}点{m}分", "{h}点"),
 )
 
-_KNOWN = {item.code: item for item in (_EN, _DE, _FR, _ES, _IT, _PT, _RU, _NL, _PL, _ZH)}
-_DECIMAL_COMMA = word_set(
-    "af az be bg bs ca cs cv da el eo et eu fi fo gl hr hu hy id is ka kk lb lt lv mk mn nb nn no ro sk sl sq sr sv "
-    "tr uk vi"
+_JA = Language(
+    "ja",
+    ratio="対",
+    power="の",
+    point="点",
+    digitwise=True,
+    minus="マイナス",
+    to="から",
+    symbols=_pairs(
+        "&=アンド; %=パーセント; +=プラス; ==イコール; ×=かける; ÷=割る; €=ユーロ; $=ドル; "
+        "£=ポンド; ¥=円; °=度; @=アット"
+    ),
+    currencies={
+        "$": Currency("ドル", "ドル"),
+        "€": Currency("ユーロ", "ユーロ"),
+        "£": Currency("ポンド", "ポンド"),
+        "¥": Currency("円", "円"),
+    },
+    day_first=False,
+    time=("{h}時{m}分", "{h}時"),
 )
+
+_KNOWN = {item.code: item for item in (_EN, _DE, _FR, _ES, _IT, _PT, _RU, _NL, _PL, _ZH, _JA)}
 _SPOKEN_POINT = _pairs(
     "sv=komma; da=komma; no=komma; nb=komma; fi=pilkku; cs=celá; sk=celá; uk=кома; tr=virgül; id=koma; vi=phẩy; "
-    "ro=virgulă; "
-    "ca=coma; ja=点; ko=점; ar=فاصلة; he=נקודה; hu=egész; th=จุด"
+    "ro=virgulă; ca=coma; ja=点; ko=점; ar=فاصلة; he=נקודה; hu=egész; th=จุด; el=κόμμα; hi=दशमलव"
 )
+_SPOKEN_MINUS = _pairs(
+    "sv=minus; da=minus; no=minus; fi=miinus; cs=minus; sk=mínus; uk=мінус; tr=eksi; id=minus; vi=âm; ro=minus; "
+    "ca=menys; ja=マイナス; ko=영하; ar=سالب; he=מינוס; hu=mínusz; th=ลบ; el=μείον; hi=माइनस; bg=минус; hr=minus"
+)
+_SPOKEN_SIGNS = {
+    "ar": {"%": "بالمئة", "+": "زائد", "=": "يساوي"},
+    "cs": {"+": "plus", "×": "krát", "=": "rovná se"},
+    "da": {"+": "plus", "=": "er lig med", "&": "og"},
+    "fi": {"&": "ja", "=": "on"},
+    "hi": {"+": "प्लस"},
+    "hu": {"+": "plusz", "=": "egyenlő", "&": "és"},
+    "id": {"+": "tambah", "=": "sama dengan", "&": "dan"},
+    "ko": {"%": "퍼센트", "+": "더하기", "=": "는", "&": "앤드"},
+    "no": {"+": "pluss", "=": "er lik", "&": "og"},
+    "sv": {"+": "plus", "=": "är lika med", "&": "och"},
+    "tr": {"+": "artı", "×": "çarpı", "=": "eşittir", "&": "ve"},
+    "uk": {"+": "плюс", "=": "дорівнює", "×": "на", "&": "і"},
+    "vi": {"+": "cộng", "=": "bằng", "×": "nhân", "&": "và"},
+}
+"""What CLDR names as signs is said as words."""
+_SPOKEN_TO = _pairs(
+    "sv=till; da=til; no=til; cs=až; sk=až; uk=—; id=sampai; vi=đến; ro=până la; ca=a; ja=から; ko=에서; ar=إلى; "
+    "he=עד; th=ถึง; el=έως; hi=से; bg=до; hr=do"
+)
+_MORE: dict[str, dict[str, Any]] = {
+    "ar": {"time": ("{h} و {m}", "{h}"), "ratio": "مقابل", "abbreviations": _pairs("د=الدكتور")},
+    "cs": {
+        "time": ("{h} {m}", "{h}"), "ratio": "ku", "day_ordinal": True, "ordinal_stop": True,
+        "fractions": {2: ("půl|půl", "poloviny"), 3: ("třetina", "třetiny"), 4: ("čtvrtina", "čtvrtiny")},
+        "abbreviations": _pairs("např=například; atd=a tak dále; apod=a podobně; tj=to jest; tzv=takzvaný; "
+            "mil=milionů"),
+        "scales": word_set("tisíc milion miliony milionů miliarda miliard mil mld"),
+    },
+    "da": {"time": ("{h} {m}", "{h}"), "ratio": "til", "day_ordinal": True, "ordinal_stop": True,
+           "abbreviations": _pairs("f.eks=for eksempel; osv=og så videre; bl.a=blandt andet; ca=cirka; kl=klokken")},
+    "fi": {"time": ("{h} {m}", "{h}"), "abbreviations": _pairs("esim=esimerkiksi; jne=ja niin edelleen; "
+        "ym=ynnä muuta")},
+    "hu": {"time": ("{h} óra {m}", "{h} óra"), "ordinal_stop": True, "abbreviations": _pairs("pl=például; "
+        "stb=és a többi")},
+    "id": {
+        "time": ("{h} {m}", "{h}"), "ratio": "banding",
+        "fractions": {2: ("setengah|setengah", "setengah"), 3: ("pertiga", "pertiga"), 4: ("perempat", "perempat")},
+        "abbreviations": _pairs("jl=Jalan; no=nomor; dll=dan lain-lain; dr=Doktor"),
+        "scales": word_set("ribu juta miliar triliun"), "numbered": word_set("abad bab jilid"),
+    },
+    "ko": {"time": ("{h}시 {m}분", "{h}시"), "ratio": "대", "digitwise": True, "scales": word_set("만 억 조")},
+    "no": {"time": ("{h} {m}", "{h}"), "ratio": "til", "day_ordinal": True, "ordinal_stop": True,
+           "abbreviations": _pairs("f.eks=for eksempel; osv=og så videre; bl.a=blant annet; ca=cirka; kl=klokken")},
+    "sv": {
+        "time": ("{h} {m}", "{h}"), "ratio": "till", "ordinal": r"(\d+):(?:e|a)", "day_ordinal": True,
+        "fractions": {2: ("en halv|en halv", "halva"), 3: ("tredjedel", "tredjedelar"), 4: ("fjärdedel",
+            "fjärdedelar")},
+        "abbreviations": _pairs("osv=och så vidare; t.ex=till exempel; bl.a=bland annat; dvs=det vill säga; "
+            "ca=cirka; kl=klockan"),
+        "before_number": _pairs("kl=klockan; s=sidan; nr=nummer"), "bare": _pairs("mkr=miljoner kronor"),
+        "scales": word_set("miljon miljoner miljard miljarder"),
+    },
+    "tr": {
+        "time": ("{h} {m}", "{h}"), "fractions": {2: ("yarım|yarım", "yarım")}, "ordinal_stop": True, "to": "—",
+        "abbreviations": _pairs("vb=ve benzeri; vs=ve saire; örn=örneğin"), "bare": _pairs("dr=Doktor; "
+            "prof=Profesör"),
+        "scales": word_set("bin milyon milyar"),
+    },
+    "uk": {
+        "time": ("{h} {m}", "{h}"), "ratio": "до", "day_ordinal": True,
+        "fractions": {2: ("половина", "других"), 3: ("третина", "третини"), 4: ("чверть", "чверті")},
+        "abbreviations": _pairs("ін=інше; тис=тисяч; напр=наприклад; млн=мільйонів; млрд=мільярдів; р=року"),
+        "bare": _pairs("млн=мільйонів; "
+            "млрд=мільярдів"), "pairs": {("т", "д"): ("так", "далі"), ("т", "п"): ("тому", "подібне")},
+        "scales": word_set("тисяч мільйон мільйони мільйонів мільярд мільярдів млн млрд"),
+        "ordinal_words": word_set("століття столітті"),
+    },
+    "vi": {"time": ("{h} giờ {m}", "{h} giờ"), "ratio": "", "abbreviations": _pairs("tp=Thành phố; ts=Tiến sĩ; "
+        "gs=Giáo sư"),
+           "scales": word_set("nghìn ngàn triệu tỷ tỉ"), "numbered": word_set("kỷ kỉ")},
+    "hi": {"scales": word_set("लाख करोड़ हज़ार"), "bare": _pairs("डॉ=डॉक्टर"), "time": ("{h} बजकर {m} मिनट",
+        "{h} बजे")},
+}  # fmt: skip
+"""What else is known of languages that are not described whole."""
+
+
 _ENGLISH_MONTH_FIRST = ("en", "en-us", "en-ph")
 _ALIASES = {"cmn": "zh", "yue": "zh", "nb": "no", "nn": "no", "iw": "he", "in": "id"}
 
@@ -595,15 +678,27 @@ def base(tag: str) -> str:
 def language_data(tag: str) -> Language:
     """Facts about the language `tag` (BCP 47); never fails."""
     code = base(tag)
-    if code == "en":
-        return _EN if tag.lower() in _ENGLISH_MONTH_FIRST else replace(_EN, day_first=True)
     if code in _KNOWN:
-        return _KNOWN[code]
-    comma = code in _DECIMAL_COMMA
+        known = _KNOWN[code]
+        names, spellings = months(code)
+        return replace(
+            known,
+            day_first=known.day_first or (code == "en" and tag.lower() not in _ENGLISH_MONTH_FIRST),
+            symbols={**sign_names(code), **known.symbols},
+            months=names,
+            month_abbreviations=spellings,
+        )
+    decimal, thousands = separators(code)
+    names, spellings = months(code)
     return replace(
         DEFAULT,
         code=code,
-        decimal="," if comma else ".",
-        thousands=". " if comma else ", ",
+        decimal=decimal,
+        thousands=thousands + (" " if decimal == "," and " " not in thousands else ""),
         point=_SPOKEN_POINT.get(code, ""),
+        minus=_SPOKEN_MINUS.get(code, ""),
+        months=names,
+        month_abbreviations=spellings,
+        **{"symbols": sign_names(code) | _SPOKEN_SIGNS.get(code, {}), "to": _SPOKEN_TO.get(code, "")}
+        | _MORE.get(code, {}),
     )

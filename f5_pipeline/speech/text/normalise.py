@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from f5_pipeline.speech.text.addresses import read_address
-from f5_pipeline.speech.text.characters import kinds
-from f5_pipeline.speech.text.figures import read_figures
+from f5_pipeline.speech.text.characters import SYMBOLS, kinds
+from f5_pipeline.speech.text.chinese import read_chinese
+from f5_pipeline.speech.text.figures import currency_name, read_figures, with_of
 from f5_pipeline.speech.text.languages import Language, language_data, word_set
-from f5_pipeline.speech.text.numerals import digits_words, number_words, parse_number, roman
+from f5_pipeline.speech.text.numerals import Number, digits_words, number_words, parse_number, roman
 from f5_pipeline.speech.text.reading import Part, Reading
 from f5_pipeline.speech.text.spelling import read_letters, shouted
+from f5_pipeline.speech.text.telephones import read_telephones
 from f5_pipeline.speech.text.words import Written
 
 # Punctuation that guides prosody, as engines can read it; what is not named here is dropped.
@@ -37,12 +39,16 @@ _SIGNS_ONLY = frozenset("PSM")
 _DOTTED_LETTERS = re.compile(r"(?:[LU]M*P)+[LU]M*")
 _RUNS = re.compile(r"[LUMC]+(?:'[LUMC]+)*|[D]+|[N]+|S|P")
 _INNER_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_LONE_SYMBOLS = frozenset("&%‰+=€$£¥₹₽×÷±≈@°№℃℉")
+_LONE_SYMBOLS = SYMBOLS - {"#"}
+_COMPARISONS = {"!=": "≠", "<=": "≤", ">=": "≥", "==": "="}
 _KINGS = word_set(
     "henry louis george edward elizabeth charles james william richard john paul pius benedict napoleon "
-    "philip ivan alexander nicholas frederick leo gregory catherine peter innocent clement urban mary"
+    "ludwig wilhelm friedrich karl heinrich otto louis françois felipe carlos alfonso fernando juan enrique luigi "
+    "carlo umberto vittorio joão pedro luís manuel willem filips philip ivan alexander nicholas frederick leo gregory "
+    "catherine peter innocent clement urban mary élisabeth isabel"
 )
-_TITLELESS = frozenset({"vs", "phd", "млн", "млрд"})
+_FRENCH_ROMAN = re.compile(r"([IVX]+)(er|re|e|ème|ᵉ)")
+_TITLELESS = frozenset({"vs", "phd", "w/o", "c/o", "млн", "млрд", "mkr"})
 """Abbreviations without a full stop that need no name after them."""
 
 
@@ -60,7 +66,10 @@ def read(words: Sequence[Written], language: str) -> list[Reading]:
     """
     data = language_data(language)
     parts = [Part(word) for word in words]
+    read_telephones(parts, language, data)
     _digit_runs(parts, data)
+    if data.code == "zh":
+        read_chinese(parts)
     loud = shouted(parts, data)
     for index, part in enumerate(parts):
         if part.spoken is None:
@@ -95,7 +104,11 @@ def _digit_runs(parts: list[Part], data: Language) -> None:
         end = index
         while end < len(parts) and _digit_group(parts[end]) and (end == index or not parts[end - 1].trail.strip(")-–")):
             end += 1
-        if end - index >= 3 and 7 <= sum(len(part.core.lstrip("+")) for part in parts[index:end]) <= 15:
+        if (
+            end - index >= 3
+            and parts[index].spoken is None
+            and 7 <= sum(len(part.core.lstrip("+")) for part in parts[index:end]) <= 15
+        ):
             for part in parts[index:end]:
                 plus = f"{data.symbols.get('+', '')} ".lstrip() if part.core.startswith("+") else ""
                 if words := digits_words(part.core.lstrip("+"), data):
@@ -113,6 +126,13 @@ def _read_part(parts: list[Part], index: int, data: Language, loud: bool) -> Non
     before = parts[index - 1] if index else None
     after = parts[index + 1] if index + 1 < len(parts) else None
     if _SIGNS_ONLY.issuperset(part.kind):
+        part.core = _COMPARISONS.get(part.lead[-1:] + part.core, part.core)
+        if part.core == "§§" and data.code in ("de", "en"):
+            part.say("Paragrafen" if data.code == "de" else "sections")
+            return
+        if before is not None and before.key in data.scales and part.core in data.currencies:
+            part.say(with_of(data, currency_name(part.core, Number("2"), data)))
+            return
         names = [data.symbols[char] for char in part.core if char in _LONE_SYMBOLS and char in data.symbols]
         part.say(names[0] if names else part.core)
         return
@@ -127,9 +147,10 @@ def _read_part(parts: list[Part], index: int, data: Language, loud: bool) -> Non
         read_figures(parts, index, data)
         if part.spoken is not None:
             return
+    if _roman_numeral(part, before, after, data):
+        return
     if _LETTERS.issuperset(part.kind):
-        if not _roman_numeral(part, before, after, data):
-            part.say(read_letters(part.core, part.kind, data, loud, first=index == 0))
+        part.say(read_letters(part.core, part.kind, data, loud, first=index == 0))
         return
     part.say(_mixed(part.core, data, loud))
 
@@ -152,8 +173,8 @@ def _abbreviation(part: Part, before: Part | None, after: Part | None, data: Lan
     if (
         key in data.before_number
         and after is not None
-        and after.numeric
-        and (dotted or not part.kind.isalpha() or "°" in key)
+        and (after.numeric or (dotted and after.core.isupper() and roman(after.core) is not None))
+        and (dotted or "°" in key or "º" in key)
     ):
         part.say(_as_written(data.before_number[key], part), bound=True, stop=True)
         return True
@@ -192,26 +213,60 @@ def _month(part: Part, before: Part | None, after: Part | None, data: Language) 
         part.bound = bool(near and after is not None and after.numeric)
         return False
     if (near or part.dotted) and (part.capital or data.code not in ("en", "de")):
-        part.say(data.months[month], bound=near, stop=True)
+        name = data.months[month]
+        if data.code in ("es", "pt") and before is not None and before.numeric:
+            name = f"de {name}{' de' if after is not None and after.numeric else ''}"
+        part.say(name, bound=near, stop=True)
         return True
     return False
 
 
 def _roman_numeral(part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
-    if "L" in part.kind or before is None or not part.core.isascii() or (value := roman(part.core)) is None:
+    """A Roman numeral: a chapter, a king, a century. Single letters and long numerals are so only where a word says."""
+    core, possessive = (part.core[:-2], part.core[-2:]) if part.core[-2:] in ("'s", "’s") else (part.core, "")
+    if data.code == "fr" and (match := _FRENCH_ROMAN.fullmatch(core)) and (value := roman(match[1])):
+        part.say(
+            ("première" if match[2] == "re" else "premier")
+            if value == 1
+            else number_words(value, "fr", "ordinal") or core
+        )
+        return True
+    value = roman(core) if core.isascii() and core.isupper() else None
+    if value is None:
         return False
-    if before.key in data.numbered and not before.trail:
+    near = before if before is not None and not before.trail.strip(".") else None
+    words = None
+    if (near is not None and near.key in data.numbered) or (near is not None and near.kind == "C"):
         words = number_words(value, data.code)
-    elif data.code == "en" and before.key in _KINGS and before.capital and not before.trail and len(part.core) > 1:
-        words = f"the {number_words(value, 'en', 'ordinal')}"
-    elif data.code == "en" and before.key == "war" and value < 4:
-        words = number_words(value, "en")
-    else:
+    elif (after is not None and after.key in data.ordinal_words) or (
+        near is not None and near.key in data.ordinal_words
+    ):
+        words = number_words(value, data.code, "ordinal", "n" if data.code == "pl" else "")
+        if words and data.code == "de" and near is not None and near.key in ("im", "des", "dem", "vom", "zum"):
+            words += "n"
+    elif near is not None and value < 40 and near.capital and "L" in near.kind:
+        king = near.key in _KINGS
+        if len(core) > 1 or (king and data.code != "en"):  # "Henry I met" is no king
+            words = _king(value, data) if king or data.code != "en" else number_words(value, data.code)
+    if not words:
         return False
-    if words:
-        part.say(words)
-        before.bound = True
-    return words is not None
+    part.say(words + possessive, stop=data.ordinal_stop)
+    if near is not None:
+        near.bound = True
+    return True
+
+
+def _king(value: int, data: Language) -> str | None:
+    """The number of a king, as his language says it."""
+    if data.code == "en":
+        return f"the {number_words(value, 'en', 'ordinal')}"
+    if data.code == "fr":
+        return "premier" if value == 1 else number_words(value, "fr")
+    if data.code in ("es", "pt") and value > 10:
+        return number_words(value, data.code)
+    words = number_words(value, data.code, "ordinal", "m")
+    article = {"de": "der ", "nl": "de ", "sv": "den "}.get(data.code, "")
+    return article + (words.capitalize() if data.code == "de" else words) if words else None
 
 
 def _mixed(core: str, data: Language, loud: bool) -> str:
@@ -283,6 +338,8 @@ def _inner_punctuation(text: str, kind: str, position: int) -> str:
     if char == ".":
         if text[position - 1 : position] == "." or after == "P":
             return "." if before == "P" or after == "P" else ". "
+        if before in ("L", "U") and after == "L" and text.count(".") == 1 and len(text) - position <= 6:
+            return " dot " if text.isascii() and position >= 2 else " "
         return ". " if after == "U" and before == "L" else " "
     if char in ",;:!?،؛؟，。、：；！？":
         return f"{char} " if after != "P" else ""

@@ -1,4 +1,4 @@
-"""Numbers in words: num2words where it knows the language, Chinese by hand, and never an exception.
+"""Numbers in words: num2words2 where it knows the language, and never an exception.
 
 Every function returns None where it has no reading; the caller then leaves the digits as they are.
 """
@@ -6,93 +6,56 @@ Every function returns None where it has no reading; the caller then leaves the 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
 
-from f5_pipeline.speech.text.languages import Language
+from f5_pipeline.speech.text.languages import Language, language_data
 
 Form = Literal["cardinal", "ordinal", "year"]
 
 MAX_DIGITS = 15
 """Longer whole numbers are read digit by digit: nobody follows quadrillions by ear."""
 
-# num2words has no year reading there, or one that names eras.
+# num2words2 has no year reading there, or one that names eras.
 _PLAIN_YEARS = frozenset({"ja", "ko", "th"})
-_ZH_DIGITS = "零一二三四五六七八九"
 
 
 @lru_cache(maxsize=16384)
-def number_words(number: int, language: str, form: Form = "cardinal", gender: str = "") -> str | None:
+def number_words(number: int, language: str, form: Form = "cardinal", gender: str = "", case: str = "") -> str | None:
     """`number` in words.
 
     Args:
         number: not negative.
         language: subtag, for example "de".
         form: cardinal, ordinal or year.
-        gender: for Russian ordinals: "m", "f" or "n".
+        gender, case: of Russian numbers: "m", "f" or "n"; "n", "g", "d", "a", "i" or "p".
     """
     if len(str(number)) > MAX_DIGITS:
         return None
-    if language == "zh":
-        return {"year": "".join(_ZH_DIGITS[int(d)] for d in str(number)), "ordinal": "第" + chinese(number)}.get(
-            form, chinese(number)
-        )
+    if language == "zh" and form == "year":
+        return digits_words(str(number), language_data("zh"))
     if form == "year" and language in _PLAIN_YEARS:
         form = "cardinal"
-    words = _num2words(number, language, form, gender)
+    extra = {"gender": gender, "case": case} if language == "ru" else {}
+    words = _num2words(number, language, form, {key: value for key, value in extra.items() if value})
     if words is None and form == "year":
-        words = _num2words(number, language, "cardinal", "")
+        words = _num2words(number, language, "cardinal", {})
     return words
 
 
-def _num2words(number: int, language: str, form: Form, gender: str) -> str | None:
-    from num2words import CONVERTER_CLASSES, num2words
+def _num2words(number: int | Decimal, language: str, form: Form, extra: Mapping[str, Any]) -> str | None:
+    from num2words2 import num2words
 
-    if language not in CONVERTER_CLASSES:
-        return None
-    extra: dict[str, Any] = {"gender": gender} if gender and language == "ru" else {}
+    language = {"pt": "pt_BR"}.get(language, language)  # as CLDR understands "pt"
     try:
         words = num2words(number, lang=language, to=form, **extra)
     except (NotImplementedError, ArithmeticError, ValueError, TypeError, AttributeError, LookupError):
-        return None  # each converter lacks some forms and some sizes, and each says so in its own way
+        return None  # each language lacks some forms and some sizes, and each says so in its own way
     if not isinstance(words, str):
         return None
     return " ".join(words.replace(",", "").split()) or None
-
-
-def chinese(number: int) -> str:
-    """A cardinal in Chinese (Mandarin, simplified): 1034 -> 一千零三十四."""
-    if number == 0:
-        return _ZH_DIGITS[0]
-    groups: list[str] = []
-    unit = 0
-    pending_zero = False
-    while number:
-        number, group = divmod(number, 10_000)
-        if group:
-            text = _chinese_group(group) + ("", "万", "亿", "万亿")[unit]
-            if pending_zero and groups:
-                text += _ZH_DIGITS[0]
-            groups.append(text)
-            pending_zero = group < 1000
-        elif groups:
-            pending_zero = True
-        unit += 1
-    words = "".join(reversed(groups))
-    return words[1:] if words.startswith("一十") else words
-
-
-def _chinese_group(group: int) -> str:
-    out = ""
-    zero = False
-    for place, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
-        digit = group // place % 10
-        if digit:
-            out += (_ZH_DIGITS[0] if zero and out else "") + _ZH_DIGITS[digit] + name
-            zero = False
-        else:
-            zero = True
-    return out
 
 
 def digits_words(digits: str, data: Language) -> str | None:
@@ -125,30 +88,24 @@ class Number:
         if not self.fraction or whole is None:
             return whole
         if not data.point:
-            return _decimal_words(f"{self.whole or 0}.{self.fraction}", data.code)
+            number = Decimal(str(self))
+            return _num2words(number, data.code, "cardinal", {}) if len(str(self)) <= MAX_DIGITS else None
         short = len(self.fraction) <= 2 and self.fraction[0] != "0"
         tail = integer_words(self.fraction, data) if short and not data.digitwise else digits_words(self.fraction, data)
-        joint = "" if data.code in ("zh", "ja", "ko", "th") else " "
-        return joint.join((whole, data.point, tail)) if tail else None
+        return data.joint.join((whole, data.point, tail)) if tail else None
+
+    def __str__(self) -> str:
+        return f"{self.whole or 0}.{self.fraction}" if self.fraction else self.whole or "0"
+
+    @property
+    def value(self) -> int:
+        """The whole part."""
+        return int(self.whole or 0)
 
     @property
     def one(self) -> bool:
         """Whether the noun after it stands in the singular."""
         return self.whole.lstrip("0") == "1" and not self.fraction
-
-
-@lru_cache(maxsize=4096)
-def _decimal_words(text: str, language: str) -> str | None:
-    from decimal import Decimal
-
-    from num2words import CONVERTER_CLASSES, num2words
-
-    if language not in CONVERTER_CLASSES or len(text) > MAX_DIGITS:
-        return None
-    try:
-        return " ".join(str(num2words(Decimal(text), lang=language)).replace(",", "").split()) or None
-    except (NotImplementedError, ArithmeticError, ValueError, TypeError, AttributeError, LookupError):
-        return None
 
 
 @lru_cache(maxsize=256)

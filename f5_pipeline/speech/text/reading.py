@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from f5_pipeline.speech.text.characters import CURRENCY_SIGNS, kinds, without_pictures
+from f5_pipeline.speech.text.characters import CURRENCY_SIGNS, WIDE, kinds, without_pictures
 from f5_pipeline.speech.text.words import Written
 
 _SPOKEN = re.compile("[LUDNC]")
@@ -48,6 +48,9 @@ class Part:
         kind = kinds(text)
         start, end = _core(text, kind)
         self.lead, self.core, self.trail = text[:start], text[start:end], text[end:]
+        if not self.core.isascii() and self.core.translate(WIDE) != self.core:
+            self.core = self.core.translate(WIDE)
+            kind, start, end = kinds(self.core), 0, len(self.core)
         self.kind = kind[start:end]
         self.spoken: str | None = None
         self.bound = False

@@ -13,9 +13,10 @@ MAX_WORD = 48
 """Characters of the longest token kept whole; longer ones (base64, a book without blanks) are cut into pieces."""
 
 _OPENING = frozenset("([{<«“‘„‚「『（《〈【〔［｛¿¡‹")
-_LONE_SYMBOL = re.compile("P*SP*")
-_CURRENCY = re.compile(r"[$€£¥₹₽][^\w\s]*")
-_CURRENCY_FIRST = re.compile(r"[^\w\s]*(?:US|R)?[$€£¥₹₽]")
+_LONE_SYMBOL = re.compile("P*S{1,2}P*")
+_CURRENCY = re.compile(r"[$€£¥￥₹₽₩₺฿₫₴₪][^\w\s]*")
+_CURRENCY_FIRST = re.compile(r"[^\w\s]*(?:US|R)?[$€£¥￥₹₽₩₺฿₫₴₪]")
+_WIDE_STOPS = frozenset("、，。；：！？")
 _PREPOSED_VOWELS = frozenset("เแโใไເແໂໃໄ")
 _FOLLOWING_VOWELS = frozenset("ะาำຽະາຳ")
 
@@ -131,16 +132,24 @@ def _clusters(token: str, kind: str) -> list[str]:
                 start = index
             has_core, in_run = True, False
         elif k in "LUDN":
-            if has_core and not in_run:
+            if has_core and (not in_run or token[index - 1] in _WIDE_STOPS):
                 parts.append(token[start:index])
                 start = index
             has_core, in_run = True, True
-        elif k == "P" and has_core and char in _OPENING:
+        elif k == "S" and has_core and not in_run and token[index + 1 : index + 2].isdecimal():
+            parts.append(token[start:index])
+            start = index
+            has_core = False
+        elif k == "P" and has_core and (char in _OPENING or (not in_run and _is_minus(token, index))):
             parts.append(token[start:index])
             start = index
             has_core = in_run = False
     parts.append(token[start:])
     return parts
+
+
+def _is_minus(token: str, index: int) -> bool:
+    return token[index] in "-−" and token[index + 1 : index + 2].isdecimal()
 
 
 def halves(part: str, longest: int = MAX_WORD) -> list[str]:

@@ -1,0 +1,52 @@
+"""Telephone numbers in running text, by Google's libphonenumber (phonenumbers), read digit by digit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from f5_pipeline.speech.text.cldr import region
+from f5_pipeline.speech.text.languages import Language
+from f5_pipeline.speech.text.numerals import digits_words, integer_words, parse_number
+from f5_pipeline.speech.text.reading import Part
+
+_CANDIDATE = re.compile(r"(?:\d[^\w\n]{0,3}){7}")
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:[.,' ]\d{3})+")
+
+
+def read_telephones(parts: Sequence[Part], tag: str, data: Language) -> None:
+    """Read the words of a sentence that make a telephone number, as the country of the language writes it."""
+    text, places = "", []
+    for part in parts:
+        places.append((len(text), len(text) + len(part.word.text)))
+        text += part.word.text + part.word.space
+    if not _CANDIDATE.search(text):
+        return
+    for start, end in _found(text, region(tag), data):
+        inside = [part for part, place in zip(parts, places, strict=True) if start < place[1] and place[0] < end]
+        readings = [_groups(part, data) for part in inside]
+        if all(readings):
+            for part, reading in zip(inside, readings, strict=True):
+                part.say(str(reading), bound=part is not inside[-1])
+
+
+def _found(text: str, country: str, data: Language) -> Iterator[tuple[int, int]]:
+    from phonenumbers import PhoneNumberMatcher
+
+    for match in PhoneNumberMatcher(text, country or None):
+        raw = match.raw_string
+        mobile = data.code == "zh" and len(raw) == 11 and raw.isdecimal()
+        if raw[0] in "+(0" or mobile or not (raw.isdecimal() or _GROUPED.fullmatch(raw) or parse_number(raw, data)):
+            yield match.start, match.end
+
+
+def _groups(part: Part, data: Language) -> str | None:
+    """The digits of a word; French says pairs."""
+    said = [data.symbols.get("+", "")] if "+" in part.word.text else []
+    for group in re.findall(r"\d+", part.core):
+        pair = data.code == "fr" and len(group) == 2 and group[0] != "0"
+        words = integer_words(group, data) if pair else digits_words(group, data)
+        if not words:
+            return None
+        said.append(words)
+    return " ".join(item for item in said if item) or None
