@@ -183,7 +183,9 @@ def currency_words(sign: str, number: str, language: str) -> str:
         if code
     ]
     shared = [word for word in names[0] if word in names[-1]]
-    bare = sign not in ("US$", "RMB") and not (sign.isascii() and sign.isalpha() and sign.isupper() and len(sign) == 3)
+    bare = (sign not in ("US$", "RMB") or language in ("es", "pt")) and not (
+        sign.isascii() and sign.isalpha() and sign.isupper() and len(sign) == 3
+    )
     if names[0] == [currency]:
         return ""
     if bare and len(names) == 1 and currency in _HOME:

@@ -69,6 +69,7 @@ _DOT = {"en": "point", "fr": "point", "es": "punto", "it": "punto", "pt": "ponto
 _CLOCK_BEFORE = word_set("alle dalle ore kl klo klokken um à om at ve o godzinie godz")
 _HOUR_WORDS = frozenset(["uhr", "uur", "horas", "heures"])
 _HOUR_NOUNS = {"fr": "heure", "es": "hora", "pt": "hora", "it": "ora"}
+_WITHOUT_ENDING = frozenset(["ein", "kein", "mein", "dein", "sein", "ihr", "unser", "euer"])
 _OBLIQUE = frozenset(["am", "vom", "dem", "den", "zum", "beim", "seit", "bis", "ab", "im", "des"])
 
 
@@ -212,6 +213,11 @@ def _clock(text: str, part: Part, before: Part | None, after: Part | None, data:
     if words is None:
         return False
     match = _CLOCK.fullmatch(text)
+    if ", " in words and after is not None and after.key in ("stunden", "hours", "heures", "horas", "ore", "uur"):
+        words, _, last = words.rpartition(", ")  # "2:03:59 hours": the unit is said already
+        part.say(f"{words} {data.symbols.get('&', '')}", bound=True)
+        after.say(last)
+        return True
     if data.code == "en":
         named = after is not None and after.key.replace(".", "") in ("am", "pm")
         part.say(words, bound=named, stop=text.endswith(".m"))
@@ -448,7 +454,8 @@ _BEFORE_NOUN = {
     "es": {"veintiuno": ("veintiún", "veintiuna"), "uno": ("un", "una"), "cientos": ("cientos", "cientas"),
            "quinientos": ("quinientos", "quinientas")},
     "it": {"uno": ("un", "una")},
-    "pt": {"um": ("um", "uma"), "dois": ("dois", "duas"), "centos": ("centos", "centas")},
+    "pt": {"um": ("um", "uma"), "dois": ("dois", "duas"), "centos": ("centos", "centas"),
+           "hentos": ("hentos", "hentas")},
     "fr": {"un": ("un", "une")},
     "ru": {"один": ("один", "одна"), "два": ("два", "две")},
     "uk": {"один": ("один", "одна"), "два": ("два", "дві")},
@@ -464,7 +471,8 @@ def _counted(words: str, value: int, noun: str, data: Language) -> str:
     feminine = data.code in _FEMININE and _FEMININE[data.code].search(first) is not None
     for ending, forms in _BEFORE_NOUN.get(data.code, {}).items():
         if words.endswith(ending):
-            return words[: -len(ending)] + forms[feminine]
+            words = words[: -len(ending)] + forms[feminine]
+            return words.replace("dois mil", "duas mil") if feminine else words
     return words
 
 
@@ -632,6 +640,7 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
         return
     if suffix:
         words = number.words(data)
+        suffix, particle = _particle(suffix, data)
         if suffix in data.units:
             name = data.units[suffix][0 if number.one else 1]
             words = f"{_counted(words, number.value, name, data)}{data.joint}{name}" if words else None
@@ -646,7 +655,7 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
         if words is None:
             _superscript(text, part, data)
         else:
-            part.say(_front(sign, data) + words)
+            part.say(_front(sign, data) + words + particle)
         return
     spoken = None if sign else _day_or_year(number, figures, part, before, after, data)
     if spoken is None:
@@ -670,6 +679,18 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
         spoken = _front(sign, data) + words
     part.say(spoken)
     _read_unit(part, number, after, data)
+
+
+def _particle(suffix: str, data: Language) -> tuple[str, str]:
+    """A unit and what Korean writes after it without a blank: "kg이다"."""
+    if data.code == "ko":
+        known = units("ko").keys() | currencies("ko").keys()
+        for size in range(len(suffix) - 1, 0, -1):
+            if (suffix[:size] in known and not suffix[:size].isalpha()) or (
+                suffix[:size].isascii() and suffix[:size] in known
+            ):
+                return suffix[:size], suffix[size:]
+    return suffix, ""
 
 
 def _section(text: str, part: Part, before: Part | None, data: Language) -> bool:
@@ -733,7 +754,9 @@ def _day_or_year(
         words = number_words(value, data.code, "ordinal")
         if words and before is not None and before.kind[:1] in ("U", "L"):
             part.stop_belongs = part.bound = True
-            return words + "n" if data.code == "de" and before.key in _OBLIQUE else words
+            if data.code == "de" and (before.key in _OBLIQUE or before.key.endswith(("en", "em"))):
+                return f"{words}n"
+            return f"{words}r" if data.code == "de" and before.key in _WITHOUT_ENDING else words
     if len(figures) == 4 and 1000 < value <= 2100 and data.code in _YEAR_WORDS:
         named = after is not None and after.key in _YEAR_WORDS[data.code]
         if named or _is_month(before, data):

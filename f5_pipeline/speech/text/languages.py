@@ -1,9 +1,8 @@
-"""Facts about each language for the normaliser: how its numbers are written, its abbreviations, units and symbols.
+"""Facts about each language for the normaliser that no library knows: abbreviations, words for a point, a range, a
+ratio, acronyms. Months, units, currencies and the names of signs are CLDR's (`cldr`), numbers are num2words2's
+(`numerals`), Chinese is wetext's (`chinese`), telephone numbers are libphonenumber's (`telephones`).
 
-English is complete; German, French, Spanish, Italian, Portuguese, Russian, Dutch,
-    Polish and Chinese are covered where
-a reading is safe without grammar. A language that is not listed gets `DEFAULT`: its numbers are read where num2words
-knows it, everything else stays as written.
+A language that is described nowhere here gets `DEFAULT` and what CLDR has.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Language:
     """Facts about one language.
 
     Attributes:
-        code: language subtag, as num2words spells it where it differs from ours.
+        code: language subtag.
         decimal, thousands: the signs in numbers; `thousands` may be several characters, a blank among them.
         point: word for the decimal sign; `digitwise` reads the decimals digit by digit.
         minus, to: words for a minus sign and a range.
@@ -239,7 +238,7 @@ _DE = Language(
     before_number=_pairs(
         "nr=Nummer; s=Seite; bd=Band; abb=Abbildung; kap=Kapitel; art=Artikel; abs=Absatz; tel=Telefon"
     ),
-    before_name=_pairs("st=Sankt; hl=heiliger"),
+    before_name=_pairs("st=Sankt; hl=heiliger; hrn=Herrn; ing=Ingenieur"),
     pairs={
         ("z", "b"): ("zum", "Beispiel"),
         ("d", "h"): ("das", "heißt"),
@@ -263,7 +262,7 @@ _DE = Language(
     numbered=word_set("kapitel teil band akt buch weltkrieg"),
     ordinal_stop=True,
     scales=word_set("tausend millionen million milliarden milliarde billionen"),
-    split_fix=word_set("ca bzw vgl evtl ggf nr bd abb kap inkl hr fr str mio mrd z d u s tel"),
+    split_fix=word_set("ca bzw vgl evtl ggf nr bd abb kap inkl exkl hrn ing hr fr str mio mrd z d u s tel"),
 )
 
 _FR = Language(
@@ -380,10 +379,9 @@ _IT = Language(
         "#=numero"
     ),
     abbreviations=_pairs(
-        "ecc=eccetera; a.c=avanti Cristo; d.c=dopo Cristo; p.zza=piazza; es=esempio; ca=circa; avv=avvocato; "
-        "ing=ingegnere"
+        "ecc=eccetera; a.c=avanti Cristo; d.c=dopo Cristo; es=esempio; ca=circa; avv=avvocato; ing=ingegnere"
     ),
-    bare=_pairs("sig=signor; dott=dottor; dr=dottor; prof=professor"),
+    bare=_pairs("p.zza=piazza; sig=signor; dott=dottor; dr=dottor; prof=professor"),
     before_number=_pairs("p=pagina; pag=pagina; n=numero; art=articolo; cap=capitolo; vol=volume"),
     currencies={
         "€": Currency("euro", "euro", "centesimo", "centesimi"),

@@ -178,8 +178,20 @@ def _abbreviation(part: Part, before: Part | None, after: Part | None, data: Lan
     ):
         part.say(_as_written(data.before_number[key], part), bound=True, stop=True)
         return True
-    if key in data.before_name and dotted and part.capital and after is not None and after.capital:
+    if (
+        key in data.before_name
+        and dotted
+        and (part.capital or data.code != "en")
+        and after is not None
+        and after.capital
+    ):
         part.say(data.before_name[key], bound=True, stop=True)
+        return True
+    if data.code == "de" and dotted and key.endswith("str") and len(key) > 5:
+        part.say(f"{part.core}aße", stop=True)
+        return True
+    if "." in key and key in data.bare:
+        part.say(data.bare[key], stop=True)
         return True
     if dotted and key in data.abbreviations:
         part.say(data.abbreviations[key], stop=True)

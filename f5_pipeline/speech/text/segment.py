@@ -17,7 +17,9 @@ from f5_pipeline.speech.text.reading import Reading
 from f5_pipeline.speech.text.words import speakable, written_words
 
 _ENUMERATOR = re.compile(r"[(\[]?(?:\d{1,3}|[a-zA-Z])[.)]\s*")
-_LAST_WORD = re.compile(r"(?:^|[\s(\[„“\"'«])([^\W\d_]+)\.\s*$")
+_LAST_WORD = re.compile(r"(?:^|[-\s(\[„“\"'«])([^\W\d_]+)\.\s*$")
+_INSIDE = re.compile(r"(?:^|[\s.'’(])[^\W\d_]\.$|[^\W\d_]{2,}\.$(?<=Dipl\.)")
+_AFTER_HYPHEN = re.compile(r"-[^\W\d_]{1,2}\.\s*$")
 _ORDINAL_END = re.compile(r"(?:^|\s)(\S+)\s(\d{1,3})\.\s*$")
 _ORDINAL_AFTER = word_set(
     "der die das den dem des am vom zum zur im bis seit ab dnia w na od do ein eine einen einem einer"
@@ -101,9 +103,15 @@ def _belongs(before: str, piece: str, data: Language, symbols: frozenset[str]) -
         return True
     first = piece.lstrip("“„\"'«([¿¡‘")[:1]
     tail = before[-40:]
+    if _INSIDE.search(tail) and (piece[:1] == "-" or piece[:1].isalpha()):
+        return True  # "c.-à-d.", "la O.N.U."
+    if _AFTER_HYPHEN.search(tail) and first.islower():
+        return True  # "av. J.-C. il vint"
     if match := _LAST_WORD.search(tail):
         word = match[1]
         if word.lower() in data.split_fix and (first.isdecimal() or first.islower() or word.lower() in _always(data)):
+            return True
+        if word.lower() in data.month_abbreviations and first.isdecimal():
             return True
         if word.lower() in data.bare and word[:1].isupper():
             return True
@@ -113,7 +121,7 @@ def _belongs(before: str, piece: str, data: Language, symbols: frozenset[str]) -
             return True
     if data.code == "hi" and tail.rstrip().endswith("डॉ."):
         return True
-    if data.code == "fr" and re.search(r"(?:^|\s)(?:M|MM|Mme|Mlle|Mgr)\.\s*$", tail):
+    if data.code == "fr" and re.search(r"(?:^|\s)(?:M|MM|Mme|Mlle|Mgr|St|Ste)\.\s*$", tail):
         return True
     if data.ordinal_stop and (match := _ORDINAL_END.search(tail)):
         word = re.match(r"\w*", piece.lstrip())
@@ -125,7 +133,8 @@ def _belongs(before: str, piece: str, data: Language, symbols: frozenset[str]) -
 
 def _always(data: Language) -> frozenset[str]:
     """Abbreviations after which a capital does not begin a sentence either: titles."""
-    return frozenset(data.before_name) - {"st", "г", "ft"}
+    german = {"inkl", "exkl", "ca", "bzw", "vgl", "ggf", "evtl"} if data.code == "de" else set()
+    return frozenset(data.before_name) - {"st", "г", "ft"} | german
 
 
 @dataclass

@@ -7,6 +7,7 @@ import pytest
 from f5_pipeline.speech.text.languages import language_data
 from f5_pipeline.speech.text.normalise import lone_symbols, read
 from f5_pipeline.speech.text.numerals import blank_groups, number_words, parse_number, roman
+from f5_pipeline.speech.text.segment import sentences
 from f5_pipeline.speech.text.words import written_words
 
 
@@ -35,6 +36,14 @@ def say(text: str, language: str = "en") -> str:
         ("on 2024-01-05 and 05/01/2024", "on January fifth, twenty twenty-four and May first, twenty twenty-four"),
         ("the 5 May", "the fifth of May"),
         ("10–20 km, 1914–1918", "ten to twenty kilometers, nineteen fourteen to nineteen eighteen"),
+        ("£5-10m and $1.5-2 million", "five to ten million pounds and one point five to two million dollars"),
+        ("9am-5pm, 2:03:59", "nine A M to five P M, two hours, three minutes, fifty-nine seconds"),
+        ("(212) 555-0187", "two one two five five five zero one eight seven"),
+        (
+            "A$12, CHF 200, 50¢, $-5",
+            "twelve Australian dollars, two hundred Swiss francs, fifty cents, minus five dollars",
+        ),
+        ("$20/month, 5'11\", a != b", "twenty dollars a month, five foot eleven, a is not equal to b"),
         ("½ of 1½ and 3/4", "one half of one and a half and three quarters"),
         ("call 555-1234", "call five five five, one two three four"),
         ("+1 555 123 4567", "plus one five five five one two three four five six seven"),
@@ -79,6 +88,17 @@ def test_english(written, spoken):
         ("nl", "5 km om 15:30", "vijf kilometer om vijftien uur dertig"),
         ("pl", "np. 5 km", "na przykład pięć kilometrów"),
         ("zh", "2024年 5% 3.5元", "二零二四 年 百分之五 三点五 元"),
+        ("zh", "今天气温是-3到5度，最低-5℃。", "今 天 气 温 是 负三 到 五 度， 最 低 负五摄氏度。"),
+        ("zh", "打给13812345678，8:00-17:00，占1/5", "打 给 一三八一二三四五六七八， 八点到十七点， 占 五分之一"),
+        ("ja", "気温は-5℃、50%オフ", "気 温 は マイナス摂氏五度、 五十パーセント オ フ"),
+        ("cs", "-5 °C a 50 %", "minus pět stupňů Celsia a padesát procent"),
+        ("fr", "01.23.45.67.89", "zéro un vingt-trois quarante-cinq soixante-sept quatre-vingt-neuf"),
+        ("fr", "9h-17h, le XIXe siècle", "neuf heures à dix-sept heures, le dix-neuvième siècle"),
+        ("de", "am 3.10. um 14:30 Uhr", "am dritten zehnten um vierzehn Uhr dreißig"),
+        ("de", "Ludwig XIV. aß 1/2 Liter", "Ludwig der Vierzehnte aß ein halber Liter"),
+        ("es", "1/2 taza, 1 casa, la 2.ª planta", "media taza, una casa, la segunda planta"),
+        ("es", "5 milliones, 1.000.000 €", "cinco milliones, un millón de euros"),
+        ("ru", "9 мая 1945 года", "девятого мая тысяча девятьсот сорок пятого года"),
         ("ar", "٣ كتب، نعم؟", "ثلاثة كتب، نعم؟"),
         ("hi", "५ हिन्दी में।", "पाँच हिन्दी में।"),
         ("xx", "5 foo 3.5", "5 foo 3.5"),
@@ -124,3 +144,17 @@ def test_numbers():
         ("1234", "5"),
     ]
     assert parse_number("1.2.3", english) is None
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("fr", "Le 14 juil. 1789 fut un grand jour."),
+        ("fr", "En 52 av. J.-C. il vint, c.-à-d. trop tard, à St. Denis."),
+        ("es", "Dijo que la O.N.U. fueron todos en 133 a. C. también."),
+        ("de", "Am Montag, 31. Dezember kam der Dipl.-Ing. Meyer inkl. Gepäck mit Hrn. Lang an."),
+        ("en", "He lives in Apt. 5 of the house, est. 1999."),
+    ],
+)
+def test_no_sentence_ends_at_an_abbreviation_or_in_a_date(language, text):
+    assert sentences(text, language) == [text]
