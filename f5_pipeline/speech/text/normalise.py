@@ -15,8 +15,9 @@ from functools import lru_cache
 from f5_pipeline.speech.text.addresses import read_address
 from f5_pipeline.speech.text.characters import SYMBOLS, kinds
 from f5_pipeline.speech.text.chinese import read_chinese
-from f5_pipeline.speech.text.figures import currency_name, read_figures, with_of
+from f5_pipeline.speech.text.figures import read_figures
 from f5_pipeline.speech.text.languages import Language, language_data, word_set
+from f5_pipeline.speech.text.money import currency_name, with_of
 from f5_pipeline.speech.text.numerals import Number, digits_words, number_words, parse_number, roman
 from f5_pipeline.speech.text.reading import Part, Reading
 from f5_pipeline.speech.text.spelling import read_letters, shouted

@@ -1,0 +1,143 @@
+"""Dates and decades."""
+
+from __future__ import annotations
+
+import re
+
+from f5_pipeline.speech.text.clocks import clock_words
+from f5_pipeline.speech.text.languages import Language
+from f5_pipeline.speech.text.numerals import integer_words, number_words
+from f5_pipeline.speech.text.reading import Part
+
+_ISO_DATE = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)(?:T(\d\d:\d\d)(?::\d\d)?Z?)?")
+_DATE = re.compile(r"(\d\d?)([./-])(\d\d?)\2(\d{4}|(?<=/)\d\d)")
+DAY_AND_MONTH = re.compile(r"(\d\d?)\.(\d\d?)")
+_MID_DECADE = re.compile(r"(mid|early|late)-(\d0)s")
+_HUNDREDS = re.compile(r"(10+)s")
+_DECADE = re.compile(r"(\d{2}|\d{3}0)['’]?s")
+_YEAR_MONTH_DAY = {"ja": "年月日", "ko": "년월일", "zh": "年月日"}
+OBLIQUE = frozenset(["am", "vom", "dem", "den", "zum", "beim", "seit", "bis", "ab", "im", "des"])
+_GENITIVE = {
+    "pl": (("y", "ego"), ("i", "iego")),
+    "uk": (("ій", "ього"), ("ий", "ого")),
+    "cs": (("ý", "ého"), ("í", "ího")),
+}
+"""Languages whose dates are in the genitive, and how an ordinal makes it where num2words has no cases."""
+
+
+def read_date(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
+    time = None
+    if match := _ISO_DATE.fullmatch(text):
+        year, month, day, time = match[1], int(match[2]), int(match[3]), match[4]
+    elif match := _DATE.fullmatch(text):
+        first, second, year = int(match[1]), int(match[3]), match[4]
+        day_first = data.day_first or match[2] == "." or first > 12
+        day, month = (first, second) if day_first and not second > 12 else (second, first)
+        if len(year) == 2:
+            year = ("19" if int(year) > 50 else "20") + year
+    elif match := DAY_AND_MONTH.fullmatch(text):
+        return _day_and_month(int(match[1]), int(match[2]), part, before, data)
+    else:
+        return False
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return False
+    if data.code in _YEAR_MONTH_DAY:
+        numbers = [integer_words(str(int(item)), data) for item in (year, month, day)]
+        part.say(
+            data.joint.join(f"{words}{sign}" for words, sign in zip(numbers, _YEAR_MONTH_DAY[data.code], strict=True))
+        )
+        return True
+    if not data.months:
+        return False
+    spoken_day = day_words(day, before, data)
+    year_words = declined_year(int(year), None, data) or number_words(int(year), data.code, "year")
+    if not spoken_day or not year_words:
+        return False
+    name = data.months[month - 1]
+    if data.code == "en":
+        words = (
+            f"{name} {spoken_day}, {year_words}" if not data.day_first else f"the {spoken_day} of {name}, {year_words}"
+        )
+    elif data.code in ("es", "pt"):
+        words = f"{spoken_day} de {name} de {year_words}"
+    else:
+        words = f"{spoken_day} {name} {year_words}"
+    part.say(f"{words}, {clock_words(time, data, None) or time}" if time else words)
+    return True
+
+
+def _day_and_month(day: int, month: int, part: Part, before: Part | None, data: Language) -> bool:
+    """ "3.10." where days are written so."""
+    if not (data.ordinal_stop and part.dotted and 1 <= day <= 31 and 1 <= month <= 12 and data.months):
+        return False
+    if data.code != "de":
+        words = day_words(day, before, data)
+        part.say(f"{words} {data.months[month - 1]}", stop=True)
+        return words is not None
+    first, second = day_words(day, before, data), day_words(month, before, data)
+    if before is None or before.key not in OBLIQUE or not first or not second:
+        return False
+    part.say(f"{first} {second}", stop=True)
+    return True
+
+
+def day_words(day: int, before: Part | None, data: Language) -> str | None:
+    """The day of a month in words."""
+    if data.code == "fr":
+        return "premier" if day == 1 else number_words(day, "fr")
+    if not data.day_ordinal:
+        return number_words(day, data.code)
+    words = number_words(day, data.code, "ordinal", "m" if data.code in _GENITIVE else "n", "g")
+    if words and data.code == "de" and before and before.key in OBLIQUE:
+        words += "n"
+    return _genitive(words, data) if words else None
+
+
+def _genitive(words: str, data: Language) -> str:
+    for ending, of in _GENITIVE.get(data.code, ()):
+        words = re.sub(rf"{ending}\b", of, words)
+    return words
+
+
+def declined_year(year: int, before: Part | None, data: Language) -> str | None:
+    """A year as it is said after "in" or "of" where the language declines it."""
+    if data.code == "ru":
+        return number_words(year, "ru", "ordinal", "m", "p" if before is not None and before.key in ("в", "о") else "g")
+    words = number_words(year, data.code, "ordinal")
+    if not words or data.code not in ("pl", "uk"):
+        return None
+    if before is not None and before.key in ("w", "we", "у", "в"):
+        if data.code == "pl":
+            return re.sub(r"i\b", "im", re.sub(r"y\b", "ym", words))
+        return re.sub(r"ий\b", "ому", re.sub(r"ій\b", "ьому", words))
+    return _genitive(words, data)
+
+
+def is_month(part: Part | None, data: Language) -> bool:
+    return (
+        part is not None
+        and bool(part.core)
+        and part.key in data.month_abbreviations
+        and (part.capital or data.code not in ("en", "de"))
+    )
+
+
+def read_decade(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
+    if data.code == "en" and (match := _MID_DECADE.fullmatch(text)):
+        inner = number_words(int(match[2]), "en") or match[2]
+        part.say(f"{match[1]} {inner[:-1]}ies")
+        return True
+    if data.code == "de" and (match := re.fullmatch(r"(\d{2}|\d{4})er", text)):
+        if words := number_words(int(match[1]), "de", "year"):
+            part.say(f"{words}er")
+        return bool(words)
+    if data.code == "en" and (match := _HUNDREDS.fullmatch(text)) and after is not None and after.key == "of":
+        part.say({"10": "tens", "100": "hundreds", "1000": "thousands"}.get(match[1], "millions"))
+        return True
+    if data.code != "en" or not (match := _DECADE.fullmatch(text)):
+        return False
+    words = number_words(int(match[1]), "en", "year" if len(match[1]) == 4 else "cardinal")
+    if not words:
+        return False
+    part.say(words[:-1] + "ies" if words.endswith("y") else words + "s")
+    return True
