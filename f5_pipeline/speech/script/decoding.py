@@ -19,6 +19,8 @@ _DROPPED = dict.fromkeys(
 # Control characters and separators other than the line feed become blanks, so that line numbers stay an editor's.
 _BLANKED = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160), 0x2028, 0x2029, 0xFFF9, 0xFFFA, 0xFFFB], " ")
 _SAFE = {**_DROPPED, **_BLANKED}
+_DISGUISED = re.compile("[\ufb00-\ufb06\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff]+")
+_MOJIBAKE = re.compile("[ÂÃâåäæçèéï][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹Œ‘’“”•–—˜™š›œ]")
 _LANGUAGE = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*")
 
 
@@ -31,13 +33,18 @@ class Block:
 
 
 def decode(data: bytes, file: str) -> str:
-    """The text of a UTF-8 file, with line feeds only, in normal form C, without invisible characters.
+    """The text of a UTF-8 file, or of one whose first mark says UTF-16, with line feeds only; see `safe`.
 
     Raises:
-        InputError: the file is not UTF-8 text; names the byte and the line.
+        InputError: the file is no such text; names the byte and the line.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError("the file is UTF-16, not UTF-8", file=file, place=1, hint="Save it as UTF-8.")
+        try:
+            data = data.decode("utf-16").encode()
+        except UnicodeError as error:
+            raise InputError(
+                f"the file begins as UTF-16, and is not: {error}", file=file, place=1, hint="Save it as UTF-8."
+            ) from None
     zero = data.find(b"\0")
     if zero >= 0:
         raise InputError(
@@ -59,8 +66,22 @@ def decode(data: bytes, file: str) -> str:
 
 
 def safe(text: str) -> str:
-    """`text` in normal form C, without invisible characters; control characters but tab and line feed become blanks."""
-    return unicodedata.normalize("NFC", text.translate(_SAFE))
+    """`text` in normal form C, without invisible characters; control characters but tab and line feed become blanks.
+
+    Letters in disguise (𝐁𝐨𝐥𝐝, ﬀ, Ｆｕｌｌ) become plain ones: engines know no others.
+    """
+    return unicodedata.normalize(
+        "NFC", _DISGUISED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text.translate(_SAFE))
+    )
+
+
+def mend_mojibake(text: str) -> str:
+    """A line that was read in a wrong encoding somewhere ("Itâ€™s"), as it was meant; any other as it is."""
+    if not _MOJIBAKE.search(text):
+        return text
+    import ftfy
+
+    return ftfy.fix_encoding(text)
 
 
 def near(word: str, names: Iterable[str]) -> str:

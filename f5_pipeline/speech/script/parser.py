@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.script.decoding import language_tag
+from f5_pipeline.speech.script.decoding import Block, language_tag, mend_mojibake
 from f5_pipeline.speech.script.front_matter import Header
 from f5_pipeline.speech.script.model import OptionError, Script, ScriptOptions
 from f5_pipeline.speech.script.sources import SOURCES, read_source
@@ -38,7 +38,7 @@ def parse(
             raise OptionError(error.message, file="language", hint=error.hint) from None
     cast = _cast(header, name, options, known_voices)
     cast.file = source.file
-    notes = list(source.notes)
+    notes = [*source.notes, *_mend(source.blocks)]
     spoken = list(passages(source.blocks, cast, lone_symbols(language), notes))
     if not spoken:
         raise InputError("the script has nothing to speak", file=source.file, hint="Write some text into it.")
@@ -58,6 +58,21 @@ def parse(
         lines=header.lines,
         notes=notes,
     )
+
+
+def _mend(blocks: list[Block]) -> Iterator[str]:
+    """Mend lines that were once read in a wrong encoding; yields a note for each of the first."""
+    told = 0
+    for block in blocks:
+        for index, (number, line) in enumerate(block.lines):
+            mended = mend_mojibake(line)
+            if mended != line:
+                block.lines[index] = (number, mended)
+                told += 1
+                if told <= 3:
+                    yield f"line {number} was read in a wrong encoding once, and is spoken as {mended[:60]!r}"
+    if told > 3:
+        yield f"{told - 3} more lines were read in a wrong encoding once and are mended"
 
 
 def _cast(header: Header, file: str, options: ScriptOptions, known: Collection[str] | None) -> Cast:

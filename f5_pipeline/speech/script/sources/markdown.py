@@ -28,6 +28,15 @@ _FOOTNOTE_TEXT = re.compile(r"\s*\[\^[^\]\s]{1,64}\]:")
 _CHECKBOX = re.compile(r"\[[ xX]\]\s+")
 _TAGS = re.compile(r"<[^<>]*>")
 _UNSPOKEN_HTML = re.compile(r"\s*<(?:script|style|svg|math|iframe)\b", re.IGNORECASE)
+# What Obsidian, Quarto and others add to Markdown, and how much of it is spoken.
+_DIALECTS = [
+    (re.compile(r"%%[^%]{0,2000}%%"), ""),
+    (re.compile(r"==([^=\s][^=]{0,500})=="), r"\1"),
+    (re.compile(r"!?\[\[(?:[^\]|\[]{1,200}\|)?([^\]|\[]{1,200})\]\]"), r"\1"),
+    (re.compile(r"^\[(?:TOC|toc)\]$|^\[!\w{1,20}\][+-]?\s*"), ""),
+    (re.compile(r"\s?\{[.#:][^{}]{1,100}\}"), ""),
+    (re.compile(r"(?<!\w):[a-z][a-z0-9_+-]{1,30}:(?!\w)"), ""),
+]
 _LABEL = re.compile(r"[^\W\d][\w-]*")
 _SENTENCE = re.compile(r"[^\s:/#.]+$")
 
@@ -96,9 +105,10 @@ def _blocks(text: str, file: str, notes: list[str]) -> tuple[list[Block], str | 
         elif token.type == "inline":
             if any(child.type == "image" for child in token.children or []):
                 leave_out("pictures", token)
-            lines = _lines(token, file)
-            if not lines:
+            verses = [lines for lines in _lines(token) if lines]
+            if not verses:
                 continue
+            lines = [line for verse in verses for line in verse]
             if row is not None:
                 row.append((lines[0][0], " ".join(line for _, line in lines)))
                 continue
@@ -109,7 +119,8 @@ def _blocks(text: str, file: str, notes: list[str]) -> tuple[list[Block], str | 
                 lines[0] = (lines[0][0], _CHECKBOX.sub("", lines[0][1], count=1))
             if heading == "h1" and title is None:
                 title = " ".join(" ".join(line for _, line in lines).replace(ESCAPED, "[").split())
-            out.append(Block("heading" if heading else "paragraph", lines))
+            verses[0][0] = lines[0]
+            out += [Block("heading" if heading else "paragraph", verse) for verse in verses]
     for what, at in unspoken.items():
         notes.append(f"{what} are not spoken (line{'s' if len(at) > 1 else ''} {listed(map(str, at), 5)})")
     return out, title
@@ -129,22 +140,26 @@ def _check_references(env: dict, file: str) -> None:
             )
 
 
-def _lines(token: Token, file: str) -> list[tuple[int, str]]:
-    """The spoken lines of a paragraph."""
+def _lines(token: Token) -> list[list[tuple[int, str]]]:
+    """The spoken lines of a paragraph, in groups that hard breaks part."""
     number = (token.map[0] if token.map else 0) + 1
-    lines: list[tuple[int, str]] = []
+    groups: list[list[tuple[int, str]]] = [[]]
     current: list[str] = []
 
     def end_line() -> None:
         line = _FOOTNOTE.sub("", "".join(current))
+        for pattern, shown in _DIALECTS:
+            line = pattern.sub(shown, line)
         if line.strip():
-            lines.append((number, line.strip()))
+            groups[-1].append((number, line.strip()))
         current.clear()
 
     for child in token.children or []:
         if child.type in ("softbreak", "hardbreak"):
             end_line()
             number += 1
+            if child.type == "hardbreak":
+                groups.append([])
         elif child.type == "text":
             current.append(child.content)
         elif child.type == "text_special":
@@ -153,10 +168,11 @@ def _lines(token: Token, file: str) -> list[tuple[int, str]]:
             current.append(child.content.replace("[", ESCAPED))
         elif child.type == "html_inline":
             if child.content.lower().startswith("<br"):
-                current.append(" ")
+                end_line()
+                groups.append([])
             number += child.content.count("\n")
     end_line()
-    return lines
+    return groups
 
 
 def _html(token: Token, file: str) -> list[Block]:
