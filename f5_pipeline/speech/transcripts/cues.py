@@ -7,7 +7,12 @@ from itertools import pairwise
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.transcripts.entries import Timeline, TranscriptSegment, timed_segment
-from f5_pipeline.speech.transcripts.text import clean_cue, need_text, parse_time
+from f5_pipeline.speech.transcripts.heard import Cue as _Cue
+from f5_pipeline.speech.transcripts.heard import unrolled, without_labels
+from f5_pipeline.speech.transcripts.text import clean_cue, parse_time
+
+MAX_CUE_OVERLAP_SECONDS = 0.5
+"""Subtitles of one speaker overlap by so much; the earlier ends where the later begins."""
 
 _CUE_TIMES = re.compile(r"\s*(-?[\d:.,]+)\s*-->\s*(-?[\d:.,]+)(?:\s+(.*))?")
 _CUE_CLOCK = re.compile(r"-?(?:\d+:)?\d{1,2}:\d{1,2}[.,]\d{1,3}|-?\d+:\d{1,2}:\d{1,2}")
@@ -39,13 +44,18 @@ def read_vtt(text: str, name: str) -> list[TranscriptSegment]:
         # The header block runs to the first blank line.
         while first < len(lines) and lines[first].strip() and "-->" not in lines[first]:
             first += 1
-    return _cues(lines, first, name, blocks=("NOTE", "STYLE", "REGION"))
+    return _cues(lines, first, name, blocks=("NOTE", "STYLE", "REGION"), padded=True)
 
 
-def _cues(lines: list[str], index: int, name: str, blocks: tuple[str, ...] = ()) -> list[TranscriptSegment]:
-    """Cues of an SRT or VTT file from line `index` (from 0) on: [identifier], time line, text up to a blank line."""
-    segments: list[TranscriptSegment] = []
-    timeline = Timeline(name)
+def _cues(
+    lines: list[str], index: int, name: str, blocks: tuple[str, ...] = (), *, padded: bool = False
+) -> list[TranscriptSegment]:
+    """Cues of an SRT or VTT file from line `index` (from 0) on: [identifier], time line, text up to a blank line.
+
+    Args:
+        padded: a line of blanks belongs to its cue, as WebVTT has it.
+    """
+    cues: list[_Cue] = []
     while index < len(lines):
         if not lines[index].strip():
             index += 1
@@ -69,7 +79,7 @@ def _cues(lines: list[str], index: int, name: str, blocks: tuple[str, ...] = ())
         start, end = _cue_times(lines[index], name, place)
         index += 1
         body: list[str] = []
-        while index < len(lines) and lines[index].strip():
+        while index < len(lines) and (lines[index] if padded else lines[index].strip()):
             if "-->" in lines[index]:
                 raise InputError(
                     "a time line stands inside a cue's text",
@@ -79,22 +89,37 @@ def _cues(lines: list[str], index: int, name: str, blocks: tuple[str, ...] = ())
                 )
             body.append(lines[index])
             index += 1
-        segment = timed_segment(need_text(clean_cue("\n".join(body)), name, place), start, end, name, place)
-        timeline.add(segment, place, "cue")
+        cues.append(_Cue(place, start, end, body))
+    if not cues:
+        raise InputError("no cue is in the file", file=name, hint="Give at least one cue with its times and text.")
+    segments: list[TranscriptSegment] = []
+    timeline = Timeline(name, overlap=MAX_CUE_OVERLAP_SECONDS)
+    for cue in without_labels(unrolled(cues)):
+        text = clean_cue("\n".join(cue.lines))
+        again = bool(segments) and (text, cue.start, cue.end) == (
+            segments[-1].text,
+            segments[-1].start,
+            segments[-1].end,
+        )
+        if again or not any(character.isalnum() for character in text):
+            continue  # nothing is spoken
+        segment = timed_segment(text, cue.start, cue.end, name, cue.place)
+        segment.words = cue.words
+        timeline.add(segment, cue.place, "cue")
         segments.append(segment)
     if not segments:
-        raise InputError("no cue is in the file", file=name, hint="Give at least one cue with its times and text.")
+        raise InputError("no cue holds text", file=name, hint="Write into the cues what is said in the recording.")
     _refuse_rolling(segments, name)
     return segments
 
 
 def _refuse_rolling(segments: list[TranscriptSegment], name: str) -> None:
-    """Refuse rolling captions (YouTube's automatic ones), which repeat each line two or three times."""
+    """Refuse captions that repeat each line two or three times and cannot be unrolled: SRT made of rolling ones."""
     pairs = list(pairwise(segments))
     rolling = sum(later.text.startswith(earlier.text) and len(earlier.text) > 8 for earlier, later in pairs)
     if len(pairs) >= 3 and rolling * 3 > len(pairs):
         raise InputError(
             f"{rolling} of {len(segments)} cues repeat the text of the cue before (rolling captions)",
             file=name,
-            hint="Give captions in which each word stands once.",
+            hint="Give the VTT file that they come from, or captions in which each word stands once.",
         )

@@ -29,10 +29,11 @@ class TranscriptSegment(BaseModel):
 
 
 class Timeline:
-    """Checks the order of spans, and closes overlaps from rounding."""
+    """Checks the order of spans, and closes overlaps of up to `overlap` s at the start of the later one."""
 
-    def __init__(self, name: str, *, instants: bool = False) -> None:
+    def __init__(self, name: str, *, instants: bool = False, overlap: float = MAX_OVERLAP_SECONDS) -> None:
         self.name = name
+        self.overlap = overlap
         self.instants = instants
         self.last: TranscriptSegment | TimedText | None = None
         self.last_place: int | str = 0
@@ -51,7 +52,7 @@ class Timeline:
             )
         last = self.last
         if last is not None and last.end is not None and last.start is not None and start < last.end:
-            if start < last.start or last.end - start > MAX_OVERLAP_SECONDS:
+            if start < last.start or last.end - start > self.overlap:
                 raise InputError(
                     f"the {what} starts at {start:.3f} s, before the one at {self.last_place} ends ({last.end:.3f} s)",
                     file=self.name,
@@ -59,6 +60,8 @@ class Timeline:
                     hint="Put the entries in order of time, without overlap.",
                 )
             last.end = start
+            for word in (isinstance(last, TranscriptSegment) and last.words) or ():
+                word.start, word.end = min(word.start, start), min(word.end, start)
         self.last, self.last_place = span, place
 
 

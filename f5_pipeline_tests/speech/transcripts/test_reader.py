@@ -189,6 +189,60 @@ def test_overlap_by_rounding_is_closed():
     assert [s[:2] for s in spans(read(text, "a.srt"))] == [(0.5, 1.98), (1.98, 4.75)]
 
 
+YOUTUBE = """WEBVTT
+Kind: captions
+Language: en
+
+00:00:00.080 --> 00:00:02.000 align:start position:0%
+{blank}
+we<00:00:00.320><c> like</c><00:00:00.800><c> to</c>
+
+00:00:02.000 --> 00:00:02.010 align:start position:0%
+we like to
+{blank}
+
+00:00:02.010 --> 00:00:04.000 align:start position:0%
+we like to
+read<00:00:02.500><c> aloud</c>
+
+00:00:04.000 --> 00:00:06.000 align:start position:0%
+read aloud
+[Music]
+""".replace("{blank}", " ")
+
+
+def test_rolling_captions_are_unrolled_with_the_times_of_their_words():
+    transcript = read(YOUTUBE, "a.vtt")
+    assert spans(transcript) == [(0.08, 2.0, "we like to"), (2.01, 4.0, "read aloud")]
+    words = [(word.text, word.start, word.end) for word in some(transcript.segments[1].words)]
+    assert words == [("read", 2.01, 2.5), ("aloud", 2.5, 4.0)]
+
+
+def srt(*texts: str) -> str:
+    return "\n\n".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\n{text}" for n, text in enumerate(texts))
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["ADA: I like to read,", "ADA: while the street", "is quiet."], "I like to read, while the street is quiet."),
+        (["[SPEAKER_01]: Hello.", ">> And you?", "[door slams]", "♪ la la ♪", "Yes."], "Hello. And you? Yes."),
+        (["Ada: Hello.", "Ada: Again."], "Hello. Again."),
+        (["Note this: it is here.", "One.", "Two."], "Note this: it is here. One. Two."),
+        (["One.", "...", "", "Two."], "One. Two."),
+    ],
+)
+def test_what_nobody_says_is_left_out(texts, said):
+    assert read(srt(*texts), "a.srt").text == said
+
+
+def test_small_overlaps_of_subtitles_are_closed_and_doubles_dropped():
+    text = SRT.replace("00:00:02,400", "00:00:01,700")
+    assert [s[:2] for s in spans(read(text, "a.srt"))] == [(0.5, 1.7), (1.7, 4.75)]
+    first = SRT.split("\n\n")[0]
+    assert len(read(f"{first}\n\n{SRT}", "a.srt").segments) == 2
+
+
 BROKEN = {
     "empty": (b"", "a.txt", None, "is empty"),
     "blank": (b" \n\t\n", "a.srt", None, "is empty"),
@@ -205,12 +259,12 @@ BROKEN = {
     "not srt": (b"Hello there", "a.srt", 1, "no time line"),
     "end before start": (SRT.replace("04,750", "02,100"), "a.srt", 6, "before it starts"),
     "no length": (SRT.replace("04,750", "02,400"), "a.srt", 6, "when it starts"),
-    "overlap": (SRT.replace("02,400", "01,500"), "a.srt", 6, "before the one at 2 ends"),
+    "overlap": (SRT.replace("02,400", "01,400"), "a.srt", 6, "before the one at 2 ends"),
     "out of order": (SRT.replace("02,400", "00,100"), "a.srt", 6, "before the one at 2 ends"),
     "negative": (SRT.replace("00:00:00,500", "-00:00:00,500"), "a.srt", 2, "negative"),
     "bad minutes": (SRT.replace("00:00:02,400", "00:61:02,400"), "a.srt", 6, "cannot be read"),
     "bad arrow": (SRT.replace("00:00:02,400 -->", "00:00:02,400 ->"), "a.srt", 5, "belongs to no cue"),
-    "no text in a cue": (SRT.replace("- How are you\ntoday?", "<i></i> ..."), "a.srt", 6, "no text"),
+    "no text in any cue": ("1\n00:00:00,500 --> 00:00:02,000\n♪ la la ♪\n", "a.srt", None, "no cue holds text"),
     "blank line inside": (SRT.replace("you\n", "you\n\n"), "a.srt", 9, "belongs to no cue"),
     "no blank line between": (SRT.replace("friend.\n\n2\n", "friend.\n"), "a.srt", 4, "inside a cue's text"),
     "header alone": ("WEBVTT\n\nNOTE nothing\n", "a.vtt", None, "no cue"),
