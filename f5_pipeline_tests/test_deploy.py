@@ -69,7 +69,9 @@ def declared(*extras: str) -> list[Requirement]:
     return [one for one in requirements if one.marker is None or one.marker.evaluate(TARGET)]
 
 
-@pytest.mark.parametrize(("lock", "extras"), [("light", ["postgres"]), ("worker", ["postgres", "f5"])])
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("light", ["postgres", "media"]), ("worker", ["postgres", "media", "f5"])]
+)
 def test_the_lock_has_every_dependency_in_a_version_that_is_asked_for(lock: str, extras: list[str]) -> None:
     versions = locked(lock)
     for requirement in declared(*extras):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.audio.media import converted
 from f5_pipeline.speech.engine import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ HOP = 0.01
 
 _BLOCK = 1 << 16  # frames read at a time
 _CANCELLED = 10 ** (-20 / 20)  # a downmix so far below its loudest channel has cancelled itself out
+_MEDIA = (b"ftyp", b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"\x0bw", b"\xff\xf1", b"\xff\xf9", b"caff", b"FLV")
+"""How media files begin, or go on after four bytes: MPEG-4, Matroska and WebM, ASF, AC-3, AAC, CAF, Flash."""
+
 _CONVERT = "Convert it to WAV or FLAC, for example: ffmpeg -i recording.m4a recording.wav."
 
 
@@ -232,9 +236,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         file = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError) as error:
         # TypeError: from soundfile for the extension .raw, which has no header.
-        video = head[4:8] == b"ftyp"
-        what = "an MPEG-4 file (m4a, mp4), which is not read" if video else "not audio that can be read"
-        raise InputError(f"the recording is {what}: {_libsndfile(error)}", file=path.name, hint=_CONVERT) from error
+        file = soundfile.SoundFile(_of_media(path, head, error))
     with file:
         missing = _missing_bytes(path, head, size)
         if missing:
@@ -244,6 +246,22 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
                 hint="Copy, record or export it again.",
             )
         yield file
+
+
+def _of_media(path: Path, head: bytes, error: Exception) -> Path:
+    """The recording by FFmpeg's libraries; InputError where they are not installed or do not read it either."""
+    if not any(head.startswith(magic) or head[4:8] == magic for magic in _MEDIA):
+        raise InputError(
+            f"the recording is not audio that can be read: {_libsndfile(error)}", file=path.name, hint=_CONVERT
+        ) from error
+    try:
+        return converted(path, MAX_SECONDS)
+    except ImportError:
+        raise InputError(
+            "the recording is in a form (m4a, mp4, webm, wma …) that is read with the extra 'media' only",
+            file=path.name,
+            hint=f"pip install 'f5-pipeline[media]'. Or: {_CONVERT}",
+        ) from error
 
 
 def _libsndfile(error: Exception) -> str:

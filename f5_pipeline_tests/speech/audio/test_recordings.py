@@ -85,6 +85,25 @@ def test_channels_in_opposite_phase_do_not_cancel(tmp_path):
     assert levels_of(single).channel is None
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.m4a", "aac"), ("a.mp4", "aac"), ("a.webm", "libopus"), ("a.wma", "wmav2"), ("a.aac", "aac"),
+     ("a.ac3", "ac3"), ("a.caf", "alac")],
+)  # fmt: skip
+def test_recordings_of_phones_and_videos_are_read(tmp_path, name, codec):
+    av = pytest.importorskip("av")
+    path, rate = tmp_path / name, 48000
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono", bit_rate=128_000)
+        frame = av.AudioFrame.from_ndarray((tone(2, rate)[None] * 32767).astype(np.int16), format="s16", layout="mono")
+        frame.sample_rate = rate
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    info = probe(path)
+    assert info.sample_rate == rate and info.seconds == pytest.approx(2, abs=0.1)
+    assert rms_dbfs(read_mono(path)) == pytest.approx(rms_dbfs(tone(2)), abs=0.5)
+
+
 def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     cases: dict[str, tuple[Path, str]] = {"missing": (tmp_path / "no.wav", "cannot be opened")}
 
@@ -97,7 +116,7 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     add("noise.wav", os.urandom(4000), "not audio")
     add("noise.mp3", b"some text " * 400, "not audio")
     add("text.flac", b"Hello", "not audio")
-    add("movie.m4a", b"\0\0\0\x20ftypM4A " + bytes(4000), "MPEG-4")
+    add("movie.m4a", b"\0\0\0\x20ftypM4A " + bytes(4000), "not audio that can be read")
     add("plain.raw", bytes(4000), "not audio")
     rng = np.random.default_rng(0)
     long = tone(6, 48000) + rng.normal(0, 0.01, 6 * 48000).astype(np.float32)
