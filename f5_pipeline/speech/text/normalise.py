@@ -194,7 +194,7 @@ def _abbreviation(part: Part, before: Part | None, after: Part | None, data: Lan
     if "." in key and key in data.bare:
         part.say(data.bare[key], stop=True)
         return True
-    if dotted and key in data.abbreviations:
+    if dotted and key in data.abbreviations and part.core != "CA":
         part.say(data.abbreviations[key], stop=True)
         return True
     titled = after is not None and after.capital and part.capital and not part.core.isupper()

@@ -12,6 +12,7 @@ from f5_pipeline.speech.text.reading import Part
 _VOWELS = frozenset("aeiouyаеёиоуыэюяіїєαεηιουω")
 _CAPITALS = re.compile("U+")
 _PLURAL = re.compile("(U{2,})(?:(?:P)?L|PU)")
+_ELIDED = re.compile(r"((?i:l|d|qu|n|s|j|m|t|c|dell|all|nell|dall|sull|un)')([A-Z]{2,6})")
 _CLUSTER = 4
 """Consonants in a row that make a word unpronounceable."""
 
@@ -31,6 +32,8 @@ def read_letters(core: str, kind: str, data: Language, loud: bool, *, first: boo
         return plain
     capitals = core if _CAPITALS.fullmatch(kind) else ""
     if not capitals:
+        if (match := _ELIDED.fullmatch(plain)) and spelled(match[2], data, loud):
+            return match[1] + " ".join(match[2])
         if (match := _PLURAL.fullmatch(kind)) and plain[match.end(1) :].lower() in ("s", "'s"):
             stem = core[: match.end(1)]
             if spelled(stem, data, loud):
@@ -58,6 +61,8 @@ def spelled(core: str, data: Language, loud: bool) -> bool:
         return True
     if loud:
         return core in data.acronyms
+    if data.code in ("zh", "ja", "ko"):
+        return core not in data.pronounced
     return len(core) <= 3 and core not in data.caps_words and core not in data.pronounced
 
 
@@ -90,7 +95,8 @@ def shouted(parts: Sequence[Part], data: Language) -> list[bool]:
         while end < len(parts) and (_capital(parts[end]) or (parts[end].numeric and "L" not in parts[end].kind)):
             end += 1
         run = [part for part in parts[start:end] if part.kind.count("U") > 1]
-        if len(run) > 1 and any(_plain_word(part.core, data) for part in run):
+        listed = sum("," in part.trail for part in run) >= max(2, len(run) - 2)  # "GIF, SQL, JSON and MRI"
+        if len(run) > 1 and not listed and any(_plain_word(part.core, data) for part in run):
             loud[start:end] = [True] * (end - start)
         start = end
     return loud
