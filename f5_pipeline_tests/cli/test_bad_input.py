@@ -158,7 +158,7 @@ def test_a_transcript_of_another_recording_is_caught_by_a_check(studio):
         ("header.md", b"---\ntitle: Only a header\n---\n", ["header.md", "nothing to speak"]),
         ("latin.txt", "Un café.\n\nEt encore".encode("latin-1"), ["latin.txt:1:", "0xe9", "UTF-8"]),
         ("second.txt", b"Right.\n\nWr\xffng.\n", ["second.txt:3:", "0xff", "Save the script in"]),
-        ("wide.txt", "Hello there.".encode("utf-16"), ["wide.txt", "UTF-16", "Save it as UTF-8"]),
+        ("wide.txt", "Hello there.".encode("utf-16")[:-1], ["wide.txt", "UTF-16", "Save it as UTF-8"]),
         ("zero.txt", b"A zero\0byte.\n", ["zero.txt:1:", "zero"]),
         ("yaml.md", b"---\nvoice: ada\ntitle: [x\n---\nText.\n", ["yaml.md:", "not YAML", "quotes"]),
         ("key.md", b"---\nvoice: ada\ntitel: x\n---\nText.\n", ["key.md:3:", "'titel'", "Did you mean title?"]),
