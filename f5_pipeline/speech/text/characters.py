@@ -18,7 +18,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-CURRENCY_SIGNS = frozenset("$€£¥￥₹₽₩₺฿₫₴₪")
+CURRENCIES = "$€£¥￥₹₽₩₺฿₫₴₪"
+CURRENCY_SIGNS = frozenset(CURRENCIES)
 WIDE = str.maketrans({
     "％": "%", "￥": "¥", "＋": "+", "－": "-", "～": "~", "〜": "~", "：": ":", "／": "/",
     "㎡": "m²", "㎢": "km²", "㎥": "m³",

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from f5_pipeline.speech.text.cldr import CURRENCIES, currency_words
+from f5_pipeline.speech.text.numerals import number_words
 from f5_pipeline.speech.text.reading import Part
 
 _PLAIN = str.maketrans("—–～〜￥％：／＋－", "~~~~¥%:/+-")
@@ -20,7 +21,6 @@ _SPAN = re.compile(r"(?<![\d%.-])([\d.]+%?)-(?=[\d.]+%?(?![\d.-]))")  # and no d
 _YEARS = re.compile(r"([12]\d{3})[-—–~]([12]\d{3})")
 _AMOUNT = re.compile(r"[¥$€£]\d+,")
 _LETTERS = re.compile(r"[A-Z]+")
-_DIGITS = "零一二三四五六七八九"
 _HAN = "\u4e00-\u9fff"
 _WINDOW = re.compile(
     rf"[{_HAN}]{{0,4}}[-+±$¥€£]{{0,2}}\d[\d.,:/%~+=×²³°℃A-Za-z-]{{0,24}}"
@@ -35,7 +35,7 @@ def read_chinese(parts: Sequence[Part]) -> None:
     text, places = "", []
     for part in parts:
         if match := _YEARS.fullmatch(part.core):
-            part.say("到".join("".join(_DIGITS[int(digit)] for digit in year) for year in match.groups()))
+            part.say("到".join(number_words(int(year), "zh", "year") or year for year in match.groups()))
         start = len(text) + len(part.lead)
         places.append((start, start + len(part.core)))
         text += f"{part.lead}{part.core}{part.trail}{part.word.space}"

@@ -147,7 +147,7 @@ def _around(unit: str, number: Decimal, length: Literal["long", "short"], known:
 
 _OF_THE_SAME_NAME = {
     "USD": "AUD", "GBP": "EGP", "RUB": "BYN", "KRW": "KPW", "SEK": "NOK", "NOK": "SEK", "DKK": "SEK", "CZK": "SEK",
-    "INR": "PKR", "TRY": "TRL", "MXN": "ARS", "VND": "VND", "IDR": "IDR",
+    "INR": "PKR", "TRY": "TRL", "MXN": "ARS",
 }  # fmt: skip
 """Another country's currency of the same name: what both share is the name without the country, "dollars"."""
 

@@ -110,7 +110,7 @@ def _fraction_words(top: int, bottom: int, after: Part | None, data: Language) -
 
 
 def fraction(text: str, after: Part | None, data: Language) -> str | None:
-    if data.code == "en" and (text in ("24/7", "9/11") or (match := _SEASON.fullmatch(text))):
+    if data.code == "en" and (text in ("24/7", "9/11") or _SEASON.fullmatch(text)):
         first, second = text.split("/")
         form = "year" if len(first) == 4 else "cardinal"
         return f"{number_words(int(first), 'en', form)} {number_words(int(second), 'en')}"

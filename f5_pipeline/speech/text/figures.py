@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from f5_pipeline.speech.text.characters import CURRENCIES as SIGNS
 from f5_pipeline.speech.text.cldr import CURRENCIES, currencies, unit_words, units
 from f5_pipeline.speech.text.clocks import read_clock, read_span
 from f5_pipeline.speech.text.counting import FRACTION, count, counted, fraction, read_vulgar_fraction, unit_of
@@ -40,8 +41,7 @@ _VERSION = re.compile(r"v?(\d+(?:\.\d+){2,})", re.IGNORECASE)
 _PHONE = re.compile(r"\+?\d{1,4}(?:[-–.()/]{1,2}\d{2,5}){2,6}|\d{3}-\d{4}")
 _SIGNED = re.compile(rf"([-−–+~±≈<>≤≥#§]*)({NUM})([^\d\s]*)")
 _SUPERSCRIPT = re.compile(r"(.*?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
-_BLANKS = re.compile(r"(?<=[\d€$£¥￥₹₽₩₺฿₫₴₪]) (?=[\d€$£¥￥₹₽₩₺฿₫₴₪])")  # 1 000 000, 3,50 €
-_EN_FRACTIONS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
+_BLANKS = re.compile(rf"(?<=[\d{SIGNS}]) (?=[\d{SIGNS}])")  # 1 000 000, 3,50 €
 _YEAR_BEFORE = word_set(
     "in since from until till by of before after circa c around about during year early late mid spring "
     "summer autumn fall winter copyright im jahr jahre seit von bis ab en année depuis año desde nel dal "
@@ -389,8 +389,7 @@ def _read_unit(part: Part, number: Number, after: Part | None, data: Language) -
     elif unit := unit_of(core, data):
         front, name = unit_words(unit, str(number), data.code)
         if front and not name:  # Turkish "yüzde beş": in the written order, the words change places
-            front, name = "", words
-            words = unit_words(unit, str(number), data.code)[0]
+            front, name, words = "", words, front
         words = f"{front}{data.joint}{words}" if front else words
     else:
         part.bound |= after.key in data.scales

@@ -578,12 +578,12 @@ _JA = Language(
 
 _KNOWN = {item.code: item for item in (_EN, _DE, _FR, _ES, _IT, _PT, _RU, _NL, _PL, _ZH, _JA)}
 _SPOKEN_POINT = _pairs(
-    "sv=komma; da=komma; no=komma; nb=komma; fi=pilkku; cs=celá; sk=celá; uk=кома; tr=virgül; id=koma; vi=phẩy; "
-    "ro=virgulă; ca=coma; ja=点; ko=점; ar=فاصلة; he=נקודה; hu=egész; th=จุด; el=κόμμα; hi=दशमलव"
+    "sv=komma; da=komma; no=komma; fi=pilkku; cs=celá; sk=celá; uk=кома; tr=virgül; id=koma; vi=phẩy; "
+    "ro=virgulă; ca=coma; ko=점; ar=فاصلة; he=נקודה; hu=egész; th=จุด; el=κόμμα; hi=दशमलव"
 )
 _SPOKEN_MINUS = _pairs(
     "sv=minus; da=minus; no=minus; fi=miinus; cs=minus; sk=mínus; uk=мінус; tr=eksi; id=minus; vi=âm; ro=minus; "
-    "ca=menys; ja=マイナス; ko=영하; ar=سالب; he=מינוס; hu=mínusz; th=ลบ; el=μείον; hi=माइनस; bg=минус; hr=minus"
+    "ca=menys; ko=영하; ar=سالب; he=מינוס; hu=mínusz; th=ลบ; el=μείον; hi=माइनस; bg=минус; hr=minus"
 )
 _SPOKEN_SIGNS = {
     "ar": {"%": "بالمئة", "+": "زائد", "=": "يساوي"},
@@ -602,7 +602,7 @@ _SPOKEN_SIGNS = {
 }
 """What CLDR names as signs is said as words."""
 _SPOKEN_TO = _pairs(
-    "sv=till; da=til; no=til; cs=až; sk=až; uk=—; id=sampai; vi=đến; ro=până la; ca=a; ja=から; ko=에서; ar=إلى; "
+    "sv=till; da=til; no=til; cs=až; sk=až; uk=—; id=sampai; vi=đến; ro=până la; ca=a; ko=에서; ar=إلى; "
     "he=עד; th=ถึง; el=έως; hi=से; bg=до; hr=do"
 )
 _MORE: dict[str, dict[str, Any]] = {

@@ -7,15 +7,15 @@ from collections.abc import Collection
 from itertools import chain
 from typing import NamedTuple
 
-from f5_pipeline.speech.text.characters import kinds, without_pictures
+from f5_pipeline.speech.text.characters import CURRENCIES, kinds, without_pictures
 
 MAX_WORD = 48
 """Characters of the longest token kept whole; longer ones (base64, a book without blanks) are cut into pieces."""
 
 _OPENING = frozenset("([{<«“‘„‚「『（《〈【〔［｛¿¡‹")
 _LONE_SYMBOL = re.compile("P*S{1,2}P*")
-_CURRENCY = re.compile(r"[$€£¥￥₹₽₩₺฿₫₴₪][^\w\s]*")
-_CURRENCY_FIRST = re.compile(r"[^\w\s]*(?:US|R)?[$€£¥￥₹₽₩₺฿₫₴₪]")
+_CURRENCY = re.compile(rf"[{CURRENCIES}][^\w\s]*")
+_CURRENCY_FIRST = re.compile(rf"[^\w\s]*(?:US|R)?[{CURRENCIES}]")
 _WIDE_STOPS = frozenset("、，。；：！？")
 _PREPOSED_VOWELS = frozenset("เแโใไເແໂໃໄ")
 _FOLLOWING_VOWELS = frozenset("ะาำຽະາຳ")

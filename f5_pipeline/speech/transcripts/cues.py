@@ -7,8 +7,7 @@ from itertools import pairwise
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.transcripts.entries import Timeline, TranscriptSegment, timed_segment
-from f5_pipeline.speech.transcripts.heard import Cue as _Cue
-from f5_pipeline.speech.transcripts.heard import unrolled, without_labels
+from f5_pipeline.speech.transcripts.heard import Cue, unrolled, without_labels
 from f5_pipeline.speech.transcripts.text import clean_cue, parse_time
 
 MAX_CUE_OVERLAP_SECONDS = 0.5
@@ -55,7 +54,7 @@ def _cues(
     Args:
         padded: a line of blanks belongs to its cue, as WebVTT has it.
     """
-    cues: list[_Cue] = []
+    cues: list[Cue] = []
     while index < len(lines):
         if not lines[index].strip():
             index += 1
@@ -89,7 +88,7 @@ def _cues(
                 )
             body.append(lines[index])
             index += 1
-        cues.append(_Cue(place, start, end, body))
+        cues.append(Cue(place, start, end, body))
     if not cues:
         raise InputError("no cue is in the file", file=name, hint="Give at least one cue with its times and text.")
     segments: list[TranscriptSegment] = []

@@ -87,17 +87,16 @@ def without_labels(cues: Iterable[Cue]) -> Iterator[Cue]:
 
 def _label(line: str) -> str | None:
     match = _SPEAKER.match(line)
-    return match and (match[1] or match[2] or match[3])
+    return next(filter(None, match.groups())) if match else None
 
 
 def _unlabelled(line: str, labels: Counter[str], cues: int) -> str:
-    label = _label(line)
-    if label is None:
+    label, match = _label(line), _SPEAKER.match(line)
+    if label is None or match is None:
         return line
-    match = _SPEAKER.match(line)
-    shown = match is not None and (match[1] is None or line[match.end(1) + 1 : match.end(1) + 2] == ":")
+    shown = match[1] is None or line[match.end(1) + 1 : match.end(1) + 2] == ":"  # "[music]" is no name
     plain = label.isupper() or label.startswith(">") or label.lower().startswith("speaker") or "[" in line[: len(label)]
-    if match is not None and shown and (plain or (labels[label] >= 2 and 2 * labels[label] >= cues)):
+    if shown and (plain or (labels[label] >= 2 and 2 * labels[label] >= cues)):
         return line[match.end() :]
     return line
 
