@@ -65,7 +65,7 @@ def _stamped(cue: Cue, line: str) -> Cue:
     return Cue(cue.place, cue.start, cue.end, [join_texts(word.text for word in words)], words)
 
 
-_SOUNDS = re.compile(r"[\[(（【][^\])）】\n]{1,80}[\])）】]|[♪♫#]+[^♪♫\n]{0,200}[♪♫]+|[♪♫]+")
+_SOUNDS = re.compile(r"[\[(（【][^\])）】\n]{1,80}[\])）】]|[♪♫#]{1,4}[^♪♫\n]{0,200}[♪♫]+|[♪♫]+")
 _SPEAKER = re.compile(r"\s*(?:>>+\s*)?(?:\[([^\]\n]{1,40})\]:?|([^\W\d_][\w .'’-]{0,30}):|(>>+))\s*(?=\S)")
 
 

@@ -44,6 +44,11 @@ def test_the_layout_of_plain_text(text: str, passages: list[str] | None) -> None
     assert told(text) == (passages or [text.replace("\n", " ")])
 
 
+def test_a_line_that_is_one_endless_word_is_read_in_time_that_grows_with_its_length() -> None:
+    # Minutes where the search for a hyphen at its end begins at every letter.
+    assert len("".join(told("a" * 200_000 + "\nb"))) >= 200_000
+
+
 def test_utf_16_is_known_by_its_mark() -> None:
     assert told("Größe.".encode("utf-16")) == ["Größe."]
 

@@ -236,6 +236,10 @@ def test_what_nobody_says_is_left_out(texts, said):
     assert read(srt(*texts), "a.srt").text == said
 
 
+def test_a_cue_of_signs_is_read_in_time_that_grows_with_its_length():
+    assert read(srt("#" * 200_000, "Yes."), "a.srt").text == "Yes."
+
+
 def test_small_overlaps_of_subtitles_are_closed_and_doubles_dropped():
     text = SRT.replace("00:00:02,400", "00:00:01,700")
     assert [s[:2] for s in spans(read(text, "a.srt"))] == [(0.5, 1.7), (1.7, 4.75)]

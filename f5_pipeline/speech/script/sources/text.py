@@ -12,7 +12,7 @@ from f5_pipeline.speech.script.sources import ScriptText
 
 _ITEM = re.compile(r"[-*•–]\s+(?=\S)")
 _ENDS = re.compile(r"[.!?…:;,。！？、，：；)\]\"'”’»—-]$")
-_HYPHENATED = re.compile(r"([^\W\d_]{2,})[-‐]$")
+_LAST_WORD = re.compile(r"[^\W\d_]{2,64}$")
 _FIRST_WORD = re.compile(r"([^\W\d_]+)(\S*)\s*")
 _KEEPS_HYPHEN = frozenset(
     ["self", "well", "half", "non", "ex", "all", "quasi", "vice", "mother", "father", "so-called", "anti", "semi"]
@@ -76,11 +76,13 @@ def _join_hyphenated(lines: list[tuple[int, str]], words: Counter[str]) -> None:
     for index in range(len(lines) - 1):
         number, line = lines[index]
         after, rest = lines[index + 1]
-        first, second = _HYPHENATED.search(line), _FIRST_WORD.match(rest)
+        # Only the line's end is searched: a line may be one word of a megabyte.
+        first = _LAST_WORD.search(line[-65:-1]) if line[-1:] in ("-", "‐") else None
+        second = _FIRST_WORD.match(rest)
         if not first or not second or not second[1][:1].islower():
             continue
-        with_hyphen, without = words[f"{first[1]}-{second[1]}"], words[first[1] + second[1]]
-        hyphen = "-" if with_hyphen > without or (not without and first[1].lower() in _KEEPS_HYPHEN) else ""
-        lines[index] = (number, f"{line[: first.end(1)]}{hyphen}{second[1]}{second[2]}")
+        with_hyphen, without = words[f"{first[0]}-{second[1]}"], words[first[0] + second[1]]
+        hyphen = "-" if with_hyphen > without or (not without and first[0].lower() in _KEEPS_HYPHEN) else ""
+        lines[index] = (number, f"{line[:-1]}{hyphen}{second[1]}{second[2]}")
         lines[index + 1] = (after, rest[second.end() :])
     lines[:] = [(number, line) for number, line in lines if line]
