@@ -176,6 +176,8 @@ def _spoken(readings: list[Reading]) -> tuple[str, list[Word]]:
 
 
 def _blank_between(left: Reading, right: Reading) -> bool:
+    if left.glued:
+        return False
     if left.space:
         return True
     if cjk(left.spoken[-1]) and cjk(right.spoken[0]):

@@ -3,6 +3,7 @@ its own, and the services as a user starts them."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from f5_pipeline.store.base import Store
@@ -45,6 +47,7 @@ def environment(root: Path, **more: str) -> dict[str, str]:
         "F5_OFFLINE": "1",
         "CUDA_VISIBLE_DEVICES": "",  # the same everywhere: what asks for no engine is spoken by the draft
         "NO_COLOR": "1",
+        "PYTHONFAULTHANDLER": "1",
         **more,
     }
 
@@ -102,7 +105,11 @@ class Installation:
     def run(self, *arguments: object, code: int | None = 0) -> Ended:
         """Run `f5-pipeline …` to its end; its exit code must be `code`, whatever it is where None."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=HANG_SECONDS)
+        try:
+            out, err = process.communicate(timeout=HANG_SECONDS)
+        except subprocess.TimeoutExpired:
+            said = "\n".join(map(str, abort_session(process)))
+            raise AssertionError(f"{arguments} hung for {HANG_SECONDS} s; where its threads were:\n{said}") from None
         ended = Ended(process.returncode, out, err)
         assert code is None or ended.code == code, f"exit code {ended.code}\n{out}\n{err}"
         return ended
@@ -134,6 +141,15 @@ class Installation:
         time.sleep(3)
         second = self.take_records()
         return {key: when for key, when in second.items() if key not in before} if first == second else None
+
+
+def abort_session(process: subprocess.Popen) -> tuple[str, str]:
+    """End a process that leads a session, and all of that; with PYTHONFAULTHANDLER they say where their threads are."""
+    for one in psutil.pids():
+        with contextlib.suppress(ProcessLookupError):
+            if os.getsid(one) == process.pid:
+                os.kill(one, signal.SIGABRT)
+    return process.communicate(timeout=HANG_SECONDS)
 
 
 def free_port() -> int:

@@ -84,7 +84,7 @@ def _finish(part: Part, last: bool) -> Reading:
     lead = "".join(_PUNCTUATION[char] for char in part.lead[-_TRAIL:] if _PUNCTUATION.get(char) in ('"', "¿", "¡"))
     trail = part.trail[1:] if part.stop_belongs and part.dotted and not last else part.trail
     spoken = " ".join(f"{lead}{core}{_punctuation(trail[:_TRAIL])}".split())
-    return Reading(part.word.text, part.word.space, spoken or part.core, part.bound, part.changed)
+    return Reading(part.word.text, part.word.space, spoken or part.core, part.bound, part.changed, part.glued)
 
 
 @lru_cache(maxsize=4096)

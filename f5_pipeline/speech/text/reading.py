@@ -23,6 +23,7 @@ class Reading:
         spoken: spoken form, never empty, without blanks at its ends.
         bound: read together with the next word; a long sentence is not cut between them.
         changed: the spoken core is not simply the written one.
+        glued: no blank stands between it and the next in the spoken text, whatever `space` is.
     """
 
     text: str
@@ -30,6 +31,7 @@ class Reading:
     spoken: str
     bound: bool = False
     changed: bool = False
+    glued: bool = False
 
 
 class Part:
@@ -40,7 +42,7 @@ class Part:
     sentence, unless it is that too.
     """
 
-    __slots__ = ("bound", "changed", "core", "kind", "lead", "spoken", "stop_belongs", "trail", "word")
+    __slots__ = ("bound", "changed", "core", "glued", "kind", "lead", "spoken", "stop_belongs", "trail", "word")
 
     def __init__(self, word: Written) -> None:
         self.word = word
@@ -55,6 +57,7 @@ class Part:
         self.spoken: str | None = None
         self.bound = False
         self.changed = False
+        self.glued = False
         self.stop_belongs = False
 
     @property
