@@ -108,8 +108,7 @@ class Installation:
         try:
             out, err = process.communicate(timeout=HANG_SECONDS)
         except subprocess.TimeoutExpired:
-            said = "\n".join(map(str, abort_session(process)))
-            raise AssertionError(f"{arguments} hung for {HANG_SECONDS} s; where its threads were:\n{said}") from None
+            raise AssertionError(f"{arguments} hung for {HANG_SECONDS} s:\n{abort_session(process)}") from None
         ended = Ended(process.returncode, out, err)
         assert code is None or ended.code == code, f"exit code {ended.code}\n{out}\n{err}"
         return ended
@@ -143,13 +142,15 @@ class Installation:
         return {key: when for key, when in second.items() if key not in before} if first == second else None
 
 
-def abort_session(process: subprocess.Popen) -> tuple[str, str]:
-    """End a process that leads a session, and all of that; with PYTHONFAULTHANDLER they say where their threads are."""
-    for one in psutil.pids():
-        with contextlib.suppress(ProcessLookupError):
-            if os.getsid(one) == process.pid:
-                os.kill(one, signal.SIGABRT)
-    return process.communicate(timeout=HANG_SECONDS)
+def abort_session(process: subprocess.Popen) -> str:
+    """End a process that leads a session, and all of that; tells what ran, and where its threads were."""
+    ran = []
+    for one in psutil.process_iter(["cmdline", "status"]):
+        with contextlib.suppress(ProcessLookupError, psutil.Error):
+            if os.getsid(one.pid) == process.pid:
+                ran.append(f"{one.pid} child of {one.ppid()}, {one.info['status']}: {one.info['cmdline']}")
+                one.send_signal(signal.SIGABRT)  # PYTHONFAULTHANDLER has them print their threads
+    return "\n".join((*ran, *map(str, process.communicate(timeout=HANG_SECONDS))))
 
 
 def free_port() -> int:
