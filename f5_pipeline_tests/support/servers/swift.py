@@ -36,7 +36,14 @@ disable_fallocate = true
 db_preallocation = false
 fallocate_reserve = 0
 log_level = WARNING
+conn_timeout = 60
+node_timeout = 60
+recoverable_node_timeout = 60
+container_update_timeout = 60
+error_suppression_limit = 1000000
 """
+"""On a busy machine a server is slow, not broken: by default half a second without a connection is an error, and ten
+errors make the proxy refuse everything for a minute."""
 
 _STORAGE = """\
 [pipeline:main]
