@@ -35,6 +35,17 @@ def run_single_steps_in_their_run() -> None:
 
 _execute_step_out_of_process = internals.multiprocess_executor.execute_step_out_of_process
 
+_LAST = frozenset(
+    {
+        dg.DagsterEventType.STEP_SUCCESS,
+        dg.DagsterEventType.STEP_FAILURE,
+        dg.DagsterEventType.STEP_SKIPPED,
+        dg.DagsterEventType.STEP_UP_FOR_RETRY,
+    }
+)
+_over: set[tuple[str, str]] = set()
+"""Run and key of the steps whose last event has come; their processes may still be ending."""
+
 
 def _execute_step(
     multiprocessing_context: Any,
@@ -43,7 +54,7 @@ def _execute_step(
     step: Any,
     errors: Any,
     processes: Any,
-    ended: dict[str, Any],
+    active: dict[str, Any],
     retries: Any,
     known_state: Any,
     load_data: Any,
@@ -51,14 +62,27 @@ def _execute_step(
     """Yield the events of a step, in the place of Dagster's function.
 
     Args:
-        ended: an event for each step that was begun; a step's process sets its own when it is done.
+        active: by the key of each step that was begun and is not over, the event that would end its process. It must
+            not be asked here: a process that ends may take the event's lock along.
     """
-    alone = all(key == step.key or other.is_set() for key, other in ended.items())
+    run_id = step_context.run_id
+    _over.discard((run_id, step.key))
+    alone = all(key == step.key or (run_id, key) in _over for key in active)
     if step.pool is not None or not alone or _has_siblings(step.get_mapping_key(), known_state.dynamic_mappings):
-        yield from _execute_step_out_of_process(
-            multiprocessing_context, job, step_context, step, errors, processes, ended, retries, known_state, load_data
+        events = _execute_step_out_of_process(
+            multiprocessing_context, job, step_context, step, errors, processes, active, retries, known_state, load_data
         )
-        return
+    else:
+        events = _execute_here(job, step_context, step, retries, known_state, load_data)
+    for event in events:
+        if event is not None and event.event_type in _LAST:
+            _over.add((run_id, step.key))
+        yield event
+
+
+def _execute_here(
+    job: Any, step_context: Any, step: Any, retries: Any, known_state: Any, load_data: Any
+) -> Iterator[dg.DagsterEvent]:
     run_config = step_context.run_config
     plan = internals.create_execution_plan(
         job,
@@ -67,21 +91,18 @@ def _execute_step(
         known_state=known_state,
         repository_load_data=load_data,
     )
-    try:
-        for event in internals.execute_plan_iterator(
-            plan,
-            job,
-            step_context.dagster_run,
-            run_config=run_config,
-            retry_mode=retries.for_inner_plan(),
-            instance=step_context.instance,
-        ):
-            yield event
-            if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY and _was_interrupted(event):
-                # Dagster tries an interrupted step again; its executor must hear that the run was meant.
-                signal.raise_signal(signal.SIGINT)
-    finally:
-        ended[step.key].set()
+    for event in internals.execute_plan_iterator(
+        plan,
+        job,
+        step_context.dagster_run,
+        run_config=run_config,
+        retry_mode=retries.for_inner_plan(),
+        instance=step_context.instance,
+    ):
+        yield event
+        if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY and _was_interrupted(event):
+            # Dagster tries an interrupted step again; its executor must hear that the run was meant.
+            signal.raise_signal(signal.SIGINT)
 
 
 def _was_interrupted(event: dg.DagsterEvent) -> bool:

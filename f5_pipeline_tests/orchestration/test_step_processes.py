@@ -1,98 +1,69 @@
-"""Steps and the process of their run: a step ends when that is gone, whatever it has still to say."""
+"""Where a step runs: beside none in the process of its run, else in one of its own."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
-import psutil
 import pytest
 
-from f5_pipeline_tests.support.batches import kill
-from f5_pipeline_tests.support.flood import GO
-from f5_pipeline_tests.support.installation import REPOSITORY, Installation
-from f5_pipeline_tests.support.some import some
-from f5_pipeline_tests.support.waiting import wait_for
-
-pytestmark = pytest.mark.slow
-
-
-class Run:
-    """A run of a job of `support.flood`, executed by a process of its own."""
-
-    def __init__(self, made: Installation, instance: dg.DagsterInstance, job: str) -> None:
-        self.made, self.instance, self.log = made, instance, made.root / "run.log"
-        with self.log.open("w") as log:
-            self.worker = subprocess.Popen(
-                [sys.executable, "-m", "f5_pipeline_tests.support.flood", job],
-                cwd=REPOSITORY,
-                env=made.env,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def count(self, kind: dg.DagsterEventType) -> int:
-        """How many events of this kind the step has written into the instance."""
-        assert self.worker.poll() is None, self.log.read_text()
-        return sum(len(self.instance.all_logs(run.run_id, of_type=kind)) for run in self.instance.get_runs())
-
-    def step(self) -> psutil.Process:
-        """The process of the step."""
-        (run,) = self.instance.get_runs()
-        (entry,) = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTED)
-        return psutil.Process(int(str(some(entry.dagster_event).engine_event_data.metadata["pid"].value)))
-
-    def others(self) -> list[psutil.Process]:
-        """What else this run has started: fork server, resource tracker."""
-        return psutil.Process(self.worker.pid).children(recursive=True)
+from f5_pipeline.orchestration import step_processes
 
 
 @pytest.fixture
-def start(tmp_path) -> Iterator:
-    runs: list[Run] = []
-    made = Installation(tmp_path)
-    with dg.DagsterInstance.from_config(made.env["DAGSTER_HOME"]) as instance:
+def placed(monkeypatch) -> list[str]:
+    """Keys of the steps that got a process, and of those that did not, with a star."""
+    steps: list[str] = []
 
-        def begin(job: str) -> Run:
-            runs.append(Run(made, instance, job))
-            return runs[-1]
+    def outside(context: Any, job: Any, step_context: Any, step: Any, *_: Any):
+        steps.append(step.key)
+        yield None
+        yield SimpleNamespace(event_type=dg.DagsterEventType.STEP_SUCCESS)
+        yield None  # its process is still ending
 
-        yield begin
-    for run in runs:  # only after a failure is somebody left
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("DAGSTER_HOME") == run.made.env["DAGSTER_HOME"]:
-                    process.kill()
-            except psutil.Error:
-                continue
-        run.worker.wait()
+    def here(job: Any, step_context: Any, step: Any, *_: Any):
+        steps.append(f"{step.key}*")
+        yield SimpleNamespace(event_type=dg.DagsterEventType.STEP_SUCCESS)
 
-
-def ended(processes: list[psutil.Process]) -> bool:
-    _, alive = psutil.wait_procs(processes, timeout=0.2)
-    return all(process.status() == psutil.STATUS_ZOMBIE for process in alive if process.is_running())
+    monkeypatch.setattr(step_processes, "_execute_step_out_of_process", outside)
+    monkeypatch.setattr(step_processes, "_execute_here", here)
+    return steps
 
 
-@pytest.mark.parametrize("job", ["forked", "spawned"])
-def test_a_step_with_a_full_pipe_ends_when_its_run_is_killed(start, job):
-    run = start(job)
-    wait_for("the step's first words", lambda: run.count(dg.DagsterEventType.ASSET_OBSERVATION))
-    run.worker.send_signal(signal.SIGSTOP)  # nobody reads what the step says from here on
-    run.made.write(f"dagster/{GO}", "")
-    wait_for("the step's end", lambda: run.count(dg.DagsterEventType.STEP_SUCCESS))
-    step, others = run.step(), run.others()
-    assert not ended([step]), "it waits for room in its pipe"
-    kill(run.worker.pid)
-    wait_for("end of the step", lambda: ended([step, *others]))
+class Taken:
+    """An event whose lock has gone with the process that held it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} of it waits for ever")
 
 
-def test_a_step_that_hears_no_interruption_ends_when_its_run_is_killed(start):
-    run = start("deaf")
-    wait_for("the step's first words", lambda: run.count(dg.DagsterEventType.ASSET_OBSERVATION))
-    step, others = run.step(), run.others()
-    kill(run.worker.pid)
-    wait_for("end of the step", lambda: ended([step, *others]))
+def begin(key: str, active: dict[str, Any], *, pool: str | None = None, run: str = "run"):
+    active[key] = Taken()
+    step = SimpleNamespace(key=key, pool=pool, get_mapping_key=lambda: None)
+    state: Any = SimpleNamespace(dynamic_mappings={})
+    nothing: Any = None
+    context: Any = SimpleNamespace(run_id=run)
+    return step_processes._execute_step(
+        nothing, nothing, context, step, nothing, nothing, active, nothing, state, nothing
+    )
+
+
+def test_a_step_after_one_whose_process_is_still_ending_runs_here(placed):
+    active: dict[str, Any] = {}
+    gpu = begin("gpu", active, pool="gpu")
+    next(gpu)
+    list(begin("beside", active))
+    del active["beside"]
+    next(gpu)
+    list(begin("after", active))
+    assert placed == ["gpu", "beside", "after*"]
+
+
+def test_a_step_that_is_tried_again_is_at_work_again(placed):
+    active: dict[str, Any] = {}
+    list(begin("gpu", active, pool="gpu"))
+    again = begin("gpu", active, pool="gpu")
+    next(again)
+    list(begin("beside", active))
+    assert placed == ["gpu", "gpu", "beside"]
