@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     gpus: str = Field(
         "auto", pattern=r"^(auto|none|\d+(,\d+)*)$", description="GPUs of this machine to use: auto, none, 0,1"
     )
-    gpu_hour_cost: float = Field(0.0, ge=0, description="what an hour of a GPU costs, in any currency, for reports")
+    gpu_hour_cost: float = Field(0.0, ge=0, description="what an hour of a GPU costs, in any currency")
     inbox: Literal["now", "night", "off"] = Field(
         "now", description="when new and edited scripts are narrated: now, at night, or not at all"
     )
@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     timezone: str = Field("UTC", description="time zone of the nightly batch, for example Europe/Berlin")
     nightly_minutes: float = Field(
         0.0, ge=0, description="maximum minutes of narration in a nightly batch; 0: no limit"
+    )
+    nightly_cost: float = Field(
+        0.0, ge=0, description="maximum expected cost of a night, in the currency of F5_GPU_HOUR_COST; 0: no limit"
     )
     attempts: int = Field(3, ge=1, le=20, description="maximum attempts at a narration")
     attempt_seconds: float = Field(

@@ -31,9 +31,16 @@ if TYPE_CHECKING:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per narration, one per line, and no progress."
 )
+@click.option("--max-cost", type=click.FloatRange(min=0), help="Refuse where the GPU is expected to cost more.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
 def narrate(
-    scripts: tuple[Path, ...], name: str | None, replace: bool, as_json: bool, verbose: bool, **values: Any
+    scripts: tuple[Path, ...],
+    name: str | None,
+    replace: bool,
+    as_json: bool,
+    max_cost: float | None,
+    verbose: bool,
+    **values: Any,
 ) -> None:
     """Narrate SCRIPTS (files, or narrations in the store) by the Dagster job, and print files and links.
 
@@ -49,7 +56,10 @@ def narrate(
     if name and len(scripts) > 1:
         raise click.UsageError("--name goes with one script")
     # Before the instance is opened: a refused call leaves nothing behind.
-    loaded = _read_all(open_store(), scripts, name, parse_options(values), replace, quiet=as_json)
+    store = open_store()
+    loaded = _read_all(store, scripts, name, parse_options(values), replace, quiet=as_json)
+    if max_cost is not None:
+        _check_cost(store, loaded, max_cost)
     with open_session(quiet=as_json, verbose=verbose) as session:
         with claim(session, loaded):
             for script in loaded:
@@ -58,6 +68,26 @@ def narrate(
         show_results(results, as_json)
         if any(isinstance(result, str) for result in results.values()):
             raise click.exceptions.Exit(1)
+
+
+def _check_cost(store: Store, scripts: list[LoadedScript], limit: float) -> None:
+    """Raise InputError where the takes to make are expected to cost more than `limit`."""
+    from f5_pipeline.errors import InputError
+    from f5_pipeline.settings import get_settings
+    from f5_pipeline.studio.narrating.changes import script_changes
+
+    hour = get_settings().gpu_hour_cost
+    if not hour:
+        hint = "Set it to what an hour of your GPU costs."
+        raise InputError("--max-cost needs F5_GPU_HOUR_COST, which is not set", file="environment", hint=hint)
+    changes = [script_changes(store, loaded, studio_options(), hour) for loaded in scripts]
+    cost = sum(change.cost or 0.0 for change in changes)
+    if cost > limit:
+        raise InputError(
+            f"{sum(change.takes for change in changes)} takes are expected to cost {cost:.2f} ({changes[0].basis}), "
+            f"more than --max-cost {limit:g}",
+            hint=f"See why: f5-pipeline plan --diff {scripts[0].narration}. Allow more, or narrate less.",
+        )
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,11 @@ from f5_pipeline.cli import cli
 from f5_pipeline.cli.options import parse_options, script_options
 from f5_pipeline.cli.output import print_info, print_json, print_note, print_table
 from f5_pipeline.cli.session import open_store, studio_options
+from f5_pipeline.settings import get_settings
+
+if TYPE_CHECKING:
+    from f5_pipeline.store.base import Store
+    from f5_pipeline.studio.narrating.scripts import LoadedScript
 
 
 @cli.command()
@@ -18,10 +23,12 @@ from f5_pipeline.cli.session import open_store, studio_options
 @click.option("--name", help="Name of the narration; else the file's.")
 @script_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per chunk, one per line.")
-def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values: Any) -> None:
+@click.option("--diff", is_flag=True, help="Only the takes to make: why each, how long, and what they cost.")
+def plan(script: Path, name: str | None, replace: bool, as_json: bool, diff: bool, **values: Any) -> None:
     """Print the chunks of a SCRIPT (a file, or a narration in the store): which have a take, which need one.
 
-    Nothing is synthesized and nothing is stored.
+    Nothing is synthesized and nothing is stored. With --diff it shows what an edit of the script, the lexicon, a voice,
+    the settings or the model would make anew.
     """
     from f5_pipeline.store import layout
     from f5_pipeline.studio.narrating.engines import chosen_engine
@@ -30,6 +37,9 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values:
 
     store = open_store()
     loaded = open_script(store, script, name, parse_options(values), replace=replace)
+    if diff:
+        _show_changes(store, loaded, as_json)
+        return
     needed: dict[str, bool] = {}
     rows, words, missing_seconds, seconds, pause = [], 0, 0.0, 0.0, 0.0
     with chosen_engine(store, loaded, studio_options()) as (engine, choice):
@@ -58,4 +68,24 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values:
     print_info(
         f"{loaded.narration}: {words} words, {len(needed)} takes, {missing} to make; about {seconds / 60:.1f} minutes "
         f"with pauses, {missing_seconds / 60:.1f} of speech to make. Engine: {choice.engine}, {choice.note}."
+    )
+
+
+def _show_changes(store: Store, loaded: LoadedScript, as_json: bool) -> None:
+    from f5_pipeline.studio.narrating.changes import script_changes
+
+    changes = script_changes(store, loaded, studio_options(), get_settings().gpu_hour_cost)
+    if as_json:
+        print_json({"narration": loaded.narration, **changes.model_dump()})
+        return
+    rows = [(row.line, row.voice, f"{row.seconds:.1f} s", row.reason, row.text) for row in changes.first]
+    print_table(("line", "voice", "expected", "why", "text"), rows)
+    if changes.takes > len(rows):
+        print_info(f"… and {changes.takes - len(rows)} more")
+    for reason, takes in changes.reasons.items():
+        print_info(f"{takes} takes: {reason}")
+    cost = "" if changes.cost is None else f", costs {changes.cost:.2f}"
+    print_info(
+        f"{loaded.narration}: {changes.takes} takes to make, {changes.speech_seconds / 60:.1f} minutes of speech; "
+        f"{changes.gpu_seconds:.0f} s of a GPU ({changes.basis}){cost}"
     )

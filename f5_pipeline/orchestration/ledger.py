@@ -62,7 +62,7 @@ class Outcome(BaseModel):
     """How the last run for a version of a script ended, or that it has started."""
 
     version: str
-    state: Literal["started", "done", "failed"]
+    state: Literal["started", "done", "failed", "postponed"]
     attempts: int
     run: str = Field(description="id of the run, or the command line's process (`process_name`)")
     at: float
@@ -163,6 +163,21 @@ class Ledger:
         )
         self._write("f5/outcome/", {narration: outcome})
         return outcome
+
+    def postpone(self, narration: str, version: str, run_id: str, reason: str) -> None:
+        """Record that a narration was begun and is left for a later run; it does not count as an attempt."""
+        before = self.outcomes([narration]).get(narration)
+        attempts = before.attempts - 1 if before and before.version == version else 0
+        outcome = Outcome(
+            version=version,
+            state="postponed",
+            attempts=attempts,
+            run=run_id,
+            at=time.time(),
+            reason=reason,
+            retryable=True,
+        )
+        self._write("f5/outcome/", {narration: outcome})
 
     def pending(
         self, *, attempts: int, wait: float = 0.0, failed: bool = False, besides: str | None = None

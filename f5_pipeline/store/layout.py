@@ -13,6 +13,7 @@ narrations/<narration>/address.json          its permanent address: grant, revis
 narrations/<narration>/{plans,takes}/<hash>.jsonl              one line a chunk
 narrations/<narration>/<revision>/…          delivered files, never changed; manifest.json is written last
 grants/<narration>/<grant>.json              a grant of links: expiry, and whether it was revoked
+speeds/<hash>/<card>.json                    how long an engine with a model and sampler took on a card
 batches/<run>.json                           the outcome of a batch
 runs/<run>/…                                 values that steps of one run pass to others
 logs/…                                       Dagster's compute logs, if kept here
@@ -117,6 +118,7 @@ delivered = Key("narrations/{narration}/{revision}/{file}")
 manifest = Key("narrations/{narration}/{revision}/manifest.json")
 
 grant = Key("grants/{narration}/{grant}.json")
+speed = Key("speeds/{configuration:.16}/{card}.json")
 batch_report = Key("batches/{run}.json")
 step_value = Key("runs/{run}/{path}")
 """A value that one step of a run passes to another; see `run_value`."""

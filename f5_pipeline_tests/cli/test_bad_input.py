@@ -189,6 +189,12 @@ def test_what_plan_refuses_narrate_and_scripts_refuse_too(studio):
     assert "latin2.txt:1:" in refused(studio, "scripts", "add", "latin2.txt").err
 
 
+def test_what_would_cost_too_much_is_refused_before_it_is_kept(studio):
+    studio.write("dear.txt", "This would cost a lot.")
+    ended = refused(studio, "narrate", "dear.txt", "--voice", "ada", "--engine", "draft", "--max-cost", "1")
+    assert "F5_GPU_HOUR_COST, which is not set" in ended.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -304,3 +304,12 @@ def test_a_gpu_is_loaded_for_ten_minutes_or_more(ledger, minutes, most, runs):
 
 def test_nothing_asks_for_nothing():
     assert batch_requests([], 4, "a test") == []
+
+
+def test_what_was_too_dear_waits_and_has_not_been_tried(ledger):
+    see(ledger, "book")
+    ledger.start({"book": "1"}, "run")
+    ledger.postpone("book", "1", "run", "it is expected to cost 9.00, more than the 5.00 allowed")
+    outcome = ledger.outcomes(["book"])["book"]
+    assert (outcome.state, outcome.attempts) == ("postponed", 0)
+    assert waiting(ledger, attempts=1, failed=True) == ["book"]

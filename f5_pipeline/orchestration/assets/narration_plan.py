@@ -14,7 +14,8 @@ from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import read_lines
-from f5_pipeline.studio.narrating.planning import missing_takes, plan_narration
+from f5_pipeline.studio.narrating.changes import Changes, plan_changes
+from f5_pipeline.studio.narrating.planning import plan_narration
 from f5_pipeline.studio.records import Plan, PlannedChunk, Weights
 
 
@@ -30,14 +31,26 @@ def narration_plan(context: dg.AssetExecutionContext, store: StoreResource, mode
     with failures():
         opened, options = store.open(), studio_options(get_settings())
         plan = plan_narration(opened, narration, model_weights, options)
-        missing = sum(1 for _ in missing_takes(opened, plan, options))
-        result = product(opened, plan, takes_missing=missing)
+        changes = plan_changes(opened, plan, options, get_settings().gpu_hour_cost)
+        result = product(opened, plan, changes)
     yield from result.outputs()
 
 
-def product(store: Store, plan: Plan, **counts: int) -> Product[Plan]:
-    """A plan, with its metadata and further `counts`."""
-    return Product(plan, plan.digest, {**_metadata(store, plan), **counts})
+def product(store: Store, plan: Plan, changes: Changes | None = None) -> Product[Plan]:
+    """A plan, with its metadata and the takes that it needs anew."""
+    return Product(plan, plan.digest, {**_metadata(store, plan), **(_changes(changes) if changes else {})})
+
+
+def _changes(changes: Changes) -> dict[str, Any]:
+    rows = [{"reason": reason, "takes": takes} for reason, takes in changes.reasons.items()]
+    return {
+        "takes_missing": changes.takes,
+        "to_speak": format_duration(changes.speech_seconds),
+        "expected_gpu_time": f"{format_duration(changes.gpu_seconds)}, {changes.basis}",
+        **({"expected_cost": changes.cost} if changes.cost is not None else {}),
+        **({"why": table(rows)} if rows else {}),
+        **({"first_to_make": table([row.model_dump() for row in changes.first])} if rows else {}),
+    }
 
 
 def _metadata(store: Store, plan: Plan) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.narrating.batches import BatchPlan, NarrationOutcome
+from f5_pipeline.studio.narrating.changes import plan_changes
 from f5_pipeline.studio.narrating.engines import EngineChoice, choose_engine
 from f5_pipeline.studio.narrating.planning import make_plan
 from f5_pipeline.studio.narrating.scripts import LoadedScript, load_script, script_version
@@ -36,6 +37,9 @@ class BatchConfig(dg.Config):
 
     narrations: list[str] = Field(description="names of the narrations, the most urgent first")
     launcher: str = Field(default="a person", description="what launched it, for the report")
+    max_cost: float = Field(
+        default=0.0, description="expected cost beyond which narrations wait for another batch; 0: no limit"
+    )
 
 
 @dg.op(
@@ -69,6 +73,7 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
         _prepare_voices(context, opened, scripts.values())
 
         report_progress, plans = ProgressReporter(context, "narration_plan", None), []
+        budget = _Budget(opened, options, config.max_cost)
 
         def plan_one(script: LoadedScript) -> tuple[str, Plan | Exception]:
             return script.narration, attempt(make_plan, opened, script, weights, options)
@@ -81,10 +86,20 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
             if plan.version != versions[narration]:  # edited meanwhile
                 versions[narration] = plan.version
                 ledger.start({narration: plan.version}, context.run_id)
+            if config.max_cost and (reason := budget.refusal(plan)):
+                context.log.warning(f"{narration} is postponed: {reason}")
+                ledger.postpone(narration, versions[narration], context.run_id, reason)
+                outcome = NarrationOutcome(
+                    narration=narration, version=versions.pop(narration), reason=reason, postponed=True
+                )
+                failed.append(outcome)
+                continue
             plans.append(plan)
             materialize(context, opened, "narration_plan", narration, narration_plan.product(opened, plan))
+        postponed = sum(outcome.postponed for outcome in failed)
         context.log.info(
-            f"{len(plans)} narrations to make, {len(failed)} cannot be planned, {len(left)} left to others"
+            f"{len(plans)} narrations to make, {len(failed) - postponed} cannot be planned, {postponed} postponed, "
+            f"{len(left)} left to others"
         )
         lengths = {plan.narration: plan.expected_seconds for plan in plans}
         batch = BatchPlan(
@@ -92,6 +107,23 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
         )
         yield dg.Output(batch, "plan")
         yield from shard_outputs(plan_shards(opened, plans, context.run_id, options))
+
+
+class _Budget:
+    """The cost that a batch may be expected to have. What does not fit lets cheaper narrations pass."""
+
+    def __init__(self, store: Store, options: StudioOptions, limit: float) -> None:
+        self._store, self._options, self._limit = store, options, limit
+        self._spent = 0.0
+
+    def refusal(self, plan: Plan) -> str | None:
+        """Why a narration must wait; None where its cost fits, and is counted."""
+        cost = plan_changes(self._store, plan, self._options, get_settings().gpu_hour_cost).cost or 0.0
+        if self._spent + cost > self._limit:
+            spent = f" beside {self._spent:.2f} of others" if self._spent else ""
+            return f"it is expected to cost {cost:.2f}{spent}, more than the {self._limit:.2f} allowed"
+        self._spent += cost
+        return None
 
 
 def _claim(

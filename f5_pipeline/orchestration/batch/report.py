@@ -69,7 +69,7 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
     rows = [
         {
             "narration": outcome.narration,
-            "state": "failed" if outcome.reason else "done",
+            "state": "postponed" if outcome.postponed else "failed" if outcome.reason else "done",
             "reason": outcome.reason or "",
             "attempts": outcome.attempts,
             "length": format_duration(outcome.seconds) if outcome.seconds else "",

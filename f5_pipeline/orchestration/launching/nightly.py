@@ -60,4 +60,4 @@ def nightly(context: dg.ScheduleEvaluationContext):
     context.log.info(f"{len(chosen)} of {len(waiting)} narrations that wait")
     # In UTC: an hour is repeated where clocks are set back.
     key = f"nightly-{context.scheduled_execution_time.astimezone(timezone.utc):%Y-%m-%dT%H:%MZ}"
-    return batch_requests(chosen, max_batches(context.instance), "nightly", key=key)
+    return batch_requests(chosen, max_batches(context.instance), "nightly", key=key, max_cost=settings.nightly_cost)

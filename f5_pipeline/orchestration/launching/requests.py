@@ -26,18 +26,26 @@ def estimated_minutes(pending: Pending) -> float:
     return pending.script.size / CHARACTERS_PER_MINUTE
 
 
-def batch_config(narrations: Sequence[str], launcher: str) -> dict[str, Any]:
+def batch_config(narrations: Sequence[str], launcher: str, max_cost: float = 0.0) -> dict[str, Any]:
     """Configuration of a run of `narrate_batch`.
 
     Args:
         narrations: the most urgent first.
         launcher: what launches it, for the report.
+        max_cost: what it may be expected to cost; 0: no limit.
     """
-    return {"ops": {CLAIM_OP: {"config": {"narrations": list(narrations), "launcher": launcher}}}}
+    config = {"narrations": list(narrations), "launcher": launcher, **({"max_cost": max_cost} if max_cost else {})}
+    return {"ops": {CLAIM_OP: {"config": config}}}
 
 
 def batch_requests(
-    pending: Sequence[Pending], max_runs: int, launcher: str, *, key: str | None = None, urgent: bool = False
+    pending: Sequence[Pending],
+    max_runs: int,
+    launcher: str,
+    *,
+    key: str | None = None,
+    urgent: bool = False,
+    max_cost: float = 0.0,
 ) -> list[dg.RunRequest]:
     """Runs for pending narrations, about equally long: as many as `MIN_RUN_MINUTES` justifies, at most `max_runs`.
 
@@ -45,6 +53,7 @@ def batch_requests(
         launcher: what launches them, for the report.
         key: prefix of the run keys; without one, the ledger alone keeps a narration from being launched twice.
         urgent: whether somebody waits for them.
+        max_cost: what all of them may be expected to cost together; 0: no limit.
     """
     if not pending:
         return []
@@ -56,7 +65,7 @@ def batch_requests(
         dg.RunRequest(
             run_key=f"{key}-{number}" if key else None,
             job_name=BATCH_JOB,
-            run_config=batch_config(sorted(names, key=order.__getitem__), launcher),
+            run_config=batch_config(sorted(names, key=order.__getitem__), launcher, max_cost / len(parts)),
             tags=tags,
         )
         for number, names in enumerate(parts)

@@ -26,6 +26,7 @@ class NarrationOutcome(BaseModel):
         validation_alias=AliasChoices("retryable", "passing"),
         description="whether trying again may succeed",
     )
+    postponed: bool = Field(default=False, description="it would have cost too much, and waits for the next batch")
     attempts: int = 1
     engine: str = ""
     revision: str = ""
@@ -43,7 +44,7 @@ class BatchPlan(BaseModel):
     began: float = Field(description="POSIX time, s")
     versions: dict[str, str] = Field(description="by planned narration: the version of its script")
     lengths: dict[str, float] = Field(default={}, description="by planned narration: expected s")
-    failed: list[NarrationOutcome] = []
+    failed: list[NarrationOutcome] = Field(default=[], description="and those that are postponed")
     left: list[str] = Field(default=[], description="narrations that another run works on or has delivered")
 
 
@@ -92,7 +93,7 @@ class BatchReport(BaseModel):
 
     @property
     def failed(self) -> list[NarrationOutcome]:
-        return [outcome for outcome in self.narrations if outcome.reason is not None]
+        return [outcome for outcome in self.narrations if outcome.reason is not None and not outcome.postponed]
 
 
 def outcome_of(plan: Plan, takes: Takes, audio: Audio) -> NarrationOutcome:

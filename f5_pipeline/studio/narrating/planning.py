@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -135,13 +135,21 @@ class MissingTake(NamedTuple):
 
 
 def missing_takes(store: Store, plan: Plan, options: StudioOptions) -> Iterator[MissingTake]:
-    """The takes that a plan needs and the store lacks, each once: the first attempt of a chunk without a take, the next
+    """The takes that a plan needs and the store lacks; see `missing_chunks`."""
+    chunks = read_lines(store, plan.chunks_key, PlannedChunk)
+    return missing_chunks(store, chunks, plan.sounds, retakes_of(plan.engine, options))
+
+
+def missing_chunks(
+    store: Store, planned_chunks: Iterable[PlannedChunk], sounds: Mapping[str, dict[str, Any]], retakes: int
+) -> Iterator[MissingTake]:
+    """The takes that chunks need and the store lacks, each once: the first attempt of a chunk without a take, the next
     attempt of a chunk whose takes the quality gate doubts."""
-    bands, retakes = Bands(store), retakes_of(plan.engine, options)
+    bands = Bands(store)
 
     def chunks() -> Iterator[PlannedChunk]:
         seen: set[bytes] = set()
-        for planned in read_lines(store, plan.chunks_key, PlannedChunk):
+        for planned in planned_chunks:
             first = bytes.fromhex(planned.key)
             if first not in seen:
                 seen.add(first)
@@ -152,7 +160,7 @@ def missing_takes(store: Store, plan: Plan, options: StudioOptions) -> Iterator[
             is_kept = store.exists(layout.take_record(planned.key))
             return None if is_kept else MissingTake(planned, 0, planned.key)
         chunk = planned.chunk
-        sound = plan.sounds[chunk.voice]
+        sound = sounds[chunk.voice]
         key = keys_of(chunk, sound)
         choice = choose(store, key, bands.of(chunk.voice, sound), retakes)
         attempt = 0 if choice is None else choice.next

@@ -21,6 +21,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import read_lines
+from f5_pipeline.studio.narrating.costs import record_speed
 from f5_pipeline.studio.narrating.engines import retakes_of, speaking_engine
 from f5_pipeline.studio.narrating.gate import Bands, find_take, verdict_of
 from f5_pipeline.studio.narrating.shards import ShardLine
@@ -82,6 +83,7 @@ def synthesize_shard(
                 lines = doubted
         finally:
             on_report(work.close())
+        record_speed(store, work.report, shard.model, shard.sampler, options)
         return work.report
 
 

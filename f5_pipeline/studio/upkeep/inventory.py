@@ -189,7 +189,7 @@ class Inventory:
                 run = self._runs[value["run"]]
                 run.objects, run.size = run.objects + 1, run.size + stat.size
                 run.modified = max(run.modified, stat.modified)
-            elif folder in ("narrations", "voices", "models", "grants", "scripts", "batches"):
+            elif folder in ("narrations", "voices", "models", "grants", "scripts", "batches", "speeds"):
                 self._note(stat)
             elif folder != layout.LOGS:
                 folder = "others"

@@ -168,3 +168,14 @@ def test_it_can_be_switched_off_and_set(installation):
 def test_settings_that_cannot_be_are_told_by_name(installation, settings, told):
     ended = load(installation, **settings)
     assert ended.returncode != 0 and told in ended.stderr
+
+
+def test_the_runs_of_a_night_share_what_it_may_cost(asleep, monkeypatch):
+    monkeypatch.setenv("F5_NIGHTLY_COST", "5")
+    get_settings.cache_clear()
+    asleep.instance.event_log_storage.set_concurrency_slots("gpu", 2)
+    for name in ("a", "b"):
+        asleep.put(f"{name}.txt", MINUTE * 30)
+    asleep.look()
+    requests = night(asleep)
+    assert [request.run_config["ops"]["plan_batch"]["config"]["max_cost"] for request in requests] == [2.5, 2.5]
