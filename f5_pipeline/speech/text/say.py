@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from f5_pipeline.speech.text.ipa import marked, respelled
 from f5_pipeline.speech.text.reading import Part
 
 
@@ -18,8 +19,26 @@ class Say:
         ipa: in the International Phonetic Alphabet ("ˈniːtʃə"); empty where `spoken` says it all.
     """
 
-    spoken: str
+    spoken: str = ""
     ipa: str = ""
+
+
+def spoken_of(say: Say, language: str, phonemes: bool) -> str:
+    """What an engine is handed for `say`.
+
+    Args:
+        language: BCP 47 tag, whose readers read a respelling.
+        phonemes: whether the engine reads IPA between "[[" and "]]", a pair around each word.
+
+    Returns:
+        IPA for an engine that reads it, else the other spelling, or a respelling of the IPA where there is none.
+
+    Raises:
+        InputError: a character is no sign of the IPA.
+    """
+    if not say.ipa or (say.spoken and not phonemes):
+        return say.spoken
+    return marked(say.ipa) if phonemes else respelled(say.ipa, language)
 
 
 def say(parts: Sequence[Part], spoken: str) -> None:
