@@ -41,8 +41,8 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values:
                 needed[planned.key] = not store.exists(layout.take_record(planned.key))
             state = "needs a take" if needed[planned.key] else "has a take"
             words += len(chunk.words)
-            seconds += pause + chunk.expected_seconds
-            pause = loaded.script.pauses.after(chunk.pause)
+            seconds += (chunk.lead or 0.0) + pause + chunk.expected_seconds + (chunk.silence or 0.0)
+            pause = loaded.script.pauses.after(chunk.pause) if chunk.silence is None else 0.0
             missing_seconds += chunk.expected_seconds if first and needed[planned.key] else 0.0
             if as_json:
                 print_json({"key": planned.key, "state": state, "written": chunk.written, **chunk.model_dump()})

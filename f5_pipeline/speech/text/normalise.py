@@ -20,6 +20,7 @@ from f5_pipeline.speech.text.languages import Language, language_data, word_set
 from f5_pipeline.speech.text.money import currency_name, with_of
 from f5_pipeline.speech.text.numerals import Number, digits_words, number_words, parse_number, roman
 from f5_pipeline.speech.text.reading import Part, Reading
+from f5_pipeline.speech.text.spans import Span, say_spans
 from f5_pipeline.speech.text.spelling import read_letters, shouted
 from f5_pipeline.speech.text.telephones import read_telephones
 from f5_pipeline.speech.text.words import Written
@@ -58,15 +59,17 @@ def lone_symbols(language: str) -> frozenset[str]:
     return _LONE_SYMBOLS & language_data(language).symbols.keys()
 
 
-def read(words: Sequence[Written], language: str) -> list[Reading]:
+def read(words: Sequence[Written], language: str, spans: Sequence[Span] = ()) -> list[Reading]:
     """Spoken forms of the words of one sentence, one for one.
 
     Args:
         words: the words of a sentence, the only context, so that a sentence is always read the same.
         language: BCP 47 tag.
+        spans: what is said in another way, by its place in the sentence.
     """
     data = language_data(language)
     parts = [Part(word) for word in words]
+    said = say_spans(parts, spans) if spans else {}
     read_telephones(parts, language, data)
     _digit_runs(parts, data)
     if data.code == "zh":
@@ -75,6 +78,8 @@ def read(words: Sequence[Written], language: str) -> list[Reading]:
     for index, part in enumerate(parts):
         if part.spoken is None:
             _read_part(parts, index, data, loud[index])
+    for index, spoken in said.items():
+        parts[index].spoken = spoken  # whatever a neighbour made of it
     return [_finish(part, index == len(parts) - 1) for index, part in enumerate(parts)]
 
 

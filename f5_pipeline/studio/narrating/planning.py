@@ -40,8 +40,9 @@ class _Tally:
         self.chunks += 1
         self.words += len(planned.chunk.words)
         self.characters += len(planned.chunk.spoken)
-        self.seconds += self.pause + planned.chunk.expected_seconds
-        self.pause = self.pauses.after(planned.chunk.pause)
+        chunk = planned.chunk
+        self.seconds += (chunk.lead or 0.0) + self.pause + chunk.expected_seconds + (chunk.silence or 0.0)
+        self.pause = self.pauses.after(chunk.pause) if chunk.silence is None else 0.0
         self.takes.add(bytes.fromhex(planned.key))
         return planned
 
