@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 )
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
 def narrate(
-    scripts: tuple[Path, ...], name: str | None, replace: bool, as_json: bool, verbose: bool, **values: Any
+    scripts: tuple[Path, ...],
+    name: str | None,
+    replace: bool,
+    allow_outside: bool,
+    as_json: bool,
+    verbose: bool,
+    **values: Any,
 ) -> None:
     """Narrate SCRIPTS (files, or narrations in the store) by the Dagster job, and print files and links.
 
@@ -49,7 +55,9 @@ def narrate(
     if name and len(scripts) > 1:
         raise click.UsageError("--name goes with one script")
     # Before the instance is opened: a refused call leaves nothing behind.
-    loaded = _read_all(open_store(), scripts, name, parse_options(values), replace, quiet=as_json)
+    loaded = _read_all(
+        open_store(), scripts, name, parse_options(values), quiet=as_json, replace=replace, allow_outside=allow_outside
+    )
     with open_session(quiet=as_json, verbose=verbose) as session:
         with claim(session, loaded):
             for script in loaded:
@@ -82,9 +90,10 @@ def _read_all(
     scripts: tuple[Path, ...],
     name: str | None,
     options: ScriptOptions | None,
-    replace: bool,
     *,
     quiet: bool,
+    replace: bool,
+    allow_outside: bool,
 ) -> list[LoadedScript]:
     """Read all scripts; raise an error where one cannot be narrated, before any is kept."""
     from f5_pipeline.cli.weights import download_progress
@@ -95,7 +104,7 @@ def _read_all(
     acquired: set[str] = set()
     seen: dict[str, tuple[Path, LoadedScript]] = {}
     for script in scripts:
-        loaded = open_script(store, script, name, options, replace=replace)
+        loaded = open_script(store, script, name, options, replace=replace, allow_outside=allow_outside)
         narration = loaded.narration
         with chosen_engine(store, loaded, studio_options()) as (engine, choice):
             check_language(engine, loaded)

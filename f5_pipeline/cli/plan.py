@@ -18,7 +18,7 @@ from f5_pipeline.cli.session import open_store, studio_options
 @click.option("--name", help="Name of the narration; else the file's.")
 @script_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per chunk, one per line.")
-def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values: Any) -> None:
+def plan(script: Path, name: str | None, replace: bool, allow_outside: bool, as_json: bool, **values: Any) -> None:
     """Print the chunks of a SCRIPT (a file, or a narration in the store): which have a take, which need one.
 
     Nothing is synthesized and nothing is stored.
@@ -29,7 +29,7 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values:
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
     store = open_store()
-    loaded = open_script(store, script, name, parse_options(values), replace=replace)
+    loaded = open_script(store, script, name, parse_options(values), replace=replace, allow_outside=allow_outside)
     needed: dict[str, bool] = {}
     rows, words, missing_seconds, seconds, pause = [], 0, 0.0, 0.0, 0.0
     with chosen_engine(store, loaded, studio_options()) as (engine, choice):

@@ -46,7 +46,10 @@ def _ends_sentence(line: str, found: re.Match[str]) -> bool:
     start = found.start()
     if line[start - 1] != ".":
         return True
-    words = re.findall(r"[^\W\d_]+", line[max(0, start - 40) : start])
+    word = line[max(0, start - 40) : start - 1].rpartition(" ")[2]
+    if re.search(r"[\d._/@+=\\]", word):
+        return False  # 0.7.0-beta.2
+    words = re.findall(r"[^\W\d_]+", word)
     following = re.match(r"\W*(\w?)", line[found.end() : found.end() + 8])
     upper = following is None or not following[1] or following[1].isupper()
     return upper and (not words or words[-1].lower() not in _BEFORE_NUMBER)

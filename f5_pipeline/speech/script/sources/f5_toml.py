@@ -1,8 +1,8 @@
 """The configuration file of F5-TTS's own command line (`f5-tts_infer-cli -c story.toml`), read as a script.
 
-The text, the voices and their speeds are used, and `nfe_step` where a preset has as many steps. A default of F5-TTS's own
-is taken as not set; any other value that has no effect here is refused by its name. Model, files and devices are left to
-the settings of the installation, and a note says so.
+The text, the voices and their speeds are used, and `nfe_step` where a preset has as many steps. A default of F5-TTS
+itself is taken as not set; any other value that has no effect here is refused by its name. Model, files and devices are
+left to the settings of the installation, and a note says so.
 Keys as in f5_tts 1.1.22, infer/infer_cli.py; `title`, `author` and `language` are ours.
 """
 
@@ -32,9 +32,9 @@ _KEYS = frozenset(_OURS) | word_set(
 _USED = frozenset(_OURS) | word_set("ref_audio ref_text gen_text gen_file voices speed nfe_step remove_silence")
 _PRESETS: dict[int, Preset | None] = {32: None, 16: "fast", 7: "rapid"}
 _DEFAULTS: dict[str, tuple[float, str]] = {
-    "cfg_strength": (2.0, "Takes are made at 2.0."),
-    "sway_sampling_coef": (-1.0, "Takes are made at -1.0."),
-    "target_rms": (0.1, "Loudness is that of the whole narration: F5_LOUDNESS."),
+    "cfg_strength": (2.0, "The setting F5_CFG_STRENGTH does it."),
+    "sway_sampling_coef": (-1.0, "The setting F5_SWAY does it."),
+    "target_rms": (0.1, "The setting F5_LOUDNESS gives the loudness of narrations, LUFS."),
     "cross_fade_duration": (
         0.15,
         "Sentences are joined by pauses: [pause 0.2s], or `pauses` in the header of a .md script.",
@@ -184,7 +184,11 @@ class _Configuration:
             return None
         if steps not in _PRESETS:
             message = f"nfe_step cannot be {str(steps)[:20]}"
-            raise self.error(message, "nfe_step", hint="Write 32, 16 or 7: the presets final, fast and rapid.")
+            raise self.error(
+                message,
+                "nfe_step",
+                hint="Write 32, 16 or 7, as the presets final, fast and rapid; the setting F5_NFE takes any.",
+            )
         return _PRESETS[int(steps)]
 
     def check_defaults(self) -> None:
@@ -221,6 +225,8 @@ class _Configuration:
             raise self.error(message, "gen_file", hint="Put the text into gen_text.")
         try:
             data = load(path)
+        except InputError as error:
+            raise self.error(error.message, "gen_file", hint=error.hint or "Correct the path.") from None
         except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
             reason = getattr(error, "strerror", None) or type(error).__name__
             message = f"gen_file '{path}' cannot be read: {reason}"
