@@ -11,6 +11,7 @@ from f5_pipeline.speech.script.model import Passage, Script
 from f5_pipeline.speech.text.characters import cjk, unspaced
 from f5_pipeline.speech.text.duration import expected_seconds
 from f5_pipeline.speech.text.languages import language_data
+from f5_pipeline.speech.text.lexicon import Lexicon, Matcher
 from f5_pipeline.speech.text.normalise import lone_symbols, read
 from f5_pipeline.speech.text.numerals import blank_groups
 from f5_pipeline.speech.text.reading import Reading
@@ -71,7 +72,12 @@ class ChunkLimits(BaseModel):
         return self.longest + 2 * self.shortest
 
 
-def iter_chunks(script: Script, *, limits: ChunkLimits = ChunkLimits()) -> Iterator[Chunk]:  # noqa: B008 - frozen
+def iter_chunks(
+    script: Script,
+    *,
+    limits: ChunkLimits = ChunkLimits(),  # noqa: B008 - frozen
+    lexicon: Lexicon | None = None,
+) -> Iterator[Chunk]:
     """Chunks of a script, in order, one paragraph in memory at a time.
 
     The same text in the same language always gives the same chunks. A sentence is a chunk; see `segment` for the
@@ -87,7 +93,8 @@ def iter_chunks(script: Script, *, limits: ChunkLimits = ChunkLimits()) -> Itera
     previous: Chunk | None = None
     for number, passage in enumerate(script.passages):
         ends = None if passage.continues else "chapter" if passage.kind == "heading" else "paragraph"
-        for chunk in _passage_chunks(passage, script.language, limits):
+        matcher = lexicon.matcher(script.language, passage.voice) if lexicon else None
+        for chunk in _passage_chunks(passage, script.language, limits, matcher):
             if previous is not None:
                 if previous.pause == "paragraph" and passage.kind == "heading":
                     previous.pause = "chapter"
@@ -102,20 +109,26 @@ def iter_chunks(script: Script, *, limits: ChunkLimits = ChunkLimits()) -> Itera
         yield previous
 
 
-def _passage_chunks(passage: Passage, language: str, limits: ChunkLimits) -> Iterator[Chunk]:
+def _passage_chunks(passage: Passage, language: str, limits: ChunkLimits, lexicon: Matcher | None) -> Iterator[Chunk]:
     text = " ".join(passage.text.split())
     symbols = lone_symbols(language)
     if not speakable(text, symbols) and not written_words(text, symbols):
         return
     units: list[Unit] = []
     for sentence in sentences(text, language, symbols):
-        readings = _read_sentence(sentence, language, limits.longest, passage.speed)
+        readings = _read_sentence(sentence, language, limits.longest, passage.speed, lexicon)
         if not readings:
             continue
         seconds = [_seconds(reading, language, passage.speed) for reading in readings]
+        if lexicon and sum(spoken := [_spoken_seconds(reading, language, passage.speed) for reading in readings]) > max(
+            limits.longest, sum(seconds)
+        ):
+            seconds = spoken  # too much is said now for the old cuts
         units += cut_long(readings, seconds, language, limits.longest, limits.shortest)
     for unit in join_short(units, limits.longest, limits.shortest):
         spoken, words = _spoken(unit.readings)
+        if lexicon:
+            lexicon.count(reading.entry for reading in unit.readings if reading.entry)
         yield Chunk(
             index=0,
             passage=0,
@@ -132,7 +145,9 @@ def _passage_chunks(passage: Passage, language: str, limits: ChunkLimits) -> Ite
         )
 
 
-def _read_sentence(sentence: str, language: str, longest: float, speed: float) -> list[Reading]:
+def _read_sentence(
+    sentence: str, language: str, longest: float, speed: float, lexicon: Matcher | None
+) -> list[Reading]:
     """Readings of a sentence, none longer than a chunk may be."""
     data = language_data(language)
     symbols = lone_symbols(language)
@@ -140,7 +155,7 @@ def _read_sentence(sentence: str, language: str, longest: float, speed: float) -
     if words:
         # Without a blank the next sentence follows directly, as in Chinese.
         words[-1] = Written(words[-1].text, " " if sentence.endswith(" ") else "")
-    readings = read(words, language)
+    readings = read(words, language, lexicon)
     if all(_seconds(reading, language, speed) <= longest for reading in readings):
         return readings
     # Cut a single word that is too long for a chunk (forty digits, a line of percent signs) into pieces.
@@ -151,10 +166,15 @@ def _read_sentence(sentence: str, language: str, longest: float, speed: float) -
         else:
             parts = halves(word.text, 12)
             pieces += [Written(part, "") for part in parts[:-1]] + [Written(parts[-1], word.space)]
-    return read(attach(pieces, symbols), language)
+    return read(attach(pieces, symbols), language, lexicon)
 
 
 def _seconds(reading: Reading, language: str, speed: float) -> float:
+    """Seconds that decide where text is cut: without the lexicon."""
+    return expected_seconds((reading.plain or reading.spoken) + " -", language, speed)
+
+
+def _spoken_seconds(reading: Reading, language: str, speed: float) -> float:
     return expected_seconds(reading.spoken + " -", language, speed)
 
 

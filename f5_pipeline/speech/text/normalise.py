@@ -17,6 +17,7 @@ from f5_pipeline.speech.text.characters import SYMBOLS, kinds
 from f5_pipeline.speech.text.chinese import read_chinese
 from f5_pipeline.speech.text.figures import read_figures
 from f5_pipeline.speech.text.languages import Language, language_data, word_set
+from f5_pipeline.speech.text.lexicon import Matcher
 from f5_pipeline.speech.text.money import currency_name, with_of
 from f5_pipeline.speech.text.numerals import Number, digits_words, number_words, parse_number, roman
 from f5_pipeline.speech.text.reading import Part, Reading
@@ -58,12 +59,13 @@ def lone_symbols(language: str) -> frozenset[str]:
     return _LONE_SYMBOLS & language_data(language).symbols.keys()
 
 
-def read(words: Sequence[Written], language: str) -> list[Reading]:
+def read(words: Sequence[Written], language: str, lexicon: Matcher | None = None) -> list[Reading]:
     """Spoken forms of the words of one sentence, one for one.
 
     Args:
         words: the words of a sentence, the only context, so that a sentence is always read the same.
         language: BCP 47 tag.
+        lexicon: has the last word, and leaves the reading of every other word as it is.
     """
     data = language_data(language)
     parts = [Part(word) for word in words]
@@ -75,16 +77,21 @@ def read(words: Sequence[Written], language: str) -> list[Reading]:
     for index, part in enumerate(parts):
         if part.spoken is None:
             _read_part(parts, index, data, loud[index])
+    if lexicon is not None:
+        lexicon.apply(parts, lambda text: read([Written(text, "")], language)[0].spoken)
     return [_finish(part, index == len(parts) - 1) for index, part in enumerate(parts)]
 
 
 def _finish(part: Part, last: bool) -> Reading:
     """Put the punctuation back around the spoken core."""
-    core = part.spoken or part.core
     lead = "".join(_PUNCTUATION[char] for char in part.lead[-_TRAIL:] if _PUNCTUATION.get(char) in ('"', "¿", "¡"))
     trail = part.trail[1:] if part.stop_belongs and part.dotted and not last else part.trail
-    spoken = " ".join(f"{lead}{core}{_punctuation(trail[:_TRAIL])}".split())
-    return Reading(part.word.text, part.word.space, spoken or part.core, part.bound, part.changed, part.glued)
+    after = _punctuation(trail[:_TRAIL])
+    spoken, plain = (" ".join(f"{lead}{core}{after}".split()) for core in (part.spoken or part.core, part.plain or ""))
+    reading = Reading(part.word.text, part.word.space, spoken or part.core, part.bound, part.changed, part.glued)
+    if part.plain is not None:
+        reading.plain, reading.entry = plain or part.core, part.entry
+    return reading
 
 
 @lru_cache(maxsize=4096)
