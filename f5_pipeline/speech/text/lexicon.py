@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.text.characters import SYMBOLS, kinds
@@ -58,6 +59,11 @@ class Entry(BaseModel):
             raise ValueError("it has control characters or line breaks")
         return " ".join(unicodedata.normalize("NFC", value).split())
 
+    @field_validator("ipa")
+    @classmethod
+    def _bare(cls, value: str) -> str:
+        return value.strip("/[] ")
+
     @field_validator("language")
     @classmethod
     def _tag(cls, value: str) -> str:
@@ -95,7 +101,7 @@ class Entry(BaseModel):
                 sounds(self.ipa)
                 respelled(self.ipa, self.language)
             except InputError as error:
-                raise ValueError(f"{error.message}. {error.hint}") from None
+                raise ValueError(error.message) from None
         return self
 
     @property
@@ -106,6 +112,28 @@ class Entry(BaseModel):
 
     def applies_to(self, narration: str) -> bool:
         return self.narration in ("", narration)
+
+
+def scope_of(entry: Entry) -> str:
+    """What an entry is for, for people."""
+    voice, narration = entry.voice and f"voice {entry.voice}", entry.narration and f"narration {entry.narration}"
+    return ", ".join(filter(None, (entry.language, voice, narration))) or "all"
+
+
+def checked_entry(fields: Mapping[str, Any], file: str, place: str | int | None = None) -> Entry:
+    """An entry from its fields. Raises InputError that names the place and what is wrong with it."""
+    try:
+        return Entry.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(
+            f"no entry for {str(fields.get('written', ''))[:40]!r}: {field + ': ' if field else ''}{message}",
+            file=file,
+            place=place,
+            hint="Correct it, or leave it out.",
+        ) from None
 
 
 class UsedEntry(BaseModel):
@@ -154,6 +182,7 @@ class _Match(NamedTuple):
     star: str = ""
 
 
+@lru_cache(maxsize=2 * MAX_ENTRIES)
 def _rule(entry: Entry, own: bool) -> _Rule:
     words = _words(entry.written)
     tags = len(entry.language.split("-")) if entry.language else 0

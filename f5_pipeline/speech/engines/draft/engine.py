@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
@@ -465,6 +465,24 @@ def espeak_voice(language: str) -> str:
         f"Unknown language {language!r}",
         hint=f"Did you mean {' or '.join(near)}?" if near else "Give a BCP 47 tag such as en, de or pt-br.",
     )
+
+
+def transcribe(texts: Sequence[str], language: str) -> list[str]:
+    """How the draft engine says each text, in IPA as espeak-ng writes it.
+
+    Args:
+        texts: normalised, with IPA between [[ and ]] if any.
+        language: BCP 47 tag.
+
+    Raises:
+        InputError: espeak does not speak the language. EngineError: it does not answer.
+    """
+    voice = espeak_voice(language)
+    written = []
+    for text in texts:
+        plain, places = speakable(text[:MAX_TEXT])
+        written.append(as_mnemonics(plain, places, _phonemes(voice), language)[0] if MARK[0] in plain else plain)
+    return _ask_once({"op": "transcribe", "voice": voice, "texts": written})["ipa"]
 
 
 def languages() -> dict[str, str]:

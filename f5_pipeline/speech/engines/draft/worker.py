@@ -143,20 +143,32 @@ class Espeak:
         """
         if self._lib.espeak_SetVoiceByName(request["voice"].encode()) != 0:
             return {"ok": False, "error": f"espeak-ng has no voice {request['voice']!r}"}, b""
-        # The library reads mnemonics from the first text on that is spoken with this flag.
-        self._lib.espeak_Synth(b" \0", ctypes.c_size_t(2), 0, _POS_CHARACTER, 0, _CHARS_UTF8 | _PHONEMES, None, None)
-        self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        vowel = self._ipa("a")
+        vowel = self._ipa("[[a]]")
         found = []
         for mnemonic in self._mnemonics():
-            ipa = self._ipa(f"{mnemonic}|a")
-            found.append((mnemonic, ipa[: -len(vowel)] if ipa.endswith(vowel) else "", self._ipa(mnemonic)))
+            ipa = self._ipa(f"[[{mnemonic}|a]]")
+            found.append((mnemonic, ipa[: -len(vowel)] if ipa.endswith(vowel) else "", self._ipa(f"[[{mnemonic}]]")))
         return {"ok": True, "sounds": found}, b""
 
-    def _ipa(self, mnemonics: str) -> str:
-        text = ctypes.c_char_p(f"[[{mnemonics}]]".encode())
-        ipa = self._lib.espeak_TextToPhonemes(ctypes.byref(text), _CHARS_UTF8 | _PHONEMES, _AS_IPA)
-        return ipa.decode().strip()
+    def transcribe(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """How `voice` says each of `texts`, in IPA; with mnemonics between [[ and ]]."""
+        if self._lib.espeak_SetVoiceByName(request["voice"].encode()) != 0:
+            return {"ok": False, "error": f"espeak-ng has no voice {request['voice']!r}"}, b""
+        return {"ok": True, "ipa": [self._ipa(text) for text in request["texts"]]}, b""
+
+    def _ipa(self, text: str) -> str:
+        if self._lib.espeak_TextToPhonemes.restype is not ctypes.c_char_p:
+            # The library reads mnemonics from the first text on that is spoken with this flag.
+            flags = _CHARS_UTF8 | _PHONEMES
+            self._lib.espeak_Synth(b" \0", ctypes.c_size_t(2), 0, _POS_CHARACTER, 0, flags, None, None)
+            self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        rest = ctypes.c_char_p(text.encode())
+        clauses: list[str] = []
+        while rest.value:
+            clauses.append(
+                self._lib.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8 | _PHONEMES, _AS_IPA).decode()
+            )
+        return " ".join(" ".join(clauses).split())
 
     def _mnemonics(self) -> list[str]:
         """The mnemonics of all languages, by length, from the library's phoneme tables: a count of tables; for each a
@@ -240,10 +252,8 @@ def _child(espeak: Espeak, request: dict[str, Any], out: int, parent: int) -> No
     try:
         _die_with_parent(request["timeout"])
         if os.getppid() == parent:  # else the worker died before the kernel was asked
-            if request["op"] == "info":
-                header, body = espeak.info()
-            else:
-                header, body = (espeak.sounds if request["op"] == "sounds" else espeak.speak)(request)
+            ops = {"speak": espeak.speak, "sounds": espeak.sounds, "transcribe": espeak.transcribe}
+            header, body = espeak.info() if request["op"] == "info" else ops[request["op"]](request)
             _write(out, frame(header, body))
     except Exception as error:
         _write(out, frame({"ok": False, "error": f"{type(error).__name__}: {error}"}))

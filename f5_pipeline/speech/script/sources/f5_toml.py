@@ -1,7 +1,7 @@
 """The configuration file of F5-TTS's own command line (`f5-tts_infer-cli -c story.toml`), read as a script.
 
 What concerns the model and the sampler is left to our own settings; the text, the voices and their speeds are used.
-Keys as in f5_tts 1.1.22, infer/infer_cli.py; `title`, `author` and `language` are ours.
+Keys as in f5_tts 1.1.22, infer/infer_cli.py; `title`, `author`, `language` and `lexicon` are ours.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import Any
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.decoding import decode, language_tag, near, safe
-from f5_pipeline.speech.script.front_matter import Header, validated
+from f5_pipeline.speech.script.front_matter import Header, spoken_as, validated
 from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.speech.script.sources import ScriptText
 from f5_pipeline.speech.script.sources.text import paragraphs
 from f5_pipeline.speech.text.languages import word_set
+from f5_pipeline.speech.text.lexicon import Entry
 
 _OURS = ("title", "author", "language")
 _KEYS = frozenset(_OURS) | word_set(
-    "model model_cfg ckpt_file vocab_file ref_audio ref_text gen_text gen_file voices output_dir output_file "
+    "lexicon model model_cfg ckpt_file vocab_file ref_audio ref_text gen_text gen_file voices output_dir output_file "
     "save_chunk no_legacy_text remove_silence load_vocoder_from_local vocoder_name mel_spec_type target_rms "
     "cross_fade_duration nfe_step cfg_strength sway_sampling_coef speed fix_duration device"
 )
@@ -51,6 +52,7 @@ def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> Scr
         speed = config.speed(voice, name)
         if speed is not None:
             header.voice_speeds[name] = speed
+    header.lexicon = config.lexicon()
     path = config.string("gen_file").strip()
     if path:
         return ScriptText(header, paragraphs(config.gen_file(path, gen_file)), path)
@@ -155,6 +157,13 @@ class _Configuration:
                 if key not in _VOICE_KEYS and (hint := near(key, _VOICE_KEYS)):
                     raise self.error(f"unknown key '{key}' in voice '{name}'", key, name, hint=hint)
         return tables
+
+    def lexicon(self) -> list[Entry]:
+        """The entries of the table `lexicon`: a word and how it is said each."""
+        table = self.table.get("lexicon", {})
+        if not isinstance(table, dict) or not all(isinstance(said, str) for said in table.values()):
+            raise self.error("lexicon must be a table of texts", "lexicon", hint='Write [lexicon], then word = "…".')
+        return [spoken_as(word, said, self.file, self.line(word)) for word, said in table.items()]
 
     def gen_file(self, path: str, load: Callable[[str], bytes] | None) -> str:
         """The text of the file that `gen_file` names."""
