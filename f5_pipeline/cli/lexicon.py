@@ -209,21 +209,29 @@ def _write(path: Path, data: bytes) -> None:
 
 @lexicon.command()
 @click.argument("script", type=click.Path(path_type=Path))
+@click.option("--voice", metavar="NAME", help="Voice of all text that names none itself.")
+@click.option("--language", metavar="TAG", help="Language of the text.")
 @click.option("--samples", type=click.Path(path_type=Path, file_okay=False), help="Folder for a draft WAV of each.")
 @click.option("--limit", type=click.IntRange(1, 2000), default=100, show_default=True, help="How many, at most.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-def suggest(script: Path, samples: Path | None, limit: int, as_json: bool) -> None:
+def suggest(
+    script: Path, voice: str | None, language: str | None, samples: Path | None, limit: int, as_json: bool
+) -> None:
     """Show the words of a SCRIPT that a voice may say wrong (names, acronyms, foreign and uncommon words), and how they
     will be said. Words that the lexicon has are left out."""
+    from f5_pipeline.speech.script.model import ScriptOptions
     from f5_pipeline.speech.text.uncommon import has_frequencies, uncommon_words
     from f5_pipeline.store import layout
     from f5_pipeline.studio.lexicon import draft_samples, pronounce
     from f5_pipeline.studio.narrating.scripts import open_script
 
-    loaded = open_script(open_store(), script)
+    given = {name: value for name, value in (("voice", voice), ("language", language)) if value is not None}
+    loaded = open_script(open_store(), script, options=ScriptOptions(**given))
     language, voice = loaded.script.language, loaded.script.voices[0]
     texts = ((passage.line, passage.text) for passage in loaded.script.passages)
     words = uncommon_words(texts, language)
+    # Of an entry of several words, none is new.
+    parts = {part for entry in (*loaded.lexicon, *loaded.script.lexicon) for part in entry.written.lower().split()}
     said = pronounce(
         [word.written for word in words],
         loaded.lexicon,
@@ -232,7 +240,11 @@ def suggest(script: Path, samples: Path | None, limit: int, as_json: bool) -> No
         voice=voice,
         narration=loaded.narration,
     )
-    new = [(word, how) for word, how in zip(words, said, strict=True) if not how.entries]
+    new = [
+        (word, how)
+        for word, how in zip(words, said, strict=True)
+        if not how.entries and word.written.lower() not in parts
+    ]
     shown = new[:limit]
     files = [""] * len(shown)
     if samples is not None and shown:

@@ -57,7 +57,7 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values:
     if not as_json:
         print_table(("chunk", "line", "voice", "expected", "take", "text"), rows)
     for used in lexicon.report()[:MAX_LISTED]:
-        print_note(f"{used.written} is said as {used.said} ({used.count} times)")
+        print_note(f"{used.written} is said as {used.said}: {used.count}×")
     for note in loaded.script.notes:
         print_note(f"{loaded.file}: {note}")
     missing = sum(needed.values())

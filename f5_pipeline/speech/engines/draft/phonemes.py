@@ -16,7 +16,7 @@ _STRESS = {"ˈ": "'", "ˌ": ","}
 _NEAR = dict(
     pair.split("=")
     for pair in word_set(
-        "i=ɪeɨ ɪ=ieɨ y=ʏʉui ʏ=yʊɪi e=ɛɪæ ɛ=eæ ø=œɜəɛe œ=øɜəɛe æ=ɛae a=ɑɐæʌ ɑ=aɒɔ ɒ=ɔɑoa ɔ=oɒɑʊ o=ɔʊuɒ ʊ=uɯoʉ u=ʊɯʉo "
+        "i=ɪeɨ ɪ=ieɨ y=ʏʉui ʏ=yʊɪi e=ɛɪæ ɛ=eæ ø=œɜəɛe œ=øɜəɛe æ=aɛ a=ɑɐæʌ ɑ=aɒɔ ɒ=ɔɑoa ɔ=oɒɑʊ o=ɔʊuɒ ʊ=uɯoʉ u=ʊɯʉo "
         "ʌ=aɐəɑ ə=ɐɜɪeɛaɨɯ ɐ=aʌəɑ ɜ=əɛœe ɨ=ɪiəɯ ʉ=uyʊɯ ɯ=uʊɨʉ ɤ=oəɯɔ ɘ=əɪe ɵ=œoəɔ ɞ=œəɔo ɶ=œaɑ ɚ=əɜɐea ɝ=ɜəɐea "
         "ɹ=rɾɻʁl r=ɾɹʁʀl ɾ=rɹʁl ʁ=ʀrɹɣɾ ʀ=ʁrɹɾ ɻ=ɹrɾ ɽ=ɾrɹ ɺ=lɾ l=ɫɭrɾ ɫ=l ɭ=l ɬ=l ɮ=l ʟ=l ɡ=gk k=qɡ q=k ɢ=ɡk "
         "c=k ɟ=ɡ ʈ=t ɖ=d ɓ=b ɗ=d ɠ=ɡ b=p p=b d=t t=d ç=xχʃh x=χçhk χ=xçh ɣ=ɡʁx ħ=hχx ʕ=ɣʔ h=ɦxχ ɦ=h β=vbw ɸ=fp "
