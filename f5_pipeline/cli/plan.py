@@ -12,6 +12,9 @@ from f5_pipeline.cli.options import parse_options, script_options
 from f5_pipeline.cli.output import print_info, print_json, print_note, print_table
 from f5_pipeline.cli.session import open_store, studio_options
 
+MAX_LISTED = 20
+"""Entries of the lexicon that are shown, the most used first."""
+
 
 @cli.command()
 @click.argument("script", type=click.Path(path_type=Path))
@@ -25,7 +28,7 @@ def plan(script: Path, name: str | None, replace: bool, allow_outside: bool, as_
     """
     from f5_pipeline.store import layout
     from f5_pipeline.studio.narrating.engines import chosen_engine
-    from f5_pipeline.studio.narrating.planning import planned_chunks
+    from f5_pipeline.studio.narrating.planning import lexicon_of, planned_chunks
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
     store = open_store()
@@ -34,7 +37,8 @@ def plan(script: Path, name: str | None, replace: bool, allow_outside: bool, as_
     rows, words, missing_seconds, seconds, pause = [], 0, 0.0, 0.0, 0.0
     with chosen_engine(store, loaded, studio_options()) as (engine, choice):
         check_language(engine, loaded)
-        for planned in planned_chunks(loaded.script, engine):
+        lexicon = lexicon_of(loaded, engine)
+        for planned in planned_chunks(loaded.script, engine, lexicon):
             chunk = planned.chunk
             first = planned.key not in needed
             if first:
@@ -52,6 +56,8 @@ def plan(script: Path, name: str | None, replace: bool, allow_outside: bool, as_
                 )
     if not as_json:
         print_table(("chunk", "line", "voice", "expected", "take", "text"), rows)
+    for used in lexicon.report()[:MAX_LISTED]:
+        print_note(f"{used.written} is said as {used.said}: {used.count}×")
     for note in loaded.script.notes:
         print_note(f"{loaded.file}: {note}")
     missing = sum(needed.values())

@@ -11,6 +11,7 @@ from f5_pipeline.speech.script.model import Passage, Script
 from f5_pipeline.speech.text.characters import cjk, unspaced
 from f5_pipeline.speech.text.duration import expected_seconds
 from f5_pipeline.speech.text.languages import language_data
+from f5_pipeline.speech.text.lexicon import Lexicon, Matcher
 from f5_pipeline.speech.text.normalise import lone_symbols, read
 from f5_pipeline.speech.text.numerals import blank_groups
 from f5_pipeline.speech.text.reading import Reading
@@ -90,7 +91,7 @@ def iter_chunks(
     script: Script,
     *,
     limits: ChunkLimits = ChunkLimits(),  # noqa: B008 - frozen
-    phonemes: bool = False,
+    lexicon: Lexicon | None = None,
 ) -> Iterator[Chunk]:
     """Chunks of a script, in order, one paragraph in memory at a time.
 
@@ -103,7 +104,7 @@ def iter_chunks(
     before one. A pause of the script's own is `silence`, in place of the usual one.
 
     Args:
-        phonemes: whether the engine reads IPA; see `speech.text.say.spoken_of`.
+        lexicon: how words are said, and whether the engine reads IPA.
     """
     index = 0
     paragraph = 0
@@ -114,15 +115,12 @@ def iter_chunks(
         ends = None if passage.continues else "chapter" if passage.kind == "heading" else "paragraph"
         lead = passage.lead if passage.lead is not None else lead
         made = False
-        for chunk in _passage_chunks(passage, passage.language or script.language, limits, phonemes):
+        language = passage.language or script.language
+        matcher = lexicon.matcher(language, passage.voice) if lexicon else None
+        phonemes = lexicon is not None and lexicon.phonemes
+        for chunk in _passage_chunks(passage, language, limits, matcher, phonemes):
             if previous is not None:
-                if (
-                    not made
-                    and before
-                    and before.continues
-                    and before.voice == passage.voice
-                    and not cjk(before.text[-1])
-                ):
+                if not made and _same_line(before, passage):
                     previous.words[-1].space = " "
                 if previous.pause == "paragraph" and passage.kind == "heading":
                     previous.pause = "chapter"
@@ -150,7 +148,9 @@ def _same_line(before: Passage | None, passage: Passage) -> bool:
     return before is not None and before.continues and before.voice == passage.voice and not cjk(before.text[-1])
 
 
-def _passage_chunks(passage: Passage, language: str, limits: ChunkLimits, phonemes: bool) -> Iterator[Chunk]:
+def _passage_chunks(
+    passage: Passage, language: str, limits: ChunkLimits, lexicon: Matcher | None, phonemes: bool
+) -> Iterator[Chunk]:
     text = passage.text if passage.says else " ".join(passage.text.split())
     symbols = lone_symbols(language)
     if not speakable(text, symbols) and not written_words(text, symbols):
@@ -160,13 +160,19 @@ def _passage_chunks(passage: Passage, language: str, limits: ChunkLimits, phonem
     ]
     units: list[Unit] = []
     for sentence, inside in _sentences(text, language, symbols, spans):
-        readings = _read_sentence(sentence, language, limits.longest, passage.speed, inside)
+        readings = _read_sentence(sentence, language, limits.longest, passage.speed, inside, lexicon)
         if not readings:
             continue
         seconds = [_seconds(reading, language, passage.speed) for reading in readings]
+        if lexicon and sum(spoken := [_spoken_seconds(reading, language, passage.speed) for reading in readings]) > max(
+            limits.longest, sum(seconds)
+        ):
+            seconds = spoken  # too much is said now for the old cuts
         units += cut_long(readings, seconds, language, limits.longest, limits.shortest)
     for unit in join_short(units, limits.longest, limits.shortest):
         spoken, words = _spoken(unit.readings)
+        if lexicon:
+            lexicon.count(reading.entry for reading in unit.readings if reading.entry)
         yield Chunk(
             index=0,
             passage=0,
@@ -202,7 +208,9 @@ def _sentences(
         yield sentence, [span._replace(start=span.start - start, end=span.end - start) for span in spans[at:]]
 
 
-def _read_sentence(sentence: str, language: str, longest: float, speed: float, spans: list[Span]) -> list[Reading]:
+def _read_sentence(
+    sentence: str, language: str, longest: float, speed: float, spans: list[Span], lexicon: Matcher | None
+) -> list[Reading]:
     """Readings of a sentence, none longer than a chunk may be."""
     data = language_data(language)
     symbols = lone_symbols(language)
@@ -210,7 +218,7 @@ def _read_sentence(sentence: str, language: str, longest: float, speed: float, s
     if words:
         # Without a blank the next sentence follows directly, as in Chinese.
         words[-1] = Written(words[-1].text, " " if sentence.endswith(" ") else "")
-    readings = read(words, language, spans)
+    readings = read(words, language, lexicon, spans)
     if all(_seconds(reading, language, speed) <= longest for reading in readings):
         return readings
     # Cut a single word that is too long for a chunk (forty digits, a line of percent signs) into pieces.
@@ -221,10 +229,15 @@ def _read_sentence(sentence: str, language: str, longest: float, speed: float, s
         else:
             parts = halves(word.text, 12)
             pieces += [Written(part, "") for part in parts[:-1]] + [Written(parts[-1], word.space)]
-    return read(attach(pieces, symbols), language, spans)
+    return read(attach(pieces, symbols), language, lexicon, spans)
 
 
 def _seconds(reading: Reading, language: str, speed: float) -> float:
+    """Seconds that decide where text is cut: without the lexicon."""
+    return expected_seconds((reading.plain or reading.spoken) + " -", language, speed)
+
+
+def _spoken_seconds(reading: Reading, language: str, speed: float) -> float:
     return expected_seconds(reading.spoken + " -", language, speed)
 
 

@@ -12,10 +12,11 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.decoding import language_tag, listed, near, safe
 from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses, Preset, ScriptOptions
 from f5_pipeline.speech.text.languages import word_set
+from f5_pipeline.speech.text.lexicon import Entry, checked_entry
 
 KEYS = (
     "title", "author", "language", "voice", "voices", "speed", "pauses", "formats", "captions", "model", "preset",
-    "commercial",
+    "commercial", "lexicon",
 )  # fmt: skip
 _FOREIGN = word_set(
     "tags tag date draft layout aliases alias format categories category cover slug description summary keywords "
@@ -39,6 +40,7 @@ class Header:
         voices: label -> voice.
         voice_speeds: voice -> its own speed, if any.
         voices_checked: whether each of `voices` must be known even where it does not speak.
+        lexicon: how words are said in this script.
         lines: the line of each key, from 1; of a voice under "voices.LABEL".
         notes: for people: keys that have no effect here.
     """
@@ -57,6 +59,7 @@ class Header:
     pauses: Pauses = field(default_factory=Pauses)
     formats: list[AudioFormat] = field(default_factory=lambda: ["flac", "mp3"])
     captions: CaptionStyle = field(default_factory=CaptionStyle)
+    lexicon: list[Entry] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -107,6 +110,10 @@ def parse_header(text: str, file: str) -> Header:
             header.voices = _voices(value, file, header)
         elif key in _OPTIONS:
             setattr(header, key, getattr(_model(ScriptOptions, {key: value}, {key: line}, file), key))
+        elif key == "lexicon":
+            items = _items(value, file, None, "lexicon")
+            said = [(word, _string(item, f"'{word}'", file, at), at) for word, item, at in items]
+            header.lexicon = [spoken_as(word, text, file, at) for word, text, at in said]
         elif key == "formats":
             header.formats = _formats(value, file, line)
         else:
@@ -232,6 +239,16 @@ def _voices(node: Any, file: str, header: Header) -> dict[str, str]:
         out[label] = voice
         header.lines[f"voices.{label}"] = line
     return out
+
+
+def spoken_as(word: str, said: str, file: str, line: int | None) -> Entry:
+    """An entry of a script's own lexicon: another spelling, or IPA between two slashes.
+
+    Raises:
+        InputError: with the line: it is no entry.
+    """
+    is_ipa = len(said) > 2 and said[0] == said[-1] == "/"
+    return checked_entry({"written": word, "ipa" if is_ipa else "said": said}, file, line)
 
 
 def _formats(node: Any, file: str, line: int) -> list[AudioFormat]:

@@ -21,6 +21,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.text.lexicon import Entry
 
 UNSPOKEN = frozenset({"priority", "file"})
 """Options that do not change the sound."""
@@ -117,6 +118,7 @@ class Script(BaseModel):
     preset: Preset | None = Field(default=None, description="sampler of the F5 engine; None: the installation's")
     commercial: bool = Field(default=False, description="used commercially: models and voices must allow it")
     passages: list[Passage]
+    lexicon: list[Entry] = Field(default=[], description="how words are said in this script")
     lines: dict[str, int] = Field(default={}, description="line of each key of the header, from 1")
     notes: list[str] = Field(default=[], description="for people: text that is not spoken, and why")
 

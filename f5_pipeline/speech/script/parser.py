@@ -55,6 +55,7 @@ def parse(
         preset=options.preset or header.preset,
         commercial=bool(header.commercial if options.commercial is None else options.commercial),
         passages=spoken,
+        lexicon=header.lexicon,
         lines=header.lines,
         notes=notes,
     )

@@ -25,7 +25,8 @@ from f5_pipeline.speech.script.markup import (
 from f5_pipeline.speech.script.model import Passage, Pauses, Said, ScriptOptions
 from f5_pipeline.speech.text.characters import cjk
 from f5_pipeline.speech.text.normalise import lone_symbols
-from f5_pipeline.speech.text.say import Say, spoken_of
+from f5_pipeline.speech.text.reading import Part
+from f5_pipeline.speech.text.say import Say, say, spoken_of
 from f5_pipeline.speech.text.say_as import say_as
 from f5_pipeline.speech.text.words import speakable, written_words
 
@@ -324,8 +325,9 @@ class _Passages:
             raise self._error(f"'{words[:60]}' cannot be read as {reading.value} in {language}", line, hint)
         try:
             spoken = spoken_of(said, language, phonemes=False)
+            say([Part(word) for word in written_words(words, lone_symbols(language))], spoken)
         except InputError as error:
-            raise self._error(error.message, line, error.hint or "Correct it.") from None
+            raise self._error(error.message, line, error.hint or "Write more of it.") from None
         if not speakable(spoken):
             raise self._error(f"'{reading.value[:60]}' has nothing to speak", line, "Give it words.")
         return said

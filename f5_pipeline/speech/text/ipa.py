@@ -84,6 +84,14 @@ def marked(ipa: str) -> str:
     return " ".join(f"{MARK[0]}{word}{MARK[1]}" for word in "".join(sounds(ipa)).split())
 
 
+_PLAIN = str.maketrans({vowel: "e" for vowel in VOWELS if not vowel.isascii()})
+
+
+def plain(text: str) -> str:
+    """Text with IPA in it, with letters that count as vowels in every language; as long as `text`."""
+    return text.translate(_PLAIN)
+
+
 @lru_cache(maxsize=64)
 def _table(language: str) -> dict[str, tuple[str, str, str]]:
     """Letters of each sound: anywhere, before e and i, at the end of a word."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from f5_pipeline.errors import InputError
 from f5_pipeline.speech.text.ipa import marked, respelled
 from f5_pipeline.speech.text.reading import Part
 
@@ -45,11 +46,16 @@ def say(parts: Sequence[Part], spoken: str) -> None:
     """Divide what is said among the words that it stands for, each at least a letter; they are read together.
 
     Where there are fewer words said than written, the last of them is divided letter by letter, without a blank.
+
+    Raises:
+        InputError: it has fewer letters than there are words.
     """
     words = spoken.split()
     whole = min(len(words), len(parts)) - 1
     pieces, rest = words[:whole], " ".join(words[whole:])
     left = len(parts) - whole
+    if len(rest) < left:
+        raise InputError(f"{spoken!r} has fewer letters than the {len(parts)} words that it stands for")
     if len(words) >= len(parts):
         pieces.append(rest)
     else:

@@ -17,6 +17,11 @@ class Span(NamedTuple):
     spoken: str
 
 
+def _in_core(span: Span, part: Part, start: int) -> bool:
+    start += len(part.lead)
+    return span.start < start + len(part.core) and start < span.end
+
+
 def say_spans(parts: Sequence[Part], spans: Sequence[Span]) -> dict[int, str]:
     """Fix the spoken forms of the words that spans cover, each with what of the word stands outside of them.
 
@@ -40,6 +45,8 @@ def say_spans(parts: Sequence[Part], spans: Sequence[Span]) -> dict[int, str]:
         ]
         if not inside:
             continue
+        # A word of which only the punctuation is touched says nothing of it, unless there is no other.
+        inside = [index for index in inside if _in_core(span, parts[index], places[index])] or inside[:1]
         say([parts[index] for index in inside], span.spoken)
         for index in inside:
             part, start = parts[index], places[index] + len(parts[index].lead)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from hashlib import sha256
@@ -13,10 +13,12 @@ from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.engines.draft.engine import espeak_voice
 from f5_pipeline.speech.script.decoding import near
 from f5_pipeline.speech.script.model import UNSPOKEN, OptionError, Script, ScriptOptions, parse_script
+from f5_pipeline.speech.text.lexicon import Entry
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, write_record
+from f5_pipeline.studio.lexicon import load_lexicon, touched
 from f5_pipeline.studio.records import ScriptRecord, Source, digest_of
 from f5_pipeline.studio.voices import no_voice, voice_names
 from f5_pipeline.system.reading import path_beside, read_file
@@ -39,6 +41,7 @@ class LoadedScript:
         data: the file's bytes.
         text: bytes of the gen_file that it names, if any.
         origin: path of its file; None where it was read from the store.
+        lexicon: the entries of the store's lexicon.
     """
 
     narration: str
@@ -49,11 +52,12 @@ class LoadedScript:
     data: bytes = field(repr=False)
     text: bytes | None = field(default=None, repr=False)
     origin: str | None = None
+    lexicon: Sequence[Entry] = field(default=(), repr=False)
 
     @property
     def version(self) -> str:
         """Changes whenever the spoken text would change."""
-        return _version(self.data, self.options, self.text)
+        return _version(self.narration, self.data, self.options, self.text, self.lexicon)
 
 
 def read_script(
@@ -117,7 +121,9 @@ def read_script(
             hint="Give this one another name with --name, or --replace the script of that one.",
         )
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=path.name, size=len(data))
-    return LoadedScript(narration, source, merged, script, str(path), data, texts[-1] if texts else None, origin)
+    return LoadedScript(
+        narration, source, merged, script, str(path), data, texts[-1] if texts else None, origin, load_lexicon(store)
+    )
 
 
 def add_script(
@@ -188,9 +194,11 @@ def keep_options(store: Store, loaded: LoadedScript) -> None:
         write_record(store, layout.script_options(loaded.narration), record)
 
 
-def _version(data: bytes, options: ScriptOptions, text: bytes | None) -> str:
+def _version(narration: str, data: bytes, options: ScriptOptions, text: bytes | None, lexicon: Sequence[Entry]) -> str:
     spoken = options.model_dump(exclude=set(UNSPOKEN), exclude_defaults=True)
-    return digest_of([sha256(data).hexdigest(), spoken, sha256(text).hexdigest() if text is not None else None])
+    said = touched(lexicon, narration, data, text)
+    of_text = sha256(text).hexdigest() if text is not None else None
+    return digest_of([sha256(data).hexdigest(), spoken, of_text, *([said] if said else [])])
 
 
 def script_version(store: Store, narration: str) -> str:
@@ -202,8 +210,8 @@ def script_version(store: Store, narration: str) -> str:
     data = store.get_bytes(find_script(store, narration))
     text = _text_beside(store, narration, data)
     try:
-        return _version(data, read_options(store, narration), text)
-    except StoreError:  # damaged options: reported when it is narrated
+        return _version(narration, data, read_options(store, narration), text, load_lexicon(store))
+    except (InputError, StoreError):  # damaged options or a damaged lexicon: reported when it is narrated
         raw = _find(store, layout.script_options(narration)) or b""
         return digest_of([sha256(data).hexdigest(), sha256(raw).hexdigest()])
 
@@ -254,7 +262,7 @@ def load_script(store: Store, narration: str, options: ScriptOptions | None = No
         script = script.model_copy(update={"title": Path(name).stem})
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
     text = texts[-1] if texts else _text_beside(store, narration, data)
-    return LoadedScript(narration, source, merged, script, key, data, text)
+    return LoadedScript(narration, source, merged, script, key, data, text, lexicon=load_lexicon(store))
 
 
 def _text_beside(store: Store, narration: str, data: bytes) -> bytes | None:

@@ -149,6 +149,7 @@ def test_voices_rates_and_languages_hold_until_their_element_ends(suffix):
         ('<phoneme ph="4#">b</phoneme>', "no sound of the IPA"),
         ('<phoneme alphabet="x-sampa" ph="b">b</phoneme>', "x-sampa"),
         ('<sub alias="star">*</sub> b', "holds no words"),
+        ('<sub alias="ab">one two three</sub>', "fewer letters"),
         ('<sub alias="x">a <break/> b</sub>', "holds words alone"),
         ('<lang xml:lang="!">b</lang>', "no language tag"),
         ("<emphasis>b</emphasis>", "emphasis"),

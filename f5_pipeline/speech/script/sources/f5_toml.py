@@ -3,7 +3,7 @@
 The text, the voices and their speeds are used, and `nfe_step` where a preset has as many steps. A default of F5-TTS
 itself is taken as not set; any other value that has no effect here is refused by its name. Model, files and devices are
 left to the settings of the installation, and a note says so.
-Keys as in f5_tts 1.1.22, infer/infer_cli.py; `title`, `author` and `language` are ours.
+Keys as in f5_tts 1.1.22, infer/infer_cli.py; `title`, `author`, `language` and `lexicon` are ours.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from typing import Any
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.decoding import decode, language_tag, listed, near, safe
-from f5_pipeline.speech.script.front_matter import Header, validated
+from f5_pipeline.speech.script.front_matter import Header, spoken_as, validated
 from f5_pipeline.speech.script.markup import Markup
 from f5_pipeline.speech.script.model import Preset, ScriptOptions
 from f5_pipeline.speech.script.sources import ScriptText
 from f5_pipeline.speech.script.sources.text import paragraphs
 from f5_pipeline.speech.text.languages import word_set
+from f5_pipeline.speech.text.lexicon import Entry
 
 _OURS = ("title", "author", "language")
 _KEYS = frozenset(_OURS) | word_set(
-    "model model_cfg ckpt_file vocab_file ref_audio ref_text gen_text gen_file voices output_dir output_file "
+    "lexicon model model_cfg ckpt_file vocab_file ref_audio ref_text gen_text gen_file voices output_dir output_file "
     "save_chunk no_legacy_text remove_silence load_vocoder_from_local vocoder_name mel_spec_type target_rms "
     "cross_fade_duration nfe_step cfg_strength sway_sampling_coef speed fix_duration device seed"
 )
-_USED = frozenset(_OURS) | word_set("ref_audio ref_text gen_text gen_file voices speed nfe_step remove_silence")
+_USED = frozenset(_OURS) | word_set("ref_audio ref_text gen_text gen_file voices speed lexicon nfe_step remove_silence")
 _PRESETS: dict[int, Preset | None] = {32: None, 16: "fast", 7: "rapid"}
 _DEFAULTS: dict[str, tuple[float, str]] = {
     "cfg_strength": (2.0, "The setting F5_CFG_STRENGTH does it."),
@@ -70,6 +71,7 @@ def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> Scr
         speed = config.speed(voice, name)
         if speed is not None:
             header.voice_speeds[name] = speed
+    header.lexicon = config.lexicon()
     path = config.string("gen_file").strip()
     markup = Markup(path or file)
     if path:
@@ -217,6 +219,13 @@ class _Configuration:
                 if key not in _VOICE_KEYS and (hint := near(key, _VOICE_KEYS)):
                     raise self.error(f"unknown key '{key}' in voice '{name}'", key, name, hint=hint)
         return tables
+
+    def lexicon(self) -> list[Entry]:
+        """The entries of the table `lexicon`: a word and how it is said each."""
+        table = self.table.get("lexicon", {})
+        if not isinstance(table, dict) or not all(isinstance(said, str) for said in table.values()):
+            raise self.error("lexicon must be a table of texts", "lexicon", hint='Write [lexicon], then word = "…".')
+        return [spoken_as(word, said, self.file, self.line(word)) for word, said in table.items()]
 
     def gen_file(self, path: str, load: Callable[[str], bytes] | None) -> str:
         """The text of the file that `gen_file` names."""
