@@ -78,6 +78,7 @@ def import_(config: Path, main: str, allow_outside: bool) -> None:
     Recordings are looked for beside the CONFIG; with --allow-outside anywhere, and in the present folder too. Where
     ref_text is empty, the transcript beside the recording is taken.
     """
+    from f5_pipeline.errors import InputError
     from f5_pipeline.speech.script.model import toml_voices
     from f5_pipeline.store.layout import slug
     from f5_pipeline.studio.voices import add_voice
@@ -87,7 +88,10 @@ def import_(config: Path, main: str, allow_outside: bool) -> None:
     with open_session() as session, workspace() as folder:
         for name, ref_audio, ref_text in toml_voices(read_file(config), str(config)):
             beside = path_beside(config, ref_audio, allow_outside=allow_outside)
-            recording = beside if beside.is_file() or not allow_outside else Path(ref_audio)
+            if not beside.is_file() and not allow_outside:
+                hint = "Paths are those of its folder; with --allow-outside also of the present one."
+                raise InputError(f"there is no recording {ref_audio!r} beside it", file=str(config), hint=hint)
+            recording = beside if beside.is_file() else Path(ref_audio)
             transcript = None
             if ref_text.strip():
                 transcript = folder / f"{slug(name)}.txt"

@@ -213,6 +213,10 @@ def test_formulas_are_noted_and_money_is_spoken():
     assert script.notes == ["formulas are not spoken (lines 1, 3)"]
 
 
+def test_a_title_is_without_markup():
+    assert parse('# The end [pause 2s] <break time="1s"/> so\n\nHello.', ".md").title == "The end so"
+
+
 def test_a_pause_that_markdown_takes_for_a_link_is_told():
     assert "target of a link" in refused("[pause 2s]: Hello", ".md").message
 

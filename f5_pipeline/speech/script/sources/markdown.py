@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _FOOTNOTE = re.compile(r"\[\^[^\]\s]{1,64}\]")
 _FOOTNOTE_TEXT = re.compile(r"\s*\[\^[^\]\s]{1,64}\]:")
+_PAUSE = re.compile(r"\[pause\b[^\[\]]{0,60}\]", re.IGNORECASE)
 _CHECKBOX = re.compile(r"\[[ xX]\]\s+")
 # What a Markdown parser is not to see: tags of SSML, which it takes for blocks of HTML, and formulas.
 _HIDDEN = re.compile(
@@ -140,7 +141,8 @@ def _blocks(text: str, file: str, markup: Markup, notes: list[str]) -> tuple[lis
             if heading is None and _CHECKBOX.match(lines[0][1]):
                 lines[0] = (lines[0][0], _CHECKBOX.sub("", lines[0][1], count=1))
             if heading == "h1" and title is None:
-                title = " ".join(MARKS.sub("", " ".join(line for _, line in lines)).replace(ESCAPED, "[").split())
+                words = _PAUSE.sub("", MARKS.sub("", " ".join(line for _, line in lines)))
+                title = " ".join(words.replace(ESCAPED, "[").split())
             verses[0][0] = lines[0]
             out += [Block("heading" if heading else "paragraph", verse) for verse in verses]
     for what, at in unspoken.items():
