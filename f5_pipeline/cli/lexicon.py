@@ -226,7 +226,7 @@ def suggest(
     from f5_pipeline.studio.narrating.scripts import open_script
 
     given = {name: value for name, value in (("voice", voice), ("language", language)) if value is not None}
-    loaded = open_script(open_store(), script, options=ScriptOptions(**given))
+    loaded = open_script(open_store(), script, options=ScriptOptions.model_validate(given))
     language, voice = loaded.script.language, loaded.script.voices[0]
     texts = ((passage.line, passage.text) for passage in loaded.script.passages)
     words = uncommon_words(texts, language)

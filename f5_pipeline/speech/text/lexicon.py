@@ -37,10 +37,10 @@ _ELIDED = {"d": "d", "l": "l", "j": "ʒ", "n": "n", "s": "s", "c": "s", "m": "m"
 """What French, Italian and Catalan put before a word with an apostrophe, and its IPA."""
 
 
-class Entry(BaseModel):
+class Entry(BaseModel, frozen=True):
     """How a word, several words in a row or all words of a form are said; an empty field means all."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     written: str = Field(min_length=1, max_length=120, description="as in scripts; * in one word: any letters, or none")
     said: str = Field(default="", max_length=160, description="another spelling; *: the letters that * stood for")

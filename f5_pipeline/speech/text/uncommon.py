@@ -96,9 +96,8 @@ def _why(word: str, is_inside: bool, language: str, frequency: Callable[[str], f
         return "name" if is_name else "foreign letters" if foreign else ""
     if zipf >= (_KNOWN_NAME if is_name else _COMMON):
         return ""
-    other, most = max(
-        ((code, _frequency(code)(word.lower())) for code in _OTHERS if code != language), key=lambda x: x[1]
-    )
+    frequencies = ((code, _frequency(code)) for code in _OTHERS if code != language)
+    most, other = max((rival(word.lower()), code) for code, rival in frequencies if rival is not None)
     if most >= _COMMON and most >= zipf + _FOREIGN:
         return f"foreign: {other}"
     return "name" if is_name else "uncommon"
