@@ -7,7 +7,7 @@ from f5_pipeline.orchestration.assets.model_weights import model_weights
 from f5_pipeline.orchestration.assets.narration_audio import narration_audio
 from f5_pipeline.orchestration.assets.narration_plan import narration_plan
 from f5_pipeline.orchestration.assets.reference_audio import reference_audio
-from f5_pipeline.orchestration.assets.sources import script, voice_recording
+from f5_pipeline.orchestration.assets.sources import lexicon, script, voice_recording
 from f5_pipeline.orchestration.assets.takes import takes
 from f5_pipeline.orchestration.assets.timing_files import timing_files
 from f5_pipeline.orchestration.batch.report import batch_report
@@ -35,6 +35,7 @@ defs = dg.Definitions(
         voice_recording,
         reference_audio,
         script,
+        lexicon,
         narration_plan,
         takes,
         narration_audio,

@@ -37,6 +37,7 @@ def narrate(
     scripts: tuple[Path, ...],
     name: str | None,
     replace: bool,
+    allow_outside: bool,
     as_json: bool,
     max_cost: float | None,
     verbose: bool,
@@ -57,7 +58,9 @@ def narrate(
         raise click.UsageError("--name goes with one script")
     # Before the instance is opened: a refused call leaves nothing behind.
     store = open_store()
-    loaded = _read_all(store, scripts, name, parse_options(values), replace, quiet=as_json)
+    loaded = _read_all(
+        store, scripts, name, parse_options(values), quiet=as_json, replace=replace, allow_outside=allow_outside
+    )
     if max_cost is not None:
         _check_cost(store, loaded, max_cost)
     with open_session(quiet=as_json, verbose=verbose) as session:
@@ -112,9 +115,10 @@ def _read_all(
     scripts: tuple[Path, ...],
     name: str | None,
     options: ScriptOptions | None,
-    replace: bool,
     *,
     quiet: bool,
+    replace: bool,
+    allow_outside: bool,
 ) -> list[LoadedScript]:
     """Read all scripts; raise an error where one cannot be narrated, before any is kept."""
     from f5_pipeline.cli.weights import download_progress
@@ -125,7 +129,7 @@ def _read_all(
     acquired: set[str] = set()
     seen: dict[str, tuple[Path, LoadedScript]] = {}
     for script in scripts:
-        loaded = open_script(store, script, name, options, replace=replace)
+        loaded = open_script(store, script, name, options, replace=replace, allow_outside=allow_outside)
         narration = loaded.narration
         with chosen_engine(store, loaded, studio_options()) as (engine, choice):
             check_language(engine, loaded)

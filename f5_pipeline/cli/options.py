@@ -30,6 +30,7 @@ _OPTIONS = (
     ),
     click.option("--priority", type=int, help="-9 to 9: the in-box takes the highest first; from 1 on, at once."),
     click.option("--commercial/--not-commercial", default=None, help="Refuse models and voices that do not allow it."),
+    click.option("--allow-outside", is_flag=True, help="A .toml script may name a gen_file outside of its own folder."),
     click.option("--replace", is_flag=True, help="Replace the script of a narration with this name."),
 )
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from f5_pipeline.store.base import Store
     from f5_pipeline.studio.narrating.scripts import LoadedScript
 
+MAX_LISTED = 20
+"""Entries of the lexicon that are shown, the most used first."""
+
 
 @cli.command()
 @click.argument("script", type=click.Path(path_type=Path))
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
 @script_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per chunk, one per line.")
 @click.option("--diff", is_flag=True, help="Only the takes to make: why each, how long, and what they cost.")
-def plan(script: Path, name: str | None, replace: bool, as_json: bool, diff: bool, **values: Any) -> None:
+def plan(
+    script: Path, name: str | None, replace: bool, allow_outside: bool, as_json: bool, diff: bool, **values: Any
+) -> None:
     """Print the chunks of a SCRIPT (a file, or a narration in the store): which have a take, which need one.
 
     Nothing is synthesized and nothing is stored. With --diff it shows what an edit of the script, the lexicon, a voice,
@@ -32,11 +37,11 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, diff: boo
     """
     from f5_pipeline.store import layout
     from f5_pipeline.studio.narrating.engines import chosen_engine
-    from f5_pipeline.studio.narrating.planning import planned_chunks
+    from f5_pipeline.studio.narrating.planning import lexicon_of, planned_chunks
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
     store = open_store()
-    loaded = open_script(store, script, name, parse_options(values), replace=replace)
+    loaded = open_script(store, script, name, parse_options(values), replace=replace, allow_outside=allow_outside)
     if diff:
         _show_changes(store, loaded, as_json)
         return
@@ -44,15 +49,16 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, diff: boo
     rows, words, missing_seconds, seconds, pause = [], 0, 0.0, 0.0, 0.0
     with chosen_engine(store, loaded, studio_options()) as (engine, choice):
         check_language(engine, loaded)
-        for planned in planned_chunks(loaded.script, engine):
+        lexicon = lexicon_of(loaded, engine)
+        for planned in planned_chunks(loaded.script, engine, lexicon):
             chunk = planned.chunk
             first = planned.key not in needed
             if first:
                 needed[planned.key] = not store.exists(layout.take_record(planned.key))
             state = "needs a take" if needed[planned.key] else "has a take"
             words += len(chunk.words)
-            seconds += pause + chunk.expected_seconds
-            pause = loaded.script.pauses.after(chunk.pause)
+            seconds += (chunk.lead or 0.0) + pause + chunk.expected_seconds + (chunk.silence or 0.0)
+            pause = loaded.script.pauses.after(chunk.pause) if chunk.silence is None else 0.0
             missing_seconds += chunk.expected_seconds if first and needed[planned.key] else 0.0
             if as_json:
                 print_json({"key": planned.key, "state": state, "written": chunk.written, **chunk.model_dump()})
@@ -62,6 +68,8 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, diff: boo
                 )
     if not as_json:
         print_table(("chunk", "line", "voice", "expected", "take", "text"), rows)
+    for used in lexicon.report()[:MAX_LISTED]:
+        print_note(f"{used.written} is said as {used.said}: {used.count}×")
     for note in loaded.script.notes:
         print_note(f"{loaded.file}: {note}")
     missing = sum(needed.values())

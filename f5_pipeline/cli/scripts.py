@@ -22,8 +22,8 @@ def scripts() -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the narration; else the file's.")
 @script_options
-def add(files: tuple[Path, ...], name: str | None, replace: bool, **values: Any) -> None:
-    """Keep FILES (.txt, .md, .toml) in the store and show them in the UI.
+def add(files: tuple[Path, ...], name: str | None, replace: bool, allow_outside: bool, **values: Any) -> None:
+    """Keep FILES (.txt, .md, .toml, .ssml) in the store and show them in the UI.
 
     Where `f5-pipeline up` is running the in-box narrates them, at once or at night (F5_INBOX).
     """
@@ -34,7 +34,7 @@ def add(files: tuple[Path, ...], name: str | None, replace: bool, **values: Any)
     store, options = open_store(), parse_options(values)
     scripts = {}
     for file in files:
-        loaded = read_script(store, file, name, options, replace=replace)
+        loaded = read_script(store, file, name, options, replace=replace, allow_outside=allow_outside)
         if loaded.narration in scripts:
             raise same_name_error(scripts[loaded.narration].file, file, loaded.narration)
         scripts[loaded.narration] = loaded

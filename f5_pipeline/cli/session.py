@@ -62,8 +62,8 @@ class Session:
             return run_job(self.instance, job, partition=partition, config=config, on_step=show, verbose=self.verbose)
 
     def report_script(self, loaded: LoadedScript) -> None:
-        """Report a narration and the present version of its script to Dagster."""
-        from f5_pipeline.orchestration.reporting.observations import report_script
+        """Report a narration, the present version of its script and the lexicon to Dagster."""
+        from f5_pipeline.orchestration.reporting.observations import report_lexicon, report_script
 
         metadata = {
             "title": loaded.script.title,
@@ -72,6 +72,8 @@ class Session:
             "voices": ", ".join(loaded.script.voices),
         }
         report_script(self.instance, loaded.narration, loaded.version, metadata)
+        if loaded.lexicon:
+            report_lexicon(self.instance, loaded.lexicon)
 
     def prepare_voice(self, voice: Voice) -> RunOutcome:
         """Materialize the reference of a voice."""

@@ -71,23 +71,26 @@ def add(
 @voices.command("import")
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--main", default="main", show_default=True, help="Name for the voice of the configuration's top.")
-def import_(config: Path, main: str) -> None:
+@click.option("--allow-outside", is_flag=True, help="Recordings may be outside of the CONFIG's folder.")
+def import_(config: Path, main: str, allow_outside: bool) -> None:
     """Add the voices of an F5-TTS CONFIG (TOML with ref_audio and ref_text).
 
-    Recordings are looked for beside the CONFIG, then in the present folder; where ref_text is empty, the transcript
-    beside the recording is taken.
+    Recordings are looked for beside the CONFIG; with --allow-outside anywhere, and in the present folder too. Where
+    ref_text is empty, the transcript beside the recording is taken.
     """
     from f5_pipeline.errors import InputError
     from f5_pipeline.speech.script.model import toml_voices
     from f5_pipeline.store.layout import slug
     from f5_pipeline.studio.voices import add_voice
+    from f5_pipeline.system.reading import path_beside, read_file
     from f5_pipeline.system.scratch import workspace
 
-    if not config.is_file():
-        raise InputError("there is no such configuration", file=str(config))
     with open_session() as session, workspace() as folder:
-        for name, ref_audio, ref_text in toml_voices(config.read_bytes(), str(config)):
-            beside = config.parent / ref_audio
+        for name, ref_audio, ref_text in toml_voices(read_file(config), str(config)):
+            beside = path_beside(config, ref_audio, allow_outside=allow_outside)
+            if not beside.is_file() and not allow_outside:
+                hint = "Paths are those of its folder; with --allow-outside also of the present one."
+                raise InputError(f"there is no recording {ref_audio!r} beside it", file=str(config), hint=hint)
             recording = beside if beside.is_file() else Path(ref_audio)
             transcript = None
             if ref_text.strip():

@@ -55,10 +55,11 @@ _ROWS = (
         "reference_audio", ReferenceClip, ("voice_recording",), VOICES, "voices", code_version="2", stage="reference"
     ),
     Asset("script", kinds=frozenset({"markdown", "file"})),
+    Asset("lexicon", partitions=None, kinds=frozenset({"csv", "file"})),
     Asset(
         "narration_plan",
         Plan,
-        ("script", "model_weights", "reference_audio"),
+        ("script", "lexicon", "model_weights", "reference_audio"),
         code_version="1",
         stage="planning",
     ),

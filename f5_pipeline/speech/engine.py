@@ -112,7 +112,11 @@ class Cancelled(Exception):
 
 
 class Engine(Protocol):
-    """A speech engine. Construction is cheap; models are loaded by the first `speak` and kept."""
+    """A speech engine. Construction is cheap; models are loaded by the first `speak` and kept.
+
+    One that has an attribute `phonemes = True` is handed words in IPA between [[ and ]] where a lexicon has IPA; others
+    are handed a respelling.
+    """
 
     name: str
 

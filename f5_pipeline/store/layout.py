@@ -1,5 +1,6 @@
 """The keys of the store, in one table: how they are made and parsed.
 
+lexicon.csv                                  how words are said, for people to edit
 voices/<voice>/voice.json                    a voice as added: recording, transcript, language
 voices/<voice>/{recordings,transcripts}/…    the original files, by hash
 voices/<voice>/reference.json                the reference of F5; references/<hash>.flac its audio
@@ -100,6 +101,8 @@ script = Key("scripts/{narration}{extension}", extension="|".join(map(re.escape,
 script_options = Key("scripts/{narration}.options.json")
 script_text = Key("scripts/{narration}.gen_file")
 """The text of a TOML script that names a gen_file."""
+
+lexicon = Key("lexicon.csv")
 
 weights = Key("models/weights.json")
 model_record = Key("models/{model}/{commit}.json")

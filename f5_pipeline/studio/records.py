@@ -12,6 +12,7 @@ from f5_pipeline.speech.audio.assembly import AssemblySettings
 from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses, ScriptOptions
 from f5_pipeline.speech.takes import Take
+from f5_pipeline.speech.text.lexicon import UsedEntry
 
 FORMAT = 1
 """Version of the records. It is part of every digest: a change of meaning changes the revision."""
@@ -136,7 +137,8 @@ class Plan(BaseModel):
     expected_seconds: float = Field(description="of speech and pauses, s")
     takes: int = Field(description="distinct takes that it needs")
     digest: str = Field(description="of everything that decides the narration")
-    version: str = Field(default="", description="of the script and its options when it was planned")
+    version: str = Field(default="", description="of the script, its options and entries of the lexicon for its words")
+    lexicon: list[UsedEntry] = Field(default=[], description="entries of the lexicon that it uses")
 
 
 class TakeProblem(BaseModel):

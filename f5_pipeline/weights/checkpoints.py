@@ -17,6 +17,7 @@ from zipfile import is_zipfile
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engines.f5.architecture import ARCHITECTURES, HOP, MEL_BANDS, Architecture
 from f5_pipeline.speech.engines.f5.checkpoint import sizes_of
+from f5_pipeline.system.reading import read_file
 
 _MAX_HEADER_BYTES = 100 << 20
 """The format's own limit."""
@@ -42,7 +43,7 @@ def read_architecture(source: str | Path | Architecture) -> Architecture:
     from pydantic import ValidationError
 
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = yaml.safe_load(read_file(path, limit=1 << 20).decode())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError("it is not YAML", file=str(path), hint="Give the file the model was trained with.") from error
     model = config.get("model", config) if isinstance(config, dict) else None
@@ -85,8 +86,8 @@ def package_vocabulary() -> Path:
 def vocabulary_size(path: Path) -> int:
     """Number of entries of a vocabulary, one a line. Raises InputError where the file is no vocabulary."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_file(path).decode().replace("\r\n", "\n").split("\n")
+    except (InputError, UnicodeDecodeError) as error:
         raise InputError("it cannot be read as a vocabulary (UTF-8, one entry a line)", file=str(path)) from error
     entries = lines[:-1] if lines and not lines[-1] else lines
     if not entries:

@@ -177,10 +177,10 @@ def test_speed_and_voice_said_on_the_command_line_are_kept(studio):
 def test_an_f5_tts_configuration_brings_its_voices_and_is_narrated(installation):
     """F5-TTS's own form: recordings and texts of the voices in the same file as the lines to speak."""
     made = installation.run("voices", "import", EXAMPLES / "scripts" / "dialogue.toml", "--main", "narrator", code=2)
-    assert "ada.flac" in made.err, "paths are those of the configuration's folder or of the present one"
+    assert "ada.flac" in made.err and "--allow-outside" in made.err
     config = (EXAMPLES / "scripts" / "dialogue.toml").read_text().replace("examples/voices", str(EXAMPLES / "voices"))
     script = installation.write("dialogue.toml", config)
-    installation.run("voices", "import", script, "--main", "narrator")
+    installation.run("voices", "import", script, "--main", "narrator", "--allow-outside")
     voices = {voice["name"]: voice for voice in installation.run("voices", "list", "--json").objects}
     assert set(voices) == {"narrator", "ada", "ben"}
     assert voices["narrator"]["reference"]["text"].startswith("I like to read in the early morning")

@@ -14,7 +14,7 @@ from f5_pipeline.orchestration.lineage import LINEAGE
 ASSETS = {
     "model_weights": set(),
     "reference_audio": {"voice_recording"},
-    "narration_plan": {"model_weights", "reference_audio", "script"},
+    "narration_plan": {"model_weights", "reference_audio", "script", "lexicon"},
     "takes": {"model_weights", "reference_audio", "narration_plan"},
     "narration_audio": {"narration_plan", "takes"},
     "timing_files": {"narration_plan", "narration_audio"},

@@ -24,8 +24,9 @@ def narration_plan(context: dg.AssetExecutionContext, store: StoreResource, mode
     """All chunks of a narration, each with the key of its take.
 
     The text of the script is normalised (numbers, dates, abbreviations) with a map back to the words as written, and
-    cut into chunks at the ends of sentences. The key of a take is a hash of everything that decides its sound: the plan
-    shows which takes exist already and what an edit costs, before any GPU time is spent.
+    cut into chunks at the ends of sentences; the lexicon has the last word on how words are said. The key of a take is
+    a hash of everything that decides its sound: the plan shows which takes exist already and what an edit costs, before
+    any GPU time is spent.
     """
     narration = context.partition_key
     with failures():
@@ -79,6 +80,7 @@ def _metadata(store: Store, plan: Plan) -> dict[str, Any]:
         "takes_needed": plan.takes,
         "expected": format_duration(plan.expected_seconds),
         "first_chunks": table(rows),
+        **({"lexicon": table([entry.model_dump() for entry in plan.lexicon])} if plan.lexicon else {}),
         "script": plan.script.key,
         "digest": plan.digest,
     }

@@ -1,14 +1,17 @@
-"""Voices and scripts, which people bring, reported to Dagster: a partition each, and an observation of each version."""
+"""Voices, scripts and the lexicon, which people bring, reported to Dagster: a partition of each voice and script, and
+an observation of each version."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from f5_pipeline.orchestration.partitions import NARRATIONS, VOICES
+from f5_pipeline.orchestration.reporting.metadata import table
 from f5_pipeline.orchestration.reporting.provenance import data_version_tags
+from f5_pipeline.speech.text.lexicon import Entry, scope_of
 
 if TYPE_CHECKING:
     from f5_pipeline.studio.records import Voice
@@ -40,6 +43,19 @@ def report_script(instance: dg.DagsterInstance, narration: str, version: str, me
     report_source(instance, "script", narration, version, metadata)
 
 
+def report_lexicon(instance: dg.DagsterInstance, entries: Sequence[Entry]) -> None:
+    """Report the store's lexicon to Dagster, where it is new or has changed; nothing where there has never been one."""
+    from f5_pipeline.studio.lexicon import lexicon_digest
+
+    if not entries and not instance.fetch_observations(dg.AssetKey("lexicon"), limit=1).records:
+        return
+    rows = [
+        {"written": entry.written, "said": entry.said, "ipa": entry.ipa, "for": scope_of(entry)} for entry in entries
+    ]
+    metadata = {"entries": len(entries), **({"lexicon": table(rows)} if rows else {})}
+    report_source(instance, "lexicon", None, lexicon_digest(entries), metadata)
+
+
 def register(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, key: str) -> None:
     """Add a partition if it is new."""
     register_all(instance, definition, [key])
@@ -68,13 +84,14 @@ def register_all(
 
 
 def report_source(
-    instance: dg.DagsterInstance, asset: str, partition: str, version: str, metadata: Mapping[str, Any]
+    instance: dg.DagsterInstance, asset: str, partition: str | None, version: str, metadata: Mapping[str, Any]
 ) -> bool:
     """Report the present version of a source to Dagster; return whether it is new."""
     tags = data_version_tags(version)
     # Dagster compares observations of an asset that is not made here.
     newest = instance.fetch_observations(
-        dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[partition]), limit=1
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[partition] if partition else None),
+        limit=1,
     )
     for record in newest.records:
         observation = record.event_log_entry.asset_observation
@@ -85,7 +102,7 @@ def report_source(
 
 
 def report_state(
-    instance: dg.DagsterInstance, asset: str, partition: str, version: str, metadata: Mapping[str, Any]
+    instance: dg.DagsterInstance, asset: str, partition: str | None, version: str, metadata: Mapping[str, Any]
 ) -> None:
     """Report the state of a source, at a version of it, to Dagster."""
     instance.report_runless_asset_event(

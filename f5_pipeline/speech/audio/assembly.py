@@ -246,7 +246,8 @@ class _Place:
 class _Tail:
     """State of the previous chunk: the pause after it and the end of its audio."""
 
-    pause: str
+    room: int | None  # samples of the pause; None where the next chunk touches it
+    silence: float | None  # of the script's own, s
     audio: Samples  # its end, not yet written; empty unless the next chunk touches it
     speech_end: int  # position in the master
     quiet: int  # samples of its clip after the last word and the speech
@@ -273,11 +274,13 @@ class _Mix:
         if not 0 <= first <= last:
             raise _unfit(part, f"its speech is said to go from {take.speech_start} s to {take.speech_end} s")
         before = self._before
-        touches = before is not None and before.pause == "none"
-        room = self._head if before is None else self._joint if touches else self._pauses[before.pause]
+        touches = before is not None and before.room is None
+        head = self._head if chunk.lead is None else _samples(chunk.lead)
+        room = head if before is None else self._joint if before.room is None else before.room
         # each side has half of a pause, so that margins never meet inside it
         lead = min(first, self._joint if touches else min(self._margin, room if before is None else room // 2))
-        trail = self._room_after(chunk.pause, len(audio) - last)
+        after = None if chunk.touches else self._pause_after(chunk)
+        trail = min(len(audio) - last, self._joint if after is None else min(self._margin, after // 2))
         begin, stop = first - lead, last + trail
         clip = audio[begin:stop].copy()
         words = _within(times, begin / SAMPLE_RATE, stop / SAMPLE_RATE)
@@ -303,7 +306,7 @@ class _Mix:
             _fade_in(clip)
 
         tail = clip[:0]
-        if chunk.pause == "none":
+        if after is None:
             # exclude the crossfade into this clip from the next one: a sample is mixed from two takes at most
             tail = clip[max(overlap, len(clip) - max(self._crossfade, FADE)) :]
             self._output.write(clip[: len(clip) - len(tail)])
@@ -311,24 +314,23 @@ class _Mix:
             _fade_out(clip)
             self._output.write(clip)
         quiet_after = trail if not words else min(trail, stop - math.ceil(words[-1][1] * SAMPLE_RATE))
-        self._before = _Tail(chunk.pause, tail, offset + last, max(0, quiet_after))
+        self._before = _Tail(after, chunk.silence, tail, offset + last, max(0, quiet_after))
         return _Place(
             start=(offset + first) / SAMPLE_RATE,
             end=(offset + last) / SAMPLE_RATE,
             words=[(start + offset / SAMPLE_RATE, end + offset / SAMPLE_RATE) for start, end in words],
         )
 
-    def _room_after(self, pause: str, available: int) -> int:
-        """Samples to keep after the speech, whether or not the chunk is the last."""
-        if pause == "none":
-            return min(available, self._joint)
-        return min(available, self._margin, self._pauses[pause] // 2)
+    def _pause_after(self, chunk: Chunk) -> int:
+        """Samples of the pause after a chunk that the next one does not touch."""
+        return self._pauses[chunk.pause] if chunk.silence is None else _samples(chunk.silence)
 
     def close(self) -> int:
         """Finish the output; returns the length of the narration in samples."""
         assert self._before is not None
+        end = self._end if self._before.silence is None else _samples(self._before.silence)
         self._output.write(_fade_out(self._before.audio))
-        self._output.silence(self._before.speech_end + self._end - self._output.position)
+        self._output.silence(self._before.speech_end + end - self._output.position)
         self._output.flush()
         return self._output.position
 

@@ -11,11 +11,20 @@ from pydantic import BaseModel, ValidationError
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.decoding import language_tag, listed, near, safe
 from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses, Preset, ScriptOptions
+from f5_pipeline.speech.text.languages import word_set
+from f5_pipeline.speech.text.lexicon import Entry, checked_entry
 
 KEYS = (
     "title", "author", "language", "voice", "voices", "speed", "pauses", "formats", "captions", "model", "preset",
-    "commercial",
+    "commercial", "lexicon",
 )  # fmt: skip
+_FOREIGN = word_set(
+    "tags tag date draft layout aliases alias format categories category cover slug description summary keywords "
+    "permalink image images series weight updated created modified lastmod publishdate expirydate toc comments share "
+    "bibliography csl execute editor theme subtitle abstract affiliation params type url id cssclass cssclasses "
+    "publish excerpt sidebar math mathjax published status created_at updated_at versions vocabulary"
+)
+"""Keys of Hugo, Jekyll, Obsidian and Quarto, some of which resemble ours."""
 _OPTIONS = ("speed", "model", "preset", "commercial")
 _EXAMPLES = {"model": "F5TTS_v1_Base", "preset": "fast", "commercial": "true"}
 MAX_HEADER_CHARS = 64 * 1024
@@ -31,7 +40,9 @@ class Header:
         voices: label -> voice.
         voice_speeds: voice -> its own speed, if any.
         voices_checked: whether each of `voices` must be known even where it does not speak.
+        lexicon: how words are said in this script.
         lines: the line of each key, from 1; of a voice under "voices.LABEL".
+        notes: for people: keys that have no effect here.
     """
 
     title: str | None = None
@@ -48,7 +59,9 @@ class Header:
     pauses: Pauses = field(default_factory=Pauses)
     formats: list[AudioFormat] = field(default_factory=lambda: ["flac", "mp3"])
     captions: CaptionStyle = field(default_factory=CaptionStyle)
+    lexicon: list[Entry] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def split(text: str, file: str) -> tuple[str, str]:
@@ -84,7 +97,8 @@ def parse_header(text: str, file: str) -> Header:
     node = _compose(text, file)
     if node is None:
         return header
-    for key, value, line in _items(node, file, KEYS, "the header"):
+    ignored: list[str] = []
+    for key, value, line in _items(node, file, KEYS, "the header", ignored):
         header.lines[key] = line
         if _is_null(value):
             continue
@@ -96,6 +110,10 @@ def parse_header(text: str, file: str) -> Header:
             header.voices = _voices(value, file, header)
         elif key in _OPTIONS:
             setattr(header, key, getattr(_model(ScriptOptions, {key: value}, {key: line}, file), key))
+        elif key == "lexicon":
+            items = _items(value, file, None, "lexicon")
+            said = [(word, _string(item, f"'{word}'", file, at), at) for word, item, at in items]
+            header.lexicon = [spoken_as(word, text, file, at) for word, text, at in said]
         elif key == "formats":
             header.formats = _formats(value, file, line)
         else:
@@ -103,6 +121,8 @@ def parse_header(text: str, file: str) -> Header:
             fields = {name: (item, at) for name, item, at in _items(value, file, tuple(model.model_fields), key)}
             values, lines = ({name: pair[part] for name, pair in fields.items()} for part in (0, 1))
             setattr(header, key, _model(model, values, lines, file))
+    if ignored:
+        header.notes.append(f"keys of the header that other programs use have no effect: {listed(ignored)}")
     return header
 
 
@@ -132,8 +152,14 @@ def _line(mark: Any) -> int:
     return mark.line + 2  # marks count from 0, after the fence
 
 
-def _items(node: Any, file: str, allowed: tuple[str, ...] | None, owner: str) -> list[tuple[str, Any, int]]:
-    """Keys, value nodes and lines of a mapping."""
+def _items(
+    node: Any, file: str, allowed: tuple[str, ...] | None, owner: str, ignored: list[str] | None = None
+) -> list[tuple[str, Any, int]]:
+    """Keys, value nodes and lines of a mapping.
+
+    Args:
+        ignored: receives keys that are not allowed and are no slip of the pen; without it they are errors.
+    """
     import yaml
 
     if not isinstance(node, yaml.MappingNode):
@@ -146,7 +172,11 @@ def _items(node: Any, file: str, allowed: tuple[str, ...] | None, owner: str) ->
         key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
         if not isinstance(key, str) or (allowed is not None and key not in allowed):
             shown = key if isinstance(key, str) else "?"
-            hint = near(shown, allowed or ()) or f"The keys are {listed(allowed or ())}."
+            hint = near(shown, allowed or ())
+            if ignored is not None and isinstance(key, str) and (not hint or key.lower() in _FOREIGN):
+                ignored.append(safe(key)[:40])
+                continue
+            hint = hint or f"The keys are {listed(allowed or ())}."
             raise InputError(f"unknown key '{shown}' in {owner}", file=file, place=line, hint=hint)
         if key in seen:
             raise InputError(f"key '{key}' stands twice", file=file, place=line, hint="Remove one of the two.")
@@ -209,6 +239,16 @@ def _voices(node: Any, file: str, header: Header) -> dict[str, str]:
         out[label] = voice
         header.lines[f"voices.{label}"] = line
     return out
+
+
+def spoken_as(word: str, said: str, file: str, line: int | None) -> Entry:
+    """An entry of a script's own lexicon: another spelling, or IPA between two slashes.
+
+    Raises:
+        InputError: with the line: it is no entry.
+    """
+    is_ipa = len(said) > 2 and said[0] == said[-1] == "/"
+    return checked_entry({"written": word, "ipa" if is_ipa else "said": said}, file, line)
 
 
 def _formats(node: Any, file: str, line: int) -> list[AudioFormat]:

@@ -1,15 +1,16 @@
 """Scripts, read into passages.
 
-There are three kinds, by the file's suffix (table: `script.sources`):
+There are these kinds, by the file's suffix (table: `script.sources`):
 
 - `.txt`: paragraphs, separated by blank lines.
 - `.md`: Markdown with an optional YAML header; headings are chapters.
 - `.toml`: the configuration file of F5-TTS's own command line, whose `gen_text` or `gen_file` holds the text.
+- `.ssml`: SSML, of which a subset is read.
 
 In all of them `[voice]` switches the voice until the next tag, as in F5-TTS, and `[main]` returns to the script's own
 voice. A tag is at the beginning of a line or after a blank. Other words in brackets are text, except at the beginning
 of a line, where they count as an unknown voice; `\\[` is always a bracket. `[voice speed=0.9]` sets the speed too,
-until the next tag.
+until the next tag. `[pause 2s]` is a pause; docs/markup.md has all markup.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.text.lexicon import Entry
 
 UNSPOKEN = frozenset({"priority", "file"})
 """Options that do not change the sound."""
@@ -75,6 +77,15 @@ class OptionError(InputError):
     """An option beside a script is unusable; `file` is its name, for example "language"."""
 
 
+class Said(BaseModel):
+    """Words of a passage that markup says how to speak; see `speech.text.say.Say`."""
+
+    start: int = Field(description="of the words in Passage.text, in characters")
+    end: int
+    spoken: str
+    ipa: str = ""
+
+
 class Passage(BaseModel):
     """A run of text by one voice: one paragraph or one heading (or a part of one, where the voice changes inside)."""
 
@@ -86,6 +97,10 @@ class Passage(BaseModel):
     continues: bool = Field(
         default=False, description="the next passage belongs to the same paragraph (voice changed inside it)"
     )
+    language: str | None = Field(default=None, description="BCP 47 language tag; None: the script's")
+    says: list[Said] = []
+    silence: float | None = Field(default=None, description="after it, in place of the usual pause, s")
+    lead: float | None = Field(default=None, description="silence before it, of the first passage alone, s")
 
 
 class Script(BaseModel):
@@ -103,6 +118,7 @@ class Script(BaseModel):
     preset: Preset | None = Field(default=None, description="sampler of the F5 engine; None: the installation's")
     commercial: bool = Field(default=False, description="used commercially: models and voices must allow it")
     passages: list[Passage]
+    lexicon: list[Entry] = Field(default=[], description="how words are said in this script")
     lines: dict[str, int] = Field(default={}, description="line of each key of the header, from 1")
     notes: list[str] = Field(default=[], description="for people: text that is not spoken, and why")
 

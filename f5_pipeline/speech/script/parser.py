@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.decoding import Block, language_tag, mend_mojibake
 from f5_pipeline.speech.script.front_matter import Header
+from f5_pipeline.speech.script.markup import Markup
 from f5_pipeline.speech.script.model import OptionError, Script, ScriptOptions
 from f5_pipeline.speech.script.sources import SOURCES, read_source
 from f5_pipeline.speech.script.voice_tags import MAIN, Cast, passages
-from f5_pipeline.speech.text.normalise import lone_symbols
 
 
 def parse(
@@ -39,7 +39,7 @@ def parse(
     cast = _cast(header, name, options, known_voices)
     cast.file = source.file
     notes = [*source.notes, *_mend(source.blocks)]
-    spoken = list(passages(source.blocks, cast, lone_symbols(language), notes))
+    spoken = passages(source.blocks, cast, source.markup or Markup(source.file), language, header.pauses, notes)
     if not spoken:
         raise InputError("the script has nothing to speak", file=source.file, hint="Write some text into it.")
     return Script(
@@ -55,6 +55,7 @@ def parse(
         preset=options.preset or header.preset,
         commercial=bool(header.commercial if options.commercial is None else options.commercial),
         passages=spoken,
+        lexicon=header.lexicon,
         lines=header.lines,
         notes=notes,
     )

@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
+from f5_pipeline.speech.text.ipa import MARK, plain
 from f5_pipeline.speech.text.languages import base
 
 # Seconds by kind of sound, fitted to the draft engine over 21 languages and two voices: the mean absolute error of a
@@ -130,7 +131,7 @@ def expected_seconds(spoken: str, language: str, speed: float = 1.0) -> float:
         Seconds of speech, pauses included, without silence at the ends.
     """
     code = base(language)
-    words = spoken.split()
+    words = (plain(spoken) if MARK[0] in spoken else spoken).split()
     if not words:
         return 0.0
     total = sum(_word_seconds(word, code) if len(word) <= 64 else _uncached(word, code) for word in words)

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from f5_pipeline.speech.text.addresses import read_address
 from f5_pipeline.speech.text.characters import SYMBOLS, kinds
 from f5_pipeline.speech.text.chinese import read_chinese
 from f5_pipeline.speech.text.figures import read_figures
 from f5_pipeline.speech.text.languages import Language, language_data, word_set
+from f5_pipeline.speech.text.lexicon import Matcher
 from f5_pipeline.speech.text.money import currency_name, with_of
 from f5_pipeline.speech.text.numerals import Number, digits_words, number_words, parse_number, roman
 from f5_pipeline.speech.text.reading import Part, Reading
+from f5_pipeline.speech.text.spans import Span, say_spans
 from f5_pipeline.speech.text.spelling import read_letters, shouted
 from f5_pipeline.speech.text.telephones import read_telephones
 from f5_pipeline.speech.text.words import Written
@@ -58,15 +61,20 @@ def lone_symbols(language: str) -> frozenset[str]:
     return _LONE_SYMBOLS & language_data(language).symbols.keys()
 
 
-def read(words: Sequence[Written], language: str) -> list[Reading]:
+def read(
+    words: Sequence[Written], language: str, lexicon: Matcher | None = None, spans: Sequence[Span] = ()
+) -> list[Reading]:
     """Spoken forms of the words of one sentence, one for one.
 
     Args:
         words: the words of a sentence, the only context, so that a sentence is always read the same.
         language: BCP 47 tag.
+        lexicon: has the last word, and leaves the reading of every other word as it is.
+        spans: what markup says of words, by its place in the sentence; a lexicon does not touch these.
     """
     data = language_data(language)
     parts = [Part(word) for word in words]
+    said = say_spans(parts, spans) if spans else {}
     read_telephones(parts, language, data)
     _digit_runs(parts, data)
     if data.code == "zh":
@@ -75,16 +83,30 @@ def read(words: Sequence[Written], language: str) -> list[Reading]:
     for index, part in enumerate(parts):
         if part.spoken is None:
             _read_part(parts, index, data, loud[index])
+    for index, spoken in said.items():
+        parts[index].spoken = spoken  # whatever a neighbour made of it
+    if lexicon is not None:
+        for run in _runs(parts, said):
+            lexicon.apply(run, lambda text: read([Written(text, "")], language)[0].spoken)
     return [_finish(part, index == len(parts) - 1) for index, part in enumerate(parts)]
+
+
+def _runs(parts: list[Part], said: Collection[int]) -> list[list[Part]]:
+    """The parts between those of which something is said."""
+    edges = [-1, *sorted(said), len(parts)]
+    return [parts[left + 1 : right] for left, right in pairwise(edges) if right - left > 1]
 
 
 def _finish(part: Part, last: bool) -> Reading:
     """Put the punctuation back around the spoken core."""
-    core = part.spoken or part.core
     lead = "".join(_PUNCTUATION[char] for char in part.lead[-_TRAIL:] if _PUNCTUATION.get(char) in ('"', "¿", "¡"))
     trail = part.trail[1:] if part.stop_belongs and part.dotted and not last else part.trail
-    spoken = " ".join(f"{lead}{core}{_punctuation(trail[:_TRAIL])}".split())
-    return Reading(part.word.text, part.word.space, spoken or part.core, part.bound, part.changed, part.glued)
+    after = _punctuation(trail[:_TRAIL])
+    spoken, plain = (" ".join(f"{lead}{core}{after}".split()) for core in (part.spoken or part.core, part.plain or ""))
+    reading = Reading(part.word.text, part.word.space, spoken or part.core, part.bound, part.changed, part.glued)
+    if part.plain is not None:
+        reading.plain, reading.entry = plain or part.core, part.entry
+    return reading
 
 
 @lru_cache(maxsize=4096)

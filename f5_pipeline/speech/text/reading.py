@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from f5_pipeline.speech.text.characters import CURRENCY_SIGNS, WIDE, kinds, without_pictures
 from f5_pipeline.speech.text.words import Written
@@ -24,6 +25,9 @@ class Reading:
         bound: read together with the next word; a long sentence is not cut between them.
         changed: the spoken core is not simply the written one.
         glued: no blank stands between it and the next in the spoken text, whatever `space` is.
+        plain: spoken form without the lexicon, where an entry changed it: its length decides where text is cut, so
+            that an entry changes no chunk but those that hold its words.
+        entry: the lexicon's entry, on the first of the words that it stands for.
     """
 
     text: str
@@ -32,6 +36,8 @@ class Reading:
     bound: bool = False
     changed: bool = False
     glued: bool = False
+    plain: str = ""
+    entry: Any = None
 
 
 class Part:
@@ -39,10 +45,13 @@ class Part:
 
     `kind` holds the kinds of the core's characters (see `characters`). `spoken` is None until it has been read.
     `stop_belongs`: a full stop at the front of `trail` is part of the word ("Dr.") and is not read as the end of a
-    sentence, unless it is that too.
+    sentence, unless it is that too. `plain` and `entry`: see `Reading`.
     """
 
-    __slots__ = ("bound", "changed", "core", "glued", "kind", "lead", "spoken", "stop_belongs", "trail", "word")
+    __slots__ = (
+        "bound", "changed", "core", "entry", "glued", "kind", "lead", "plain", "spoken", "stop_belongs", "trail",
+        "word",
+    )  # fmt: skip
 
     def __init__(self, word: Written) -> None:
         self.word = word
@@ -59,6 +68,8 @@ class Part:
         self.changed = False
         self.glued = False
         self.stop_belongs = False
+        self.plain: str | None = None
+        self.entry: Any = None
 
     @property
     def key(self) -> str:

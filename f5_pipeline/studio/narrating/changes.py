@@ -13,7 +13,7 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.narrating.costs import Estimate, estimate
 from f5_pipeline.studio.narrating.engines import chosen_engine, retakes_of
-from f5_pipeline.studio.narrating.planning import MissingTake, missing_chunks, missing_takes, planned_chunks
+from f5_pipeline.studio.narrating.planning import MissingTake, lexicon_of, missing_chunks, missing_takes, planned_chunks
 from f5_pipeline.studio.narrating.scripts import LoadedScript, check_language
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Plan, PlannedChunk
@@ -116,7 +116,7 @@ def script_changes(store: Store, loaded: LoadedScript, options: StudioOptions, g
         if unprepared:  # what they will sound like is not known: all is made anew
             missing = (MissingTake(PlannedChunk(key="", chunk=chunk), 0, "") for chunk in iter_chunks(loaded.script))
         else:
-            chunks = planned_chunks(loaded.script, engine)
+            chunks = planned_chunks(loaded.script, engine, lexicon_of(loaded, engine))
             missing = missing_chunks(store, chunks, sounds, retakes_of(choice.engine, options))
         changes = changes_of(((take.planned, take.attempt) for take in missing), reasons)
     speech = changes.speech_seconds

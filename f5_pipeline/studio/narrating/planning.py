@@ -10,6 +10,7 @@ from f5_pipeline.errors import EngineError, InputError
 from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.script.model import Pauses, Script
+from f5_pipeline.speech.text.lexicon import Lexicon
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
@@ -21,6 +22,9 @@ from f5_pipeline.studio.narrating.scripts import LoadedScript, check_language, l
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Plan, PlannedChunk, Weights, digest_of
 from f5_pipeline.studio.voices import find_reference, find_voice
+
+MAX_LISTED_ENTRIES = 500
+"""Entries of the lexicon that a plan lists, the most used first."""
 
 
 @dataclass
@@ -40,8 +44,9 @@ class _Tally:
         self.chunks += 1
         self.words += len(planned.chunk.words)
         self.characters += len(planned.chunk.spoken)
-        self.seconds += self.pause + planned.chunk.expected_seconds
-        self.pause = self.pauses.after(planned.chunk.pause)
+        chunk = planned.chunk
+        self.seconds += (chunk.lead or 0.0) + self.pause + chunk.expected_seconds + (chunk.silence or 0.0)
+        self.pause = self.pauses.after(chunk.pause) if chunk.silence is None else 0.0
         self.takes.add(bytes.fromhex(planned.key))
         return planned
 
@@ -56,10 +61,16 @@ def plan_narration(store: Store, narration: str, weights: Weights, options: Stud
     return make_plan(store, load_script(store, narration), weights, options)
 
 
-def planned_chunks(script: Script, engine: Engine) -> Iterator[PlannedChunk]:
+def lexicon_of(loaded: LoadedScript, engine: Engine) -> Lexicon:
+    """How words are said in a script: by its own lexicon and the store's, as the engine reads them."""
+    phonemes = getattr(engine, "phonemes", False)
+    return Lexicon(loaded.lexicon, loaded.script.lexicon, narration=loaded.narration, phonemes=phonemes)
+
+
+def planned_chunks(script: Script, engine: Engine, lexicon: Lexicon | None = None) -> Iterator[PlannedChunk]:
     """The chunks of a script with the keys of their first takes, one at a time."""
     sounds = {voice: engine.sound(voice) for voice in script.voices}
-    for chunk in iter_chunks(script):
+    for chunk in iter_chunks(script, lexicon=lexicon):
         yield PlannedChunk(key=keys_of(chunk, sounds[chunk.voice])(0), chunk=chunk)
 
 
@@ -82,10 +93,11 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
                 loaded.source.key,
             )
         sounds = {voice: engine.sound(voice) for voice in script.voices}
+        lexicon = lexicon_of(loaded, engine)
         chunks_key, content = put_lines(
             store,
             lambda digest: layout.plan_chunks(loaded.narration, digest),
-            map(tally.add, planned_chunks(script, engine)),
+            map(tally.add, planned_chunks(script, engine, lexicon)),
         )
     if not tally.chunks:
         raise InputError("there is nothing to speak in it", file=loaded.source.key, hint="Write some words.")
@@ -122,6 +134,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
             "takes": len(tally.takes),
             "digest": digest_of({"header": header, "chunks": content}),
             "version": loaded.version,
+            "lexicon": lexicon.report()[:MAX_LISTED_ENTRIES],
         }
     )
 

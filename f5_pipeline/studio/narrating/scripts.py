@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from hashlib import sha256
@@ -13,20 +13,23 @@ from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.engines.draft.engine import espeak_voice
 from f5_pipeline.speech.script.decoding import near
 from f5_pipeline.speech.script.model import UNSPOKEN, OptionError, Script, ScriptOptions, parse_script
+from f5_pipeline.speech.text.lexicon import Entry
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, write_record
+from f5_pipeline.studio.lexicon import load_lexicon, touched
 from f5_pipeline.studio.records import ScriptRecord, Source, digest_of
 from f5_pipeline.studio.voices import no_voice, voice_names
+from f5_pipeline.system.reading import path_beside, read_file
 from f5_pipeline.weights.records import ModelRecord
 from f5_pipeline.weights.registry import MODELS
 
-MAX_SCRIPT_BYTES = 64 << 20
-"""About eleven million words; a script is read whole."""
-
 OTHER_TEXTS = (".docx", ".odt", ".epub", ".rtf", ".html", ".htm", ".pdf", ".doc")
 """Extensions of documents that people may offer as scripts."""
+
+
+_SPLIT = "Split it into several narrations."
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class LoadedScript:
         data: the file's bytes.
         text: bytes of the gen_file that it names, if any.
         origin: path of its file; None where it was read from the store.
+        lexicon: the entries of the store's lexicon.
     """
 
     narration: str
@@ -48,11 +52,12 @@ class LoadedScript:
     data: bytes = field(repr=False)
     text: bytes | None = field(default=None, repr=False)
     origin: str | None = None
+    lexicon: Sequence[Entry] = field(default=(), repr=False)
 
     @property
     def version(self) -> str:
         """Changes whenever the spoken text would change."""
-        return _version(self.data, self.options, self.text)
+        return _version(self.narration, self.data, self.options, self.text, self.lexicon)
 
 
 def read_script(
@@ -63,6 +68,7 @@ def read_script(
     *,
     replace: bool = False,
     origin: str | None = None,
+    allow_outside: bool = False,
 ) -> LoadedScript:
     """Read a script from a file without keeping it.
 
@@ -71,6 +77,7 @@ def read_script(
         options: given beside the script; options that are not set keep their present value.
         replace: whether the script may replace one of this name from another origin.
         origin: where the script comes from, if not from this file.
+        allow_outside: whether its gen_file may be outside of the script's folder.
 
     Raises:
         InputError: the script or an option is unusable (names file and line, or the option), or the name belongs to a
@@ -85,7 +92,7 @@ def read_script(
     if name is None and not layout.slug(path.stem):
         raise InputError("no name can be made of its file name", file=str(path), hint="Give it one with --name.")
     narration = layout.check_name(name if name is not None else layout.slug(path.stem), "narration")
-    data = _read(path, str(path))
+    data = read_file(path, hint=_SPLIT)
     record = _record(store, narration)
     merged = _merged(record, options)
     if path.stem != narration:
@@ -93,7 +100,8 @@ def read_script(
     texts: list[bytes] = []
 
     def gen_file(file: str) -> bytes:
-        texts.append(_read(path.parent / file, str(path)))
+        found = path_beside(path, file, allow_outside=allow_outside)
+        texts.append(read_file(found, named_by=str(path), hint=_SPLIT))
         return texts[-1]
 
     script = _parse(store, data, str(path), merged, gen_file, _places(narration, options, origin))
@@ -113,7 +121,9 @@ def read_script(
             hint="Give this one another name with --name, or --replace the script of that one.",
         )
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=path.name, size=len(data))
-    return LoadedScript(narration, source, merged, script, str(path), data, texts[-1] if texts else None, origin)
+    return LoadedScript(
+        narration, source, merged, script, str(path), data, texts[-1] if texts else None, origin, load_lexicon(store)
+    )
 
 
 def add_script(
@@ -123,12 +133,13 @@ def add_script(
     options: ScriptOptions | None = None,
     *,
     replace: bool = False,
+    allow_outside: bool = False,
 ) -> LoadedScript:
     """Read a script and keep it in the store; one that cannot be narrated is not kept.
 
     Args and errors: as `read_script`.
     """
-    loaded = read_script(store, path, name, options, replace=replace)
+    loaded = read_script(store, path, name, options, replace=replace, allow_outside=allow_outside)
     keep_script(store, loaded)
     return loaded
 
@@ -140,13 +151,14 @@ def open_script(
     options: ScriptOptions | None = None,
     *,
     replace: bool = False,
+    allow_outside: bool = False,
 ) -> LoadedScript:
     """Read a script by the path of its file or by the name of a narration in the store; nothing is kept.
 
     Args and errors: as `read_script`.
     """
     if script.exists() or script.suffix:
-        return read_script(store, script, name, options, replace=replace)
+        return read_script(store, script, name, options, replace=replace, allow_outside=allow_outside)
     return load_script(store, str(script), options)
 
 
@@ -157,21 +169,6 @@ def keep_script(store: Store, loaded: LoadedScript) -> None:
         store.replace_bytes(layout.script_text(loaded.narration), loaded.text)
     keep_options(store, loaded)
     store.replace_bytes(loaded.source.key, loaded.data)
-
-
-def _read(path: Path, named_by: str) -> bytes:
-    try:
-        if path.stat().st_size > MAX_SCRIPT_BYTES:
-            raise InputError(
-                f"{path.name} has {path.stat().st_size >> 20} MiB, more than {MAX_SCRIPT_BYTES >> 20}",
-                file=named_by,
-                hint="Split it into several narrations.",
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path.name} cannot be read ({error.strerror})", file=named_by, hint="Give a file that you can read."
-        ) from None
 
 
 def _record(store: Store, narration: str) -> ScriptRecord:
@@ -197,9 +194,11 @@ def keep_options(store: Store, loaded: LoadedScript) -> None:
         write_record(store, layout.script_options(loaded.narration), record)
 
 
-def _version(data: bytes, options: ScriptOptions, text: bytes | None) -> str:
+def _version(narration: str, data: bytes, options: ScriptOptions, text: bytes | None, lexicon: Sequence[Entry]) -> str:
     spoken = options.model_dump(exclude=set(UNSPOKEN), exclude_defaults=True)
-    return digest_of([sha256(data).hexdigest(), spoken, sha256(text).hexdigest() if text is not None else None])
+    said = touched(lexicon, narration, data, text)
+    of_text = sha256(text).hexdigest() if text is not None else None
+    return digest_of([sha256(data).hexdigest(), spoken, of_text, *([said] if said else [])])
 
 
 def script_version(store: Store, narration: str) -> str:
@@ -211,8 +210,8 @@ def script_version(store: Store, narration: str) -> str:
     data = store.get_bytes(find_script(store, narration))
     text = _text_beside(store, narration, data)
     try:
-        return _version(data, read_options(store, narration), text)
-    except StoreError:  # damaged options: reported when it is narrated
+        return _version(narration, data, read_options(store, narration), text, load_lexicon(store))
+    except (InputError, StoreError):  # damaged options or a damaged lexicon: reported when it is narrated
         raw = _find(store, layout.script_options(narration)) or b""
         return digest_of([sha256(data).hexdigest(), sha256(raw).hexdigest()])
 
@@ -263,7 +262,7 @@ def load_script(store: Store, narration: str, options: ScriptOptions | None = No
         script = script.model_copy(update={"title": Path(name).stem})
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
     text = texts[-1] if texts else _text_beside(store, narration, data)
-    return LoadedScript(narration, source, merged, script, key, data, text)
+    return LoadedScript(narration, source, merged, script, key, data, text, lexicon=load_lexicon(store))
 
 
 def _text_beside(store: Store, narration: str, data: bytes) -> bytes | None:
@@ -315,17 +314,24 @@ def check_choices(store: Store, script: Script, options: ScriptOptions, name: st
     """
     language, model = script.language, script.model
     problems: dict[str, InputError] = {}
-    if model is not None or language.partition("-")[0] != "en":
+    passages = {tag: passage.line for passage in reversed(script.passages) if (tag := passage.language)}
+    if passages or model is not None or language.partition("-")[0] != "en":
         models = {spec.name: list(spec.languages) for spec in MODELS.values()}
         models |= {record.name: list(record.languages) for record in _added_models(store)}
         if model is not None and model not in models:
             hint = near(model, models) or "See: f5-pipeline weights list."
             problems["model"] = InputError(f"there is no model {model!r}", hint=hint)
-        try:
-            espeak_voice(language)
-        except InputError as error:
-            if language.partition("-")[0] not in {tag.partition("-")[0] for tags in models.values() for tag in tags}:
-                problems["language"] = InputError(f"there is no language {language!r}", hint=error.hint)
+        spoken = {tag.partition("-")[0] for tags in models.values() for tag in tags}
+        for tag in (language, *passages):
+            try:
+                espeak_voice(tag)
+            except InputError as error:
+                if tag.partition("-")[0] in spoken:
+                    continue
+                problem = f"there is no language {tag!r}"
+                if tag != language:
+                    raise InputError(problem, file=name, place=passages[tag], hint=error.hint) from None
+                problems["language"] = InputError(problem, hint=error.hint)
     for option, error in problems.items():
         if getattr(options, option) is not None:
             raise OptionError(error.message, file=option, hint=error.hint)
@@ -333,7 +339,7 @@ def check_choices(store: Store, script: Script, options: ScriptOptions, name: st
 
 
 def check_language(engine: Engine, loaded: LoadedScript) -> None:
-    """Check that an engine speaks a script's language. Raises InputError that names the option or the line."""
+    """Check that an engine speaks the languages of a script. Raises InputError that names the option or the line."""
     script, option = loaded.script, loaded.options.language
     try:
         engine.check_language(script.language)
@@ -341,6 +347,12 @@ def check_language(engine: Engine, loaded: LoadedScript) -> None:
         file = f"--language {option}" if option else loaded.file
         place = None if option else script.lines.get("language")
         raise InputError(error.message, file=file, place=place, hint=error.hint) from None
+    lines = {passage.language: passage.line for passage in reversed(script.passages) if passage.language}
+    for language, line in lines.items():
+        try:
+            engine.check_language(language)
+        except InputError as error:
+            raise InputError(error.message, file=loaded.file, place=line, hint=error.hint) from None
 
 
 def _added_models(store: Store) -> Iterator[ModelRecord]:

@@ -15,7 +15,7 @@ from f5_pipeline.store.layout import SCRIPT_EXTENSIONS
 @pytest.mark.parametrize("suffix", SOURCES)
 def test_each_source_is_kept_and_read(suffix: str) -> None:
     assert suffix in SCRIPT_EXTENSIONS
-    data = b'gen_text = "Hello."' if suffix == ".toml" else b"Hello."
+    data = {".toml": b'gen_text = "Hello."', ".ssml": b"<speak>Hello.</speak>"}.get(suffix, b"Hello.")
     script = parse_script(data, f"a{suffix.upper()}", ScriptOptions(voice="ada"))
     assert [passage.text for passage in script.passages] == ["Hello."]
 

@@ -40,6 +40,20 @@ def test_made_again_nothing_changes(studio):
     assert content(studio) == before
 
 
+def test_pauses_of_the_script_are_heard_and_counted(studio):
+    plain = studio.plan("I wait for you here. Then we go on.\n\nIt ends so.", "plain.txt")
+    text = "[pause 2s]\n\nI wait for you here. [pause 3s] Then we go on.\n\nIt ends so. [pause 4s]"
+    plan = studio.plan(text, "paused.txt")
+    assert plan.expected_seconds == pytest.approx(plain.expected_seconds + 2 + (3 - 0.35) + 4, abs=0.2)
+    _, audio, _ = studio.produce(plan)
+    words = list(read_lines(studio.store, audio.timeline_key, TimedWord))
+    speech = {word.text: word for word in words}
+    assert words[0].start == pytest.approx(2, abs=0.05)
+    assert speech["Then"].start - speech["here."].end == pytest.approx(3, abs=0.2)
+    assert speech["here."].paragraph == speech["Then"].paragraph and speech["here."].space == " "
+    assert audio.seconds - words[-1].end == pytest.approx(4, abs=0.2)
+
+
 def test_two_fresh_stores_deliver_the_same_bytes(studio, make_studio):
     other = make_studio()
     (_, first, timed), (_, second, also) = (one.produce(one.plan(story(), "story.md")) for one in (studio, other))

@@ -83,6 +83,26 @@ def test_a_gen_file_comes_along(studio):
     assert load_script(studio.store, "a").script.passages[0].text == "The text of another file."
 
 
+def test_a_gen_file_stays_in_the_folder_of_its_script(studio):
+    write(studio, "text.txt", "The text of another file.")
+    toml = write(studio, "sub/b.toml", '\ngen_file = "../text.txt"\n')
+    with pytest.raises(InputError, match="outside of the folder") as told:
+        add_script(studio.store, toml, options=VOICE)
+    assert told.value.place == 2
+    kept = add_script(studio.store, toml, options=VOICE, allow_outside=True)
+    assert kept.script.passages[0].text == "The text of another file."
+    toml.write_text('gen_file = "/dev/zero"')
+    with pytest.raises(InputError, match="no regular file"):
+        add_script(studio.store, toml, options=VOICE, allow_outside=True)
+
+
+def test_languages_of_a_text_are_checked_with_their_line(studio):
+    path = write(studio, "c.txt", 'One.\n\n<lang xml:lang="qqq">Two.</lang>')
+    with pytest.raises(InputError, match="there is no language 'qqq'") as told:
+        add_script(studio.store, path, options=VOICE)
+    assert told.value.place == 3
+
+
 def test_scripts_are_listed_without_what_stands_beside_them(studio):
     for name in ("b.txt", "a.md"):
         add_script(studio.store, write(studio, name, "Text."), options=VOICE)

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,7 +31,9 @@ from typing import Any
 from f5_pipeline.errors import EngineError, InputError
 from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Failed, Request, Speech
 from f5_pipeline.speech.engines.draft import worker as draft_worker
+from f5_pipeline.speech.engines.draft.phonemes import as_mnemonics, table_of
 from f5_pipeline.speech.engines.draft.times import has_speech, speakable, tokens_of
+from f5_pipeline.speech.text.ipa import MARK
 
 MAX_TEXT = 10_000
 """Maximum number of characters of a request."""
@@ -255,10 +257,12 @@ class DraftEngine:
 
     Attributes:
         name: "draft".
+        phonemes: it reads IPA between [[ and ]].
         patience, patience_a_character: timeout of a chunk, s.
     """
 
     name = "draft"
+    phonemes = True
     patience = 10.0
     patience_a_character = 0.02  # about a hundred times what espeak needs
 
@@ -330,10 +334,14 @@ class DraftEngine:
             espeak_name = espeak_voice(request.language)
         except InputError as error:
             return Failed(request.key, str(error))
+        phonemes = MARK[0] in text
+        if phonemes:
+            text, places = as_mnemonics(text, places, _phonemes(espeak_name), request.language)
         chosen = self._manner(request.voice)
         header = {
             "op": "speak",
             "text": text,
+            "phonemes": phonemes,
             "voice": f"{espeak_name}+{chosen['variant']}",
             "pitch": chosen["pitch"],
             # espeak's own bounds, words a minute.
@@ -387,17 +395,31 @@ def variant_of(voice: str) -> dict[str, Any]:
     return {"variant": VARIANTS[variant], "pitch": 38 + 3 * pitch, "rate": 160 + 4 * (number % 6)}
 
 
-@lru_cache(maxsize=1)
-def _assets() -> _Assets:
+def _ask_once(header: dict[str, Any]) -> dict[str, Any]:
     worker = Worker()
     try:
-        answer, _ = worker.ask({"op": "info", "timeout": 30.0})
+        answer, _ = worker.ask({**header, "timeout": 30.0})
     except _Died as error:
         raise EngineError(f"espeak-ng does not answer: {error}") from error
     finally:
         worker.end()
     if not answer["ok"]:
         raise EngineError(f"espeak-ng does not answer: {answer['error']}")
+    return answer
+
+
+@lru_cache(maxsize=64)
+def _phonemes(espeak_name: str) -> dict[str, str]:
+    """espeak's mnemonic of each sound of a voice, by its IPA; none where espeak breaks down over them (Greenlandic)."""
+    try:
+        return table_of(_ask_once({"op": "sounds", "voice": espeak_name})["sounds"])
+    except EngineError:
+        return {}
+
+
+@lru_cache(maxsize=1)
+def _assets() -> _Assets:
+    answer = _ask_once({"op": "info"})
     best: dict[str, tuple[int, int, str, str]] = {}
     for identifier, name, tags in answer["voices"]:
         own = identifier.rpartition("/")[2].lower()
@@ -443,6 +465,24 @@ def espeak_voice(language: str) -> str:
         f"Unknown language {language!r}",
         hint=f"Did you mean {' or '.join(near)}?" if near else "Give a BCP 47 tag such as en, de or pt-br.",
     )
+
+
+def transcribe(texts: Sequence[str], language: str) -> list[str]:
+    """How the draft engine says each text, in IPA as espeak-ng writes it.
+
+    Args:
+        texts: normalised, with IPA between [[ and ]] if any.
+        language: BCP 47 tag.
+
+    Raises:
+        InputError: espeak does not speak the language. EngineError: it does not answer.
+    """
+    voice = espeak_voice(language)
+    written = []
+    for text in texts:
+        plain, places = speakable(text[:MAX_TEXT])
+        written.append(as_mnemonics(plain, places, _phonemes(voice), language)[0] if MARK[0] in plain else plain)
+    return _ask_once({"op": "transcribe", "voice": voice, "texts": written})["ipa"]
 
 
 def languages() -> dict[str, str]:

@@ -32,10 +32,13 @@ _OUTPUT_SYNCHRONOUS = 2
 _INIT_PHONEME_EVENTS = 0x0001
 _INIT_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
+_PHONEMES = 0x100
 _ENDPAUSE = 0x1000
 _POS_CHARACTER = 1
+_AS_IPA = 0x02
 _RATE, _PITCH = 1, 3
 _EVENT_WORD, _EVENT_PHONEME = 1, 7
+_NO_SOUNDS = (0, 1)  # types of phonemes: pauses, stress
 _PR_SET_PDEATHSIG = 1
 
 
@@ -78,6 +81,7 @@ class Espeak:
 
     def __init__(self, library: str, data: str) -> None:
         self._lib = ctypes.CDLL(library)
+        self._data = data
         self._pcm: list[bytes] = []
         self._samples = 0
         self._most = 0
@@ -107,7 +111,8 @@ class Espeak:
         return int(self._samples > self._most)  # anything but 0 stops the synthesis
 
     def speak(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Speak `text` with `voice` (an espeak identifier with an optional +variant), `rate` and `pitch`.
+        """Speak `text` with `voice` (an espeak identifier with an optional +variant), `rate` and `pitch`; with
+        `phonemes`, what is between [[ and ]] in it is espeak's own mnemonics.
 
         Returns a header with `words` [[text_position from 1, sample], …] and `phones` [[sample, 1 for a pause], …], and
         the audio as int16, 22,050 Hz, mono.
@@ -120,7 +125,7 @@ class Espeak:
         self._lib.espeak_SetParameter(_RATE, request["rate"], 0)
         self._lib.espeak_SetParameter(_PITCH, request["pitch"], 0)
         text = request["text"].encode() + b"\0"
-        flags = _CHARS_UTF8 | _ENDPAUSE
+        flags = _CHARS_UTF8 | _ENDPAUSE | (_PHONEMES if request.get("phonemes") else 0)
         code = self._lib.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, _POS_CHARACTER, 0, flags, None, None)
         if code != 0:
             return {"ok": False, "error": f"espeak-ng refused the text (code {code})"}, b""
@@ -129,6 +134,62 @@ class Espeak:
             seconds = self._samples // ESPEAK_RATE
             return {"ok": False, "error": f"espeak-ng had not come to an end after {seconds} s of audio"}, b""
         return {"ok": True, "words": self._words, "phones": self._phones}, b"".join(self._pcm)
+
+    def sounds(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """The IPA of every mnemonic that `voice` knows, [[mnemonic, IPA, IPA], …], as the library itself writes it.
+
+        A sound is asked for before a vowel too, since German and others say the last consonant of a word in another
+        way, and then alone, since English links a vowel to the next by an r.
+        """
+        if self._lib.espeak_SetVoiceByName(request["voice"].encode()) != 0:
+            return {"ok": False, "error": f"espeak-ng has no voice {request['voice']!r}"}, b""
+        vowel = self._ipa("[[a]]")
+        found = []
+        for mnemonic in self._mnemonics():
+            ipa = self._ipa(f"[[{mnemonic}|a]]")
+            found.append((mnemonic, ipa[: -len(vowel)] if ipa.endswith(vowel) else "", self._ipa(f"[[{mnemonic}]]")))
+        return {"ok": True, "sounds": found}, b""
+
+    def transcribe(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """How `voice` says each of `texts`, in IPA; with mnemonics between [[ and ]]."""
+        if self._lib.espeak_SetVoiceByName(request["voice"].encode()) != 0:
+            return {"ok": False, "error": f"espeak-ng has no voice {request['voice']!r}"}, b""
+        return {"ok": True, "ipa": [self._ipa(text) for text in request["texts"]]}, b""
+
+    def _ipa(self, text: str) -> str:
+        if self._lib.espeak_TextToPhonemes.restype is not ctypes.c_char_p:
+            # The library reads mnemonics from the first text on that is spoken with this flag.
+            flags = _CHARS_UTF8 | _PHONEMES
+            self._lib.espeak_Synth(b" \0", ctypes.c_size_t(2), 0, _POS_CHARACTER, 0, flags, None, None)
+            self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        rest = ctypes.c_char_p(text.encode())
+        clauses: list[str] = []
+        while rest.value:
+            clauses.append(
+                self._lib.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8 | _PHONEMES, _AS_IPA).decode()
+            )
+        return " ".join(" ".join(clauses).split())
+
+    def _mnemonics(self) -> list[str]:
+        """The mnemonics of all languages, by length, from the library's phoneme tables: a count of tables; for each a
+        count of records, 3 bytes, a name of 32 bytes, and records of 16 bytes that begin with a mnemonic of 4 bytes and
+        have their type at byte 11 (espeak-ng 1.52, phoneme.h and synthdata.c)."""
+        with open(os.path.join(self._data, "phontab"), "rb") as file:  # noqa: PTH118, PTH123 (nothing else is imported)
+            content = file.read()
+        found: set[str] = set()
+        place = 4
+        for _ in range(content[0]):
+            first = place + 36
+            place = first + 16 * content[place]
+            for at in range(first, place, 16):
+                mnemonic = content[at : at + 4].rstrip(b"\0")
+                if (
+                    content[at + 11] not in _NO_SOUNDS
+                    and mnemonic.isascii()
+                    and mnemonic[:1].isalnum() | (mnemonic[:1] == b"@")
+                ):
+                    found.add(mnemonic.decode())
+        return sorted(found, key=lambda mnemonic: (not mnemonic.isalnum(), len(mnemonic), mnemonic))
 
     def info(self) -> tuple[dict[str, Any], bytes]:
         """Version of the library and its voices as [identifier, name, [[priority, language tag], …]]."""
@@ -191,7 +252,8 @@ def _child(espeak: Espeak, request: dict[str, Any], out: int, parent: int) -> No
     try:
         _die_with_parent(request["timeout"])
         if os.getppid() == parent:  # else the worker died before the kernel was asked
-            header, body = espeak.info() if request["op"] == "info" else espeak.speak(request)
+            ops = {"speak": espeak.speak, "sounds": espeak.sounds, "transcribe": espeak.transcribe}
+            header, body = espeak.info() if request["op"] == "info" else ops[request["op"]](request)
             _write(out, frame(header, body))
     except Exception as error:
         _write(out, frame({"ok": False, "error": f"{type(error).__name__}: {error}"}))

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from f5_pipeline.speech.script.decoding import Block
     from f5_pipeline.speech.script.front_matter import Header
+    from f5_pipeline.speech.script.markup import Markup
 
-SOURCES = MappingProxyType({".txt": "text", ".md": "markdown", ".toml": "f5_toml"})
+SOURCES = MappingProxyType({".txt": "text", ".md": "markdown", ".toml": "f5_toml", ".ssml": "ssml"})
 """The module that reads a script, by the suffix of its file."""
 
 
@@ -34,6 +35,8 @@ class ScriptText(NamedTuple):
     """Of the text, where the header has none."""
     notes: Sequence[str] = ()
     """What of the text is not spoken, for people."""
+    markup: Markup | None = None
+    """What the marks in the blocks stand for."""
 
 
 def read_source(suffix: str, data: bytes, file: str, gen_file: Callable[[str], bytes] | None = None) -> ScriptText:

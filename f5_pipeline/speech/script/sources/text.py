@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from f5_pipeline.speech.script.decoding import Block, decode
 from f5_pipeline.speech.script.front_matter import Header
+from f5_pipeline.speech.script.markup import Markup
 from f5_pipeline.speech.script.sources import ScriptText
 
 _ITEM = re.compile(r"[-*•–]\s+(?=\S)")
@@ -23,12 +24,14 @@ VERSE = 50
 
 def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> ScriptText:
     """See `sources.read_source`."""
-    text = decode(data, file)
+    markup = Markup(file)
+    text = markup.scan(markup.clean(decode(data, file)), 1)
+    markup.end()
     words = Counter(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text))
     blocks = [part for block in paragraphs(text) for part in _parts(block)]
     for block in blocks:
         _join_hyphenated(block.lines, words)
-    return ScriptText(Header(), blocks, file)
+    return ScriptText(Header(), blocks, file, notes=markup.notes(), markup=markup)
 
 
 def paragraphs(text: str, lines_before: int = 0) -> list[Block]:
