@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from f5_pipeline.cli import cli
 from f5_pipeline.cli.options import parse_options, script_options
 from f5_pipeline.cli.output import print_info, print_json, print_note, print_table
 from f5_pipeline.cli.session import open_store, studio_options
+
+if TYPE_CHECKING:
+    from f5_pipeline.studio.narrating.scripts import LoadedScript
 
 
 @cli.command()
@@ -21,7 +24,7 @@ from f5_pipeline.cli.session import open_store, studio_options
 def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values: Any) -> None:
     """Print the chunks of a SCRIPT (a file, or a narration in the store): which have a take, which need one.
 
-    Nothing is synthesized and nothing is stored.
+    With `--chapters list`, its chapters. Nothing is synthesized and nothing is stored.
     """
     from f5_pipeline.store import layout
     from f5_pipeline.studio.narrating.engines import chosen_engine
@@ -29,6 +32,10 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values:
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
     store = open_store()
+    if values["chapters"] == "list":
+        loaded = open_script(store, script, name, parse_options({**values, "chapters": "all"}), replace=replace)
+        _print_chapters(loaded, as_json)
+        return
     loaded = open_script(store, script, name, parse_options(values), replace=replace)
     needed: dict[str, bool] = {}
     rows, words, missing_seconds, seconds, pause = [], 0, 0.0, 0.0, 0.0
@@ -59,3 +66,24 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values:
         f"{loaded.narration}: {words} words, {len(needed)} takes, {missing} to make; about {seconds / 60:.1f} minutes "
         f"with pauses, {missing_seconds / 60:.1f} of speech to make. Engine: {choice.engine}, {choice.note}."
     )
+
+
+def _print_chapters(loaded: LoadedScript, as_json: bool) -> None:
+    """Print number, title, words and minutes of each chapter, without pauses."""
+    from f5_pipeline.speech.chunks import iter_chunks
+    from f5_pipeline.speech.script.chapters import chapters_of
+
+    chapters = chapters_of(loaded.script.passages)
+    numbers = [chapter.number for chapter in chapters for _ in chapter.passages]
+    words, seconds = dict.fromkeys(numbers, 0), dict.fromkeys(numbers, 0.0)
+    for chunk in iter_chunks(loaded.script):
+        words[numbers[chunk.passage]] += len(chunk.words)
+        seconds[numbers[chunk.passage]] += chunk.expected_seconds
+    rows = [(number, title, words[number], f"{seconds[number] / 60:.1f} min") for number, title, _ in chapters]
+    if as_json:
+        for number, title, count, _ in rows:
+            print_json({"chapter": number, "title": title, "words": count, "seconds": round(seconds[number], 1)})
+    else:
+        print_table(("chapter", "title", "words", "about"), rows)
+    for note in loaded.script.notes:
+        print_note(f"{loaded.file}: {note}")

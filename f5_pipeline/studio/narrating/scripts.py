@@ -13,6 +13,7 @@ from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.engines.draft.engine import espeak_voice
 from f5_pipeline.speech.script.decoding import near
 from f5_pipeline.speech.script.model import UNSPOKEN, OptionError, Script, ScriptOptions, parse_script
+from f5_pipeline.speech.script.sources import BOOKS
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
@@ -25,7 +26,10 @@ from f5_pipeline.weights.registry import MODELS
 MAX_SCRIPT_BYTES = 64 << 20
 """About eleven million words; a script is read whole."""
 
-OTHER_TEXTS = (".docx", ".odt", ".epub", ".rtf", ".html", ".htm", ".pdf", ".doc")
+MAX_BOOK_BYTES = 256 << 20
+"""Of an EPUB, DOCX or PDF, with its pictures."""
+
+OTHER_TEXTS = (".odt", ".rtf", ".fb2")
 """Extensions of documents that people may offer as scripts."""
 
 
@@ -98,8 +102,10 @@ def read_script(
 
     script = _parse(store, data, str(path), merged, gen_file, _places(narration, options, origin))
     key = layout.script(narration, path.suffix.lower())
-    for other in layout.SCRIPT_EXTENSIONS:
-        if not key.endswith(other) and store.exists(layout.script(narration, other)):
+    others = [other for other in layout.SCRIPT_EXTENSIONS if not key.endswith(other)]
+    exist = in_parallel(store, lambda other: store.exists(layout.script(narration, other)), others)
+    for other, exists in zip(others, exist, strict=True):
+        if exists:
             raise InputError(
                 f"a narration {narration!r} exists already, from another kind of script ({other})",
                 file=str(path),
@@ -161,9 +167,10 @@ def keep_script(store: Store, loaded: LoadedScript) -> None:
 
 def _read(path: Path, named_by: str) -> bytes:
     try:
-        if path.stat().st_size > MAX_SCRIPT_BYTES:
+        limit = MAX_BOOK_BYTES if path.suffix.lower() in BOOKS else MAX_SCRIPT_BYTES
+        if path.stat().st_size > limit:
             raise InputError(
-                f"{path.name} has {path.stat().st_size >> 20} MiB, more than {MAX_SCRIPT_BYTES >> 20}",
+                f"{path.name} has {path.stat().st_size >> 20} MiB, more than {limit >> 20}",
                 file=named_by,
                 hint="Split it into several narrations.",
             )

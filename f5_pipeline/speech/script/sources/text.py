@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from f5_pipeline.speech.script.decoding import Block, decode
-from f5_pipeline.speech.script.front_matter import Header
-from f5_pipeline.speech.script.sources import ScriptText
+from f5_pipeline.speech.script.sources import ScriptText, gutenberg
 
 _ITEM = re.compile(r"[-*•–]\s+(?=\S)")
 _ENDS = re.compile(r"[.!?…:;,。！？、，：；)\]\"'”’»—-]$")
@@ -23,12 +22,13 @@ VERSE = 50
 
 def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> ScriptText:
     """See `sources.read_source`."""
-    text = decode(data, file)
+    book = gutenberg.prepared(decode(data, file))
+    text = book.text
     words = Counter(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text))
     blocks = [part for block in paragraphs(text) for part in _parts(block)]
     for block in blocks:
-        _join_hyphenated(block.lines, words)
-    return ScriptText(Header(), blocks, file)
+        join_hyphenated(block.lines, words)
+    return ScriptText(book.header, book.with_headings(blocks), file, notes=book.notes)
 
 
 def paragraphs(text: str, lines_before: int = 0) -> list[Block]:
@@ -71,7 +71,7 @@ def _parts(block: Block) -> list[Block]:
     return out
 
 
-def _join_hyphenated(lines: list[tuple[int, str]], words: Counter[str]) -> None:
+def join_hyphenated(lines: list[tuple[int, str]], words: Counter[str]) -> None:
     """Join a word that a line's end has parted ("beauti-", "ful"); a hyphen that belongs to the word stays."""
     for index in range(len(lines) - 1):
         number, line = lines[index]
