@@ -57,7 +57,8 @@ def parse_options(values: dict[str, Any]) -> ScriptOptions | None:
         return ScriptOptions(**values) if values else None
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None
+        message = first["msg"].lower().removeprefix("value error, ")
+        raise InputError(f"--{first['loc'][0]} {first['input']}: {message}") from None
 
 
 def same_name_error(first: object, second: object, narration: str) -> InputError:

@@ -77,9 +77,11 @@ def select(passages: Sequence[Passage], choice: str) -> tuple[list[Passage], lis
         first, _, last = part.partition("-")
         wanted = range(int(first), int(last or first) + 1)
         if not wanted or not {wanted[0], wanted[-1]} <= numbers:
+            missing = next((number for number in wanted[:1] if number not in numbers), int(last or first))
             titles = "; ".join(f"{chapter.number} {chapter.title[:40]}" for chapter in chapters[:20])
             more = "; …" if len(chapters) > 20 else ""
-            raise InputError(f"there are no chapters {part}", hint=f"The chapters are: {titles}{more}.")
+            problem = f"there is no chapter {missing}" if wanted else f"{part} runs backwards"
+            raise InputError(problem, hint=f"The chapters are: {titles}{more}.")
         chosen.update(wanted)
     left_out = [str(number) for number in sorted(numbers - chosen)]
     shown = ", ".join(left_out[:12]) + (", …" if len(left_out) > 12 else "")

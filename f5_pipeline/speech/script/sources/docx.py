@@ -78,7 +78,7 @@ def _converted(archive: Zipped, file: str) -> tuple[str, dict[str, bytes]]:
             safe,
             style_map=_STYLES,
             include_embedded_style_map=False,
-            convert_image=lambda image: [mammoth.html.element("img", {"alt": image.alt_text or ""})],
+            convert_image=mammoth.images.img_element(lambda _: {}),
         )
     except RecursionError:
         raise InputError("the document is nested too deeply", file=file, hint="Save it with another program.") from None

@@ -15,6 +15,8 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.front_matter import Header
 from f5_pipeline.speech.script.sources import ScriptText
 from f5_pipeline.speech.script.sources.hypertext import (
+    CONTENTS,
+    TABLES_OF_CONTENTS,
     Piece,
     Reader,
     kind_of,
@@ -35,9 +37,7 @@ _FONTS = frozenset(["http://www.idpf.org/2008/embedding", "http://ns.adobe.com/p
 """Algorithms that obfuscate fonts; whatever else is encrypted is text."""
 
 _TITLES = {
-    **dict.fromkeys(["contents", "table of contents", "inhalt", "inhaltsverzeichnis"], "tables of contents"),
-    **dict.fromkeys(["table des matières", "sommaire", "índice", "indice", "sommario", "inhoud"], "tables of contents"),
-    **dict.fromkeys(["spis treści", "содержание", "оглавление", "目录", "目次"], "tables of contents"),
+    **dict.fromkeys(CONTENTS, TABLES_OF_CONTENTS),
     **dict.fromkeys(["copyright", "copyright page", "colophon", "imprint", "impressum"], "imprints"),
     **dict.fromkeys(["title page", "titlepage", "titelseite", "page de titre", "portada"], "title pages"),
     **dict.fromkeys(["cover", "cover page", "umschlag", "couverture", "cubierta", "copertina"], "covers"),
@@ -171,7 +171,7 @@ class _Book:
             item = self.items.get(itemref.get("idref", ""))
             if item is None:
                 continue
-            what = self._kinds.get(item.path) or ("tables of contents" if "nav" in item.properties else None)
+            what = self._kinds.get(item.path) or (TABLES_OF_CONTENTS if "nav" in item.properties else None)
             if item.media_type not in ("application/xhtml+xml", "text/html", "text/x-oeb1-document"):
                 what = "pictures"
             elif what is None and itemref.get("linear", "yes").lower() == "no":
@@ -219,10 +219,11 @@ class _Book:
 
     def _enter(self, title: str, base: str, href: str) -> None:
         entry = _Entry(title, resolved(base, href), href.partition("#")[2])
-        if title:
+        what = _TITLES.get(title.casefold())
+        if title and not what:
             self.contents.append(entry)
         if not entry.anchor:
-            self._leave_out(entry.path, _TITLES.get(title.casefold()))
+            self._leave_out(entry.path, what)
 
     def _leave_out(self, path: str, what: str | None) -> None:
         if what:

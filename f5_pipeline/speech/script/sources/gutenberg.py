@@ -21,7 +21,8 @@ _FIELD = re.compile(r"(Title|Author|Language): {0,9}(\S[^\n]*(?:\n[ \t]+\S[^\n]*
 _CREDIT = re.compile(r"\s*(?:E-text prepared|Produced) by\b", re.IGNORECASE)
 _CONTENTS = re.compile(r"[ \t_]*(?:table of )?contents[.:_]?[ \t]*", re.IGNORECASE)
 _REMARK = re.compile(
-    r"\[(Illustrations?|Footnotes?|Transcriber[’']s Notes?|Sidenote)\b[^\[\]]{0,4000}\]", re.IGNORECASE
+    r"\[(Illustrations?|Footnotes?|Transcriber[’']s Notes?|Sidenote)\b(?:[^\[\]]|\[[^\[\]]{0,400}\]){0,4000}\]",
+    re.IGNORECASE,
 )
 _TRANSCRIBER = re.compile(r"[ \t_*]*transcriber[’']s notes?[.:_*]*[ \t]*", re.IGNORECASE)
 _ITALICS = re.compile(r"(?<![\w_])_(?=[^\s_])|(?<=[^\s_])_(?![\w_])")

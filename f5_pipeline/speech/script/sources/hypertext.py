@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
     Element = Any
 
-MAX_ELEMENTS = 1_000_000
+MAX_ELEMENTS = 300_000
 """In one document: the tree of a page takes many times its bytes."""
 
 _DECLARED = re.compile(rb"(?:encoding|charset)\s{0,9}=\s{0,9}[\"']?([A-Za-z0-9_:.-]{1,40})")
@@ -49,16 +49,35 @@ _UNSPOKEN = {
     "nav": "navigation",
 }
 _NOTES = "notes at the foot or the end"
+TABLES_OF_CONTENTS = "tables of contents"
 # Values of epub:type, and of role after "doc-": EPUB Structural Semantics Vocabulary 1.1, DPUB-ARIA 1.1.
 _TYPES = {
     **dict.fromkeys(["footnote", "footnotes", "endnote", "endnotes", "rearnote", "rearnotes"], _NOTES),
     **dict.fromkeys(["pagebreak", "page-list", "pagelist"], "page numbers"),
-    **dict.fromkeys(["toc", "toc-brief", "landmarks", "loi", "lot", "loa", "lov"], "tables of contents"),
+    **dict.fromkeys(["toc", "toc-brief", "landmarks", "loi", "lot", "loa", "lov"], TABLES_OF_CONTENTS),
     **dict.fromkeys(["titlepage", "halftitlepage", "title-page"], "title pages"),
     **dict.fromkeys(["copyright-page", "copyright", "colophon", "imprint", "imprimatur"], "imprints"),
     "cover": "covers",
     "index": "indexes",
 }
+_GUTENBERG = frozenset(["pg-header", "pg-footer"])
+CONTENTS = frozenset(
+    [
+        "contents",
+        "table of contents",
+        "inhalt",
+        "inhaltsverzeichnis",
+        "table des matières",
+        "sommaire",
+        "índice",
+        "indice",
+    ]
+).union(["sommario", "inhoud", "spis treści", "содержание", "оглавление", "目录", "目次"])
+"""What a table of contents is called, in lower case."""
+
+_LABEL = re.compile(r"(?:[^\W\d_]{1,12} )?(?:[IVXLC]{1,8}|\d{1,4})\.?")
+"""A heading that names no more than the number of a chapter."""
+
 _MARK = re.compile(r"\s*([\[(]?)(?:\d{1,4}|[*†‡§¶#]{1,4}|[a-z]|[ivxlc]{1,6})[\])]?\s*")
 _NOTE_CLASS = re.compile(r"note|(?:^|[\s_-])fn", re.IGNORECASE)
 _BACK = re.compile(r"[↑↩⏎︎\s]*")
@@ -148,13 +167,12 @@ def parse(data: bytes, file: str, part: str = "", *, xml: bool = False) -> Eleme
     Raises:
         InputError: it cannot be parsed, defines entities or is nested too deeply.
     """
-    from lxml import etree
+    import lxml.etree as etree
 
     where = f"{file}:{part}" if part else file
-    markup = decode_markup(data, where)
-    if markup.count("<") > 2 * MAX_ELEMENTS:
+    if data.count(b"<") > 2 * MAX_ELEMENTS:
         raise InputError(f"the page has more than {MAX_ELEMENTS} elements", file=where, hint="Split it into several.")
-    text = markup.encode()
+    text = decode_markup(data, where).encode()
     safely = {"no_network": True, "huge_tree": False, "remove_comments": True, "remove_pis": True, "encoding": "utf-8"}
     parser = etree.XMLParser(resolve_entities=False, load_dtd=False, dtd_validation=False, **safely)
     try:
@@ -197,6 +215,8 @@ class Reader:
     anchors: dict[tuple[str, str], int] = field(default_factory=dict)
     starts: dict[str, int] = field(default_factory=dict)
     _unspoken: dict[str, list[int]] = field(default_factory=dict)
+    _fresh: list[tuple[str, str]] = field(default_factory=list)
+    """Anchors since the last piece was added."""
 
     def leave_out(self, what: str) -> None:
         """Note that something is not spoken here."""
@@ -236,7 +256,7 @@ class Reader:
             notes: document and id of each note; see `note_targets`.
             web_page: whether asides and footers are the page's, and no text.
         """
-        from lxml import etree
+        import lxml.etree as etree
 
         self.starts[document] = len(self.pieces)
         text = _Text(self, document)
@@ -245,8 +265,9 @@ class Reader:
         for event, element in walk:
             tag = _name(element)
             if event == "start":
-                if element.get("id"):
-                    self.anchors.setdefault((document, element.get("id")), len(self.pieces))
+                if element.get("id") and (document, element.get("id")) not in self.anchors:
+                    self.anchors[document, element.get("id")] = len(self.pieces)
+                    self._fresh.append((document, element.get("id")))
                 what = _unspoken(element, tag, notes, document, web_page=web_page)
                 if what is None:
                     text.open(element, tag)
@@ -268,13 +289,18 @@ class Reader:
         text.end()
 
     def add(self, text: str, level: int, document: str) -> None:
-        """Add a piece of a document; a heading right below a higher one belongs to that."""
+        """Add a piece of a document; a heading right below a higher one, or below "Chapter 1", belongs to that."""
+        if level and text.casefold().rstrip(".:") in CONTENTS:
+            self.leave_out(TABLES_OF_CONTENTS)
+            return
         text = text if self.tags else text.replace("[", "\\[")
         last = self.pieces[-1] if len(self.pieces) > self.starts[document] else None
-        if last is not None and 0 < last.level < level:
+        if last is not None and last.level and level and (last.level < level or _LABEL.fullmatch(last.text)):
             last.text += ("" if last.text.endswith(_STOPS) else ".") + f" {text}"
+            self.anchors.update(dict.fromkeys(self._fresh, len(self.pieces) - 1))
         else:
             self.pieces.append(Piece(text, level))
+        self._fresh.clear()
 
 
 class _Text:
@@ -410,6 +436,12 @@ def _unspoken(
         return _UNSPOKEN[tag]
     if web_page and tag in ("aside", "footer"):
         return "asides and footers"
+    if element.get("id") in _GUTENBERG:
+        return "the header and the licence of Project Gutenberg"
+    if not web_page and (
+        (tag in ("table", "ul", "ol") and _is_contents(element)) or (tag == "p" and _is_entry(element))
+    ):
+        return TABLES_OF_CONTENTS
     if what := types_of(element):
         return what if "".join(element.itertext()).strip() else ""
     if tag == "a" and (_is_note_mark(element) or _is_way_back(element)):
@@ -421,6 +453,27 @@ def _unspoken(
     if tag == "pre" and any(_name(child) == "code" for child in element):
         return "code blocks"
     return None
+
+
+def _is_contents(element: Element) -> bool:
+    """Whether a table or a list has a link to a chapter in each row."""
+    links = sum("http" not in link.get("href", "http") for link in element.iter("{*}a"))
+    rows = sum(bool("".join(row.itertext()).strip()) for row in element.iter("{*}tr", "{*}li"))
+    return links > 2 and rows <= 1.3 * links
+
+
+def _is_entry(element: Element) -> bool:
+    """Whether a paragraph is a link beside another that is one too, or a line of a table of contents that Word made."""
+    if not _is_link(element):
+        return False
+    beside = [other for other in (element.getprevious(), element.getnext()) if other is not None]
+    return element[0].get("href", "").startswith("#_Toc") or any(map(_is_link, beside))
+
+
+def _is_link(element: Element) -> bool:
+    if len(element) != 1 or _name(element[0]) != "a" or (element.text or "").strip() or (element[0].tail or "").strip():
+        return False
+    return "http" not in element[0].get("href", "http") and bool("".join(element[0].itertext()).strip())
 
 
 def _is_way_back(element: Element) -> bool:

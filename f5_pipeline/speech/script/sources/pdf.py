@@ -11,42 +11,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.decoding import Block, listed, safe
 from f5_pipeline.speech.script.front_matter import Header
 from f5_pipeline.speech.script.sources import ScriptText
+from f5_pipeline.speech.script.sources.pdf_pages import Line, read_pages
 from f5_pipeline.speech.script.sources.text import join_hyphenated
 
-if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument
-
-MAX_PAGES = 10_000
-MAX_CHARS = 64 << 20
 MAX_PAGE_LINES = 200
 """Of a page, in which a title of the outline is looked for."""
 
 _EDGE_LINES = 2
 """Lines at the top and at the bottom of a page that may be its header or footer."""
 
+_ROMAN = r"(?=[ivxlc])(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})"
 _PAGE_NUMBER = re.compile(
-    r"[^\w]*(?:page |seite |p\. ?)?(?:\d{1,4}|[ivxlc]{1,7})(?: ?(?:of|/|von) ?\d{1,4})?[^\w]*", re.I
+    rf"\W*(?:page |seite |p\. ?)?(?:\d{{1,4}}|{_ROMAN})(?: ?(?:of|/|von) ?\d{{1,4}})?\W*", re.IGNORECASE
 )
 _WORDS = re.compile(r"[^\W_]+")
 _STOPS = tuple(".!?…:;\"'”’»)。！？")
-
-
-class _Line(NamedTuple):
-    """A line of a page; lengths in points, from the lower left."""
-
-    page: int
-    left: float
-    right: float
-    bottom: float
-    size: float
-    """Height of its largest letter's box."""
-    text: str
 
 
 def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> ScriptText:
@@ -55,21 +39,7 @@ def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> Scr
     Raises:
         InputError: it is no PDF, is locked or damaged, is too large, or has pictures of text only.
     """
-    import pypdfium2
-
-    try:
-        document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        locked = "password" in str(error).lower() or "security" in str(error).lower()
-        message = "the PDF is locked with a password" if locked else f"the PDF is damaged: {error}"
-        hint = "Give one that is not locked." if locked else "Copy or download it again."
-        raise InputError(message, file=file, hint=hint) from None
-    try:
-        pages = _pages(document, file)
-        outline = _outline(document)
-        about = document.get_metadata_dict()
-    finally:
-        document.close()
+    pages, outline, about = read_pages(data, file)
     empty = [page for page, lines in enumerate(pages, 1) if not lines]
     if len(empty) == len(pages):
         raise InputError(
@@ -77,7 +47,9 @@ def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> Scr
             file=file,
             hint="Have a program for text recognition (OCR) add a text layer, for example: ocrmypdf IN.pdf OUT.pdf",
         )
-    notes = [f"pages without text are not spoken (page{'s'[: len(empty) > 1]} {listed(map(str, empty), 5)})"]
+    notes: list[str] = []
+    if empty:
+        notes.append(f"pages without text are not spoken (page{'s' * (len(empty) > 1)} {listed(map(str, empty), 5)})")
     kept, removed = _without_edges(pages)
     if removed:
         notes.append(f"page numbers and lines that stand on several pages are not spoken, for example {removed[0]!r}")
@@ -89,81 +61,21 @@ def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> Scr
         join_hyphenated(block.lines, words)
     header = Header(author=_said(about.get("Author")))
     title = _said(about.get("Title"))
-    return ScriptText(header, blocks, file, title if title and " " in title else None, notes[not empty :])
+    return ScriptText(header, blocks, file, title if title and " " in title else None, notes)
 
 
 def _said(value: str | None) -> str | None:
     return " ".join(safe(value or "").replace("\0", "").split()) or None
 
 
-def _pages(document: PdfDocument, file: str) -> list[list[_Line]]:
-    import pypdfium2
-
-    if len(document) > MAX_PAGES:
-        raise InputError(
-            f"the PDF has {len(document)} pages, more than {MAX_PAGES}", file=file, hint="Split it into several."
-        )
-    pages, chars = [], 0
-    for number in range(len(document)):
-        try:
-            page = document[number]
-            text = page.get_textpage()
-        except pypdfium2.PdfiumError as error:
-            raise InputError(
-                f"the page cannot be read: {error}", file=file, place=number + 1, hint="Copy or download it again."
-            ) from None
-        chars += text.count_chars()
-        if chars > MAX_CHARS:
-            raise InputError("the PDF has more text than 64 MiB", file=file, hint="Split it into several.")
-        pages.append(list(_lines(text, number + 1)))
-        text.close()
-        page.close()
-    return pages
-
-
-def _lines(page: Any, number: int) -> Iterator[_Line]:
-    from pypdfium2 import raw
-
-    text = page.get_text_range()
-    # PDFium marks a hyphen at the end of a line as one of these.
-    text = text.replace("\x02", "-").replace("\ufffe", "-").replace("\xad", "-")
-    at = 0
-    for line in re.split(r"(\r\n|[\r\n])", text):
-        first = at + len(line) - len(line.lstrip())
-        last = at + len(line.rstrip()) - 1
-        at += len(line) + sum(letter > "\uffff" for letter in line)
-        if not line.strip():
-            continue
-        start, end = (max(raw.FPDFText_GetCharIndexFromTextIndex(page, index), 0) for index in (first, last))
-        box = page.get_charbox(start, loose=True)
-        middle = page.get_charbox((start + end) // 2, loose=True)
-        size = max(box[3] - box[1], middle[3] - middle[1])
-        yield _Line(number, box[0], max(page.get_charbox(end, loose=True)[2], box[0]), box[1], size, line.strip())
-
-
-def _outline(document: PdfDocument) -> list[tuple[int, str]]:
-    """Page, from 1, and title of each entry of the outline."""
-    import pypdfium2
-
-    entries: list[tuple[int, str]] = []
-    try:
-        for bookmark in document.get_toc(max_depth=3):
-            goal, title = bookmark.get_dest(), _said(bookmark.get_title())
-            if goal is not None and title and goal.get_index() is not None and len(entries) < MAX_PAGES:
-                entries.append((goal.get_index() + 1, title))
-    except pypdfium2.PdfiumError:
-        return []
-    return entries
-
-
-def _without_edges(pages: list[list[_Line]]) -> tuple[list[list[_Line]], list[str]]:
+def _without_edges(pages: list[list[Line]]) -> tuple[list[list[Line]], list[str]]:
     """Pages without page numbers and running headers and footers, and the texts that were removed."""
 
-    def edges(page: list[_Line]) -> tuple[list[_Line], list[_Line]]:
+    def edges(page: list[Line]) -> tuple[list[Line], list[Line]]:
         by_height = sorted(page, key=lambda line: -line.bottom)
         return by_height[:_EDGE_LINES], by_height[-_EDGE_LINES:]
 
-    def place(line: _Line) -> tuple[str, int]:
+    def place(line: Line) -> tuple[str, int]:
         return re.sub(r"\d+|\b[ivxlc]+\b", "#", line.text.casefold()), round(line.bottom / 4)
 
     counts: Counter[tuple[str, int]] = Counter()
@@ -185,7 +97,7 @@ def _without_edges(pages: list[list[_Line]]) -> tuple[list[list[_Line]], list[st
     return kept, removed
 
 
-def _blocks(lines: list[_Line], outline: list[tuple[int, str]]) -> Iterator[Block]:
+def _blocks(lines: list[Line], outline: list[tuple[int, str]]) -> Iterator[Block]:
     """Paragraphs and headings from lines in reading order."""
     if not lines:
         return
@@ -224,7 +136,7 @@ def _blocks(lines: list[_Line], outline: list[tuple[int, str]]) -> Iterator[Bloc
 
 
 def _headings(
-    lines: list[_Line], outline: list[tuple[int, str]], body: float
+    lines: list[Line], outline: list[tuple[int, str]], body: float
 ) -> tuple[dict[int, int], dict[int, list[str]]]:
     """Indices of lines that are headings, each with that of its heading's first line; and titles of the outline that
     are not in the text, by the index of the line that they stand before.
@@ -254,14 +166,14 @@ def _headings(
     return found, missing
 
 
-def _is_title(lines: list[_Line], page: int, wanted: list[str]) -> bool:
+def _is_title(lines: list[Line], page: int, wanted: list[str]) -> bool:
     """Whether lines of a page say these words and no others."""
     if not wanted or any(line.page != page or len(line.text) > 300 for line in lines):
         return False
     return _WORDS.findall(" ".join(line.text for line in lines).casefold()) == wanted
 
 
-def _columns(lines: list[_Line]) -> dict[int, dict[int, float]]:
+def _columns(lines: list[Line]) -> dict[int, dict[int, float]]:
     """By page, the left edges at which three lines and more begin, in points, each with the right edge of its lines."""
     counts: dict[int, Counter[int]] = {}
     right: dict[int, dict[int, float]] = {}
@@ -276,7 +188,7 @@ def _columns(lines: list[_Line]) -> dict[int, dict[int, float]]:
     }
 
 
-def _parts(before: _Line, line: _Line, leading: float, columns: dict[int, dict[int, float]]) -> bool:
+def _parts(before: Line, line: Line, leading: float, columns: dict[int, dict[int, float]]) -> bool:
     """Whether a paragraph begins with a line."""
     step = before.bottom - line.bottom
     if before.page == line.page and (step > 1.4 * leading or abs(before.size - line.size) > 0.15 * line.size + 0.5):
