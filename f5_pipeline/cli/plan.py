@@ -33,7 +33,7 @@ def plan(
     """Print the chunks of a SCRIPT (a file, or a narration in the store): which have a take, which need one.
 
     Nothing is synthesized and nothing is stored. With --diff it shows what an edit of the script, the lexicon, a voice,
-    the settings or the model would make anew.
+    the settings or the model would make anew; with `--chapters list`, its chapters.
     """
     from f5_pipeline.store import layout
     from f5_pipeline.studio.narrating.engines import chosen_engine
@@ -41,7 +41,12 @@ def plan(
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
     store = open_store()
+    if listed := values["chapters"] == "list":
+        values["chapters"] = "all"
     loaded = open_script(store, script, name, parse_options(values), replace=replace, allow_outside=allow_outside)
+    if listed:
+        _print_chapters(loaded, as_json)
+        return
     if diff:
         _show_changes(store, loaded, as_json)
         return
@@ -97,3 +102,24 @@ def _show_changes(store: Store, loaded: LoadedScript, as_json: bool) -> None:
         f"{loaded.narration}: {changes.takes} takes to make, {changes.speech_seconds / 60:.1f} minutes of speech; "
         f"{changes.gpu_seconds:.0f} s of a GPU ({changes.basis}){cost}"
     )
+
+
+def _print_chapters(loaded: LoadedScript, as_json: bool) -> None:
+    """Print number, title, words and minutes of each chapter, without pauses."""
+    from f5_pipeline.speech.chunks import iter_chunks
+    from f5_pipeline.speech.script.chapters import chapters_of
+
+    chapters = chapters_of(loaded.script.passages)
+    numbers = [chapter.number for chapter in chapters for _ in chapter.passages]
+    words, seconds = dict.fromkeys(numbers, 0), dict.fromkeys(numbers, 0.0)
+    for chunk in iter_chunks(loaded.script):
+        words[numbers[chunk.passage]] += len(chunk.words)
+        seconds[numbers[chunk.passage]] += chunk.expected_seconds
+    rows = [(number, title, words[number], f"{seconds[number] / 60:.1f} min") for number, title, _ in chapters]
+    if as_json:
+        for number, title, count, _ in rows:
+            print_json({"chapter": number, "title": title, "words": count, "seconds": round(seconds[number], 1)})
+    else:
+        print_table(("chapter", "title", "words", "about"), rows)
+    for note in loaded.script.notes:
+        print_note(f"{loaded.file}: {note}")

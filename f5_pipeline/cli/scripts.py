@@ -23,7 +23,7 @@ def scripts() -> None:
 @click.option("--name", help="Name of the narration; else the file's.")
 @script_options
 def add(files: tuple[Path, ...], name: str | None, replace: bool, allow_outside: bool, **values: Any) -> None:
-    """Keep FILES (.txt, .md, .toml, .ssml) in the store and show them in the UI.
+    """Keep FILES (.txt, .md, .toml, .ssml, .epub, .docx, .html, .pdf) in the store and show them in the UI.
 
     Where `f5-pipeline up` is running the in-box narrates them, at once or at night (F5_INBOX).
     """

@@ -56,7 +56,7 @@ def test_a_key_is_of_one_kind(name):
         f"narrations/story/plans/{HASH}.jsonl",
         "narrations/story/0123/story.flac",
         "narrations/story/0123456789abcdef/sub/story.flac",
-        "scripts/story.docx",
+        "scripts/story.odt",
         "scripts/sub/story.md",
         "scripts/story.md.bak",
         "voices/ada.flac",

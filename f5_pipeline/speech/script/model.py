@@ -6,8 +6,9 @@ There are these kinds, by the file's suffix (table: `script.sources`):
 - `.md`: Markdown with an optional YAML header; headings are chapters.
 - `.toml`: the configuration file of F5-TTS's own command line, whose `gen_text` or `gen_file` holds the text.
 - `.ssml`: SSML, of which a subset is read.
+- `.docx`, and `.epub`, `.html`, `.pdf`, in which brackets are text and lines are numbered by paragraph or page.
 
-In all of them `[voice]` switches the voice until the next tag, as in F5-TTS, and `[main]` returns to the script's own
+In all others `[voice]` switches the voice until the next tag, as in F5-TTS, and `[main]` returns to the script's own
 voice. A tag is at the beginning of a line or after a blank. Other words in brackets are text, except at the beginning
 of a line, where they count as an unknown voice; `\\[` is always a bracket. `[voice speed=0.9]` sets the speed too,
 until the next tag. `[pause 2s]` is a pause; docs/markup.md has all markup.
@@ -16,11 +17,12 @@ until the next tag. `[pause 2s]` is a pause; docs/markup.md has all markup.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.script.chapters import written_choice
 from f5_pipeline.speech.text.lexicon import Entry
 
 UNSPOKEN = frozenset({"priority", "file"})
@@ -28,6 +30,7 @@ UNSPOKEN = frozenset({"priority", "file"})
 
 AudioFormat = Literal["flac", "mp3"]
 Preset = Literal["final", "fast", "rapid"]
+ChapterChoice = Annotated[str | None, BeforeValidator(written_choice)]
 
 
 class Pauses(BaseModel):
@@ -67,6 +70,7 @@ class ScriptOptions(BaseModel):
     speed: float | None = Field(default=None, gt=0.3, lt=3.0, description="1.0 is the voice's own pace")
     model: str | None = Field(default=None, min_length=1, max_length=64, description="model of the F5 engine")
     preset: Preset | None = Field(default=None, description="sampler of the F5 engine: final, fast or rapid")
+    chapters: ChapterChoice | None = Field(default=None, description="numbers of chapters, as 1-3,5; None: all")
     commercial: bool | None = Field(default=None, description="used commercially: models and voices must allow it")
     priority: int = Field(
         default=0, ge=-9, le=9, description="which of many comes first: the higher; 1 and more at once"

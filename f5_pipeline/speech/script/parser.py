@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.script.chapters import select
 from f5_pipeline.speech.script.decoding import Block, language_tag, mend_mojibake
 from f5_pipeline.speech.script.front_matter import Header
 from f5_pipeline.speech.script.markup import Markup
@@ -42,6 +43,12 @@ def parse(
     spoken = passages(source.blocks, cast, source.markup or Markup(source.file), language, header.pauses, notes)
     if not spoken:
         raise InputError("the script has nothing to speak", file=source.file, hint="Write some text into it.")
+    if options.chapters:
+        try:
+            spoken, left_out = select(spoken, options.chapters)
+        except InputError as error:
+            raise OptionError(error.message, file="chapters", hint=error.hint) from None
+        notes += left_out
     return Script(
         name=path.stem,
         title=header.title or source.title or path.stem,

@@ -13,6 +13,7 @@ from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.engines.draft.engine import espeak_voice
 from f5_pipeline.speech.script.decoding import near
 from f5_pipeline.speech.script.model import UNSPOKEN, OptionError, Script, ScriptOptions, parse_script
+from f5_pipeline.speech.script.sources import BOOKS
 from f5_pipeline.speech.text.lexicon import Entry
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -21,11 +22,14 @@ from f5_pipeline.store.records import find_record, write_record
 from f5_pipeline.studio.lexicon import load_lexicon, touched
 from f5_pipeline.studio.records import ScriptRecord, Source, digest_of
 from f5_pipeline.studio.voices import no_voice, voice_names
-from f5_pipeline.system.reading import path_beside, read_file
+from f5_pipeline.system.reading import MAX_TEXT_BYTES, path_beside, read_file
 from f5_pipeline.weights.records import ModelRecord
 from f5_pipeline.weights.registry import MODELS
 
-OTHER_TEXTS = (".docx", ".odt", ".epub", ".rtf", ".html", ".htm", ".pdf", ".doc")
+MAX_BOOK_BYTES = 256 << 20
+"""Of an EPUB, DOCX or PDF, with its pictures."""
+
+OTHER_TEXTS = (".odt", ".rtf", ".fb2")
 """Extensions of documents that people may offer as scripts."""
 
 
@@ -92,7 +96,8 @@ def read_script(
     if name is None and not layout.slug(path.stem):
         raise InputError("no name can be made of its file name", file=str(path), hint="Give it one with --name.")
     narration = layout.check_name(name if name is not None else layout.slug(path.stem), "narration")
-    data = read_file(path, hint=_SPLIT)
+    limit = MAX_BOOK_BYTES if path.suffix.lower() in BOOKS else MAX_TEXT_BYTES
+    data = read_file(path, limit=limit, hint=_SPLIT)
     record = _record(store, narration)
     merged = _merged(record, options)
     if path.stem != narration:
@@ -106,8 +111,10 @@ def read_script(
 
     script = _parse(store, data, str(path), merged, gen_file, _places(narration, options, origin))
     key = layout.script(narration, path.suffix.lower())
-    for other in layout.SCRIPT_EXTENSIONS:
-        if not key.endswith(other) and store.exists(layout.script(narration, other)):
+    others = [other for other in layout.SCRIPT_EXTENSIONS if not key.endswith(other)]
+    exist = in_parallel(store, lambda other: store.exists(layout.script(narration, other)), others)
+    for other, exists in zip(others, exist, strict=True):
+        if exists:
             raise InputError(
                 f"a narration {narration!r} exists already, from another kind of script ({other})",
                 file=str(path),

@@ -133,7 +133,7 @@ def test_a_file_that_is_still_being_written_is_left_for_the_next_tick(box, monke
 
 
 def test_what_cannot_be_a_narration_is_told_with_the_mend_and_harms_no_other(box):
-    for name in ("My Story.txt", "b.docx", "Größe.md", "語.txt", "🎉.txt", ".DS_Store", "a.txt"):
+    for name in ("My Story.txt", "b.odt", "Größe.md", "語.txt", "🎉.txt", ".DS_Store", "a.txt"):
         box.put(name)
     changes = inbox_module.find_script_changes(
         box.store, box.ledger, inbox_module.next_page(box.store, "scripts/", inbox_module.Cursor()), time.time()
@@ -142,7 +142,7 @@ def test_what_cannot_be_a_narration_is_told_with_the_mend_and_harms_no_other(box
     told = "\n".join(changes.problems)
     assert "call it my-story.txt" in told and "call it grosse.md" in told and "call it another name.txt" in told
     assert "call it yu.txt" in told
-    assert "b.docx: no kind of script; use one of .txt, .md, .toml" in told
+    assert "b.odt: no kind of script; use one of .txt, .md, .toml" in told
     assert len(changes.problems) == 6
     assert names_of(box.tick()) == [["a"]]
 

@@ -139,7 +139,7 @@ def test_mistakes_are_named_with_their_line(text, line, words):
 def test_options_are_checked_too():
     assert "Did you mean ada" in str(refused("Hi", voice="adaa"))
     assert "language tag" in str(refused("Hi", voice="ada", language="no such language"))
-    assert "no form of script" in str(refused("Hi", "story.docx", voice="ada"))
+    assert "no form of script" in str(refused("Hi", "story.odt", voice="ada"))
 
 
 def test_invisible_and_control_characters_do_no_harm():

@@ -6,16 +6,36 @@ import subprocess
 import sys
 
 import pytest
+from fpdf import FPDF
 
+from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.model import ScriptOptions, parse_script
 from f5_pipeline.speech.script.sources import SOURCES
 from f5_pipeline.store.layout import SCRIPT_EXTENSIONS
+from f5_pipeline_tests.support.books import docx, epub
+
+
+def _hello_pdf() -> bytes:
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("Times")
+    pdf.cell(text="Hello.")
+    return bytes(pdf.output())
+
+
+_HELLO = {
+    ".toml": lambda: b'gen_text = "Hello."',
+    ".ssml": lambda: b"<speak>Hello.</speak>",
+    ".epub": lambda: epub({"a.xhtml": "<p>Hello.</p>"}),
+    ".docx": lambda: docx("<w:p><w:r><w:t>Hello.</w:t></w:r></w:p>"),
+    ".pdf": _hello_pdf,
+}
 
 
 @pytest.mark.parametrize("suffix", SOURCES)
 def test_each_source_is_kept_and_read(suffix: str) -> None:
     assert suffix in SCRIPT_EXTENSIONS
-    data = {".toml": b'gen_text = "Hello."', ".ssml": b"<speak>Hello.</speak>"}.get(suffix, b"Hello.")
+    data = _HELLO.get(suffix, lambda: b"Hello.")()
     script = parse_script(data, f"a{suffix.upper()}", ScriptOptions(voice="ada"))
     assert [passage.text for passage in script.passages] == ["Hello."]
 
@@ -72,7 +92,16 @@ def test_dialects_of_markdown(text: str, passages: list[str]) -> None:
     assert [" ".join(one.split()) for one in told(text, "a.md")] == passages
 
 
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("lxml", "mammoth", "pypdfium2"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for suffix in (".epub", ".docx", ".html", ".pdf"):
+        with pytest.raises(InputError, match=r"extra 'books' only.*pip install 'f5-pipeline\[books\]'"):
+            parse_script(_HELLO.get(suffix, lambda: b"Hello.")(), f"a{suffix}", ScriptOptions(voice="ada"))
+
+
 def test_keys_are_made_without_the_readers() -> None:
-    code = "import sys, f5_pipeline.store.layout; print({'pydantic', 'yaml', 'markdown_it'} & set(sys.modules))"
+    readers = {"pydantic", "yaml", "markdown_it", "lxml", "mammoth", "pypdfium2"}
+    code = f"import sys, f5_pipeline.store.layout; print({readers} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

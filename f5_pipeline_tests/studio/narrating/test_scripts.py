@@ -19,6 +19,7 @@ from f5_pipeline.studio.narrating.scripts import (
     read_script,
     script_version,
 )
+from f5_pipeline_tests.support.books import PANDOC
 from f5_pipeline_tests.support.installation import EXAMPLES
 from f5_pipeline_tests.support.small_studio import prepare_voice
 
@@ -248,9 +249,35 @@ def test_a_store_without_voices_is_named(tmp_path):
     assert not (tmp_path / "studio").exists()
 
 
+def test_a_book_is_kept_as_it_was_given_with_its_chosen_chapters(studio):
+    data = (PANDOC / "pandoc.epub").read_bytes()
+    path = write(studio, "book.epub", "")
+    path.write_bytes(data)
+    whole = add_script(studio.store, path, options=VOICE)
+    assert studio.store.get_bytes("scripts/book.epub") == data
+    chosen = add_script(studio.store, path, options=ScriptOptions(chapters="2-3"))
+    assert chosen.version != whole.version
+    kept = load_script(studio.store, "book")
+    assert (kept.version, kept.options.chapters, kept.script.title) == (chosen.version, "2-3", "The Lamp of Penhallow")
+    assert [passage.line for passage in kept.script.passages] == [5, 6, 7, 8, 9, 10]
+    assert add_script(studio.store, path, options=ScriptOptions(chapters="all")).version == whole.version
+    with pytest.raises(InputError, match=r"--chapters 9: there is no chapter 9.*1 The storm; 2 Below deck; 3 The calm"):
+        add_script(studio.store, path, options=ScriptOptions(chapters="9"))
+
+
+def test_a_book_may_be_larger_than_a_text(studio, monkeypatch):
+    monkeypatch.setattr("f5_pipeline.studio.narrating.scripts.MAX_TEXT_BYTES", 1000)
+    path = write(studio, "book.epub", "")
+    path.write_bytes((PANDOC / "pandoc.epub").read_bytes())
+    add_script(studio.store, path, options=VOICE)
+    monkeypatch.setattr("f5_pipeline.studio.narrating.scripts.MAX_BOOK_BYTES", 1000)
+    with pytest.raises(InputError, match=r"book\.epub has 0 MiB, more than 0"):
+        add_script(studio.store, path, options=VOICE)
+
+
 def test_other_kinds_of_texts_have_a_way_out(studio):
-    with pytest.raises(InputError, match=r"\.epub is not a kind of script.*pandoc .*a\.epub -t markdown -o .*a\.md"):
-        add_script(studio.store, write(studio, "a.epub", "PK"))
+    with pytest.raises(InputError, match=r"\.odt is not a kind of script.*pandoc .*a\.odt -t markdown -o .*a\.md"):
+        add_script(studio.store, write(studio, "a.odt", "PK"))
 
 
 def test_what_is_not_spoken_and_voices_that_run_on_are_noted(studio):

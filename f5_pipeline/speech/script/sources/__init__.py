@@ -15,13 +15,28 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from f5_pipeline.errors import InputError
+
 if TYPE_CHECKING:
     from f5_pipeline.speech.script.decoding import Block
     from f5_pipeline.speech.script.front_matter import Header
     from f5_pipeline.speech.script.markup import Markup
 
-SOURCES = MappingProxyType({".txt": "text", ".md": "markdown", ".toml": "f5_toml", ".ssml": "ssml"})
+SOURCES = MappingProxyType(
+    {".txt": "text", ".md": "markdown", ".toml": "f5_toml", ".ssml": "ssml"}
+    | {
+        ".epub": "epub",
+        ".docx": "docx",
+        ".html": "hypertext",
+        ".htm": "hypertext",
+        ".xhtml": "hypertext",
+        ".pdf": "pdf",
+    }
+)
 """The module that reads a script, by the suffix of its file."""
+
+BOOKS = frozenset([".epub", ".docx", ".pdf"])
+"""Suffixes of files with more than text in them, which may be larger."""
 
 
 class ScriptText(NamedTuple):
@@ -45,4 +60,20 @@ def read_source(suffix: str, data: bytes, file: str, gen_file: Callable[[str], b
     Raises:
         InputError: with the file, the line and a hint.
     """
-    return import_module(f"{__name__}.{SOURCES[suffix]}").read(data, file, gen_file)
+    try:
+        return import_module(f"{__name__}.{SOURCES[suffix]}").read(data, file, gen_file)
+    except ImportError as error:
+        raise InputError(
+            f"{suffix} is read with the extra 'books' only: {error.name} is not installed",
+            file=file,
+            hint="pip install 'f5-pipeline[books]'",
+        ) from error
+
+
+def cover_of(data: bytes, suffix: str, file: str = "the book") -> bytes | None:
+    """The picture on the cover of a book by the suffix of its file, as it is in there; None where there is none."""
+    if suffix != ".epub":
+        return None
+    from f5_pipeline.speech.script.sources.epub import cover
+
+    return cover(data, file)

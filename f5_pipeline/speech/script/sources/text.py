@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from f5_pipeline.speech.script.decoding import Block, decode
-from f5_pipeline.speech.script.front_matter import Header
 from f5_pipeline.speech.script.markup import Markup
-from f5_pipeline.speech.script.sources import ScriptText
+from f5_pipeline.speech.script.sources import ScriptText, gutenberg
 
 _ITEM = re.compile(r"[-*•–]\s+(?=\S)")
 _ENDS = re.compile(r"[.!?…:;,。！？、，：；)\]\"'”’»—-]$")
@@ -24,14 +23,16 @@ VERSE = 50
 
 def read(data: bytes, file: str, gen_file: Callable[[str], bytes] | None) -> ScriptText:
     """See `sources.read_source`."""
+    book = gutenberg.prepared(decode(data, file))
     markup = Markup(file)
-    text = markup.scan(markup.clean(decode(data, file)), 1)
+    text = book.text if book.is_book else markup.scan(markup.clean(book.text), 1)
     markup.end()
     words = Counter(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text))
     blocks = [part for block in paragraphs(text) for part in _parts(block)]
     for block in blocks:
-        _join_hyphenated(block.lines, words)
-    return ScriptText(Header(), blocks, file, notes=markup.notes(), markup=markup)
+        join_hyphenated(block.lines, words)
+    notes = [*book.notes, *markup.notes()]
+    return ScriptText(book.header, book.with_headings(blocks), file, notes=notes, markup=markup)
 
 
 def paragraphs(text: str, lines_before: int = 0) -> list[Block]:
@@ -74,7 +75,7 @@ def _parts(block: Block) -> list[Block]:
     return out
 
 
-def _join_hyphenated(lines: list[tuple[int, str]], words: Counter[str]) -> None:
+def join_hyphenated(lines: list[tuple[int, str]], words: Counter[str]) -> None:
     """Join a word that a line's end has parted ("beauti-", "ful"); a hyphen that belongs to the word stays."""
     for index in range(len(lines) - 1):
         number, line = lines[index]
