@@ -33,7 +33,8 @@ Progress = Callable[[str, int, int], None]
 
 CommercialUse = Literal["yes", "no", "unknown"]
 
-TRANSCRIPT_EXTENSIONS = (".txt", ".srt", ".vtt", ".csv", ".tsv", ".json")
+TRANSCRIPT_EXTENSIONS = (".txt", ".srt", ".vtt", ".csv", ".tsv", ".json", ".ass", ".ssa", ".ttml", ".sbv", ".lrc")
+TRANSCRIPT_EXTENSIONS += (".textgrid",)
 
 
 def _unreported(unit: str, done: int, total: int) -> None:
