@@ -40,9 +40,9 @@ _FIT_ERROR = (0.4, 2.2)
 _PARTS_OF_SYLLABLE = {"ja": 1.4}
 # Confidence of the text's alignment. The right text has 0.8 to 1.0 for draft voices and noise up to 12 dB below the
 # speech, 0.58 to 0.82 for the people of F5-TTS's own examples; a wrong one up to 0.54, 19 in 20 below 0.29.
-_CONFIDENCE_WARN, _CONFIDENCE_ERROR = 0.4, 0.3
+CONFIDENCE_WARN, _CONFIDENCE_ERROR = 0.4, 0.3
 # The same of the weakest word: 0.54 to 1.0, 0.73 and 0.63; of texts with a superfluous word, 19 in 20 have below 0.4.
-_WEAKEST_WARN = 0.1
+WEAKEST_WARN = 0.1
 
 
 def check_reference(measures: ReferenceMeasures, text: str, language: str) -> list[CheckOutcome]:
@@ -128,7 +128,7 @@ def check_reference(measures: ReferenceMeasures, text: str, language: str) -> li
         _outcome(
             "transcript_fit",
             confidence,
-            (None if measures.confidence is None else _CONFIDENCE_WARN, None),
+            (None if measures.confidence is None else CONFIDENCE_WARN, None),
             "Not checked: the language cannot be aligned."
             if measures.confidence is None
             else f"The text is what is heard with a confidence of {confidence:.2f}.",
@@ -138,7 +138,7 @@ def check_reference(measures: ReferenceMeasures, text: str, language: str) -> li
         _outcome(
             "transcript_words",
             weakest,
-            (None if measures.weakest is None else _WEAKEST_WARN, None),
+            (None if measures.weakest is None else WEAKEST_WARN, None),
             "Not checked: the language cannot be aligned."
             if measures.weakest is None
             else f"Each word of the text is heard with a confidence of {weakest:.2f} or more.",
