@@ -60,7 +60,7 @@ def listener(
             name = model or options.asr_model
             if name == "auto":
                 name = ON_PROCESSOR if device == "cpu" else ON_GPU
-            with _model_folder(store, options, name, on_download) as folder:
+            with _model_folder(store, options, name, recording, on_download) as folder:
                 heard = recognise(recording, folder, language, device=device, on_progress=on_progress)
             return heard, name if name in RECOGNISERS else f"Whisper in {'/'.join(Path(name).parts[-2:])}"
 
@@ -69,7 +69,7 @@ def listener(
 
 @contextmanager
 def _model_folder(
-    store: Store, options: StudioOptions, name: str, on_download: Callable[[Download], None]
+    store: Store, options: StudioOptions, name: str, recording: Path, on_download: Callable[[Download], None]
 ) -> Iterator[Path]:
     from f5_pipeline.studio.weights import open_library
     from f5_pipeline.weights.recognisers import borrow_recogniser
@@ -84,7 +84,7 @@ def _model_folder(
         except WeightsError as error:
             raise InputError(
                 f"the recording has no transcript, and the Whisper model {name} is not here: {error.message}",
-                file=error.file,
+                file=recording.name,
                 hint=f"Put a transcript beside the recording. {error.hint or ''}".strip(),
             ) from error
         yield folder

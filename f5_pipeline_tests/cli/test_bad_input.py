@@ -142,7 +142,7 @@ def test_a_transcript_of_another_recording_is_refused(studio):
     lines = BEN.with_suffix(".srt").read_text().splitlines()
     said = studio.write("wrong.txt", " ".join(line for line in lines if line and not line[0].isdigit()))
     ended = refused(studio, "voices", "add", "wrong", ADA, "--transcript", said)
-    assert "wrong/ada.flac" in ended.err and "more than the recording" in ended.err
+    assert "wrong/ada.flac" in ended.err
     assert "something else than the recording" in ended.err and "--force" in ended.err
 
 

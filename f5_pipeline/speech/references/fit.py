@@ -124,8 +124,8 @@ class Fitting:
 def fitting_run(runs: Sequence[Run], fitting: Fitting, longest: float) -> tuple[Run, Fit, bool]:
     """The first of the runs, best first, whose text matches its sound exactly.
 
-    One that does not end with a sentence is taken only where no other does and is at least passable: the match of a part
-    proves that the transcript belongs to the recording.
+    One that does not end with a sentence is taken only where no other does and is at least passable: the match of a
+    part proves that the transcript belongs to the recording.
 
     Args:
         runs: at least one.
