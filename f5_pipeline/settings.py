@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     attention: Literal["auto", "sdpa", "varlen", "flash_attn"] = Field("auto", description="attention of the F5 engine")
     compile: Literal["auto", "off", "on"] = Field("auto", description="torch.compile: auto uses it on CUDA devices")
     batch_frames: int = Field(0, ge=0, description="mel frames of a batch, reference included; 0: from free memory")
+    asr_model: str = Field(
+        "auto", description="Whisper that writes missing transcripts: auto, a name of `weights list`, or a folder"
+    )
     retakes: int = Field(2, ge=0, le=10, description="maximum retakes of a doubtful take")
     cache: Path = Field(Path("~/.cache/f5_pipeline"), description="model weights on this machine")
     cache_gb: float = Field(40.0, gt=0, description="maximum size of the weights' cache, GB; the oldest go first")

@@ -160,6 +160,8 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
         choice = choose_engine(loaded, session.options)
         if not session.quiet:
             (print_info if spec_of(choice.engine).clones else print_note)(f"{loaded.narration}: {choice.note}")
+        if spec_of(choice.engine).clones:
+            _warn_of_unchecked(session, loaded)
         session.report_script(loaded)
     names = [loaded.narration for loaded in scripts]
     if len(scripts) == 1:
@@ -177,6 +179,15 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
         else:
             results[name] = entry.reason or "\n".join(outcome.errors) or "Another run works on it: f5-pipeline status"
     return {name: results[name] for name in names}
+
+
+def _warn_of_unchecked(session: Session, loaded: LoadedScript) -> None:
+    """Warn of voices that were kept by force."""
+    from f5_pipeline.studio.voices import errors_of, prepared_reference
+
+    for name in loaded.script.voices:
+        if (clip := prepared_reference(session.store, name)) and (failed := errors_of(clip)):
+            print_note(f"the voice {name} is unchecked and may be garbled: {' '.join(failed.values())}")
 
 
 def _prepare_voices(session: Session, loaded: LoadedScript) -> RunOutcome | None:

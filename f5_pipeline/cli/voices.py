@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import Progress, print_error, print_info, print_json, print_table, progress
+from f5_pipeline.cli.output import Progress, print_error, print_info, print_json, print_note, print_table, progress
 from f5_pipeline.cli.session import Session, open_session, open_store
+from f5_pipeline.errors import InputError
 
 if TYPE_CHECKING:
+    from f5_pipeline.studio.recognition import Listener
     from f5_pipeline.studio.voices import CommercialUse
 
 
@@ -36,6 +38,13 @@ def voices() -> None:
     type=click.Choice(["yes", "no", "unknown"]),
     help="Whether the speaker allows it; narrations marked commercial need 'yes'. [default: unknown]",
 )
+@click.option(
+    "--asr-model",
+    metavar="MODEL",
+    help="Whisper model that writes a missing transcript: a name of `weights list`, or a folder in CTranslate2's form. "
+    "[default: F5_ASR_MODEL]",
+)
+@click.option("--force", is_flag=True, help="Keep the voice although its reference fails a check for good.")
 @click.option("--json", "as_json", is_flag=True, help="Print the voice as JSON.")
 def add(
     name: str,
@@ -44,12 +53,17 @@ def add(
     language: str | None,
     licence: str | None,
     commercial_use: CommercialUse | None,
+    asr_model: str | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Add a voice from a RECORDING (WAV, FLAC, OGG, MP3, …) and prepare its reference.
 
     A recording of more than 10 s is cut to at most 8 s together with its text. A transcript without times is aligned
-    with it first, in every language that the draft engine speaks.
+    with it first, in every language that the draft engine speaks. Where there is no transcript, Whisper writes one from
+    the first three minutes (pip install 'f5-pipeline[asr]').
+
+    A voice whose reference fails a check for good, as with the transcript of another recording, is refused.
     """
     from f5_pipeline.studio.voices import add_voice
 
@@ -63,6 +77,8 @@ def add(
                 language,
                 licence=licence,
                 commercial_use=commercial_use,
+                listener=_listener(session, show, asr_model),
+                force=force,
                 on_progress=show_progress(show),
             )
         prepare_and_show(session, voice, as_json)
@@ -72,13 +88,13 @@ def add(
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--main", default="main", show_default=True, help="Name for the voice of the configuration's top.")
 @click.option("--allow-outside", is_flag=True, help="Recordings may be outside of the CONFIG's folder.")
-def import_(config: Path, main: str, allow_outside: bool) -> None:
+@click.option("--force", is_flag=True, help="Keep voices although their references fail a check for good.")
+def import_(config: Path, main: str, allow_outside: bool, force: bool) -> None:
     """Add the voices of an F5-TTS CONFIG (TOML with ref_audio and ref_text).
 
     Recordings are looked for beside the CONFIG; with --allow-outside anywhere, and in the present folder too. Where
-    ref_text is empty, the transcript beside the recording is taken.
+    ref_text is empty, the transcript beside the recording is taken, or Whisper writes one.
     """
-    from f5_pipeline.errors import InputError
     from f5_pipeline.speech.script.model import toml_voices
     from f5_pipeline.store.layout import slug
     from f5_pipeline.studio.voices import add_voice
@@ -98,8 +114,33 @@ def import_(config: Path, main: str, allow_outside: bool) -> None:
                 transcript.write_text(ref_text, encoding="utf-8")
             own = main if name == "main" else name
             with progress(f"voice {own}", quiet=False) as show:
-                voice = add_voice(session.store, own, recording, transcript, on_progress=show_progress(show))
+                voice = add_voice(
+                    session.store,
+                    own,
+                    recording,
+                    transcript,
+                    listener=_listener(session, show),
+                    force=force,
+                    on_progress=show_progress(show),
+                )
             prepare_and_show(session, voice, as_json=False)
+
+
+def _listener(session: Session, show: Progress, model: str | None = None) -> Listener | None:
+    """What writes missing transcripts; its downloads are shown as the rest is."""
+    from f5_pipeline.studio.recognition import listener
+
+    report = show_progress(show)
+    made = listener(
+        session.store,
+        session.options,
+        model,
+        on_download=lambda file: report(f"MB of {file.file} {file.what}", file.done >> 20, file.total >> 20),
+        on_wait=print_note,
+    )
+    if made is None and model:
+        raise InputError("Whisper is not installed", file="--asr-model", hint="pip install 'f5-pipeline[asr]'.")
+    return made
 
 
 def show_progress(show: Progress) -> Callable[[str, int, int], None]:
@@ -119,10 +160,16 @@ def prepare_and_show(session: Session, voice, as_json: bool) -> None:
     if as_json:
         print_json({**describe(session.store, voice), "failed_checks": failed})
         return
-    clip = describe(session.store, voice)["reference"]
+    description = describe(session.store, voice)
+    clip = description["reference"]
     print_info(f"voice {voice.name}: {clip['seconds']:.1f} s of reference, {clip['text'].strip()!r}")
+    if voice.transcribed_by:
+        print_note(
+            f"{voice.transcribed_by} wrote this text (language {voice.language}). Read it: a wrong word in it garbles "
+            f"speech. To correct it: f5-pipeline voices add {voice.name} RECORDING --transcript FILE"
+        )
     for check, why in failed.items():
-        print_info(f"  check {check}: {why}")
+        print_info(f"  check {check}{' (error)' if check in description['unchecked'] else ''}: {why}")
 
 
 def failed_checks(session: Session, name: str) -> dict[str, str]:
@@ -143,17 +190,15 @@ def failed_checks(session: Session, name: str) -> dict[str, str]:
 
 
 def describe(store, voice) -> dict:
-    """A voice and its reference as JSON values."""
-    from f5_pipeline.store import layout
-    from f5_pipeline.store.records import find_record
-    from f5_pipeline.studio.records import ReferenceClip
-    from f5_pipeline.studio.voices import is_current
+    """A voice and its reference as JSON values; `unchecked` are the checks that it failed for good."""
+    from f5_pipeline.studio.voices import errors_of, is_current, prepared_reference
 
-    clip = find_record(store, layout.reference(voice.name), ReferenceClip)
+    clip = prepared_reference(store, voice.name)
     return {
         **voice.model_dump(),
         "reference": clip.model_dump() if clip else None,
         "current": clip is not None and is_current(clip, voice),
+        "unchecked": list(errors_of(clip)) if clip else [],
     }
 
 
@@ -173,18 +218,26 @@ def list_(as_json: bool) -> None:
         print_info("no voices yet; add one: f5-pipeline voices add NAME RECORDING")
         return
     print_table(
-        ("voice", "language", "recording", "reference", "text"),
+        ("voice", "language", "recording", "transcript", "reference", "text"),
         (
             (
                 voice["name"],
                 voice["language"],
                 voice["recording"]["name"],
-                f"{voice['reference']['seconds']:.1f} s" if voice["current"] else "to be prepared",
+                f"by {voice['transcribed_by']}" if voice["transcribed_by"] else (voice["transcript"] or {}).get("name"),
+                _state(voice),
                 (voice["reference"] or {}).get("text", "").strip(),
             )
             for voice in descriptions
         ),
     )
+
+
+def _state(voice: dict) -> str:
+    if not voice["current"]:
+        return "to be prepared"
+    seconds = f"{voice['reference']['seconds']:.1f} s"
+    return f"{seconds}, unchecked: {', '.join(voice['unchecked'])}" if voice["unchecked"] else seconds
 
 
 @voices.command()
@@ -207,6 +260,7 @@ def show(name: str, as_json: bool) -> None:
         ("language", voice.language),
         ("recording", voice.recording.name),
         ("transcript", voice.transcript.name if voice.transcript else "none"),
+        ("written by", voice.transcribed_by or "a person"),
         ("licence", voice.licence or "unknown"),
         ("commercial use", voice.commercial_use),
         ("added", voice.added),
@@ -219,6 +273,8 @@ def show(name: str, as_json: bool) -> None:
             ("audio", store.local_path(clip["audio"]) or clip["audio"]),
             *((key, round(value, 3) if isinstance(value, float) else value) for key, value in clip["measures"].items()),
         ]
+    if description["unchecked"]:
+        rows.append(("unchecked", f"it failed {', '.join(description['unchecked'])}"))
     if not description["current"]:
         rows.append(("state", f"to be prepared: f5-pipeline voices prepare {name}"))
     print_table(("", ""), rows)

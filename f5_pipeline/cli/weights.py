@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @cli.group()
 def weights() -> None:
-    """Models of the F5 engine: on the hub, in the store, in this machine's cache."""
+    """Models of the F5 engine, and Whisper's for transcripts: on the hub, in the store, in this machine's cache."""
 
 
 @weights.command()
@@ -31,8 +31,19 @@ def pull(names: tuple[str, ...], as_json: bool) -> None:
 
     After an interruption, run the same command again to go on.
     """
+    from f5_pipeline.weights.recognisers import borrow_recogniser, lock_recogniser
+    from f5_pipeline.weights.registry import RECOGNISERS
+
     library = _library()
     for name in names or (get_settings().model,):
+        if name in RECOGNISERS:
+            with download_progress(quiet=as_json) as show, borrow_recogniser(library, name, show):
+                locked = lock_recogniser(library, name)
+            if as_json:
+                print_json({"model": name, "size": locked.size, **locked.model_dump(mode="json", exclude={"name"})})
+            else:
+                print_info(f"{name}: {_size(locked.size)}, licence {locked.licence}")
+            continue
         with download_progress(quiet=as_json) as show, library.acquire(name, show) as acquired:
             record = acquired.record
             if as_json:
@@ -69,7 +80,11 @@ def pull(names: tuple[str, ...], as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model, one per line.")
 def list_(as_json: bool) -> None:
     """List every known model: its languages, its licence, and where its files are."""
-    entries = _library().models()
+    from f5_pipeline.weights.recognisers import find_recogniser
+    from f5_pipeline.weights.registry import RECOGNISERS
+
+    library = _library()
+    entries = library.models()
     rows = []
     for entry in entries:
         model = entry.record or entry.spec
@@ -103,6 +118,29 @@ def list_(as_json: bool) -> None:
                 _share(entry.cached, size),
                 _share(entry.stored, size),
                 (model.revision or "")[:12],
+            )
+        )
+    for name, spec in RECOGNISERS.items():
+        locked = find_recogniser(library, name)
+        blobs = list(locked.files.values()) if locked else []
+        cached = sum(blob.size for blob in blobs if library.cache.has(blob))
+        stored = sum(blob.size for blob in blobs if library.transfer.stored_size(blob) == blob.size)
+        size = locked.size if locked else None
+        if as_json:
+            facts = spec.model_dump(include={"licence", "commercial_use", "repo", "note"})
+            known = {"revision": locked.revision if locked else None, "sha256": None, "size": size}
+            print_json({"model": name, "languages": [], **facts, **known, "cached": cached, "stored": stored})
+            continue
+        rows.append(
+            (
+                name,
+                "transcripts",
+                spec.licence,
+                spec.commercial_use,
+                _size(size) if size is not None else "",
+                _share(cached, size),
+                _share(stored, size),
+                (locked.revision if locked else "")[:12],
             )
         )
     if not as_json:
@@ -140,12 +178,19 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file, one per line.")
 def evict(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Remove models from this machine's cache. The store keeps them; what is in use stays."""
+    from f5_pipeline.weights.recognisers import find_recogniser
+    from f5_pipeline.weights.registry import RECOGNISERS
+
     if bool(names) == everything:
         raise click.UsageError("name models, or say --all")
     library = _library()
     evicted: dict[str, int] = {}
     for name in names or (None,):
-        evicted.update(library.evict(name))
+        if name in RECOGNISERS:
+            locked = find_recogniser(library, name)
+            evicted.update(library.cache.evict({blob.sha256 for blob in locked.files.values()} if locked else set()))
+        else:
+            evicted.update(library.evict(name))
     if as_json:
         for file, size in evicted.items():
             print_json({"file": file, "size": size})

@@ -8,6 +8,7 @@ scripts/<narration>.<ext>                    a script; <narration>.options.json 
 voices/<voice>/bands/<hash>.json             the voice's band of measures, by all that decides its sound
 models/weights.json                          the engines and their weights
 models/<model>/<revision>.json               the lock of a model; models/blobs/<hash>.<ext> its files
+models/recognisers/<name>.json               the lock of a Whisper model, which writes transcripts
 takes/<ab>/<key>.flac|.json                  the audio of a chunk and its record; the record is written last
 narrations/<narration>/{plan,takes,audio,timings,links}.json   the newest record of each step
 narrations/<narration>/address.json          its permanent address: grant, revision, expiry
@@ -42,7 +43,7 @@ SCRIPT_EXTENSIONS = tuple(SOURCES)
 _PATTERNS = {
     "voice": r"[^/.]+",
     "narration": r"[^/.]+",
-    "model": r"(?!blobs/)[^/]+",
+    "model": r"(?!blobs/|recognisers/)[^/]+",
     "revision": r"[0-9a-f]{16}",
     "take": r"[0-9a-f]{64}",
     "blob": r"[0-9a-f]{64}[^/]*",
@@ -107,6 +108,8 @@ lexicon = Key("lexicon.csv")
 weights = Key("models/weights.json")
 model_record = Key("models/{model}/{commit}.json")
 """The lock of a model; `commit` is its pinned commit, `main` or `custom`."""
+recogniser = Key("models/recognisers/{recogniser}.json")
+"""The lock of a Whisper model."""
 model_blob = Key("models/blobs/{blob}")
 """A file of a model, by its sha256 and extension."""
 

@@ -21,6 +21,7 @@ class StudioOptions(EngineOptions):
         hub: address that model weights come from.
         hub_token: for gated models.
         offline: never ask the hub.
+        asr_model: the Whisper model that writes missing transcripts: "auto", a name, or a folder.
 
     Example:
         >>> StudioOptions(engine="draft", workers=2)
@@ -34,3 +35,4 @@ class StudioOptions(EngineOptions):
     hub: str = "https://huggingface.co"
     hub_token: SecretStr | None = None
     offline: bool = False
+    asr_model: str = "auto"

@@ -46,6 +46,9 @@ class Voice(BaseModel):
     language: str
     recording: Source
     transcript: Source | None = None
+    transcribed_by: str | None = Field(
+        default=None, description="the Whisper model that wrote the transcript; None: a person gave it"
+    )
     licence: str | None = Field(default=None, description="of the recording, as its owner states it")
     commercial_use: Literal["yes", "no", "unknown"] = "unknown"
     added: str
@@ -65,6 +68,7 @@ class ReferenceClip(BaseModel):
     sha256: str = Field(description="of samples and text; part of take keys")
     recording: str = Field(description="sha256 of the recording")
     transcript: str | None = Field(default=None, description="sha256 of the transcript")
+    transcribed_by: str | None = Field(default=None, description="see `Voice`")
 
 
 class EngineWeights(BaseModel):

@@ -8,6 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import ValidationError
+
 from f5_pipeline.errors import DamagedError, InputError
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script.decoding import language_tag
@@ -25,13 +27,15 @@ if TYPE_CHECKING:
     import numpy as np
 
     from f5_pipeline.speech.references.prepare import Reference
+    from f5_pipeline.studio.recognition import Listener
 
 Progress = Callable[[str, int, int], None]
 """Called with the progress of slow work: unit (for example "s of audio aligned"), done, total."""
 
 CommercialUse = Literal["yes", "no", "unknown"]
 
-TRANSCRIPT_EXTENSIONS = (".txt", ".srt", ".vtt", ".csv", ".tsv", ".json")
+TRANSCRIPT_EXTENSIONS = (".txt", ".srt", ".vtt", ".csv", ".tsv", ".json", ".ass", ".ssa", ".ttml", ".sbv", ".lrc")
+TRANSCRIPT_EXTENSIONS += (".textgrid",)
 
 
 def _unreported(unit: str, done: int, total: int) -> None:
@@ -47,6 +51,8 @@ def add_voice(
     *,
     licence: str | None = None,
     commercial_use: CommercialUse | None = None,
+    listener: Listener | None = None,
+    force: bool = False,
     on_progress: Progress = _unreported,
 ) -> Voice:
     """Keep a recording and its transcript under a voice's name.
@@ -57,13 +63,17 @@ def add_voice(
     Args:
         recording: any format that libsndfile reads.
         transcript: TXT, SRT, VTT, CSV or Whisper JSON; if None, a file beside the recording with the same stem.
-        language: BCP 47 tag; if None, the voice's present one, or "en" for a new voice.
+        language: BCP 47 tag; if None, the voice's present one; for a new voice "en", or the one that is heard where
+            the transcript is written here.
         licence: of the recording; if None, the voice's present one.
         commercial_use: whether its owner allows it; if None, the voice's present value.
-        on_progress: called during the alignment of a long recording.
+        listener: writes the transcript where there is none.
+        force: keep a voice whose reference fails a check for good.
+        on_progress: called during the transcription, and the alignment of a long recording.
 
     Raises:
-        InputError: the name, recording, transcript or language is unusable.
+        InputError: the name, recording, transcript or language is unusable, or the reference fails a check of the
+            severity "error".
     """
     layout.check_name(name, "voice")
     if not recording.is_file():
@@ -72,29 +82,97 @@ def add_voice(
     if transcript is not None and not transcript.is_file():
         raise InputError("there is no such transcript", file=str(transcript), hint="Give the path of a text.")
     present = find_voice(store, name)
-    language = language_tag(language, "--language", None) if language else (present.language if present else "en")
-    text = read_file(transcript) if transcript else None
-    text_name = transcript.name if transcript else ""
-    prepare(recording, text, language, name=name, transcript_name=text_name, on_progress=on_progress)
-
-    recorded = _source(recording, lambda digest, ext: layout.voice_recording(name, digest, ext))
-    transcribed = transcript and _source(transcript, lambda digest, ext: layout.voice_transcript(name, digest, ext))
-    voice = Voice(
-        name=name,
-        language=language,
-        recording=recorded,
-        transcript=transcribed or None,
-        added=iso_time(),
-        licence=licence or (present.licence if present else None),
-        commercial_use=commercial_use or (present.commercial_use if present else "unknown"),
-    )
-    for source, path in ((recorded, recording), (transcribed, transcript)):
-        if source and path:
-            put_content(store, source.key, path, source.sha256)
+    language = language_tag(language, "--language", None) if language else (present.language if present else None)
+    with workspace() as folder:
+        author = None
+        if transcript is None and listener is not None:
+            transcript = folder / f"{recording.stem}.json"
+            language, author = _write_transcript(store, transcript, present, recording, language, listener, on_progress)
+        text = read_file(transcript) if transcript else None
+        reference = prepare(
+            recording,
+            text,
+            language or "en",
+            name=name,
+            transcript_name=transcript.name if transcript else "",
+            on_progress=on_progress,
+        )
+        if not force:
+            _refuse(reference, name, recording, author)
+        recorded = _source(recording, lambda digest, ext: layout.voice_recording(name, digest, ext))
+        transcribed = transcript and _source(transcript, lambda digest, ext: layout.voice_transcript(name, digest, ext))
+        voice = Voice(
+            name=name,
+            language=language or "en",
+            recording=recorded,
+            transcript=transcribed or None,
+            transcribed_by=author,
+            added=iso_time(),
+            licence=licence or (present.licence if present else None),
+            commercial_use=commercial_use or (present.commercial_use if present else "unknown"),
+        )
+        for source, path in ((recorded, recording), (transcribed, transcript)):
+            if source and path:
+                put_content(store, source.key, path, source.sha256)
     if present and present.model_copy(update={"added": voice.added}) == voice:
         return present
     write_record(store, layout.voice(name), voice)
     return voice
+
+
+def _write_transcript(
+    store: Store,
+    target: Path,
+    present: Voice | None,
+    recording: Path,
+    language: str | None,
+    listener: Listener,
+    on_progress: Progress,
+) -> tuple[str, str]:
+    """Write what is heard in a recording to a file; return its language and the model's name.
+
+    What was heard in the same recording before is taken again, unless a person has chosen the model.
+    """
+    if (
+        present
+        and present.transcript
+        and present.transcribed_by
+        and present.language == language
+        and not listener.is_chosen
+        and present.recording.sha256 == file_sha256(recording)
+    ):
+        target.write_bytes(store.get_bytes(present.transcript.key))
+        return language, present.transcribed_by
+    heard, model = listener.listen(recording, language, on_progress)
+    target.write_bytes(heard.data)
+    return heard.language, model
+
+
+def _refuse(reference: Reference, name: str, recording: Path, author: str | None) -> None:
+    """Raise InputError where a reference fails a check of the severity "error"."""
+    from f5_pipeline.speech.references.checks import check_reference
+
+    checks = check_reference(reference.measures, reference.text, reference.record.language)
+    if failed := [check.description for check in checks if check.severity == "error"]:
+        written = f"{author} wrote the transcript: give it yourself with --transcript. " if author else ""
+        raise InputError(
+            f"it makes no usable reference. {' '.join(failed).removesuffix('.')}",
+            file=f"{name}/{recording.name}",
+            hint=f"{written}To keep the voice all the same, unchecked: --force.",
+        )
+
+
+def errors_of(clip: ReferenceClip) -> dict[str, str]:
+    """The checks of the severity "error" that a reference fails, with sentences: only `force` keeps such a voice."""
+    from f5_pipeline.speech.references.checks import check_reference
+    from f5_pipeline.speech.references.record import ReferenceMeasures
+
+    try:
+        measures = ReferenceMeasures.model_validate(clip.measures)
+    except ValidationError:  # measures of another version
+        return {}
+    checks = check_reference(measures, clip.text, clip.language)
+    return {check.name: check.description for check in checks if check.severity == "error"}
 
 
 def _transcript_beside(recording: Path) -> Path | None:
@@ -200,6 +278,7 @@ def make_reference(store: Store, name: str, *, on_progress: Progress = _unreport
         sha256=reference.sha256,
         recording=voice.recording.sha256,
         transcript=voice.transcript.sha256 if voice.transcript else None,
+        transcribed_by=voice.transcribed_by,
     )
     return clip, reference
 
@@ -241,13 +320,18 @@ def find_reference(store: Store, name: str) -> ReferenceClip:
     voice = find_voice(store, name)
     if voice is None:
         raise unknown_voice(store, name)
-    clip = find_record(store, layout.reference(name), ReferenceClip)
+    clip = prepared_reference(store, name)
     if clip is None or not is_current(clip, voice):
         raise InputError(
             f"voice {name!r} has no reference" + (" of its present recording" if clip else ""),
             hint=f"Materialize reference_audio for the partition {name!r}, or run: f5-pipeline voices prepare {name}.",
         )
     return clip
+
+
+def prepared_reference(store: Store, name: str) -> ReferenceClip | None:
+    """The reference of a voice, current or not; None where it was never prepared."""
+    return find_record(store, layout.reference(name), ReferenceClip)
 
 
 def is_current(clip: ReferenceClip, voice: Voice) -> bool:
@@ -259,7 +343,7 @@ def is_current(clip: ReferenceClip, voice: Voice) -> bool:
 def needs_reference(store: Store, name: str) -> bool:
     """Whether a voice exists and its reference must be prepared."""
     voice = find_voice(store, name)
-    clip = find_record(store, layout.reference(name), ReferenceClip)
+    clip = prepared_reference(store, name)
     return voice is not None and (clip is None or not is_current(clip, voice))
 
 

@@ -134,7 +134,7 @@ class Library:
         self.store = store
         self.cache = Cache(cache, cache_bytes)
         self.hub = Hub(hub, token=token, offline=offline)
-        self._transfer = Transfer(store, self.cache, self.hub)
+        self.transfer = Transfer(store, self.cache, self.hub)
         self._models = models
         self._vocoders = vocoders
 
@@ -177,7 +177,7 @@ class Library:
                 if not _pinned(part, *spec_files.values()):
                     listing = self.hub.listing(part.repo, part.revision)
                 for role, spec_file in spec_files.items():
-                    files[role] = self._transfer.describe(
+                    files[role] = self.transfer.describe(
                         name, part.repo, part.revision, spec_file, listing, on_progress
                     )
                 if part is spec and listing is not None:
@@ -241,7 +241,7 @@ class Library:
                 blob = record.files[role]
                 lease = self.cache.lease(blob)
                 leases.append(lease)
-                paths[role], place, moved = self._transfer.obtain(name, blob, notes, on_progress)
+                paths[role], place, moved = self.transfer.obtain(name, blob, notes, on_progress)
                 farthest, received = max(farthest, PLACES.index(place)), received + moved
         except BaseException:
             for lease in leases:
@@ -279,7 +279,7 @@ class Library:
                 if self.store.local_path(blob.key) is None or self.cache.has(blob):
                     state = self.cache.state(self.cache.path(blob), blob, deep=True)
                     findings.append(Finding(name, blob.name, role, "cache", state, blob.sha256))
-                findings.append(Finding(name, blob.name, role, "store", self._transfer.stored_state(blob), blob.sha256))
+                findings.append(Finding(name, blob.name, role, "store", self.transfer.stored_state(blob), blob.sha256))
             finally:
                 lease.release()
         return findings
@@ -338,7 +338,7 @@ class Library:
                 f"{name!r} cannot name a model: letters, digits, '.', '-' and '_' only, 64 at most",
                 hint="Choose another name.",
             )
-        if name in self._models or name == "blobs":
+        if name in self._models or name in ("blobs", "recognisers"):
             raise InputError(f"the name {name!r} is taken by the registry", hint="Choose another name.")
         sizes = read_architecture(architecture)
         vocabulary_blob = self._add_file(name, vocabulary or package_vocabulary(), on_progress)
@@ -370,12 +370,12 @@ class Library:
     ) -> Blob:
         from f5_pipeline.weights.checkpoints import check_fit, convert, read_shapes, vocabulary_size
 
-        with self._transfer.borrow(name, vocabulary, on_progress) as path:
+        with self.transfer.borrow(name, vocabulary, on_progress) as path:
             entries = vocabulary_size(path)
         if _HUB_FILE.fullmatch(str(checkpoint)):
             blob = self._add_file(name, checkpoint, on_progress)
             if blob.name.endswith(".safetensors"):
-                with self._transfer.borrow(name, blob, on_progress) as path:
+                with self.transfer.borrow(name, blob, on_progress) as path:
                     check_fit(path, read_shapes(path), sizes, entries)
             return blob
         source = Path(checkpoint)
@@ -396,7 +396,7 @@ class Library:
         if spec := self._vocoders.get(str(vocoder)):
             listing = None if _pinned(spec, spec.config, spec.weights) else self.hub.listing(spec.repo, spec.revision)
             config, weights = (
-                self._transfer.describe(name, spec.repo, spec.revision, spec_file, listing, on_progress)
+                self.transfer.describe(name, spec.repo, spec.revision, spec_file, listing, on_progress)
                 for spec_file in (spec.config, spec.weights)
             )
             return config, weights
@@ -420,8 +420,8 @@ class Library:
                 raise InputError(f"{file} names no file", hint="Write hf://owner/name/path/of/the/file.")
             listing = self.hub.listing(match["repo"], match["revision"])
             spec_file = SpecFile(path=match["path"])
-            blob = self._transfer.describe(name, match["repo"], listing.revision, spec_file, listing, on_progress)
-            with self._transfer.borrow(name, blob, on_progress):  # copies it to the store
+            blob = self.transfer.describe(name, match["repo"], listing.revision, spec_file, listing, on_progress)
+            with self.transfer.borrow(name, blob, on_progress):  # copies it to the store
                 return blob
         path = Path(file)
         try:
@@ -429,7 +429,7 @@ class Library:
             blob = Blob(name=stored_as or path.name, sha256=file_sha256(path), size=size)
         except OSError as error:
             raise InputError(f"it cannot be read ({error.strerror or error})", file=str(path)) from error
-        if self._transfer.stored_size(blob) != size or self._transfer.stored_state(blob) != "ok":
+        if self.transfer.stored_size(blob) != size or self.transfer.stored_state(blob) != "ok":
             on_progress(Progress(name, blob.name, "to store", 0, size))
             self.store.put_file(blob.key, path)
         return blob

@@ -77,3 +77,23 @@ class ModelRecord(BaseModel):
     def size(self) -> int:
         """Size of all files, bytes."""
         return sum(blob.size for blob in self.files.values())
+
+
+class RecogniserRecord(BaseModel):
+    """A locked Whisper model: its files by the names that CTranslate2 looks for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    licence: str
+    commercial_use: CommercialUse
+    note: str = ""
+    repo: str
+    revision: str = Field(description="commit of the repository")
+    files: dict[str, Blob]
+    locked: str = Field(description="when it was locked, ISO 8601, UTC")
+
+    @property
+    def size(self) -> int:
+        """Size of all files, bytes."""
+        return sum(blob.size for blob in self.files.values())

@@ -71,6 +71,10 @@ class ModelSpec(Spec):
     languages: tuple[str, ...]
 
 
+class RecogniserSpec(Spec):
+    """A Whisper model in CTranslate2's form, which writes transcripts. All files of its kind in `repo` belong to it."""
+
+
 _NC = "CC-BY-NC-4.0"
 _BASE_BYTES = 1_348_435_761
 """Size of a Base checkpoint with the vocabulary of 2,545 entries, fp32, exponential moving average only."""
@@ -279,8 +283,42 @@ _VOCODERS = (
     ),
 )
 
+_RECOGNISERS = (
+    RecogniserSpec(
+        name="whisper-tiny.en",
+        repo="Systran/faster-whisper-tiny.en",
+        licence="MIT",
+        commercial_use="yes",
+        note="English only; mishears more than the others.",
+    ),
+    RecogniserSpec(
+        name="whisper-small",
+        repo="Systran/faster-whisper-small",
+        licence="MIT",
+        commercial_use="yes",
+        note="The choice on a processor: 99 languages.",
+    ),
+    RecogniserSpec(
+        name="whisper-large-v3-turbo",
+        repo="mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+        licence="MIT",
+        commercial_use="yes",
+        note="The choice on a GPU: 99 languages.",
+    ),
+    RecogniserSpec(
+        name="whisper-large-v3",
+        repo="Systran/faster-whisper-large-v3",
+        licence="MIT",
+        commercial_use="yes",
+        note="The most exact, and the slowest.",
+    ),
+)
+
 MODELS = MappingProxyType({spec.name: spec for spec in _MODELS})
 """Every known model, by name, in the order in which they are listed."""
 
 VOCODERS = MappingProxyType({spec.name: spec for spec in _VOCODERS})
 """Every known vocoder, by name."""
+
+RECOGNISERS = MappingProxyType({spec.name: spec for spec in _RECOGNISERS})
+"""Every known Whisper model, by name."""

@@ -138,13 +138,12 @@ def test_other_mistakes_about_voices(studio):
     assert "Did you mean ada?" in refused(studio, "voices", "show", "adda").err
 
 
-def test_a_transcript_of_another_recording_is_caught_by_a_check(studio):
+def test_a_transcript_of_another_recording_is_refused(studio):
     lines = BEN.with_suffix(".srt").read_text().splitlines()
     said = studio.write("wrong.txt", " ".join(line for line in lines if line and not line[0].isdigit()))
-    ended = studio.run("voices", "add", "wrong", ADA, "--transcript", said)
-    assert "check transcript_length" in ended.err and "more than the recording" in ended.err
-    assert "check transcript_fit" in ended.err and "something else than the recording" in ended.err
-    assert "Check the transcript" in ended.err
+    ended = refused(studio, "voices", "add", "wrong", ADA, "--transcript", said)
+    assert "wrong/ada.flac" in ended.err
+    assert "something else than the recording" in ended.err and "--force" in ended.err
 
 
 # Scripts

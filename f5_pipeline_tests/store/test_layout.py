@@ -18,6 +18,7 @@ VALUES = {
     "extension": ".md",
     "model": "F5TTS_v1_Base",
     "commit": "main",
+    "recogniser": "whisper-small",
     "step": "plan",
     "file": "story.srt",
     "grant": "g1",

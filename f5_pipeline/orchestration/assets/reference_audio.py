@@ -60,6 +60,7 @@ def _metadata(clip: ReferenceClip, reference: "Reference") -> dict[str, Any]:
         "waveform": picture(thumbnail_png(reference.samples), "waveform"),
         "waveform_in_detail": picture(waveform_png(reference.samples), "waveform"),
         "transcript": dg.MetadataValue.md(markdown_text(clip.text)),
+        "transcript_by": f"{clip.transcribed_by} (a machine)" if clip.transcribed_by else "a person",
         "language": clip.language,
         "seconds": clip.seconds,
         "cut_from": f"{clip.start:.2f} s to {clip.end:.2f} s of the recording",

@@ -132,6 +132,7 @@ class DroppedVoice(dg.Config):
     name: str = Field(description="name of the voice")
     recording: str = Field(description="key of the recording, for example voices/ada.flac")
     transcript: str = Field(description="key of its transcript, for example voices/ada.srt")
+    force: bool = Field(default=False, description="keep it although its reference fails a check for good")
 
 
 @dg.op(
@@ -149,7 +150,7 @@ def take_in_op(context: dg.OpExecutionContext, config: DroppedVoice, store: Stor
             path = Path(folder) / key.rpartition("/")[2]
             opened.download(key, path)
             paths.append(path)
-        voice = add_voice(opened, config.name, *paths)
+        voice = add_voice(opened, config.name, *paths, force=config.force)
     report_voice(context.instance, voice)
     context.add_output_metadata({"voice": voice.name, "language": voice.language, "recording": voice.recording.key})
 

@@ -31,6 +31,7 @@ def report_voice(instance: dg.DagsterInstance, voice: Voice) -> None:
         {
             "recording": voice.recording.name,
             "transcript": voice.transcript.name if voice.transcript else "none",
+            "transcript_by": f"{voice.transcribed_by} (a machine)" if voice.transcribed_by else "a person",
             "language": voice.language,
             "bytes": voice.recording.size,
         },

@@ -49,6 +49,7 @@ class Run:
     Attributes:
         before, after: some text of the transcript before and after it; may be empty.
         cues: whether its ends are those of cues, not of words.
+        whole: whether it ends with a sentence; where it does not, `end_text` puts a full stop that nobody spoke.
     """
 
     start: float
@@ -57,6 +58,7 @@ class Run:
     before: str = ""
     after: str = ""
     cues: bool = False
+    whole: bool = True
 
 
 def check_times(transcript: Transcript, seconds: float, file: str) -> None:
@@ -160,6 +162,7 @@ def _run(units: list[Unit], first: int, last: int, before: Pause | None, after: 
         before=_text_of(units[max(0, first - _AROUND) : first]),
         after=_text_of(units[last + 1 : last + 1 + _AROUND]),
         cues=not (units[first].word and units[last].word),
+        whole=units[last].ends_sentence,
     )
 
 

@@ -16,6 +16,7 @@ from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
 from f5_pipeline.speech.audio import recordings as audio
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.engines.draft.times import spoken_units
+from f5_pipeline.speech.references.checks import CONFIDENCE_WARN, WEAKEST_WARN
 from f5_pipeline.speech.references.cut import Run
 from f5_pipeline.speech.references.pauses import PAUSE, Activity
 from f5_pipeline.speech.text.endings import FINAL
@@ -34,6 +35,7 @@ own English and Chinese example, a person each, have 0.78 and 0.73, weakest 0.73
 _MIN_GAIN = 0.005
 _MAX_EXTRA_WORDS = 3  # more or less, tried at each end
 _MAX_TRIES = 24  # runs tried before a transcript is given up
+_MIN_WHOLE_SECONDS = 4.0  # least of a run that ends with a sentence to be taken for a better one that does not
 _MAX_CUE_ERROR = 1.5  # s by which a cue's times may be wrong
 
 
@@ -56,6 +58,11 @@ class Fit:
     def good(self) -> bool:
         """Whether the whole text counts as spoken."""
         return self.confidence >= MIN_CONFIDENCE and self.weakest >= MIN_WORD_CONFIDENCE
+
+    @property
+    def passable(self) -> bool:
+        """Whether no check of a reference doubts the text."""
+        return self.confidence >= CONFIDENCE_WARN and self.weakest >= WEAKEST_WARN
 
 
 class Fitting:
@@ -117,6 +124,9 @@ class Fitting:
 def fitting_run(runs: Sequence[Run], fitting: Fitting, longest: float) -> tuple[Run, Fit, bool]:
     """The first of the runs, best first, whose text matches its sound exactly.
 
+    One that does not end with a sentence is taken only where no other does and is at least passable: the match of a
+    part proves that the transcript belongs to the recording.
+
     Args:
         runs: at least one.
         longest: maximum duration of a run, s.
@@ -127,17 +137,29 @@ def fitting_run(runs: Sequence[Run], fitting: Fitting, longest: float) -> tuple[
     """
     tried: list[Run] = []
     doubtful: list[tuple[float, Run, Fit]] = []
+    part: tuple[Run, Fit, bool] | None = None  # the first that matches and is not whole
+    passable: tuple[Run, Fit, bool] | None = None  # the first that is whole, and passable only
     for run in runs:
-        if len(tried) == _MAX_TRIES:
+        if len(tried) == _MAX_TRIES or (part and passable):
             break
+        if part and not (run.whole and run.end - run.start >= _MIN_WHOLE_SECONDS):
+            continue
         if any(_alike(run, other) for other in tried):
             continue
         fit = fitting.fit(run.start, run.end, run.text)
         adjusted, better = fitting.adjusted(run, fit) if run.cues else (run, fit)
-        if better.good and adjusted.end - adjusted.start <= longest and fitting.exact(adjusted, better):
-            return adjusted, better, True
+        is_wanted = better.good or (run.whole and better.passable and not passable)
+        if is_wanted and adjusted.end - adjusted.start <= longest and fitting.exact(adjusted, better):
+            if better.good and run.whole:
+                return adjusted, better, True
+            if better.good:
+                part = adjusted, better, True
+            else:
+                passable = adjusted, better, True
         tried.append(run)
         doubtful.append((fit.confidence + fit.weakest, run, fit))
+    if part:
+        return passable or part
     _, run, fit = max(doubtful, key=lambda candidate: candidate[0])
     return run, fit, False
 

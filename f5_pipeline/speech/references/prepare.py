@@ -78,7 +78,8 @@ def prepare_reference(
         raise InputError(
             "the recording has no transcript; what is said in it is not guessed",
             file=file,
-            hint="Put a transcript (TXT, SRT, VTT, CSV or Whisper JSON) beside it.",
+            hint="Put a transcript (TXT, SRT, VTT, CSV or Whisper JSON) beside it, or let Whisper write one: "
+            "pip install 'f5-pipeline[asr]'.",
         )
     levels = audio.levels_of(recording)
     activity = Activity(levels)

@@ -89,6 +89,11 @@ def _cues(
             body.append(lines[index])
             index += 1
         cues.append(Cue(place, start, end, body))
+    return spoken_segments(cues, name)
+
+
+def spoken_segments(cues: list[Cue], name: str) -> list[TranscriptSegment]:
+    """What is spoken of cues; InputError where they are out of order or nothing is."""
     if not cues:
         raise InputError("no cue is in the file", file=name, hint="Give at least one cue with its times and text.")
     segments: list[TranscriptSegment] = []

@@ -14,7 +14,8 @@ from f5_pipeline.speech.transcripts.text import clean_cue, join_texts, parse_tim
 
 @dataclass
 class Cue:
-    """A cue as it is written: line of its times in the file, times in s, lines of text, word times if any."""
+    """A cue as it is written: line of its times in the file (in JSON its number), times in s, lines of text, word times
+    if any."""
 
     place: int
     start: float

@@ -1,4 +1,4 @@
-"""The JSON of the Whisper family: segments of every shape, with their words."""
+"""The JSON of the Whisper family: segments of every shape, with their words; other forms are recast to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import json
 from typing import Any
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.transcripts.cues import spoken_segments
 from f5_pipeline.speech.transcripts.entries import Timeline, TranscriptSegment, timed_segment
+from f5_pipeline.speech.transcripts.heard import Cue
+from f5_pipeline.speech.transcripts.services import recast
 from f5_pipeline.speech.transcripts.text import clean, join_texts, need_text
 from f5_pipeline.speech.transcripts.words import distribute_words, fit_words, json_times, word_text
 
@@ -28,6 +31,9 @@ def read_json(text: str, name: str) -> list[TranscriptSegment]:
             file=name,
             hint="Give the JSON file as Whisper wrote it.",
         ) from error
+    data = recast(data, name)
+    if isinstance(data, list) and data and isinstance(data[0], Cue):
+        return spoken_segments(data, name)
     entries, loose_words = _json_entries(data, name)
     segments: list[TranscriptSegment] = []
     # Whisper itself writes segments that end when they start.

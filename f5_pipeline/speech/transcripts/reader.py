@@ -1,7 +1,8 @@
 """Transcripts: the text of a recording, with times where the file has them.
 
-Reads plain text, SubRip (SRT), WebVTT, CSV and TSV tables, Audacity label tracks and the JSON of the Whisper family
-(openai-whisper, faster-whisper, whisperX, whisper.cpp, the verbose_json of OpenAI's API, Hugging Face pipelines).
+Reads plain text, also with stamps, SubRip (SRT), WebVTT, CSV and TSV tables, Audacity label tracks, the JSON of the
+Whisper family (openai-whisper, faster-whisper, whisperX, whisper.cpp, the verbose_json of OpenAI's API, Hugging Face
+pipelines) and of the services in `services`, and what `subtitles` reads.
 
 The caption formats are parsed here because common libraries silently repair or drop malformed entries; a transcript
 decides which audio is used for cloning, so every doubt must become an error that names the line.
@@ -16,11 +17,13 @@ from pathlib import PurePath
 from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.transcripts.cues import read_srt, read_vtt
+from f5_pipeline.speech.transcripts.cues import read_srt, read_vtt, spoken_segments
 from f5_pipeline.speech.transcripts.entries import TimedText, TranscriptSegment
 from f5_pipeline.speech.transcripts.json import read_json
+from f5_pipeline.speech.transcripts.stamps import read_text, stamped_cues
+from f5_pipeline.speech.transcripts.subtitles import PYSUBS2, read_textgrid, sbv_cues, subtitle_cues
 from f5_pipeline.speech.transcripts.tables import read_table
-from f5_pipeline.speech.transcripts.text import clean, decode_text, join_texts, need_text
+from f5_pipeline.speech.transcripts.text import decode_text, join_texts
 
 __all__ = ["TimedText", "Transcript", "TranscriptSegment", "decode_text", "join_texts", "read_transcript"]
 
@@ -55,13 +58,21 @@ def read_transcript(data: bytes, name: str) -> Transcript:
     text = decode_text(data, name)
     kind = _recognise(text, name)
     if kind == "txt":
-        segments = [TranscriptSegment(text=need_text(clean(text), name, 1))]
+        cues = stamped_cues(text)
+        segments = spoken_segments(cues, name) if cues else read_text(text, name)
+    elif kind == "sbv":
+        segments = spoken_segments(sbv_cues(text, name), name)
+    elif kind == "textgrid":
+        segments = read_textgrid(text, name)
+    elif kind in PYSUBS2.values():
+        segments = spoken_segments(subtitle_cues(text, name, kind), name)
     elif kind == "srt":
         segments = read_srt(text, name)
     elif kind == "vtt":
         segments = read_vtt(text, name)
     elif kind == "csv":
-        segments = read_table(text, name)
+        # Audacity's second line of a label: the range of frequencies that was marked.
+        segments = read_table(_FREQUENCIES.sub("", text), name)
     else:
         segments = read_json(text, name)
     return Transcript(segments=segments, name=name)
@@ -69,6 +80,7 @@ def read_transcript(data: bytes, name: str) -> Transcript:
 
 _ARROW = re.compile(r"^[ \t]*[\d:.,]+[ \t]*-->", re.MULTILINE)
 _LABELS = re.compile(r"^-?\d+([.,]\d+)?\t-?\d+([.,]\d+)?(\t|$)")
+_FREQUENCIES = re.compile(r"^\\\t-?[\d.,]+\t-?[\d.,]+[ \t]*$", re.MULTILINE)
 
 
 def _recognise(text: str, name: str) -> str:
@@ -86,13 +98,21 @@ def _recognise(text: str, name: str) -> str:
             return "json"
     if _ARROW.search(text):
         return "vtt" if suffix == ".vtt" else "srt"
-    if re.match(r"\s*\[Script Info\]", text, re.IGNORECASE) or suffix in (".ass", ".ssa", ".ttml", ".sbv", ".docx"):
+    if suffix in PYSUBS2 or re.match(r"\s*\[Script Info\]", text, re.IGNORECASE):
+        return PYSUBS2.get(suffix, "ass")
+    if re.match(r'\s*File type = "ooTextFile"\s+Object class = "TextGrid"', text):
+        return "textgrid"
+    if suffix == ".sbv":
+        return "sbv"
+    if suffix in (".docx", ".eaf"):
         raise InputError(
-            f"the transcript format {suffix or 'of this file'} is not read",
+            f"the transcript format {suffix} is not read",
             file=name,
             hint="Convert it to SRT, VTT, CSV, Whisper JSON or plain text.",
         )
-    if suffix in (".csv", ".tsv") or all(_LABELS.match(line) for line in text.splitlines() if line.strip()):
+    if suffix in (".csv", ".tsv") or all(
+        _LABELS.match(line) or _FREQUENCIES.match(line) for line in text.splitlines() if line.strip()
+    ):
         return "csv"
     if suffix in (".srt", ".vtt"):
         raise InputError(
@@ -102,7 +122,7 @@ def _recognise(text: str, name: str) -> str:
             place=1,
             hint="Name the file .txt if it is plain text.",
         )
-    if suffix not in ("", ".txt", ".text", ".md", ".lab"):
+    if suffix not in ("", ".txt", ".text", ".md", ".lab", ".lrc"):
         raise InputError(
             f"a transcript with the extension {suffix} is not known",
             file=name,

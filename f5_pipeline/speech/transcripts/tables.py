@@ -22,12 +22,22 @@ _OTHER_NAMES = {"", "id", "index", "no", "nr", "number", "n", "#", "speaker", "n
 _OTHER_NAMES |= {"probability", "score", "avg logprob", "no speech prob", "segment id", "cue id", "channel", "file"}
 
 
+_LJSPEECH = re.compile(r"[\w./-]{1,200}\|[^|\n]+(\|[^|\n]*)?$")
+
+
 def read_table(text: str, name: str) -> list[TranscriptSegment]:
     """CSV or TSV with start, end (or duration) and text, or text alone; with or without a header."""
     rows, delimiter = _table_rows(text, name)
     if not rows:
         raise InputError("the table has no rows", file=name, place=1, hint="Add a row for each phrase.")
     header_line, header = rows[0]
+    if _LJSPEECH.match(text.split("\n")[header_line - 1]):
+        raise InputError(
+            "this is the list of a data set (LJSpeech: id|text|text), not the transcript of one recording",
+            file=name,
+            place=header_line,
+            hint="Put the text of this recording into a .txt of its own.",
+        )
     if parse_time(header[0]) is None and not (len(header) == 1 and header[0].strip().lower() not in _TEXT_NAMES):
         columns, scale = _columns(header, name, header_line)
         expected, rows = len(header), rows[1:]

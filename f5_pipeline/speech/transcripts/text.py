@@ -55,13 +55,13 @@ def join_texts(texts: Iterable[str]) -> str:
     """Join texts with blanks, or with nothing where Chinese or Japanese characters meet."""
     joined = ""
     for text in texts:
-        if joined and text and not (_is_unspaced(joined[-1]) and _is_unspaced(text[0])):
+        if joined and text and not (is_unspaced(joined[-1]) and is_unspaced(text[0])):
             joined += " "
         joined += text
     return joined
 
 
-def _is_unspaced(character: str) -> bool:
+def is_unspaced(character: str) -> bool:
     """Whether a character belongs to a script without blanks: Han, kana, their punctuation, Thai and related."""
     code = ord(character)
     return (

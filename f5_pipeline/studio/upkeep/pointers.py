@@ -35,7 +35,7 @@ from f5_pipeline.studio.records import (
     Weights,
     digest_of,
 )
-from f5_pipeline.weights.records import ModelRecord
+from f5_pipeline.weights.records import ModelRecord, RecogniserRecord
 
 MAX_RETAKES = 10
 """The largest F5_RETAKES: takes that any worker may choose count as referred to, whatever is set here."""
@@ -260,7 +260,7 @@ def _of_reference(clip: ReferenceClip, key: str) -> References:
     return References(targets=[Target(clip.audio, key, hint, sha256=clip.sha256, reference=clip)])
 
 
-def _of_model(record: ModelRecord, key: str) -> References:
+def _of_model(record: ModelRecord | RecogniserRecord, key: str) -> References:
     hint = f"Run: f5-pipeline weights pull {record.name}."
     return References(targets=[Target(blob.key, key, hint, blob.size, blob.sha256) for blob in record.files.values()])
 
@@ -294,6 +294,7 @@ _KINDS = (
     Kind(layout.band, Band, (), _no_references),
     Kind(layout.weights, Weights, (), _no_references),
     Kind(layout.model_record, ModelRecord, (MODELS,), _of_model),
+    Kind(layout.recogniser, RecogniserRecord, (MODELS,), _of_model),
     Kind(layout.script_options, ScriptRecord, (), _no_references),
     Kind(layout.batch_report, BatchReport, (), _no_references),
 )

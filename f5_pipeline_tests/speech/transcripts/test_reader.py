@@ -247,6 +247,119 @@ def test_small_overlaps_of_subtitles_are_closed_and_doubles_dropped():
     assert len(read(f"{first}\n\n{SRT}", "a.srt").segments) == 2
 
 
+HEARD = [("Hello,", 0.5, 0.9), ("Ada.", 0.9, 1.3)]
+DEEPGRAM_WORDS = [
+    {"word": "hello", "start": 0.5, "end": 0.9, "confidence": 0.99, "punctuated_word": "Hello,"},
+    {"word": "ada", "start": 0.9, "end": 1.3, "confidence": 0.98, "punctuated_word": "Ada."},
+]
+DEEPGRAM = {"results": {"channels": [{"alternatives": [{"transcript": "hello ada", "words": DEEPGRAM_WORDS}]}]}}
+AWS_ITEMS = [
+    {"type": "pronunciation", "alternatives": [{"content": "Hello"}], "start_time": "0.5", "end_time": "0.9"},
+    {"type": "punctuation", "alternatives": [{"content": ","}]},
+    {"type": "pronunciation", "alternatives": [{"content": "Ada"}], "start_time": "0.9", "end_time": "1.3"},
+    {"type": "punctuation", "alternatives": [{"content": "."}]},
+]
+AWS = {"jobName": "memo", "results": {"transcripts": [{"transcript": "Hello, Ada."}], "items": AWS_ITEMS}}
+GOOGLE_WORDS = [
+    {"word": "Hello,", "startTime": "0.500s", "endTime": "0.900s"},
+    {"word": "Ada.", "startTime": "0.900s", "endTime": "1.300s"},
+]
+GOOGLE = {"results": [{"alternatives": [{"transcript": "Hello, Ada.", "words": GOOGLE_WORDS}]}, {"alternatives": [{}]}]}
+ELEVENLABS = {
+    "audio_base64": "",
+    "alignment": {
+        "characters": list("Hello, Ada."),
+        "character_start_times_seconds": [0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0, 1.1, 1.2],
+        "character_end_times_seconds": [0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 0.9, 1.0, 1.1, 1.2, 1.3],
+    },
+}
+PLAIN = [{"word": "Hello", "start": 0.5, "end": 0.9, "conf": 1.0}, {"word": "Ada", "start": 0.9, "end": 1.3, "conf": 1}]
+GENTLE = {"transcript": "Hello, Ada.", "words": PLAIN}
+
+
+@pytest.mark.parametrize("data", [DEEPGRAM, AWS, GOOGLE, ELEVENLABS, GENTLE])
+def test_words_of_services_keep_their_punctuation_and_times(data):
+    (segment,) = read(json.dumps(data), "a.json").segments
+    assert segment.text == "Hello, Ada."
+    assert [(word.text, word.start, word.end) for word in some(segment.words)] == HEARD
+
+
+@pytest.mark.parametrize("data", [{"result": PLAIN, "text": "hello ada"}, [{"result": PLAIN, "text": "hello ada"}]])
+def test_vosk_is_timed(data):
+    assert spans(read(json.dumps(data), "a.json")) == [(0.5, 1.3, "hello ada")]
+
+
+def test_captions_of_youtube_end_where_the_next_begins():
+    events = [
+        {"tStartMs": 0, "dDurationMs": 9000, "id": 1},
+        {"tStartMs": 80, "dDurationMs": 3000, "segs": [{"utf8": "we"}, {"utf8": " like", "tOffsetMs": 240}]},
+        {"tStartMs": 2000, "dDurationMs": 1000, "aAppend": 1, "segs": [{"utf8": "\n"}]},
+        {"tStartMs": 2010, "dDurationMs": 2000, "segs": [{"utf8": "it", "tOffsetMs": 0}]},
+        {"tStartMs": 5000, "dDurationMs": 2000, "segs": [{"utf8": "[Music]"}]},
+    ]
+    transcript = read(json.dumps({"wireMagic": "pb3", "events": events}), "a.json")
+    assert spans(transcript) == [(0.08, 2.01, "we like"), (2.01, 4.01, "it")]
+    words = [(word.text, word.start, word.end) for word in some(transcript.segments[0].words)]
+    assert words == [("we", 0.08, 0.32), ("like", 0.32, 2.01)]
+    api = [{"text": "we\nlike", "start": 0.08, "duration": 3.0}, {"text": "it", "start": 2.01, "duration": 2}]
+    assert spans(read(json.dumps(api), "a.json")) == spans(transcript)
+
+
+def test_fragments_of_aeneas():
+    fragments = [{"begin": "0.500", "end": "2.000", "id": "f1", "language": "eng", "lines": ["Hello."]}]
+    assert spans(read(json.dumps({"fragments": fragments}), "a.json")) == [(0.5, 2, "Hello.")]
+
+
+def test_stamps_in_plain_text_are_times_and_never_spoken():
+    printed = "Detecting language\n[00:00.100 --> 00:02.200]  Hello, Ada.\n[00:00:02.200 --> 00:00:03.000] [Music]\n"
+    assert spans(read(printed, "a.txt")) == [(0.1, 2.2, "Hello, Ada.")]
+    for copied in (
+        "[00:00:05] Ada: Hello.\n\n[00:00:09] Ada:\nIs it 10:30?",  # Descript
+        "Ada Lee  0:05\nHello.\n\nAda Lee  0:09\nIs it 10:30?",  # Otter
+        "0:05\nHello.\n0:09\nIs it 10:30?",  # YouTube's panel
+        "(0:05) Hello.\n(0:09) Is it 10:30?",
+    ):
+        transcript = read(copied, "a.txt")
+        assert (transcript.text, transcript.timed) == ("Hello. Is it 10:30?", False), copied
+    assert read("10:30 is the time.\nAt 11:00 she left.", "a.txt").text == "10:30 is the time. At 11:00 she left."
+    assert read("[ar:Nobody]\n[00:12.30]Hello.\n[00:15.00]Again.", "a.lrc").text == "Hello. Again."
+    audacity = "0.5\t2.0\tHello.\n\\\t100.0\t2000.0\n2.5\t3.0\tYou.\n\\\t-1\t200\n"
+    assert spans(read(audacity, "labels.txt")) == [(0.5, 2, "Hello."), (2.5, 3, "You.")]
+
+
+ASS = r"""[Script Info]
+ScriptType: v4.00+
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Comment: 0,0:00:00.00,0:00:09.00,Default,,0,0,0,,a note
+Dialogue: 0,0:00:02.40,0:00:04.75,Default,,0,0,0,,How are you\Ntoday?
+Dialogue: 0,0:00:00.50,0:00:02.00,Default,,0,0,0,,{\i1}Hello{\i0} there, friend.
+"""
+TTML = """<?xml version="1.0"?>
+<tt xmlns="http://www.w3.org/ns/ttml"><body><div>
+<p begin="0.5s" end="00:00:02.000">Hello there, friend.</p><p begin="2.4s" end="4.75s">How are you<br/>today?</p>
+</div></body></tt>"""
+SBV = "0:00:00.500,0:00:02.000\nHello there, friend.\n\n0:00:02.400,0:00:04.750\nHow are you\ntoday?\n"
+
+
+@pytest.mark.parametrize(("text", "name"), [(ASS, "a.ass"), (ASS, "a.txt"), (TTML, "a.ttml"), (SBV, "a.sbv")])
+def test_other_subtitles(text, name):
+    assert spans(read(text, name)) == [(0.5, 2.0, "Hello there, friend."), (2.4, 4.75, "How are you today?")]
+
+
+def test_the_words_of_a_textgrid():
+    def tier(name: str, *intervals: tuple[float, float, str]) -> str:
+        rows = (f'xmin = {start}\n   xmax = {end} \n  text = "{text}" ' for start, end, text in intervals)
+        return f'class = "IntervalTier" \n name = "{name}" \n xmin = 0 \n xmax = 2 \n' + "\n".join(rows) + "\n"
+
+    head = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 2\n'
+    words = tier("ada - words", (0, 0.5, ""), (0.5, 0.9, "hello"), (0.9, 1.3, "ada"))
+    transcript = read(head + words + tier("phones", (0.5, 0.7, "HH")), "a.TextGrid")
+    got = [(word.text, word.start, word.end) for word in some(transcript.segments[0].words)]
+    assert (transcript.text, got) == ("hello ada", [("hello", 0.5, 0.9), ("ada", 0.9, 1.3)])
+
+
 BROKEN = {
     "empty": (b"", "a.txt", None, "is empty"),
     "blank": (b" \n\t\n", "a.srt", None, "is empty"),
@@ -259,7 +372,25 @@ BROKEN = {
     "odd utf-16": ("Hello\nyou".encode("utf-16") + b"\x00", "a.txt", 2, "is not UTF-16"),
     "no words": (b"... --- !!", "a.txt", 1, "no text"),
     "unknown extension": (b"Hello", "a.xyz", None, "extension .xyz"),
-    "other subtitles": (b"[Script Info]\nTitle: x", "a.ass", None, ".ass is not read"),
+    "other subtitles": (b"[Script Info]\nTitle: x", "a.ass", None, "no cue is in the file"),
+    "entities": (b"<!DOCTYPE tt [<!ENTITY a 'b'>]><tt/>", "a.ttml", None, "declares entities"),
+    "no xml": (b"hello", "a.ttml", None, "cannot be read as TTML"),
+    "a word processor's": (b"hello", "a.docx", None, ".docx is not read"),
+    "sbv without times": (b"0:00:01.000,0:00:02.000\nHello.\n\nYou.\n", "a.sbv", 4, "time line cannot be read"),
+    "a data set": (b"LJ001-0001|Printing, in the|Printing, in the\n", "metadata.csv", 1, "LJSpeech"),
+    "two people on two channels": (
+        '{"results": {"channels": [%s, %s]}}' % (('{"alternatives": [{"transcript": "a", "words": []}]}',) * 2),
+        "a.json",
+        None,
+        "looks like the JSON of Deepgram",
+    ),
+    "half a service": ('{"alignment": {"characters": ["a"]}}', "a.json", None, "looks like the JSON of ElevenLabs"),
+    "tiers": (
+        'File type = "ooTextFile"\nObject class = "TextGrid"\n' + 'class = "IntervalTier"\nname = "a"\n' * 2,
+        "a.TextGrid",
+        None,
+        "2 tiers of intervals",
+    ),
     "not srt": (b"Hello there", "a.srt", 1, "no time line"),
     "end before start": (SRT.replace("04,750", "02,100"), "a.srt", 6, "before it starts"),
     "no length": (SRT.replace("04,750", "02,400"), "a.srt", 6, "when it starts"),
