@@ -70,7 +70,8 @@ def declared(*extras: str) -> list[Requirement]:
 
 
 @pytest.mark.parametrize(
-    ("lock", "extras"), [("light", ["postgres", "media"]), ("worker", ["postgres", "media", "f5"])]
+    ("lock", "extras"),
+    [("light", ["postgres", "media", "books"]), ("worker", ["postgres", "media", "books", "asr", "f5"])],
 )
 def test_the_lock_has_every_dependency_in_a_version_that_is_asked_for(lock: str, extras: list[str]) -> None:
     versions = locked(lock)

@@ -142,7 +142,7 @@ def _write_transcript(
         and present.recording.sha256 == file_sha256(recording)
     ):
         target.write_bytes(store.get_bytes(present.transcript.key))
-        return language, present.transcribed_by
+        return present.language, present.transcribed_by
     heard, model = listener.listen(recording, language, on_progress)
     target.write_bytes(heard.data)
     return heard.language, model
