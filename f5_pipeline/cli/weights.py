@@ -36,7 +36,7 @@ def pull(names: tuple[str, ...], as_json: bool) -> None:
 
     library = _library()
     for name in names or (get_settings().model,):
-        if name in RECOGNISERS:
+        if name is not None and name in RECOGNISERS:
             with download_progress(quiet=as_json) as show, borrow_recogniser(library, name, show):
                 locked = lock_recogniser(library, name)
             if as_json:
@@ -186,7 +186,7 @@ def evict(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
     library = _library()
     evicted: dict[str, int] = {}
     for name in names or (None,):
-        if name in RECOGNISERS:
+        if name is not None and name in RECOGNISERS:
             locked = find_recogniser(library, name)
             evicted.update(library.cache.evict({blob.sha256 for blob in locked.files.values()} if locked else set()))
         else:

@@ -10,7 +10,7 @@ from f5_pipeline_tests.support.some import some
 HASH = "0123456789abcdef" * 4
 KEYS = {name: kind for name, kind in vars(layout).items() if isinstance(kind, layout.Key)}
 VALUES = {
-    **dict.fromkeys(("sha256", "samples", "sound", "take"), HASH),
+    **dict.fromkeys(("sha256", "samples", "sound", "take", "configuration"), HASH),
     "revision": HASH[:16],
     "blob": f"{HASH}.safetensors",
     "voice": "ada",
@@ -23,9 +23,10 @@ VALUES = {
     "file": "story.srt",
     "grant": "g1",
     "run": "0f-1",
+    "card": "nvidia-h100",
     "path": "shards/000.jsonl",
 }
-SHORTENED = {"sha256", "samples", "sound"}
+SHORTENED = {"sha256", "samples", "sound", "configuration"}
 
 
 def values_of(kind: layout.Key) -> dict[str, str]:
