@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from f5_pipeline.speech.text import arabic, hindi, korean
 from f5_pipeline.speech.text.characters import CURRENCIES as SIGNS
+from f5_pipeline.speech.text.characters import ascii_digits
 from f5_pipeline.speech.text.cldr import CURRENCIES, currencies, unit_words, units
 from f5_pipeline.speech.text.clocks import read_clock, read_span
 from f5_pipeline.speech.text.counting import FRACTION, count, counted, fraction, read_vulgar_fraction, unit_of
@@ -13,10 +15,22 @@ from f5_pipeline.speech.text.dates import (
     DAY_AND_MONTH,
     OBLIQUE,
     day_words,
-    declined_year,
     is_month,
     read_date,
     read_decade,
+    read_spaced_date,
+)
+from f5_pipeline.speech.text.declined import (
+    before_counted,
+    case_of,
+    counted_case,
+    declined_cardinal,
+    declined_ordinal,
+    declined_year,
+    gender_of,
+    read_ending,
+    scale_form,
+    year_word,
 )
 from f5_pipeline.speech.text.languages import Language, word_set
 from f5_pipeline.speech.text.money import (
@@ -31,14 +45,15 @@ from f5_pipeline.speech.text.money import (
 )
 from f5_pipeline.speech.text.numerals import Number, digits_words, integer_words, number_words, parse_number
 from f5_pipeline.speech.text.reading import Part
+from f5_pipeline.speech.text.telephones import read_grouped
 
 _RATIO = re.compile(r"(\d{1,3}):(\d{1,3})")
+_SCORE = re.compile(r"(\d{1,2})[-–](\d{1,2})")
 _POWER = re.compile(r"(\d+)\^(\d+)")
 _FEET = re.compile(r"(\d)['’′](\d{1,2})")
 _FRACTION_OF = re.compile(r"(\d{1,2}/\d{1,2})-([a-z]+)")
 _RANGE = re.compile(rf"([-−]?)({SIGN}?)({NUM})([^\d\s–—-]*)[-–—‑−~]({SIGN}?)({NUM})([^\d\s]*)")
 _VERSION = re.compile(r"v?(\d+(?:\.\d+){2,})", re.IGNORECASE)
-_PHONE = re.compile(r"\+?\d{1,4}(?:[-–.()/]{1,2}\d{2,5}){2,6}|\d{3}-\d{4}")
 _SIGNED = re.compile(rf"([-−–+~±≈<>≤≥#§]*)({NUM})([^\d\s]*)")
 _SUPERSCRIPT = re.compile(r"(.*?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _BLANKS = re.compile(rf"(?<=[\d{SIGNS}]) (?=[\d{SIGNS}])")  # 1 000 000, 3,50 €
@@ -47,11 +62,6 @@ _YEAR_BEFORE = word_set(
     "summer autumn fall winter copyright im jahr jahre seit von bis ab en année depuis año desde nel dal "
     "anno em ano в году с до sinds jaar w roku"
 )
-_YEAR_WORDS = {
-    "ru": word_set("год года году г"),
-    "uk": word_set("рік року році р"),
-    "pl": word_set("rok roku r"),
-}
 _SECTIONS = word_set(
     "section chapter version figure table apartado sección capítulo paragrafo capitolo seção abschnitt kapitel chapitre"
 )
@@ -64,8 +74,10 @@ def read_figures(parts: list[Part], index: int, data: Language) -> None:
     part = parts[index]
     before = parts[index - 1] if index else None
     after = parts[index + 1] if index + 1 < len(parts) else None
-    text = _BLANKS.sub("", _ascii_digits(part.core))
-    for reader in (read_date, read_clock, read_span, _ordinal, read_decade, read_money, read_vulgar_fraction, _range):
+    if (data.suffix and _with_suffix(parts, index, data)) or read_spaced_date(parts, index, data):
+        return
+    text = _BLANKS.sub("", ascii_digits(part.core))
+    for reader in (read_date, read_clock, read_span, _ordinal, read_decade, read_money, read_vulgar_fraction, _ratio, _range):
         if reader(text, part, before, after, data):
             return
     if (spoken := fraction(text, after, data)) is not None:
@@ -81,27 +93,56 @@ def read_figures(parts: list[Part], index: int, data: Language) -> None:
     if data.code == "en" and (match := _FRACTION_OF.fullmatch(text)) and (words := fraction(match[1], None, data)):
         part.say(f"{words} {match[2]}".replace("quarters ", "quarter ").replace("one half", "half"))
         return
-    for simple in (_ratio, _phone, _version, _power):
+    for simple in (read_grouped, _version, _power):
         if (spoken := simple(text, data)) is not None:
             part.say(spoken)
             return
     _signed(text, part, before, after, data)
 
 
-def _ascii_digits(text: str) -> str:
-    """Decimal digits of every script as ASCII ones."""
-    return (
-        text
-        if text.isascii()
-        else "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
-    )
+def _with_suffix(parts: list[Part], index: int, data: Language) -> bool:
+    """Figures with an ending written to them, as in Korean and Turkish: the ending joins what is said of the figures."""
+    part = parts[index]
+    match = re.fullmatch(rf"(.*[\d%°℃]){data.suffix}", part.core)
+    if not match:
+        return False
+    figures = ascii_digits(match[1])
+    if data.code == "ko" and (words := korean.counted(figures, match[2], data)):
+        part.say(words)
+        return True
+    whole, kind = part.core, part.kind
+    part.core, part.kind = match[1], kind[: len(match[1])]
+    read_figures(parts, index, data)
+    part.core, part.kind = whole, kind
+    words = part.spoken
+    if words is None and data.code == "ko":
+        words = korean.equation(figures, data)
+    if words is not None:
+        part.say(korean.joined(words, match[2]) if data.code == "ko" else words + match[2], bound=part.bound)
+    return words is not None
 
 
-def _ratio(text: str, data: Language) -> str | None:
-    if not (match := _RATIO.fullmatch(text)) or not data.ratio:
-        return None
+def _ratio(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
+    """A ratio "3:1", or a score, which does not ascend as a range does: "2-0"."""
+    if match := _SCORE.fullmatch(text):
+        if data.score is None or int(match[1]) < int(match[2]):
+            return False
+        word = data.score
+    elif match := _RATIO.fullmatch(text):
+        word = data.score if data.proportions and data.score is not None else data.ratio
+        if before is not None and before.key in data.proportions:
+            word = data.ratio
+        if not word and data.score is None:
+            return False
+    else:
+        return False
     first, second = (integer_words(item, data) for item in match.groups())
-    return f"{first} {data.ratio} {second}".replace("  ", " ") if first and second else None
+    if word and data.proportions and word == data.ratio:
+        second = declined_cardinal(int(match[2]), data, "d" if data.code in ("ru", "uk", "cs") else "g")
+    if not first or not second:
+        return False
+    part.say(" ".join(item for item in (first, word, second) if item))
+    return True
 
 
 def _power(text: str, data: Language) -> str | None:
@@ -116,22 +157,23 @@ def _ordinal(text: str, part: Part, before: Part | None, after: Part | None, dat
     if not data.ordinal or not (match := re.fullmatch(data.ordinal, text, re.IGNORECASE)):
         return False
     digits = re.sub(r"\D", "", match[1])
+    if data.cases:
+        words = read_ending(digits, match[2], before, after, data) if len(digits) < 5 else None
+        if words:
+            part.say(words)
+        return bool(words)
     if data.code == "fr" and digits == "1":
-        words: str | None = "premier" if text.endswith("er") else "première"
+        words = "premier" if text.endswith("er") else "première"
     elif data.code == "es" and text.endswith("er"):
         words = (integer_words(digits, data, "ordinal") or "").removesuffix("o")
     elif text[-1] in "ªa" and data.code in ("es", "it", "pt"):
         words = re.sub(r"o\b", "a", integer_words(digits, data, "ordinal") or "")
     else:
-        words = integer_words(digits, data, "ordinal", _russian_gender(text))
+        words = integer_words(digits, data, "ordinal")
     if not words:
         return False
     part.say(words, bound=is_month(before, data))
     return True
-
-
-def _russian_gender(text: str) -> str:
-    return {"я": "f", "е": "n"}.get(text[-1], "m")
 
 
 def _range(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
@@ -182,30 +224,6 @@ def _range(text: str, part: Part, before: Part | None, after: Part | None, data:
     return True
 
 
-def _phone(text: str, data: Language) -> str | None:
-    if (
-        not _PHONE.fullmatch(text)
-        or parse_number(text, data) is not None
-        or not 7 <= sum(char.isdecimal() for char in text) <= 15
-        or "/" in text
-    ):
-        return None
-    if (
-        "." in text
-        and "-" not in text
-        and not text.startswith("+")
-        and any(len(group) > 3 for group in text.split(".")[:-1])
-    ):
-        return None
-    if _VERSION.fullmatch(text) and text.count(".") >= 3:
-        return None
-    groups = [digits_words(group, data) for group in re.findall(r"\d+", text)]
-    if None in groups:
-        return None
-    plus = f"{data.symbols.get('+', '')} " if text.startswith("+") else ""
-    return (plus + ", ".join(group for group in groups if group)).strip()
-
-
 def _version(text: str, data: Language) -> str | None:
     match = _VERSION.fullmatch(text)
     if not match or not data.point or parse_number(text, data) is not None:
@@ -244,23 +262,27 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
             part.say(_front(sign, data) + words + particle)
         return
     spoken = None if sign else _day_or_year(number, figures, part, before, after, data)
+    case = "n"
     if spoken is None:
         words = number.words(data)
+        if data.cases and figures.isdecimal() and not sign and words:
+            case = counted_case(number.value, before, after, data)
+            words = _in_case(words, number.value, case, before, after, data) or words
         if words is None:
             return
         if data.code == "en" and before is not None and before.key in ("dial", "call", "dialed", "called"):
             words = digits_words(figures, data) or words
         if (
             before is not None
-            and before.core in CURRENCIES
+            and before.core in currencies(data.code)
             and read_code_before(before, part, after, number, words, data)
         ):
             return
         if after is not None and not part.trail and data.code != "en":
             if (fraction := FRACTION.fullmatch(after.core)) and int(fraction[1]) < int(fraction[2]):
                 words = f"{words} {data.symbols.get('&', '')}"
-            elif _is_counted_noun(before, after, data):
-                words = counted(words, number.value, after.key, data)
+            elif case == "n" and _is_counted_noun(before, after, data):
+                words = before_counted(words, number.value, after, data) or counted(words, number.value, after.key, data)
         elif after is not None and not part.trail and re.fullmatch(r"1/[2-9]|3/4|2/3", after.core):
             words = f"{words} and"
         if part.trail.strip() in ("-", "−", "–") and part.trail[:1] == " " and after is not None and after.numeric:
@@ -268,7 +290,18 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
             part.trail = ""
         spoken = _front(sign, data) + words
     part.say(spoken)
-    _read_unit(part, number, after, data)
+    if after is not None and after.dotted and (word := year_word(after.key, before, data)) and len(figures) == 4:
+        after.say(word, stop=True)
+    _read_unit(part, number, after, data, declined=case not in ("n", "a"))
+
+
+def _in_case(
+    words: str, value: int, case: str, before: Part | None, after: Part | None, data: Language
+) -> str | None:
+    """A plain number as the words beside it ask for it."""
+    if data.code == "ar":
+        return arabic.in_context(words, before, after.key if after is not None else "", data)
+    return words if case == "n" else declined_cardinal(value, data, case)
 
 
 def _particle(suffix: str, data: Language) -> tuple[str, str]:
@@ -325,17 +358,25 @@ def _day_or_year(
     if data.code == "en" and 1 <= value <= 31 and is_month(before, data):
         part.bound = part.trail == "," and after is not None and after.numeric
         return number_words(value, "en", "ordinal")
+    if data.decades and value and value % 10 == 0:
+        for near in (after, before):
+            if near is not None and near.key in data.decades and (near is before or part.dotted):
+                part.stop_belongs = True
+                return declined_ordinal(value, data, "p", data.decades[near.key])
     if data.ordinal_stop and part.dotted and after is not None and after.kind[:1] in ("U", "L") and 0 < value < 1000:
-        words = number_words(value, data.code, "ordinal")
+        case = case_of(before, data)
+        words = declined_ordinal(value, data, gender_of(after, case, data), case)
         if words and before is not None and before.kind[:1] in ("U", "L"):
             part.stop_belongs = part.bound = True
             if data.code == "de" and (before.key in OBLIQUE or before.key.endswith(("en", "em"))):
                 return f"{words}n"
             return f"{words}r" if data.code == "de" and before.key in _WITHOUT_ENDING else words
-    if len(figures) == 4 and 1000 < value <= 2100 and data.code in _YEAR_WORDS:
-        named = after is not None and after.key in _YEAR_WORDS[data.code]
+    if len(figures) == 4 and 1000 < value <= 2100 and data.year_words:
+        named = after is not None and after.key in data.year_words
         if named or is_month(before, data):
-            return declined_year(value, before, data)
+            return declined_year(value, before, data, after.key if named and after is not None else "")
+    if data.code == "hi" and len(figures) == 4 and (words := hindi.year(value, before, after)):
+        return words
     if len(figures) == 4 and 1000 < value <= 2100 and _is_year(part, before, after, data):
         return number_words(value, data.code, "year")
     return None
@@ -368,15 +409,21 @@ def _counts(after: Part | None, data: Language) -> bool:
     return unit_of(after.core, data) is not None
 
 
-def _read_unit(part: Part, number: Number, after: Part | None, data: Language) -> None:
-    """The unit, sign or scale word after a number is bound to it and read in the right number."""
+def _read_unit(part: Part, number: Number, after: Part | None, data: Language, *, declined: bool = False) -> None:
+    """The unit, sign or scale word after a number is bound to it and read in the right number.
+
+    `declined`: the number is in another case than the nominative, and so is the unit.
+    """
     if after is None or after.spoken is not None or part.trail or after.lead:
         return
     core = after.core
-    if data.code == "ru" and core == "г" and after.dotted:
-        after.say("года", stop=True)
-        return
+    if declined and data.code != "ar":
+        number = Number("5")  # the genitive plural, the case after most of them
     words = part.spoken or part.core
+    if form := scale_form(after.key, str(number), data):
+        after.say(form, stop=True)
+        part.bound = True
+        return
     scale = SCALE_LETTERS.get(data.code, {}).get(core[:-1], "") if core[-1:] in CURRENCIES else ""
     if scale:
         after.say(f"{scale} {with_of(data, currency_name(core[-1], Number('2'), data))}")
@@ -399,7 +446,7 @@ def _read_unit(part: Part, number: Number, after: Part | None, data: Language) -
         part.bound = True
         unit = unit_of(core, data)
         noun = unit_words(unit, "1", data.code)[1] if unit else name
-        part.spoken = counted(words, number.value, noun or name, data)
+        part.spoken = words if declined else counted(words, number.value, noun or name, data)
 
 
 def _superscript(text: str, part: Part, data: Language) -> None:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from f5_pipeline.speech.text.addresses import read_address
-from f5_pipeline.speech.text.characters import SYMBOLS, kinds
+from f5_pipeline.speech.text.characters import SYMBOLS, ascii_digits, kinds
 from f5_pipeline.speech.text.chinese import read_chinese
+from f5_pipeline.speech.text.declined import case_of, declined_ordinal, gender_of
 from f5_pipeline.speech.text.figures import read_figures
 from f5_pipeline.speech.text.languages import Language, language_data, word_set
 from f5_pipeline.speech.text.money import currency_name, with_of
@@ -254,7 +255,8 @@ def _roman_numeral(part: Part, before: Part | None, after: Part | None, data: La
     elif (after is not None and after.key in data.ordinal_words) or (
         near is not None and near.key in data.ordinal_words
     ):
-        words = number_words(value, data.code, "ordinal", "n" if data.code == "pl" else "")
+        noun = after if after is not None and after.key in data.ordinal_words else None
+        words = declined_ordinal(value, data, gender_of(noun, case := case_of(before, data), data), case)
         if words and data.code == "de" and near is not None and near.key in ("im", "des", "dem", "vom", "zum"):
             words += "n"
     elif near is not None and value < 40 and near.capital and "L" in near.kind:
@@ -289,7 +291,7 @@ def _mixed(core: str, data: Language, loud: bool) -> str:
     out: list[str] = []
     position = 0
     while position < len(text):
-        if kind[position] == "D" and (match := _INNER_NUMBER.match(_ascii(text), position)):
+        if kind[position] == "D" and (match := _INNER_NUMBER.match(ascii_digits(text), position)):
             number = parse_number(match[0], data)
             words = number.words(data) if number and len(match[0]) <= 15 else digits_words(match[0], data)
             out.append(f" {words or match[0]} ")
@@ -316,10 +318,6 @@ def _mixed(core: str, data: Language, loud: bool) -> str:
     spoken = " ".join("".join(out).split())
     spoken = re.sub(r" ([,.;:!?])", r"\1", spoken).strip(" ,;:-")
     return spoken if any(char.isalnum() for char in spoken) else core
-
-
-def _ascii(text: str) -> str:
-    return text if text.isascii() else "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 
 def _sign(text: str, position: int, data: Language) -> str:
