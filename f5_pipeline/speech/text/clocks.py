@@ -5,28 +5,38 @@ from __future__ import annotations
 import re
 
 from f5_pipeline.speech.text import arabic, hindi, korean
+from f5_pipeline.speech.text.cldr import unit_words
 from f5_pipeline.speech.text.counting import count, counted
-from f5_pipeline.speech.text.declined import hour_words
+from f5_pipeline.speech.text.declined import case_of, declined_cardinal, hour_words
 from f5_pipeline.speech.text.languages import Language, word_set
 from f5_pipeline.speech.text.numerals import Number, digits_words, integer_words, number_words
 from f5_pipeline.speech.text.reading import Part
 
+_ELIDED_ONE = re.compile(r"([a-z]{1,4}['’])1[:.](\d\d)", re.IGNORECASE)
 _CLOCK = re.compile(r"(\d\d?)[:.](\d\d)(?::(\d\d))?\s?(am|pm|a\.m|p\.m|uhr|h)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d\d?)(am|pm|a\.m|p\.m)", re.IGNORECASE)
 _HOUR_H = re.compile(r"(\d\d?)\s?[hH](\d\d)?")
-_SPAN = re.compile(r"(\d[^–—-]*)[-–—](\d[^–—-]*)")
+_SPAN = re.compile(r"(\d[^–—~-]*)[-–—~](\d[^–—~-]*)")
 _CLOCK_BEFORE = word_set("alle dalle ore kl klo klokken um à om at ve o od godzinie godz saat pukul jam lúc")
 _HOUR_WORDS = frozenset(["uhr", "uur", "horas", "heures"])
 _CLOCK_AFTER = frozenset(["arası", "arasında", "arasındaki"])
+_SPAN_BEFORE = word_set("das de da entre dall dalle tra")
+_HOUR_PLURALS = {"pt": "horas"}
 _HOUR_NOUNS = {"fr": "heure", "es": "hora", "pt": "hora", "it": "ora"}
 
 
 def read_clock(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
+    if data.code == "it" and (match := _ELIDED_ONE.fullmatch(text)):  # all'1:10
+        minutes = clock_words(f"1:{match[2]}", data, None)
+        part.say(match[1] + minutes if minutes else part.core)
+        return True
     dotted = _is_clock(before, after)
     words = clock_words(text, data, after, before, dotted=dotted)
     if words is None:
         return False
     match = _CLOCK.fullmatch(text)
+    if match and after is not None and after.core == "h" and after.spoken is None and data.time[0] == "{h} {m}":
+        after.say(unit_words("duration-hour", "5", data.code)[1] or "h")
     if ", " in words and after is not None and after.key in ("stunden", "hours", "heures", "horas", "ore", "uur"):
         words, _, last = words.rpartition(", ")  # "2:03:59 hours": the unit is said already
         part.say(f"{words} {data.symbols.get('&', '')}", bound=True)
@@ -73,6 +83,8 @@ def clock_words(
     if own := _own_words(hour, minute, before, after, data):
         return own
     hours, minutes = _hours(hour, before, data), number_words(minute, data.code)
+    if hour_words(hour, before, data) and not data.ordinal_hours:
+        minutes = declined_cardinal(minute, data, case_of(before, data))
     if not hours or not minutes:
         return None
     if 0 < minute < 10 and data.time[0] == "{h} {m}" and data.code != "es":
@@ -142,5 +154,11 @@ def read_span(text: str, part: Part, before: Part | None, after: Part | None, da
             after.say(minutes.strip())
     o_clock = " o'clock"
     to = data.to if data.to != "—" else "" if data.code == "tr" else "-"
+    if data.span and (before is None or before.key not in _CLOCK_BEFORE | _SPAN_BEFORE):
+        end_hour = f" {_HOUR_PLURALS.get(data.code, '')}"
+        start = start.removesuffix(end_hour)
+        words = data.span.format(start, end).replace("dalle una", "dall'una").replace("alle una", "all'una")
+        part.say(words, bound=named)
+        return True
     part.say(f"{start.removesuffix(o_clock)}{data.joint}{to}{data.joint}{end.removesuffix(o_clock)}", bound=named)
     return True

@@ -45,12 +45,23 @@ _BEFORE_NOUN = {
 def counted(words: str, value: int, noun: str, data: Language) -> str:
     """The number as it stands before a noun: German "eins" becomes "ein" or "eine", Spanish "uno" "un" or "una"."""
     first = noun.split(" ")[0].lower()
-    feminine = data.code in _FEMININE and _FEMININE[data.code].search(first) is not None
+    if data.code == "ar":
+        return arabic.in_context(words, None, first, data)
+    if data.code == "sv":
+        return (
+            words.removesuffix("ett") + "en" if words.endswith("ett") and first and first not in data.neuter else words
+        )
+    feminine = is_feminine(first, data)
     for ending, forms in _BEFORE_NOUN.get(data.code, {}).items():
         if words.endswith(ending):
             words = words[: -len(ending)] + forms[feminine]
             return words.replace("dois mil", "duas mil") if feminine else words
     return words
+
+
+def is_feminine(noun: str, data: Language) -> bool:
+    """Whether a noun is feminine by its ending."""
+    return data.code in _FEMININE and _FEMININE[data.code].search(noun) is not None
 
 
 def count(words: str | None, number: Number, unit: str, data: Language) -> str | None:

@@ -45,7 +45,9 @@ def read_date(text: str, part: Part, before: Part | None, after: Part | None, da
     if data.code in _YEAR_MONTH_DAY:
         signs = _YEAR_MONTH_DAY[data.code]
         if data.code == "ko":
-            items = [read_date_part(str(int(item)), sign, data) for item, sign in zip((year, month, day), signs, strict=True)]
+            items = [
+                read_date_part(str(int(item)), sign, data) for item, sign in zip((year, month, day), signs, strict=True)
+            ]
         else:
             items = [
                 f"{integer_words(str(int(item)), data)}{sign}"
@@ -123,7 +125,7 @@ def day_words(day: int, before: Part | None, data: Language) -> str | None:
         return arabic.ordinal(day)
     if not data.day_ordinal:
         return number_words(day, data.code)
-    if data.cases:
+    if data.declines:
         return declined_ordinal(day, data, "m" if data.adjectives else "n", "g")
     words = number_words(day, data.code, "ordinal", "n", "g")
     if words and data.code == "de" and before and before.key in OBLIQUE:

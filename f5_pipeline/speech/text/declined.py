@@ -12,19 +12,30 @@ from f5_pipeline.speech.text.numerals import number_words
 from f5_pipeline.speech.text.reading import Part
 
 _SUFFIXES = {
-    "ru": {"го": "mg ng", "му": "md nd", "м": "mp mi", "ом": "mp", "ем": "mp", "й": "mn fp fg", "ый": "mn", "ой": "mn fp",
-           "я": "fn", "ая": "fn", "ю": "fa", "е": "nn pn", "ые": "pn", "х": "pg", "ых": "pg"},
-    "uk": {"го": "mg ng", "му": "mp md", "м": "mi mp", "им": "mi", "й": "mn fp fg", "ій": "mn fp fg", "я": "fn", "а": "fn",
-           "ша": "fn", "га": "fn", "тя": "fn", "та": "fn", "е": "nn", "є": "nn", "ти": "pg", "х": "pg", "і": "pn"},
+    "ru": {"го": "mg ng", "му": "md nd", "м": "mp mi", "ом": "mp", "ем": "mp", "й": "mn fp fg", "ый": "mn",
+           "ой": "mn fp", "я": "fn", "ая": "fn", "ю": "fa", "е": "nn pn", "ые": "pn", "х": "pg", "ых": "pg"},
+    "uk": {"го": "mg ng", "му": "mp md", "м": "mi mp", "им": "mi", "й": "mn fp fg", "ій": "mn fp fg", "я": "fn",
+           "а": "fn", "ша": "fn", "га": "fn", "тя": "fn", "та": "fn", "е": "nn", "є": "nn", "ти": "pg",
+           "х": "pg", "і": "pn"},
 }  # fmt: skip
 """What is written after the figures -> the genders and cases that it may stand for, the usual one first."""
 _CASES_OF_PLURALS = {"ах": "p", "ях": "p", "ами": "i", "ями": "i", "ach": "p", "ech": "p", "ích": "p", "ami": "i"}
 _GENITIVE_FEMININE = {"ru": "ыи", "uk": "иі", "pl": "yi", "cs": "ye"}
 
 
-def case_of(before: Part | None, data: Language) -> str:
-    """The case that the word before asks for: g, d, a, i or p; "n" where it says nothing."""
-    return "n" if before is None or before.trail else data.cases.get(before.key, "n")
+def case_of(before: Part | None, data: Language, usual: str = "n") -> str:
+    """The case that the word before asks for: n, g, d, a, i or p; `usual` where it says nothing."""
+    return usual if before is None or before.trail else data.cases.get(before.key, usual)
+
+
+def german_article(words: str, before: Part | None, noun: str, data: Language) -> str:
+    """ "ein Euro", "ein halber Liter" in another case: an amount is mostly an object, "kostet einen Euro"."""
+    case = case_of(before, data, "a")
+    masculine = words == "ein halber" or (words == "ein" and noun.split(" ")[0].lower() not in data.neuter)
+    if data.code != "de" or before is None or not masculine or case not in ("a", "d"):
+        return words
+    article = {"a": "einen", "d": "einem"}[case]
+    return f"{article} halben" if "halber" in words else article
 
 
 def gender_of(noun: Part | None, case: str, data: Language) -> str:
@@ -135,8 +146,10 @@ def declined_year(year: int, before: Part | None, data: Language, word: str = ""
     if data.code not in ("ru", "uk", "pl"):
         return None
     case = case_of(before, data)
-    if case == "n":
-        case = "n" if word in ("год", "рік", "rok") else "g"
+    if word in ("год", "рік", "rok"):  # "на 2024 год"
+        case = "n"
+    elif case == "n":
+        case = "g"
     return declined_ordinal(year, data, "m", case)
 
 
@@ -152,7 +165,7 @@ def hour_words(hour: int, before: Part | None, data: Language) -> str | None:
     case = case_of(before, data)
     if data.ordinal_hours:
         return declined_ordinal(hour, data, "f", case) if case in "gdp" else None
-    return declined_cardinal(hour, data, case) if data.cases and case in "gdi" else None
+    return declined_cardinal(hour, data, case) if data.declines and case in "gdi" else None
 
 
 def scale_form(written: str, number: str, data: Language) -> str:

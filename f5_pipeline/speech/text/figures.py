@@ -9,8 +9,16 @@ from f5_pipeline.speech.text import arabic, hindi, korean
 from f5_pipeline.speech.text.characters import CURRENCIES as SIGNS
 from f5_pipeline.speech.text.characters import ascii_digits
 from f5_pipeline.speech.text.cldr import CURRENCIES, currencies, unit_words, units
-from f5_pipeline.speech.text.clocks import read_clock, read_span
-from f5_pipeline.speech.text.counting import FRACTION, count, counted, fraction, read_vulgar_fraction, unit_of
+from f5_pipeline.speech.text.clocks import clock_words, read_clock, read_span
+from f5_pipeline.speech.text.counting import (
+    FRACTION,
+    count,
+    counted,
+    fraction,
+    is_feminine,
+    read_vulgar_fraction,
+    unit_of,
+)
 from f5_pipeline.speech.text.dates import (
     DAY_AND_MONTH,
     OBLIQUE,
@@ -28,6 +36,7 @@ from f5_pipeline.speech.text.declined import (
     declined_ordinal,
     declined_year,
     gender_of,
+    german_article,
     read_ending,
     scale_form,
     year_word,
@@ -38,6 +47,8 @@ from f5_pipeline.speech.text.money import (
     SCALE_LETTERS,
     SIGN,
     currency_name,
+    money_parts,
+    of_several,
     read_code_before,
     read_money,
     scale_word,
@@ -56,6 +67,8 @@ _RANGE = re.compile(rf"([-−]?)({SIGN}?)({NUM})([^\d\s–—-]*)[-–—‑−~
 _VERSION = re.compile(r"v?(\d+(?:\.\d+){2,})", re.IGNORECASE)
 _SIGNED = re.compile(rf"([-−–+~±≈<>≤≥#§]*)({NUM})([^\d\s]*)")
 _SUPERSCRIPT = re.compile(r"(.*?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_TEMPERATURES = frozenset(["temperature-celsius", "temperature-fahrenheit", "angle-degree"])
+_ARTICLE = re.compile("الـ?(\\d{1,2})")
 _BLANKS = re.compile(rf"(?<=[\d{SIGNS}]) (?=[\d{SIGNS}])")  # 1 000 000, 3,50 €
 _YEAR_BEFORE = word_set(
     "in since from until till by of before after circa c around about during year early late mid spring "
@@ -76,12 +89,24 @@ def read_figures(parts: list[Part], index: int, data: Language) -> None:
     after = parts[index + 1] if index + 1 < len(parts) else None
     if (data.suffix and _with_suffix(parts, index, data)) or read_spaced_date(parts, index, data):
         return
+    if _with_half(parts, index, data) or (data.code == "ar" and _with_article(part)):
+        return
     text = _BLANKS.sub("", ascii_digits(part.core))
-    for reader in (read_date, read_clock, read_span, _ordinal, read_decade, read_money, read_vulgar_fraction, _ratio, _range):
+    for reader in (
+        read_date,
+        read_clock,
+        read_span,
+        _ordinal,
+        read_decade,
+        read_money,
+        read_vulgar_fraction,
+        _ratio,
+        _range,
+    ):
         if reader(text, part, before, after, data):
             return
     if (spoken := fraction(text, after, data)) is not None:
-        part.say(spoken)
+        part.say(german_article(spoken, before, "", data))
         _read_unit(part, Number("0", "5"), after, data)
         return
     if _section(text, part, before, data):
@@ -98,10 +123,11 @@ def read_figures(parts: list[Part], index: int, data: Language) -> None:
             part.say(spoken)
             return
     _signed(text, part, before, after, data)
+    _read_currency_after(parts, index, data)
 
 
 def _with_suffix(parts: list[Part], index: int, data: Language) -> bool:
-    """Figures with an ending written to them, as in Korean and Turkish: the ending joins what is said of the figures."""
+    """Figures with an ending written to them, as in Korean and Turkish: it joins what is said of them."""
     part = parts[index]
     match = re.fullmatch(rf"(.*[\d%°℃]){data.suffix}", part.core)
     if not match:
@@ -109,6 +135,14 @@ def _with_suffix(parts: list[Part], index: int, data: Language) -> bool:
     figures = ascii_digits(match[1])
     if data.code == "ko" and (words := korean.counted(figures, match[2], data)):
         part.say(words)
+        return True
+    if data.code == "sv":
+        words = number_words(int(figures), "sv", "year") if figures.isdecimal() else None
+        if words:
+            part.say(words + match[2])
+        return bool(words)
+    if data.code == "tr" and match[2][0] in "td" and (words := clock_words(figures, data, None, dotted=True)):
+        part.say(words + match[2])  # saat 14.30'da
         return True
     whole, kind = part.core, part.kind
     part.core, part.kind = match[1], kind[: len(match[1])]
@@ -122,8 +156,44 @@ def _with_suffix(parts: list[Part], index: int, data: Language) -> bool:
     return words is not None
 
 
+def _with_half(parts: list[Part], index: int, data: Language) -> bool:
+    """ "1 ½ horas", where the half is said after the noun: "una hora y media"."""
+    if data.code not in ("es", "pt") or index + 2 >= len(parts):
+        return False
+    part, half, noun = parts[index : index + 3]
+    words = number_words(int(part.core), data.code) if re.fullmatch(r"[1-9]\d?", part.core) else None
+    if not words or half.core != "½" or not _is_noun(noun):
+        return False
+    name = noun.core.removesuffix("s") if part.core == "1" else noun.core
+    feminine = is_feminine(name, data)
+    part.say(counted(words, int(part.core), name, data), bound=True)
+    half.say(name, bound=True)
+    noun.say(f"{data.symbols['&']} {data.fractions[2][0].split('|')[feminine]}")
+    return True
+
+
+def _is_score(before: Part | None) -> bool:
+    return before is not None and before.key in ("por", "em", "de")
+
+
+def _is_noun(part: Part) -> bool:
+    return part.kind[:1] == "L" and len(part.core) > 2
+
+
+def _with_article(part: Part) -> bool:
+    """Arabic "الـ21": an ordinal with its article."""
+    match = _ARTICLE.fullmatch(ascii_digits(part.core))
+    words = arabic.ordinal(int(match[1])) if match else None
+    if words:
+        part.say(words)
+    return bool(words)
+
+
 def _ratio(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
     """A ratio "3:1", or a score, which does not ascend as a range does: "2-0"."""
+    if data.code == "pt" and text.isdecimal() and after is not None and after.core == "x" and _is_score(before):
+        after.say(data.score or "")  # por 2 x 0
+        return False
     if match := _SCORE.fullmatch(text):
         if data.score is None or int(match[1]) < int(match[2]):
             return False
@@ -157,7 +227,7 @@ def _ordinal(text: str, part: Part, before: Part | None, after: Part | None, dat
     if not data.ordinal or not (match := re.fullmatch(data.ordinal, text, re.IGNORECASE)):
         return False
     digits = re.sub(r"\D", "", match[1])
-    if data.cases:
+    if data.code in ("ru", "uk"):
         words = read_ending(digits, match[2], before, after, data) if len(digits) < 5 else None
         if words:
             part.say(words)
@@ -200,6 +270,8 @@ def _range(text: str, part: Part, before: Part | None, after: Part | None, data:
         words = [integer_words(low, data, "year"), integer_words(high, data, "year" if years else "cardinal")]
     else:
         words = [first.words(data), second.words(data)]
+        if plain and data.to in data.cases and data.declined:
+            words[1] = declined_cardinal(second.value, data, data.cases[data.to])
     if words[0] is None or words[1] is None:
         return False
     front = f"{data.minus} " if minus and data.minus else ""
@@ -242,11 +314,17 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
     number = parse_number(figures, data)
     if number is None:
         return
+    case = "n"
+    if data.cases and figures.isdecimal() and not sign:
+        case = counted_case(number.value, before, None if suffix else after, data)
     if suffix:
         words = number.words(data)
         suffix, particle = _particle(suffix, data)
+        if data.cases and words:
+            words = _in_case(words, number.value, case, before, None, data)
+            number = _unit_number(number, case, data)
         if suffix in data.units:
-            name = data.units[suffix][0 if number.one else 1]
+            name = of_several(*data.units[suffix], number, data)
             words = f"{counted(words, number.value, name, data)}{data.joint}{name}" if words else None
         elif unit := unit_of(suffix, data):
             words = (
@@ -259,14 +337,17 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
         if words is None:
             _superscript(text, part, data)
         else:
-            part.say(_front(sign, data) + words + particle)
+            below = data.below_zero if sign in ("-", "−") and unit_of(suffix, data) in _TEMPERATURES else ""
+            part.say((below + data.joint if below else _front(sign, data)) + words + particle)
         return
     spoken = None if sign else _day_or_year(number, figures, part, before, after, data)
-    case = "n"
-    if spoken is None:
+    if spoken is not None:
+        case = "n"
+        if data.code == "ar":
+            spoken = arabic.in_context(spoken, before, "", data)
+    else:
         words = number.words(data)
-        if data.cases and figures.isdecimal() and not sign and words:
-            case = counted_case(number.value, before, after, data)
+        if data.cases and figures.isdecimal() and words:
             words = _in_case(words, number.value, case, before, after, data) or words
         if words is None:
             return
@@ -282,7 +363,9 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
             if (fraction := FRACTION.fullmatch(after.core)) and int(fraction[1]) < int(fraction[2]):
                 words = f"{words} {data.symbols.get('&', '')}"
             elif case == "n" and _is_counted_noun(before, after, data):
-                words = before_counted(words, number.value, after, data) or counted(words, number.value, after.key, data)
+                words = before_counted(words, number.value, after, data) or counted(
+                    words, number.value, after.key, data
+                )
         elif after is not None and not part.trail and re.fullmatch(r"1/[2-9]|3/4|2/3", after.core):
             words = f"{words} and"
         if part.trail.strip() in ("-", "−", "–") and part.trail[:1] == " " and after is not None and after.numeric:
@@ -292,16 +375,19 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
     part.say(spoken)
     if after is not None and after.dotted and (word := year_word(after.key, before, data)) and len(figures) == 4:
         after.say(word, stop=True)
-    _read_unit(part, number, after, data, declined=case not in ("n", "a"))
+    _read_unit(part, number, after, data, before, declined=case not in ("n", "a") and data.code not in ("ar", "de"))
 
 
-def _in_case(
-    words: str, value: int, case: str, before: Part | None, after: Part | None, data: Language
-) -> str | None:
+def _unit_number(number: Number, case: str, data: Language) -> Number:
+    """The number that says the form of a unit: in another case than the nominative most ask for the genitive plural."""
+    return number if case in ("n", "a") or data.code in ("ar", "de") else Number("5")
+
+
+def _in_case(words: str, value: int, case: str, before: Part | None, after: Part | None, data: Language) -> str | None:
     """A plain number as the words beside it ask for it."""
     if data.code == "ar":
         return arabic.in_context(words, before, after.key if after is not None else "", data)
-    return words if case == "n" else declined_cardinal(value, data, case)
+    return words if case == "n" or data.code == "de" else declined_cardinal(value, data, case)
 
 
 def _particle(suffix: str, data: Language) -> tuple[str, str]:
@@ -330,7 +416,10 @@ def _is_counted_noun(before: Part | None, after: Part, data: Language) -> bool:
     if data.code == "de":
         noun = after.capital
     else:
-        noun = after.kind[:1] == "L" and after.key not in data.conjunctions and len(after.key) > 3
+        noun = after.kind[:1] == "L" and after.key not in data.conjunctions
+        noun = noun and (
+            len(after.key) > 3 or (data.code == "sv" and len(after.key) == 3 and after.key not in ("och", "för"))
+        )
     return noun and not (
         before is not None and not before.trail and (before.key in data.numbered or before.key in data.before_number)
     )
@@ -353,7 +442,7 @@ def _day_or_year(
     if near_month and (words := day_words(value, before, data)):
         part.bound = part.stop_belongs = True
         if data.code != "en":
-            return words
+            return f"{words} من" if data.code == "ar" else words
         return f"{words} of" if before is not None and before.key == "the" else f"the {words} of"
     if data.code == "en" and 1 <= value <= 31 and is_month(before, data):
         part.bound = part.trail == "," and after is not None and after.numeric
@@ -409,7 +498,26 @@ def _counts(after: Part | None, data: Language) -> bool:
     return unit_of(after.core, data) is not None
 
 
-def _read_unit(part: Part, number: Number, after: Part | None, data: Language, *, declined: bool = False) -> None:
+def _read_currency_after(parts: list[Part], index: int, data: Language) -> None:
+    """The currency after "million": "5 mln zł"."""
+    if index + 2 >= len(parts):
+        return
+    scale, sign = parts[index + 1 : index + 3]
+    known = sign.core.isalpha() and sign.spoken is None and sign.core in currencies(data.code)
+    scaled = scale.key in data.scales or scale.key in data.scale_forms
+    if known and scaled and not sign.core.isascii() and (name := currency_name(sign.core, Number("5"), data)):
+        sign.say(with_of(data, name), stop=True)
+
+
+def _read_unit(
+    part: Part,
+    number: Number,
+    after: Part | None,
+    data: Language,
+    before: Part | None = None,
+    *,
+    declined: bool = False,
+) -> None:
     """The unit, sign or scale word after a number is bound to it and read in the right number.
 
     `declined`: the number is in another case than the nominative, and so is the unit.
@@ -417,8 +525,8 @@ def _read_unit(part: Part, number: Number, after: Part | None, data: Language, *
     if after is None or after.spoken is not None or part.trail or after.lead:
         return
     core = after.core
-    if declined and data.code != "ar":
-        number = Number("5")  # the genitive plural, the case after most of them
+    if declined:
+        number = _unit_number(number, "g", data)
     words = part.spoken or part.core
     if form := scale_form(after.key, str(number), data):
         after.say(form, stop=True)
@@ -429,10 +537,15 @@ def _read_unit(part: Part, number: Number, after: Part | None, data: Language, *
         after.say(f"{scale} {with_of(data, currency_name(core[-1], Number('2'), data))}")
         part.bound = True
         return
+    if (own := data.currencies.get(core)) and own.cent and len(number.fraction) == 2:
+        whole, cents = money_parts(number, own, data)
+        part.say(whole or cents, bound=True)
+        after.say(cents if whole and cents else "", stop=core.isalpha())
+        return
     if core in data.currencies or core in currencies(data.code):
         name = currency_name(core, number, data)
     elif core in data.units:
-        name = data.units[core][0 if number.one else 1]
+        name = of_several(*data.units[core], number, data)
     elif unit := unit_of(core, data):
         front, name = unit_words(unit, str(number), data.code)
         if front and not name:  # Turkish "yüzde beş": in the written order, the words change places
@@ -447,6 +560,7 @@ def _read_unit(part: Part, number: Number, after: Part | None, data: Language, *
         unit = unit_of(core, data)
         noun = unit_words(unit, "1", data.code)[1] if unit else name
         part.spoken = words if declined else counted(words, number.value, noun or name, data)
+        part.spoken = german_article(part.spoken, before, noun or name, data)
 
 
 def _superscript(text: str, part: Part, data: Language) -> None:

@@ -13,9 +13,7 @@ _NATIVE = word_set(
 )
 """Counters of native numbers; all others take Chinese ones."""
 _SINO = ("개월", "시리즈", "배율", "명령", "대째", "장조", "장까지")
-_PARTICLES = re.compile(
-    r"(?:이|가|은|는|을|를|에|의|로|으로|와|과|만|까지|부터|보다|쯤|씩|마다|라|였|입|대)(?!대).*"
-)
+_PARTICLES = re.compile(r"(?:이|가|은|는|을|를|에|의|로|으로|와|과|만|까지|부터|보다|쯤|씩|마다|라|였|입|대)(?!대).*")
 _MONTHS = {"6": "유월", "06": "유월", "10": "시월"}
 _FINALS = 28
 """Forms of a syllable block by its final consonant; the first has none."""
@@ -59,6 +57,8 @@ def read_date_part(figures: str, sign: str, data: Language) -> str:
 
 def joined(words: str, suffix: str) -> str:
     """A number in words and what is written to it: a particle is part of the word, a unit is a word of its own."""
+    if suffix[0] == "도":
+        words = words.replace("마이너스", "영하")
     return f"{words}{suffix}" if _PARTICLES.fullmatch(suffix) else f"{words} {suffix}"
 
 

@@ -63,6 +63,9 @@ class Language:
         proportions: words (lower case) before a ratio that is no score.
         fraction_of, denominators: template of a fraction, and the denominators that are not plain numbers in it.
         suffix: regular expression of what is written to a number as an ending, group 1 what is said.
+        below_zero: what is said for the minus of a temperature, where it is another word.
+        span: template of a span of times with no preposition before it.
+        numbers_before: words (lower case) before a telephone number that is written like a great number.
         date: template of a date; date_before: words before "15/8" that say that it is a date.
         cases: word before a number -> its case: g, d, a, i or p (prepositional, locative).
         adjectives: ending of an ordinal -> gender (m, f, n, p for the plural) and case -> ending.
@@ -114,6 +117,9 @@ class Language:
     fraction_of: str = ""
     denominators: dict[int, str] = field(default_factory=dict)
     suffix: str = ""
+    below_zero: str = ""
+    span: str = ""
+    numbers_before: frozenset[str] = frozenset()
     date: str = "{day} {month} {year}"
     date_before: frozenset[str] = frozenset()
     cases: dict[str, str] = field(default_factory=dict)
@@ -125,6 +131,11 @@ class Language:
     decades: dict[str, str] = field(default_factory=dict)
     scale_forms: dict[str, dict[str, str]] = field(default_factory=dict)
     ordinal_hours: bool = False
+
+    @property
+    def declines(self) -> bool:
+        """Whether numbers are declined by the rules of `declined`."""
+        return bool(self.declined) or self.code == "ru"
 
     @property
     def joint(self) -> str:
@@ -188,7 +199,6 @@ def _forms(text: str) -> dict[str, dict[str, str]]:
         key: dict(zip(("one", "few", "many", "other"), value.split("/"), strict=True))
         for key, value in _pairs(text).items()
     }
-
 
 
 _EN = Language(
@@ -286,6 +296,8 @@ _DE = Language(
     "de",
     score="zu",
     ratio="zu",
+    cases=_cases(d="mit von aus bei nach seit zu ab vom zum beim", n="bleibt fehlt reicht genügt war nur"),
+    neuter=word_set("kilogramm gramm milligramm pfund prozent promille kilo jahr grad watt volt byte megabyte"),
     power="hoch",
     fractions={2: ("ein halber|eine halbe", "halbe"), 3: ("Drittel", "Drittel"), 4: ("Viertel", "Viertel")},
     ordinal_words=word_set("jahrhundert jahrhunderts jahrhunderte kapitel"),
@@ -436,6 +448,7 @@ _ES = Language(
 _IT = Language(
     "it",
     score="a",
+    span="dalle {0} alle {1}",
     ratio="a",
     power="elevato alla",
     fractions={
@@ -478,6 +491,7 @@ _PT = Language(
     "pt",
     score="a",
     date="{day} de {month} de {year}",
+    span="das {0} às {1}",
     ratio="para",
     power="elevado a",
     fractions={
@@ -611,8 +625,9 @@ _PL = Language(
     score="",
     proportions=word_set("proporcji proporcja stosunku stosunek skali skala"),
     ordinal_hours=True,
+    numbers_before=word_set("numer telefon telefonu tel nr"),
     cases=_cases(
-        g="od do bez z ze u dla około koło oprócz po", d="ku dzięki", i="między nad pod przed", p="w we na o przy"
+        g="od do bez z ze u dla około koło oprócz", d="ku dzięki", i="między nad pod przed", p="w we na o po przy"
     ),
     adjectives=_adjectives(
         "y=m y ego emu y ym ym f a ej ej ą ą ej n e ego emu e ym ym p e ych ym e ymi ych; "
@@ -625,7 +640,9 @@ _PL = Language(
         "dwie=dwóch dwóm dwoma dwóch; trzy=trzech trzem trzema trzech; cztery=czterech czterem czterema czterech; "
         "pięć=pięciu; sześć=sześciu; siedem=siedmiu; osiem=ośmiu; dziewięć=dziewięciu; dziesięć=dziesięciu; "
         "naście=nastu; dwadzieścia=dwudziestu; trzydzieści=trzydziestu; czterdzieści=czterdziestu; "
-        "dziesiąt=dziesięciu; dwanaście=dwunastu; sto=stu; dwieście=dwustu; trzysta=trzystu; czterysta=czterystu; set=uset; tysiąc=tysiąca"
+        "dziesiąt=dziesięciu; dwanaście=dwunastu; sto=stu; "
+        "dwieście=dwustu; trzysta=trzystu; czterysta=czterystu; set=uset; "
+        "tysiąc=tysiąca"
     ),
     feminine=word_set("klasie stronie części godzinie grupie szkole książce połowie minucie sekundzie"),
     neuter=word_set("miejsce piętro stulecie"),
@@ -714,7 +731,9 @@ _CS = Language(
     proportions=word_set("poměru poměr měřítku měřítko"),
     day_ordinal=True,
     ordinal_stop=True,
-    cases=_cases(g="od do z ze bez u kolem okolo podle během", d="k ke", i="mezi nad pod před s se", p="v ve na o po při"),
+    cases=_cases(
+        g="od do z ze bez u kolem okolo podle během", d="k ke", i="mezi nad pod před s se", p="v ve na o po při"
+    ),
     adjectives=_adjectives(
         "ý=m ý ého ému ý ým ém f á é é ou ou é n é ého ému é ým ém p é ých ým é ými ých; "
         "í=m í ího ímu í ím ím f í í í í í í n í ího ímu í ím ím p í ích ím í ími ích"
@@ -725,7 +744,9 @@ _CS = Language(
         "dvě stě=dvou set; ět=ěti; est=esti; sedm=sedmi; osm=osmi; náct=nácti; cet=ceti; sát=sáti"
     ),
     decades=_pairs("léta=n; let=g; letům=d; lety=i; letech=p"),
-    feminine=word_set("kniha knihy knize třída třídy třídě strana straně hodina hodiny hodině část části kapitola kapitole"),
+    feminine=word_set(
+        "kniha knihy knize třída třídy třídě strana straně hodina hodiny hodině část části kapitola kapitole"
+    ),
     neuter=word_set("patro patře patra místo místě místa století"),
     fractions={2: ("půl|půl", "poloviny"), 3: ("třetina", "třetiny"), 4: ("čtvrtina", "čtvrtiny")},
     abbreviations=_pairs("např=například; atd=a tak dále; apod=a podobně; tj=to jest; tzv=takzvaný"),
@@ -768,6 +789,11 @@ _SV = Language(
     symbols=_pairs("+=plus; ==är lika med; &=och"),
     time=("{h} {m}", "{h}"),
     ratio="till",
+    suffix=r"-(tal|talet|talets|talen)",
+    neuter=word_set(
+        "hus år barn bord rum ord land djur träd äpple glas kilo ton paket brev foto sekel tåg fönster exemplar par "
+        "stycke gram kilogram milligram"
+    ),
     ordinal=r"(\d+):(?:e|a)",
     day_ordinal=True,
     fractions={
@@ -817,7 +843,10 @@ _UK = Language(
     day_ordinal=True,
     ordinal=r"(\d+)-?(го|му|ій|им|ти|й|я|а|ша|га|тя|та|е|є|х|м|і)",
     cases=_cases(
-        g="з із від до без для після близько понад більше менше біля у", d="к", i="між над під перед", p="у в на о об при"
+        g="з із від до без для після близько понад більше менше біля у",
+        d="к",
+        i="між над під перед",
+        p="у в на о об при",
     ),
     adjectives=_adjectives(
         "ий=m ий ого ому ий им ому f а ої ій у ою ій n е ого ому е им ому p і их им і ими их; "
@@ -825,9 +854,9 @@ _UK = Language(
     ),
     declined=_declined(
         "один=одного одному одним одному; одна=однієї одній однією одній; два=двох двом двома двох; "
-        "дві=двох двом двома двох; три=трьох трьом трьома трьох; чотири=чотирьох чотирьом чотирма чотирьох; шість=шести; "
-        "сім=семи; вісім=восьми; сорок=сорока; дев'яносто=дев'яноста; сто=ста; двісті=двохсот; триста=трьохсот; "
-        "чотириста=чотирьохсот; десят=десяти; ять=яти; цять=цяти"
+        "дві=двох двом двома двох; три=трьох трьом трьома трьох; чотири=чотирьох чотирьом чотирма чотирьох; "
+        "шість=шести; сім=семи; вісім=восьми; сорок=сорока; дев'яносто=дев'яноста; сто=ста; двісті=двохсот; "
+        "триста=трьохсот; чотириста=чотирьохсот; десят=десяти; ять=яти; цять=цяти"
     ),
     feminine=word_set("книга книги книзі година годині години частина частині сторінка сторінці річниця група групі"),
     neuter=word_set("місце місця місці століття столітті число"),
@@ -870,6 +899,8 @@ _TR = Language(
     scales=word_set("bin milyon milyar"),
 )
 
+_VIETNAMESE = ("một", "hai", "ba", "tư", "năm", "sáu", "bảy", "tám", "chín")
+
 _VI = Language(
     "vi",
     point="phẩy",
@@ -879,10 +910,7 @@ _VI = Language(
     time=("{h} giờ {m}", "{h} giờ"),
     date="{day} {month} năm {year}",
     date_before=word_set("ngày"),
-    months=tuple(
-        f"tháng {name}"
-        for name in "một,hai,ba,tư,năm,sáu,bảy,tám,chín,mười,mười một,mười hai".split(",")
-    ),
+    months=tuple(f"tháng {name}" for name in (*_VIETNAMESE, "mười", "mười một", "mười hai")),
     score="",
     fraction_of="{top} phần {bottom}",
     denominators=_numbered("4=tư"),
@@ -922,6 +950,7 @@ _KO = Language(
     "ko",
     point="점",
     minus="마이너스",
+    below_zero="영하",
     to="에서",
     symbols=_pairs("%=퍼센트; +=더하기; ==는; &=앤드"),
     time=("{h} 시 {m} 분", "{h} 시"),
@@ -961,6 +990,7 @@ _AR = Language(
     minus="سالب",
     to="إلى",
     symbols=_pairs("%=بالمئة; +=زائد; ==يساوي"),
+    units=_units("°C=درجة مئوية/درجات مئوية|درجة مئوية; ℃=درجة مئوية/درجات مئوية|درجة مئوية"),
     time=("{h} و{m}", "{h}"),
     cases=_cases(g="في من إلى حتى عام سنة العام بنسبة قبل بعد منذ عن على نحو حوالي بين"),
     date="{day} من {month} {year}",

@@ -6,7 +6,8 @@ import re
 
 from f5_pipeline.speech.text.cldr import currency_words, plural
 from f5_pipeline.speech.text.counting import counted
-from f5_pipeline.speech.text.languages import Language
+from f5_pipeline.speech.text.declined import german_article
+from f5_pipeline.speech.text.languages import Currency, Language
 from f5_pipeline.speech.text.numerals import Number, parse_number
 from f5_pipeline.speech.text.reading import Part
 
@@ -54,7 +55,10 @@ def read_money(text: str, part: Part, before: Part | None, after: Part | None, d
         part.say(front + words, bound=True)
         after.say(f"{scale_word(after, data)} {with_of(data, currency_name(sign, Number('2'), data))}")
     else:
-        part.say(front + money_words(number, words, sign, data) + each)
+        amount = money_words(number, words, sign, data)
+        if data.code == "de" and amount == f"ein {name}":
+            amount = f"{german_article('ein', before, name, data)} {name}"
+        part.say(front + amount + each)
     return True
 
 
@@ -95,14 +99,20 @@ def money_words(number: Number, words: str, sign: str, data: Language) -> str:
         if _GREAT.search(words):
             return f"{words} {with_of(data, name)}"
         return f"{counted(words, number.value, name, data)}{data.joint}{name}"
+    joint = " " if data.code in ("pl", "tr") else f" {data.symbols.get('&', '')} "
+    return joint.join(item for item in money_parts(number, currency, data) if item)
+
+
+def money_parts(number: Number, currency: Currency, data: Language) -> tuple[str, str]:
+    """What is said of an amount's whole part and of its hundredths; empty where there are none."""
     whole, cents = Number(number.whole or "0"), Number(str(int(number.fraction)))
     parts = []
     for amount, one, many in ((whole, currency.one, currency.many), (cents, currency.cent, currency.cents)):
         name = of_several(one, many, amount, data)
-        if amount.value or (amount is whole and not cents.value):
-            parts.append(f"{counted(amount.words(data) or amount.whole, amount.value, name, data)} {name}")
-    joint = " " if data.code in ("pl", "tr") else f" {data.symbols.get('&', '')} "
-    return joint.join(parts)
+        spoken = amount.value or (amount is whole and not cents.value)
+        words = counted(amount.words(data) or amount.whole, amount.value, name, data)
+        parts.append(f"{words} {name}" if spoken else "")
+    return parts[0], parts[1]
 
 
 def read_code_before(before: Part, part: Part, after: Part | None, number: Number, words: str, data: Language) -> bool:

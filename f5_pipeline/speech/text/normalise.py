@@ -47,7 +47,9 @@ _KINGS = word_set(
     "henry louis george edward elizabeth charles james william richard john paul pius benedict napoleon "
     "ludwig wilhelm friedrich karl heinrich otto louis françois felipe carlos alfonso fernando juan enrique luigi "
     "carlo umberto vittorio joão pedro luís manuel willem filips philip ivan alexander nicholas frederick leo gregory "
-    "catherine peter innocent clement urban mary élisabeth isabel"
+    "catherine peter innocent clement urban mary élisabeth isabel "
+    "пётр николай екатерина александр павел иван карл людовик елизавета петро jan karel karol zygmunt "
+    "kazimierz ferdinand"
 )
 _FRENCH_ROMAN = re.compile(r"([IVX]+)(er|re|e|ème|ᵉ)")
 _TITLELESS = frozenset({"vs", "phd", "w/o", "c/o", "млн", "млрд", "mkr"})
@@ -259,6 +261,8 @@ def _roman_numeral(part: Part, before: Part | None, after: Part | None, data: La
         words = declined_ordinal(value, data, gender_of(noun, case := case_of(before, data), data), case)
         if words and data.code == "de" and near is not None and near.key in ("im", "des", "dem", "vom", "zum"):
             words += "n"
+    elif data.code == "tr" and len(core) > 1 and part.dotted and after is not None and after.capital:
+        words = number_words(value, "tr", "ordinal")  # IV. Murat
     elif near is not None and value < 40 and near.capital and "L" in near.kind:
         king = near.key in _KINGS
         if len(core) > 1 or (king and data.code != "en"):  # "Henry I met" is no king

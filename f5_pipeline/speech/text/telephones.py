@@ -37,8 +37,14 @@ def _found(text: str, country: str, data: Language) -> Iterator[tuple[int, int]]
 
     for match in PhoneNumberMatcher(text, country or None):
         raw = match.raw_string
+        word = " ".join(text[: match.start].split()[-1:])
         mobile = data.code == "zh" and len(raw) == 11 and raw.isdecimal()
-        if raw[0] in "+(0" or mobile or not (raw.isdecimal() or _GROUPED.fullmatch(raw) or parse_number(raw, data)):
+        if (
+            raw[0] in "+(0"
+            or mobile
+            or word.lower().rstrip(".:") in data.numbers_before
+            or not (raw.isdecimal() or _GROUPED.fullmatch(raw) or parse_number(raw, data))
+        ):
             yield match.start, match.end
 
 
@@ -59,7 +65,7 @@ def _groups(part: Part, data: Language) -> str | None:
 
 
 def read_grouped(text: str, data: Language) -> str | None:
-    """One word of digits in groups that only a telephone number has, where the country's plan knows none: "555-0199"."""
+    """A word of digits in groups that only a telephone number has, as "555-0199"; no country's plan is asked."""
     if (
         not _GROUPS.fullmatch(text)
         or parse_number(text, data) is not None
