@@ -37,7 +37,7 @@ def _found(text: str, country: str, data: Language) -> Iterator[tuple[int, int]]
 
     for match in PhoneNumberMatcher(text, country or None):
         raw = match.raw_string
-        word = " ".join(text[: match.start].split()[-1:])
+        word = " ".join(text[max(0, match.start - 30) : match.start].split()[-1:])
         mobile = data.code == "zh" and len(raw) == 11 and raw.isdecimal()
         if (
             raw[0] in "+(0"

@@ -341,6 +341,13 @@ def check_language(engine: Engine, loaded: LoadedScript) -> None:
         file = f"--language {option}" if option else loaded.file
         place = None if option else script.lines.get("language")
         raise InputError(error.message, file=file, place=place, hint=error.hint) from None
+    # An engine may speak a language and still not be able to read its script here.
+    check_text = getattr(engine, "check_text", None)
+    for passage in script.passages if check_text else ():
+        try:
+            check_text(passage.text, script.language)
+        except InputError as error:
+            raise InputError(error.message, file=loaded.file, place=passage.line, hint=error.hint) from None
 
 
 def _added_models(store: Store) -> Iterator[ModelRecord]:
