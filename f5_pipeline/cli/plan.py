@@ -24,7 +24,7 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values:
     Nothing is synthesized and nothing is stored.
     """
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.narrating.engines import chosen_engine
+    from f5_pipeline.studio.narrating.engines import chosen_engine, foreign_voices
     from f5_pipeline.studio.narrating.planning import planned_chunks
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
@@ -52,7 +52,7 @@ def plan(script: Path, name: str | None, replace: bool, as_json: bool, **values:
                 )
     if not as_json:
         print_table(("chunk", "line", "voice", "expected", "take", "text"), rows)
-    for note in loaded.script.notes:
+    for note in (*loaded.script.notes, *foreign_voices(store, loaded, choice)):
         print_note(f"{loaded.file}: {note}")
     missing = sum(needed.values())
     print_info(

@@ -163,7 +163,7 @@ def template_of(speech: Speech) -> Template:
     tokens = []
     for token in speech.tokens or ():
         start, end = (min(max(time - first, 0.0), seconds) for time in (token.start, token.end))
-        tokens.append(Token(token.start_char, token.end_char, start, end))
+        tokens.append(replace(token, start=start, end=end))
     return Template(features.log_mel(cut), tuple(tokens), seconds, _articulation(levels, bounds))
 
 

@@ -10,17 +10,14 @@ from pathlib import Path
 
 from f5_pipeline.errors import InputError, NotFoundError, StoreError
 from f5_pipeline.speech.engine import Engine
-from f5_pipeline.speech.engines.draft.engine import espeak_voice
 from f5_pipeline.speech.script.decoding import near
 from f5_pipeline.speech.script.model import UNSPOKEN, OptionError, Script, ScriptOptions, parse_script
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
-from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, write_record
+from f5_pipeline.studio.languages import check_known, languages_of_models
 from f5_pipeline.studio.records import ScriptRecord, Source, digest_of
 from f5_pipeline.studio.voices import no_voice, voice_names
-from f5_pipeline.weights.records import ModelRecord
-from f5_pipeline.weights.registry import MODELS
 
 MAX_SCRIPT_BYTES = 64 << 20
 """About eleven million words; a script is read whole."""
@@ -315,17 +312,13 @@ def check_choices(store: Store, script: Script, options: ScriptOptions, name: st
     """
     language, model = script.language, script.model
     problems: dict[str, InputError] = {}
-    if model is not None or language.partition("-")[0] != "en":
-        models = {spec.name: list(spec.languages) for spec in MODELS.values()}
-        models |= {record.name: list(record.languages) for record in _added_models(store)}
-        if model is not None and model not in models:
-            hint = near(model, models) or "See: f5-pipeline weights list."
-            problems["model"] = InputError(f"there is no model {model!r}", hint=hint)
-        try:
-            espeak_voice(language)
-        except InputError as error:
-            if language.partition("-")[0] not in {tag.partition("-")[0] for tags in models.values() for tag in tags}:
-                problems["language"] = InputError(f"there is no language {language!r}", hint=error.hint)
+    if model is not None and model not in (models := languages_of_models(store)):
+        hint = near(model, models) or "See: f5-pipeline weights list."
+        problems["model"] = InputError(f"there is no model {model!r}", hint=hint)
+    try:
+        check_known(store, language)
+    except InputError as error:
+        problems["language"] = error
     for option, error in problems.items():
         if getattr(options, option) is not None:
             raise OptionError(error.message, file=option, hint=error.hint)
@@ -342,14 +335,9 @@ def check_language(engine: Engine, loaded: LoadedScript) -> None:
         place = None if option else script.lines.get("language")
         raise InputError(error.message, file=file, place=place, hint=error.hint) from None
     # An engine may speak a language and still not be able to read its script here.
-    check_text = getattr(engine, "check_text", None)
-    for passage in script.passages if check_text else ():
+    check_text = getattr(engine, "check_text", lambda text, language: None)
+    for passage in script.passages:
         try:
             check_text(passage.text, script.language)
         except InputError as error:
             raise InputError(error.message, file=loaded.file, place=passage.line, hint=error.hint) from None
-
-
-def _added_models(store: Store) -> Iterator[ModelRecord]:
-    keys = (stat.key for stat in store.list("models/") if layout.model_record.match(stat.key))
-    yield from filter(None, in_parallel(store, lambda key: find_record(store, key, ModelRecord), keys))

@@ -202,7 +202,7 @@ def tokens_of(
         done = 0
         for unit, weight in zip(group, weights, strict=True):
             edges = [(begin + (end - begin) * part / whole) / rate for part in (done, done + weight)]
-            tokens.append(Token(*units[unit], edges[0], edges[1]))
+            tokens.append(Token(*units[unit], edges[0], edges[1], divided=len(group) > 1))
             done += weight
     return tokens
 
