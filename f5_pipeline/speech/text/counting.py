@@ -48,9 +48,7 @@ def counted(words: str, value: int, noun: str, data: Language) -> str:
     if data.code == "ar":
         return arabic.in_context(words, None, first, data)
     if data.code == "sv":
-        return (
-            words.removesuffix("ett") + "en" if words.endswith("ett") and first and first not in data.neuter else words
-        )
+        return "en" if words == "ett" and first and first not in data.neuter else words
     feminine = is_feminine(first, data)
     for ending, forms in _BEFORE_NOUN.get(data.code, {}).items():
         if words.endswith(ending):

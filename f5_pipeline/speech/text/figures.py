@@ -416,10 +416,8 @@ def _is_counted_noun(before: Part | None, after: Part, data: Language) -> bool:
     if data.code == "de":
         noun = after.capital
     else:
-        noun = after.kind[:1] == "L" and after.key not in data.conjunctions
-        noun = noun and (
-            len(after.key) > 3 or (data.code == "sv" and len(after.key) == 3 and after.key not in ("och", "för"))
-        )
+        noun = after.kind[:1] == "L" and after.key not in data.conjunctions and after.key not in data.no_nouns
+        noun = noun and len(after.key) > (2 if data.no_nouns else 3)
     return noun and not (
         before is not None and not before.trail and (before.key in data.numbered or before.key in data.before_number)
     )

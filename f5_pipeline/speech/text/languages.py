@@ -71,6 +71,7 @@ class Language:
         adjectives: ending of an ordinal -> gender (m, f, n, p for the plural) and case -> ending.
         declined: ending of a cardinal -> its forms in the cases g, d, i and p.
         feminine, neuter: nouns whose gender their ending does not say.
+        no_nouns: short words in lower case that are not what is counted where they follow a number.
         year_words: words beside a year; of those shortened, their cases n, g, d, a, i, p.
         decades: "years" -> case, beside "90" a decade.
         scale_forms: shortened "million" -> forms by CLDR's plural category.
@@ -127,6 +128,7 @@ class Language:
     declined: dict[str, dict[str, str]] = field(default_factory=dict)
     feminine: frozenset[str] = frozenset()
     neuter: frozenset[str] = frozenset()
+    no_nouns: frozenset[str] = frozenset()
     year_words: dict[str, str] = field(default_factory=dict)
     decades: dict[str, str] = field(default_factory=dict)
     scale_forms: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -790,6 +792,10 @@ _SV = Language(
     time=("{h} {m}", "{h}"),
     ratio="till",
     suffix=r"-(tal|talet|talets|talen)",
+    numbered=word_set(
+        "kapitel del version nummer sida steg bok fas nivå typ vecka klass avsnitt punkt bild tabell akt scen"
+    ),
+    no_nouns=word_set("och men eller som att när om är var har kan blev i på av till för med från så vid där"),
     neuter=word_set(
         "hus år barn bord rum ord land djur träd äpple glas kilo ton paket brev foto sekel tåg fönster exemplar par "
         "stycke gram kilogram milligram"
