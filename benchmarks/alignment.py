@@ -299,8 +299,8 @@ def recording(minutes: float) -> dict[str, Any]:
         for line in text.split("\n"):
             speech = say(engine, line, voice="fast")
             for one in speech.tokens or ():
-                edges = (edge + length / SAMPLE_RATE for edge in (one.start, one.end))
-                exact.append(Token(one.start_char + begin, one.end_char + begin, *edges))
+                before = length / SAMPLE_RATE
+                exact.append(Token(one.start_char + begin, one.end_char + begin, one.start + before, one.end + before))
             pause = np.zeros(round(rng.uniform(0.2, 1.2) * SAMPLE_RATE))
             heard = np.concatenate([speech.samples, pause])
             file.write((heard + 1e-3 * rng.standard_normal(len(heard))).astype(np.float32).tobytes())

@@ -122,7 +122,7 @@ def _read_all(
 ) -> list[LoadedScript]:
     """Read all scripts; raise an error where one cannot be narrated, before any is kept."""
     from f5_pipeline.cli.weights import download_progress
-    from f5_pipeline.studio.narrating.engines import chosen_engine
+    from f5_pipeline.studio.narrating.engines import chosen_engine, foreign_voices
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
     from f5_pipeline.studio.weights import open_library
 
@@ -133,6 +133,8 @@ def _read_all(
         narration = loaded.narration
         with chosen_engine(store, loaded, studio_options()) as (engine, choice):
             check_language(engine, loaded)
+        for note in foreign_voices(store, loaded, choice):
+            print_note(f"{loaded.file}: {note}")
         model = choice.model
         if model is not None and model not in acquired:
             # Now and not in the run: with a progress bar, and so that it can fail before anything is kept.

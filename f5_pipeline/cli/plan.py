@@ -36,7 +36,7 @@ def plan(
     the settings or the model would make anew; with `--chapters list`, its chapters.
     """
     from f5_pipeline.store import layout
-    from f5_pipeline.studio.narrating.engines import chosen_engine
+    from f5_pipeline.studio.narrating.engines import chosen_engine, foreign_voices
     from f5_pipeline.studio.narrating.planning import lexicon_of, planned_chunks
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
@@ -75,7 +75,7 @@ def plan(
         print_table(("chunk", "line", "voice", "expected", "take", "text"), rows)
     for used in lexicon.report()[:MAX_LISTED]:
         print_note(f"{used.written} is said as {used.said}: {used.count}×")
-    for note in loaded.script.notes:
+    for note in (*loaded.script.notes, *foreign_voices(store, loaded, choice)):
         print_note(f"{loaded.file}: {note}")
     missing = sum(needed.values())
     print_info(

@@ -44,12 +44,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Token:
-    """Time of one piece of the spoken text: characters [start_char, end_char), seconds [start, end)."""
+    """Time of one piece of the spoken text: characters [start_char, end_char), seconds [start, end).
+
+    `divided`: only the time of several pieces together is known, and was divided by their letters.
+    """
 
     start_char: int
     end_char: int
     start: float
     end: float
+    divided: bool = False
 
 
 @dataclass

@@ -53,6 +53,7 @@ class Take(BaseModel):
     tokens: list[tuple[int, int, float, float]]
     method: str = Field(description="source of the times: engine, dtw, proportional; none: not timed yet")
     confidences: list[float] = Field(default=[], description="of each token's time, 0..1; empty: all are exact")
+    divided: list[int] = Field(default=[], description="tokens, from 0, that share one time, divided by their letters")
     peak: float = Field(description="largest absolute sample, 1.0 is full scale")
     rms_dbfs: float = Field(description="level of the speech, dB relative to full scale")
     sha256: str = Field(description="of the FLAC file")
@@ -133,6 +134,7 @@ def make_take(
         tokens=tokens,
         method="none" if speech.tokens is None else speech.method,
         confidences=_checked_confidences(speech.confidences, len(tokens)),
+        divided=[index for index, token in enumerate(speech.tokens or ()) if token.divided],
         peak=float(np.abs(rounded).max()),
         rms_dbfs=round(float(10 * np.log10(np.mean(spoken**2))), 2),
         sha256=hashlib.sha256(audio).hexdigest(),
@@ -267,7 +269,9 @@ def _speech_bounds(samples: np.ndarray) -> tuple[float, float]:
 
 
 INTERPOLATED = "interpolated"
-"""Method of a word without a token of its own: its time is placed between its neighbours."""
+"""Method of a word without a time of its own: it is placed between its neighbours, or has its part of the time that is
+known of several words together."""
+_INTERPOLATED_CONFIDENCE = 0.5
 
 
 def word_methods(words: list[Word], take: Take) -> list[tuple[str, float]]:
@@ -275,17 +279,23 @@ def word_methods(words: list[Word], take: Take) -> list[tuple[str, float]]:
     if not take.tokens:
         return [(take.method, 0.0)] * len(words)
     methods: list[tuple[str, float]] = []
+    divided = frozenset(take.divided)
     first = 0
     for word in words:
         start, end = word.spoken
         while first < len(take.tokens) and take.tokens[first][1] <= start:
             first += 1
         confidences: list[float] = []
+        shared = False
         place = first
         while place < len(take.tokens) and take.tokens[place][0] < end:
             confidences.append(take.confidences[place] if take.confidences else 1.0)
+            shared |= place in divided
             place += 1
-        methods.append((take.method, min(confidences)) if confidences else (INTERPOLATED, 0.5))
+        if shared or not confidences:
+            methods.append((INTERPOLATED, min([*confidences, _INTERPOLATED_CONFIDENCE])))
+        else:
+            methods.append((take.method, min(confidences)))
     return methods
 
 

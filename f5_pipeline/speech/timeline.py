@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+_METHOD = (
+    "source of the time: engine (exact), dtw (aligned), interpolated (between its neighbours, or its part of the time "
+    "of several words), proportional (spread over its chunk: nothing could be aligned)"
+)
+
 
 class TimedWord(BaseModel):
     """A word of the finished narration, as written, with its time in the master."""
@@ -16,7 +21,7 @@ class TimedWord(BaseModel):
     paragraph: int
     voice: str
     heading: bool = False
-    method: str = Field(default="engine", description="source of the time: engine, dtw, proportional, interpolated")
+    method: str = Field(default="engine", description=_METHOD)
     confidence: float = Field(default=1.0, description="of the time, 0..1")
 
 

@@ -17,6 +17,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, put_content, write_record
+from f5_pipeline.studio.languages import check_known
 from f5_pipeline.studio.records import ReferenceClip, Source, Voice
 from f5_pipeline.system.clock import iso_time
 from f5_pipeline.system.hashing import file_sha256
@@ -83,6 +84,8 @@ def add_voice(
         raise InputError("there is no such transcript", file=str(transcript), hint="Give the path of a text.")
     present = find_voice(store, name)
     language = language_tag(language, "--language", None) if language else (present.language if present else None)
+    if language:
+        check_known(store, language, f"--language {language}")
     with workspace() as folder:
         author = None
         if transcript is None and listener is not None:

@@ -203,7 +203,7 @@ def test_commercial_use_needs_a_model_and_voices_that_allow_it(studio):
 
 def test_a_language_that_the_model_does_not_speak_is_told(studio):
     ended = studio.run("narrate", studio.write("de.txt", "Guten Tag."), "--voice", "ada", "--language", "de", code=2)
-    assert "does not speak de" in ended.err and "weights list" in ended.err
+    assert "the model tiny does not speak de: it speaks" in ended.err and "weights list" in ended.err
 
 
 def test_a_model_that_nobody_knows_is_told(studio):

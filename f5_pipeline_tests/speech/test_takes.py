@@ -15,7 +15,7 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.chunks import Word
 from f5_pipeline.speech.engine import SAMPLE_RATE, Request, Speech, Token
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
-from f5_pipeline.speech.takes import Take, make_take, read_take_audio, seed_of, take_key, word_times
+from f5_pipeline.speech.takes import Take, make_take, read_take_audio, seed_of, take_key, word_methods, word_times
 
 KEY = {"text": "Hello.", "language": "en", "sound": {"engine": "draft", "pitch": 50}, "speed": 1.0, "attempt": 0}
 
@@ -35,6 +35,15 @@ def tone(*parts: tuple[float, float]) -> np.ndarray:
         for seconds, amplitude in parts
     ]
     return np.concatenate(pieces).astype(np.float32)
+
+
+def test_words_that_share_one_time_say_so():
+    sound = tone((0.2, 0.0), (1.5, 0.5), (0.2, 0.0))
+    tokens = [Token(0, 3, 0.2, 0.8), Token(4, 7, 0.8, 1.2, divided=True), Token(8, 13, 1.2, 1.6, divided=True)]
+    take, _ = make_take(request("one two three"), Speech("k", sound, tokens), "draft")
+    words = spans((0, 3), (4, 7), (8, 13))
+    assert take.divided == [1, 2]
+    assert word_methods(words, take) == [("engine", 1.0), ("interpolated", 0.5), ("interpolated", 0.5)]
 
 
 # --- keys ----------------------------------------------------------------------------------------------------------

@@ -49,6 +49,13 @@ def test_adding_the_same_again_changes_nothing(store):
     assert {one.key: one.modified for one in store.list()} == before
 
 
+@pytest.mark.parametrize("tag", ["xx", "english"])
+def test_a_language_that_nobody_speaks_is_told(store, tag):
+    with pytest.raises(InputError, match=f"--language {tag}: there is no language '{tag}'"):
+        add_voice(store, "ada", ADA, language=tag)
+    assert not list(store.list())
+
+
 def test_another_language_or_transcript_makes_it_new(store, tmp_path):
     first = add_voice(store, "ada", ADA)
     said = tmp_path / "said.txt"

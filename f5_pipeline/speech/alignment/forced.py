@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
@@ -81,7 +81,7 @@ def align(samples: np.ndarray, template: Template) -> Alignment:
     for token, (start, end) in zip(template.tokens, warp.edges, strict=True):
         start = min(max(start + speech[0], previous), speech[1])
         end = previous = min(max(end + speech[0], start), speech[1])
-        tokens.append(Token(token.start_char, token.end_char, start, end))
+        tokens.append(replace(token, start=start, end=end))
     stretch = _stretch(tokens, template.tokens)
     length = len(template.features) * features.HOP
     turned = [Token(0, 0, max(length - token.end, 0.0), length - token.start) for token in reversed(template.tokens)]

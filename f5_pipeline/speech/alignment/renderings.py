@@ -18,6 +18,7 @@ from f5_pipeline.speech.audio import features
 from f5_pipeline.speech.audio import recordings as audio
 from f5_pipeline.speech.engine import SAMPLE_RATE, Request, Speech, Token
 from f5_pipeline.speech.engines.draft.engine import DraftEngine, espeak_voice
+from f5_pipeline.speech.engines.draft.reading import KANJI, check_text, mostly_unread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,9 +73,10 @@ class Drafts:
         self._making: dict[tuple[str, str], Future[Template]] = {}
 
     def check_language(self, language: str) -> None:
-        """Raise NoDraft, with the nearest tags, where espeak does not speak a language."""
+        """Raise NoDraft, with the nearest tags, where espeak does not speak a language or cannot read it here."""
         try:
             espeak_voice(language)
+            check_text(KANJI, language)
         except InputError as error:
             raise NoDraft(error.message, hint=error.hint) from error
 
@@ -86,7 +88,7 @@ class Drafts:
             language: BCP 47 tag.
 
         Raises:
-            NoDraft: espeak does not speak the language, or the text makes no sound.
+            NoDraft: espeak does not speak the language, cannot read the text, or the text makes no sound.
             EngineError: espeak cannot be started.
         """
         key = (text, language)
@@ -123,6 +125,8 @@ class Drafts:
         Raises: as `template`.
         """
         self.check_language(language)
+        if mostly_unread(text, language):
+            raise NoDraft(f"espeak-ng reads no Chinese characters in {language}")
         with self._slots:
             (result,) = self._engine.speak([Request(key="", text=text, language=language, voice="")])
         if not isinstance(result, Speech):
@@ -159,7 +163,7 @@ def template_of(speech: Speech) -> Template:
     tokens = []
     for token in speech.tokens or ():
         start, end = (min(max(time - first, 0.0), seconds) for time in (token.start, token.end))
-        tokens.append(Token(token.start_char, token.end_char, start, end))
+        tokens.append(replace(token, start=start, end=end))
     return Template(features.log_mel(cut), tuple(tokens), seconds, _articulation(levels, bounds))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -41,18 +42,20 @@ def write_words_csv(words: Iterable[TimedWord], out: TextIO) -> int:
 
 
 def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str, Any]) -> int:
-    """Write one object: the entries of `meta` (narration, audio, …), then "words"; returns the number of words.
+    """Write one object: the entries of `meta` (narration, audio, …), "words", then "methods", the number of words timed
+    by each; returns the number of words.
 
     A word is {"word", "space", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence"}, times
     in seconds; the texts, each followed by its space, joined give the script. One word a line.
     """
-    if "words" in meta:
-        raise ValueError("meta must not hold words")
+    if {"words", "methods"} & meta.keys():
+        raise ValueError("meta must not hold words or methods")
     out.write("{\n")
     for key, value in meta.items():
         out.write(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)},\n")
     out.write('"words": [')
     count = 0
+    methods: Counter[str] = Counter()
     for word, start, end in _milliseconds(words):
         entry = {
             "word": word.text,
@@ -69,7 +72,8 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
         out.write(",\n" if count else "\n")
         out.write(json.dumps(entry, ensure_ascii=False))
         count += 1
-    out.write("\n]\n}\n")
+        methods[word.method] += 1
+    out.write(f'\n],\n"methods": {json.dumps(methods)}\n}}\n')
     return count
 
 

@@ -99,3 +99,10 @@ def cjk(char: str) -> bool:
     """Whether `char` is a Chinese or Japanese character or their full-width punctuation."""
     code = ord(char)
     return (code >= 0x3000 and _TABLE[code] == "C") or 0x3000 <= code <= 0x303F or 0xFF00 <= code <= 0xFF65
+
+
+def ascii_digits(text: str) -> str:
+    """Decimal digits of every script as ASCII ones."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)

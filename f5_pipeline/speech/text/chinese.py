@@ -18,6 +18,10 @@ from f5_pipeline.speech.text.reading import Part
 
 _PLAIN = str.maketrans("—–～〜￥％：／＋－", "~~~~¥%:/+-")
 _SPAN = re.compile(r"(?<![\d%.-])([\d.]+%?)-(?=[\d.]+%?(?![\d.-]))")  # and no date
+_SCORE = re.compile(r"(?<![\d.%年月日-])(\d{1,2})-(?=(\d{1,2})(?![\d.%-]))")
+_SCALED = re.compile(r"([$€£])(\d{1,12})")
+_LENGTH = re.compile(r"(\d{1,2}):(\d\d):(\d\d)")
+_TAKEN = re.compile(r"成绩|用时|耗时|纪录|历时")
 _YEARS = re.compile(r"([12]\d{3})[-—–~]([12]\d{3})")
 _AMOUNT = re.compile(r"[¥$€£]\d+,")
 _LETTERS = re.compile(r"[A-Z]+")
@@ -39,9 +43,10 @@ def read_chinese(parts: Sequence[Part]) -> None:
         start = len(text) + len(part.lead)
         places.append((start, start + len(part.core)))
         text += f"{part.lead}{part.core}{part.trail}{part.word.space}"
+        _read_whole(parts, len(places) - 1)
     text = text.translate(_PLAIN)
     if "=" not in text:
-        text = _SPAN.sub(r"\1~", text)
+        text = _SPAN.sub(r"\1~", _SCORE.sub(_score, text))
     groups: list[list[int]] = []  # the words of a reading, by index; those of one word are joined
     covered: dict[int, str] = {}  # where a reading begins -> the reading; the rest of a word is read as it stands
     skipped: set[int] = set()
@@ -66,6 +71,33 @@ def read_chinese(parts: Sequence[Part]) -> None:
             following.say(name)
         if following.core in CURRENCIES and part.numeric and (name := currency_words(following.core, "2", "zh")):
             following.say(name)
+
+
+def _read_whole(parts: Sequence[Part], index: int) -> None:
+    """Read what the grammar takes for something else: great amounts, lengths of time, years before Christ."""
+    part = parts[index]
+    before = "".join(other.core for other in parts[max(0, index - 5) : index])
+    following = parts[index + 1] if index + 1 < len(parts) else None
+    after = following.core if following is not None else ""
+    if following is not None and after in ("万", "亿") and (match := _SCALED.fullmatch(part.core)):
+        name, words = currency_words(match[1], "2", "zh"), number_words(int(match[2]), "zh")
+        if name and words:
+            part.say(words, bound=True)
+            following.say(f"{after}{name}")
+    elif (match := _LENGTH.fullmatch(part.core)) and _TAKEN.search(before):
+        items = zip(match.groups(), ("小时", "分", "秒"), strict=True)
+        part.say("".join(_counted(int(value)) + unit for value, unit in items if int(value)))
+    elif after == "年" and before.endswith("公元前") and part.core.isdecimal():
+        part.say(number_words(int(part.core), "zh") or part.core)
+
+
+def _counted(value: int) -> str:
+    return "两" if value == 2 else number_words(value, "zh") or str(value)
+
+
+def _score(match: re.Match[str]) -> str:
+    """A score for the grammar: "2-0", which does not ascend as a range does, is "2:0"."""
+    return f"{match[1]}:" if int(match[1]) > int(match[2]) else match[0]
 
 
 def _readings(text: str) -> Iterator[tuple[int, int, str]]:

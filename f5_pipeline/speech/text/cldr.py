@@ -145,6 +145,13 @@ def _around(unit: str, number: Decimal, length: Literal["long", "short"], known:
     return parts[0], parts[1]
 
 
+@lru_cache(maxsize=4096)
+def plural(number: str, language: str) -> str:
+    """CLDR's plural category of a number (ASCII, with "." for decimals): one, few, many, other."""
+    known = locale(language)
+    return known.plural_form(Decimal(number or 0)) if known is not None else "other"
+
+
 _OF_THE_SAME_NAME = {
     "USD": "AUD", "GBP": "EGP", "RUB": "BYN", "KRW": "KPW", "SEK": "NOK", "NOK": "SEK", "DKK": "SEK", "CZK": "SEK",
     "INR": "PKR", "TRY": "TRL", "MXN": "ARS",

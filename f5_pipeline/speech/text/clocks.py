@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import re
 
+from f5_pipeline.speech.text import arabic, hindi, korean
+from f5_pipeline.speech.text.cldr import unit_words
 from f5_pipeline.speech.text.counting import count, counted
+from f5_pipeline.speech.text.declined import case_of, declined_cardinal, hour_words
 from f5_pipeline.speech.text.languages import Language, word_set
-from f5_pipeline.speech.text.numerals import Number, integer_words, number_words
+from f5_pipeline.speech.text.numerals import Number, digits_words, integer_words, number_words
 from f5_pipeline.speech.text.reading import Part
 
+_ELIDED_ONE = re.compile(r"([a-z]{1,4}['’])1[:.](\d\d)", re.IGNORECASE)
 _CLOCK = re.compile(r"(\d\d?)[:.](\d\d)(?::(\d\d))?\s?(am|pm|a\.m|p\.m|uhr|h)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d\d?)(am|pm|a\.m|p\.m)", re.IGNORECASE)
 _HOUR_H = re.compile(r"(\d\d?)\s?[hH](\d\d)?")
-_SPAN = re.compile(r"(\d[^–—-]*)[-–—](\d[^–—-]*)")
-_CLOCK_BEFORE = word_set("alle dalle ore kl klo klokken um à om at ve o godzinie godz")
+_SPAN = re.compile(r"(\d[^–—~-]*)[-–—~](\d[^–—~-]*)")
+_CLOCK_BEFORE = word_set("alle dalle ore kl klo klokken um à om at ve o od godzinie godz saat pukul jam lúc")
 _HOUR_WORDS = frozenset(["uhr", "uur", "horas", "heures"])
+_CLOCK_AFTER = frozenset(["arası", "arasında", "arasındaki"])
+_SPAN_BEFORE = word_set("das de da entre dall dalle tra")
+_HOUR_PLURALS = {"pt": "horas"}
 _HOUR_NOUNS = {"fr": "heure", "es": "hora", "pt": "hora", "it": "ora"}
 
 
 def read_clock(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
-    dotted = (after is not None and after.key in _HOUR_WORDS) or (before is not None and before.key in _CLOCK_BEFORE)
-    words = clock_words(text, data, after, dotted=dotted)
+    if data.code == "it" and (match := _ELIDED_ONE.fullmatch(text)):  # all'1:10
+        minutes = clock_words(f"1:{match[2]}", data, None)
+        part.say(match[1] + minutes if minutes else part.core)
+        return True
+    dotted = _is_clock(before, after)
+    words = clock_words(text, data, after, before, dotted=dotted)
     if words is None:
         return False
     match = _CLOCK.fullmatch(text)
+    if match and after is not None and after.core == "h" and after.spoken is None and data.time[0] == "{h} {m}":
+        after.say(unit_words("duration-hour", "5", data.code)[1] or "h")
     if ", " in words and after is not None and after.key in ("stunden", "hours", "heures", "horas", "ore", "uur"):
         words, _, last = words.rpartition(", ")  # "2:03:59 hours": the unit is said already
         part.say(f"{words} {data.symbols.get('&', '')}", bound=True)
@@ -43,11 +56,19 @@ def read_clock(text: str, part: Part, before: Part | None, after: Part | None, d
     return True
 
 
-def clock_words(text: str, data: Language, after: Part | None, *, dotted: bool = False) -> str | None:
+def _is_clock(before: Part | None, after: Part | None) -> bool:
+    """Whether the words around "3.45" say that it is a time."""
+    said_after = after is not None and (after.key in _HOUR_WORDS or after.key in _CLOCK_AFTER)
+    return said_after or (before is not None and before.key in _CLOCK_BEFORE)
+
+
+def clock_words(
+    text: str, data: Language, after: Part | None, before: Part | None = None, *, dotted: bool = False
+) -> str | None:
     """A time of day, a length of time with its seconds, or an hour: "9:05", "2:03:59", "9am", "14h30"; else None."""
     if data.code == "en" and (match := _HOUR.fullmatch(text)):
         return f"{number_words(int(match[1]), 'en')} {match[2][0].upper()} M"
-    if data.code in ("fr", "pt") and (match := _HOUR_H.fullmatch(text)):
+    if data.code in ("fr", "pt", "vi") and (match := _HOUR_H.fullmatch(text)):
         hour, minute = int(match[1]), int(match[2] or 0)
     elif match := _CLOCK.fullmatch(text):
         hour, minute = int(match[1]), int(match[2])
@@ -59,14 +80,22 @@ def clock_words(text: str, data: Language, after: Part | None, *, dotted: bool =
         return None
     if (not data.time[0] and data.code != "en") or hour > 24 or minute > 59:
         return None
-    hours, minutes = number_words(hour, data.code), number_words(minute, data.code)
+    if own := _own_words(hour, minute, before, after, data):
+        return own
+    hours, minutes = _hours(hour, before, data), number_words(minute, data.code)
+    if hour_words(hour, before, data) and not data.ordinal_hours:
+        minutes = declined_cardinal(minute, data, case_of(before, data))
     if not hours or not minutes:
         return None
+    if 0 < minute < 10 and data.time[0] == "{h} {m}" and data.code != "es":
+        minutes = digits_words(f"{minute:02}", data) or minutes
     if data.code == "fr":
         minutes = counted(minutes, minute, "minute", data)
     if data.code == "it" and hour == 1:
         hours = "una"
     if data.code != "en":
+        if not minute and hour_words(hour, before, data):
+            return hours  # "с девяти": the word for the hour would be declined too
         words = data.time[0 if minute else 1].format(
             h=counted(hours, hour, _HOUR_NOUNS.get(data.code, ""), data), m=minutes
         )
@@ -80,6 +109,21 @@ def clock_words(text: str, data: Language, after: Part | None, *, dotted: bool =
     else:
         words = f"{hours} oh {minutes}" if minute < 10 else f"{hours} {minutes}"
     return f"{words} {half_day[0].upper()} M" if half_day else words
+
+
+def _hours(hour: int, before: Part | None, data: Language) -> str | None:
+    if data.code == "ko":
+        return korean.hour(hour)
+    return hour_words(hour, before, data) or number_words(hour, data.code)
+
+
+def _own_words(hour: int, minute: int, before: Part | None, after: Part | None, data: Language) -> str | None:
+    """A time of day where a language has forms of its own for it."""
+    if data.code == "hi":
+        return hindi.time_of_day(hour, minute, after)
+    if data.code == "ar" and before is not None and before.key in ("الساعة", "ساعة"):
+        return arabic.time_of_day(hour, minute)
+    return None
 
 
 def _duration(hours: int, minutes: int, seconds: int, data: Language) -> str | None:
@@ -96,7 +140,7 @@ def read_span(text: str, part: Part, before: Part | None, after: Part | None, da
     if first.isdecimal() and (ending := re.search(r"[aApP]\.?[mM]$|[hH]$", second)):
         first += ending[0]
     named = after is not None and after.key in _HOUR_WORDS
-    start, end = (clock_words(time, data, None, dotted=named) for time in (first, second))
+    start, end = (clock_words(time, data, None, dotted=_is_clock(before, after)) for time in (first, second))
     if start is None or end is None:
         return False
     if after is not None and named and after.spoken is None:
@@ -109,6 +153,12 @@ def read_span(text: str, part: Part, before: Part | None, after: Part | None, da
         if minutes:
             after.say(minutes.strip())
     o_clock = " o'clock"
-    to = data.to if data.to != "—" else "-"
+    to = data.to if data.to != "—" else "" if data.code == "tr" else "-"
+    if data.span and (before is None or before.key not in _CLOCK_BEFORE | _SPAN_BEFORE):
+        end_hour = f" {_HOUR_PLURALS.get(data.code, '')}"
+        start = start.removesuffix(end_hour)
+        words = data.span.format(start, end).replace("dalle una", "dall'una").replace("alle una", "all'una")
+        part.say(words, bound=named)
+        return True
     part.say(f"{start.removesuffix(o_clock)}{data.joint}{to}{data.joint}{end.removesuffix(o_clock)}", bound=named)
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from f5_pipeline.speech.text import arabic
 from f5_pipeline.speech.text.cldr import unit_words, units
 from f5_pipeline.speech.text.languages import Language
 from f5_pipeline.speech.text.numerals import Number, integer_words, number_words
@@ -13,7 +14,6 @@ from f5_pipeline.speech.text.reading import Part
 _SEASON = re.compile(r"((?:19|20)\d\d)/(\d\d)")
 FRACTION = re.compile(r"(\d{1,3})[/⁄](\d{1,3})")
 _VULGAR = re.compile(r"(\d*)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])")
-_OF_WHICH = {"ja": "{0}分の{1}", "ko": "{0}분의 {1}", "vi": "{1} phần {0}"}
 _FEMININE = {
     "de": re.compile(r"(?:e|ung|heit|keit|schaft|tion|tät|frau|stadt|nacht|hand|wand|zeit|welt|stadt)$"),
     "es": re.compile(r"(?:[^m]a|as|ión|dad|tad|mujer|mujeres)$(?<!día)(?<!días)"),
@@ -45,12 +45,21 @@ _BEFORE_NOUN = {
 def counted(words: str, value: int, noun: str, data: Language) -> str:
     """The number as it stands before a noun: German "eins" becomes "ein" or "eine", Spanish "uno" "un" or "una"."""
     first = noun.split(" ")[0].lower()
-    feminine = data.code in _FEMININE and _FEMININE[data.code].search(first) is not None
+    if data.code == "ar":
+        return arabic.in_context(words, None, first, data)
+    if data.code == "sv":
+        return "en" if words == "ett" and first and first not in data.neuter else words
+    feminine = is_feminine(first, data)
     for ending, forms in _BEFORE_NOUN.get(data.code, {}).items():
         if words.endswith(ending):
             words = words[: -len(ending)] + forms[feminine]
             return words.replace("dois mil", "duas mil") if feminine else words
     return words
+
+
+def is_feminine(noun: str, data: Language) -> bool:
+    """Whether a noun is feminine by its ending."""
+    return data.code in _FEMININE and _FEMININE[data.code].search(noun) is not None
 
 
 def count(words: str | None, number: Number, unit: str, data: Language) -> str | None:
@@ -101,7 +110,7 @@ def _fraction_words(top: int, bottom: int, after: Part | None, data: Language) -
     count = number_words(top, data.code)
     if names is None or not count:
         return None
-    if bottom == 2 and top == 1 and "|" in names[0]:
+    if top == 1 and "|" in names[0]:
         masculine, feminine = names[0].split("|")
         pattern = _FEMININE.get(data.code)
         return feminine if pattern and after is not None and pattern.search(after.key) else masculine
@@ -118,8 +127,11 @@ def fraction(text: str, after: Part | None, data: Language) -> str | None:
     if not match:
         return None
     top, bottom = int(match[1]), int(match[2])
-    if data.code in _OF_WHICH and 0 < top < bottom:
-        return _OF_WHICH[data.code].format(integer_words(match[2], data), integer_words(match[1], data))
+    if data.code == "ar" and 0 < top < bottom and (words := arabic.fraction(top, bottom, data)):
+        return words
+    if data.fraction_of and 0 < top < bottom and not (top == 1 and bottom in data.fractions):
+        below = data.denominators.get(bottom) or (None if data.code == "tr" else integer_words(match[2], data))
+        return data.fraction_of.format(bottom=below, top=integer_words(match[1], data)) if below else None
     if 0 < top < bottom <= 20 and (words := _fraction_words(top, bottom, after, data)):
         return words
     return f"{number_words(top, 'en')} over {number_words(bottom, 'en')}" if data.code == "en" else None

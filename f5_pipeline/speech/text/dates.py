@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+from f5_pipeline.speech.text import arabic
 from f5_pipeline.speech.text.clocks import clock_words
+from f5_pipeline.speech.text.declined import declined_ordinal, declined_year
+from f5_pipeline.speech.text.korean import read_date_part
 from f5_pipeline.speech.text.languages import Language
 from f5_pipeline.speech.text.numerals import integer_words, number_words
 from f5_pipeline.speech.text.reading import Part
@@ -12,17 +15,13 @@ from f5_pipeline.speech.text.reading import Part
 _ISO_DATE = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)(?:T(\d\d:\d\d)(?::\d\d)?Z?)?")
 _DATE = re.compile(r"(\d\d?)([./-])(\d\d?)\2(\d{4}|(?<=/)\d\d)")
 DAY_AND_MONTH = re.compile(r"(\d\d?)\.(\d\d?)")
+_DAY = re.compile(r"\d\d?")
 _MID_DECADE = re.compile(r"(mid|early|late)-(\d0)s")
 _HUNDREDS = re.compile(r"(10+)s")
 _DECADE = re.compile(r"(\d{2}|\d{3}0)['’]?s")
 _YEAR_MONTH_DAY = {"ja": "年月日", "ko": "년월일", "zh": "年月日"}
+_DAY_OF_MONTH = re.compile(r"(\d\d?)/(\d\d?)")
 OBLIQUE = frozenset(["am", "vom", "dem", "den", "zum", "beim", "seit", "bis", "ab", "im", "des"])
-_GENITIVE = {
-    "pl": (("y", "ego"), ("i", "iego")),
-    "uk": (("ій", "ього"), ("ий", "ого")),
-    "cs": (("ý", "ého"), ("í", "ího")),
-}
-"""Languages whose dates are in the genitive, and how an ordinal makes it where num2words has no cases."""
 
 
 def read_date(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
@@ -35,6 +34,8 @@ def read_date(text: str, part: Part, before: Part | None, after: Part | None, da
         day, month = (first, second) if day_first and not second > 12 else (second, first)
         if len(year) == 2:
             year = ("19" if int(year) > 50 else "20") + year
+    elif before is not None and before.key in data.date_before and (match := _DAY_OF_MONTH.fullmatch(text)):
+        return _named_day(int(match[1]), int(match[2]), part, data)
     elif match := DAY_AND_MONTH.fullmatch(text):
         return _day_and_month(int(match[1]), int(match[2]), part, before, data)
     else:
@@ -42,15 +43,24 @@ def read_date(text: str, part: Part, before: Part | None, after: Part | None, da
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return False
     if data.code in _YEAR_MONTH_DAY:
-        numbers = [integer_words(str(int(item)), data) for item in (year, month, day)]
-        part.say(
-            data.joint.join(f"{words}{sign}" for words, sign in zip(numbers, _YEAR_MONTH_DAY[data.code], strict=True))
-        )
+        signs = _YEAR_MONTH_DAY[data.code]
+        if data.code == "ko":
+            items = [
+                read_date_part(str(int(item)), sign, data) for item, sign in zip((year, month, day), signs, strict=True)
+            ]
+        else:
+            items = [
+                f"{integer_words(str(int(item)), data)}{sign}"
+                for item, sign in zip((year, month, day), signs, strict=True)
+            ]
+        part.say(data.joint.join(items))
         return True
     if not data.months:
         return False
     spoken_day = day_words(day, before, data)
     year_words = declined_year(int(year), None, data) or number_words(int(year), data.code, "year")
+    if data.code == "ar" and year_words:
+        year_words = arabic.oblique(year_words)
     if not spoken_day or not year_words:
         return False
     name = data.months[month - 1]
@@ -58,11 +68,37 @@ def read_date(text: str, part: Part, before: Part | None, after: Part | None, da
         words = (
             f"{name} {spoken_day}, {year_words}" if not data.day_first else f"the {spoken_day} of {name}, {year_words}"
         )
-    elif data.code in ("es", "pt"):
-        words = f"{spoken_day} de {name} de {year_words}"
     else:
-        words = f"{spoken_day} {name} {year_words}"
+        words = data.date.format(day=spoken_day, month=name, year=year_words)
     part.say(f"{words}, {clock_words(time, data, None) or time}" if time else words)
+    return True
+
+
+def _named_day(day: int, month: int, part: Part, data: Language) -> bool:
+    """ "ngày 20/11", where the word before says that it is a date."""
+    words = day_words(day, None, data)
+    if not words or not 1 <= day <= 31 or not 1 <= month <= 12:
+        return False
+    part.say(f"{words} {data.months[month - 1]}")
+    return True
+
+
+def read_spaced_date(parts: list[Part], index: int, data: Language) -> bool:
+    """ "1. 2. 2024", where days are ordinals with a full stop: the month is said by its name."""
+    if not data.ordinal_stop or index + 2 >= len(parts):
+        return False
+    day, month, year = parts[index : index + 3]
+    if not (day.dotted and month.dotted and _DAY.fullmatch(day.core) and _DAY.fullmatch(month.core)):
+        return False
+    if not re.fullmatch(r"[12]\d{3}", year.core) or not (1 <= int(month.core) <= 12 and 1 <= int(day.core) <= 31):
+        return False
+    words = day_words(int(day.core), parts[index - 1] if index else None, data)
+    year_words = declined_year(int(year.core), None, data) or number_words(int(year.core), data.code, "year")
+    if not words or not year_words or not data.months:
+        return False
+    day.say(words, bound=True, stop=True)
+    month.say(data.months[int(month.core) - 1], bound=True, stop=True)
+    year.say(year_words)
     return True
 
 
@@ -85,32 +121,16 @@ def day_words(day: int, before: Part | None, data: Language) -> str | None:
     """The day of a month in words."""
     if data.code == "fr":
         return "premier" if day == 1 else number_words(day, "fr")
+    if data.code == "ar":
+        return arabic.ordinal(day)
     if not data.day_ordinal:
         return number_words(day, data.code)
-    words = number_words(day, data.code, "ordinal", "m" if data.code in _GENITIVE else "n", "g")
+    if data.declines:
+        return declined_ordinal(day, data, "m" if data.adjectives else "n", "g")
+    words = number_words(day, data.code, "ordinal", "n", "g")
     if words and data.code == "de" and before and before.key in OBLIQUE:
         words += "n"
-    return _genitive(words, data) if words else None
-
-
-def _genitive(words: str, data: Language) -> str:
-    for ending, of in _GENITIVE.get(data.code, ()):
-        words = re.sub(rf"{ending}\b", of, words)
     return words
-
-
-def declined_year(year: int, before: Part | None, data: Language) -> str | None:
-    """A year as it is said after "in" or "of" where the language declines it."""
-    if data.code == "ru":
-        return number_words(year, "ru", "ordinal", "m", "p" if before is not None and before.key in ("в", "о") else "g")
-    words = number_words(year, data.code, "ordinal")
-    if not words or data.code not in ("pl", "uk"):
-        return None
-    if before is not None and before.key in ("w", "we", "у", "в"):
-        if data.code == "pl":
-            return re.sub(r"i\b", "im", re.sub(r"y\b", "ym", words))
-        return re.sub(r"ий\b", "ому", re.sub(r"ій\b", "ьому", words))
-    return _genitive(words, data)
 
 
 def is_month(part: Part | None, data: Language) -> bool:

@@ -5,18 +5,41 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from f5_pipeline.speech.text import arabic, hindi, korean
 from f5_pipeline.speech.text.characters import CURRENCIES as SIGNS
+from f5_pipeline.speech.text.characters import ascii_digits
 from f5_pipeline.speech.text.cldr import CURRENCIES, currencies, unit_words, units
-from f5_pipeline.speech.text.clocks import read_clock, read_span
-from f5_pipeline.speech.text.counting import FRACTION, count, counted, fraction, read_vulgar_fraction, unit_of
+from f5_pipeline.speech.text.clocks import clock_words, read_clock, read_span
+from f5_pipeline.speech.text.counting import (
+    FRACTION,
+    count,
+    counted,
+    fraction,
+    is_feminine,
+    read_vulgar_fraction,
+    unit_of,
+)
 from f5_pipeline.speech.text.dates import (
     DAY_AND_MONTH,
     OBLIQUE,
     day_words,
-    declined_year,
     is_month,
     read_date,
     read_decade,
+    read_spaced_date,
+)
+from f5_pipeline.speech.text.declined import (
+    before_counted,
+    case_of,
+    counted_case,
+    declined_cardinal,
+    declined_ordinal,
+    declined_year,
+    gender_of,
+    german_article,
+    read_ending,
+    scale_form,
+    year_word,
 )
 from f5_pipeline.speech.text.languages import Language, word_set
 from f5_pipeline.speech.text.money import (
@@ -24,6 +47,8 @@ from f5_pipeline.speech.text.money import (
     SCALE_LETTERS,
     SIGN,
     currency_name,
+    money_parts,
+    of_several,
     read_code_before,
     read_money,
     scale_word,
@@ -31,27 +56,25 @@ from f5_pipeline.speech.text.money import (
 )
 from f5_pipeline.speech.text.numerals import Number, digits_words, integer_words, number_words, parse_number
 from f5_pipeline.speech.text.reading import Part
+from f5_pipeline.speech.text.telephones import read_grouped
 
 _RATIO = re.compile(r"(\d{1,3}):(\d{1,3})")
+_SCORE = re.compile(r"(\d{1,2})[-–](\d{1,2})")
 _POWER = re.compile(r"(\d+)\^(\d+)")
 _FEET = re.compile(r"(\d)['’′](\d{1,2})")
 _FRACTION_OF = re.compile(r"(\d{1,2}/\d{1,2})-([a-z]+)")
 _RANGE = re.compile(rf"([-−]?)({SIGN}?)({NUM})([^\d\s–—-]*)[-–—‑−~]({SIGN}?)({NUM})([^\d\s]*)")
 _VERSION = re.compile(r"v?(\d+(?:\.\d+){2,})", re.IGNORECASE)
-_PHONE = re.compile(r"\+?\d{1,4}(?:[-–.()/]{1,2}\d{2,5}){2,6}|\d{3}-\d{4}")
 _SIGNED = re.compile(rf"([-−–+~±≈<>≤≥#§]*)({NUM})([^\d\s]*)")
 _SUPERSCRIPT = re.compile(r"(.*?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_TEMPERATURES = frozenset(["temperature-celsius", "temperature-fahrenheit", "angle-degree"])
+_ARTICLE = re.compile("الـ?(\\d{1,2})")
 _BLANKS = re.compile(rf"(?<=[\d{SIGNS}]) (?=[\d{SIGNS}])")  # 1 000 000, 3,50 €
 _YEAR_BEFORE = word_set(
     "in since from until till by of before after circa c around about during year early late mid spring "
     "summer autumn fall winter copyright im jahr jahre seit von bis ab en année depuis año desde nel dal "
     "anno em ano в году с до sinds jaar w roku"
 )
-_YEAR_WORDS = {
-    "ru": word_set("год года году г"),
-    "uk": word_set("рік року році р"),
-    "pl": word_set("rok roku r"),
-}
 _SECTIONS = word_set(
     "section chapter version figure table apartado sección capítulo paragrafo capitolo seção abschnitt kapitel chapitre"
 )
@@ -64,12 +87,26 @@ def read_figures(parts: list[Part], index: int, data: Language) -> None:
     part = parts[index]
     before = parts[index - 1] if index else None
     after = parts[index + 1] if index + 1 < len(parts) else None
-    text = _BLANKS.sub("", _ascii_digits(part.core))
-    for reader in (read_date, read_clock, read_span, _ordinal, read_decade, read_money, read_vulgar_fraction, _range):
+    if (data.suffix and _with_suffix(parts, index, data)) or read_spaced_date(parts, index, data):
+        return
+    if _with_half(parts, index, data) or (data.code == "ar" and _with_article(part)):
+        return
+    text = _BLANKS.sub("", ascii_digits(part.core))
+    for reader in (
+        read_date,
+        read_clock,
+        read_span,
+        _ordinal,
+        read_decade,
+        read_money,
+        read_vulgar_fraction,
+        _ratio,
+        _range,
+    ):
         if reader(text, part, before, after, data):
             return
     if (spoken := fraction(text, after, data)) is not None:
-        part.say(spoken)
+        part.say(german_article(spoken, before, "", data))
         _read_unit(part, Number("0", "5"), after, data)
         return
     if _section(text, part, before, data):
@@ -81,27 +118,101 @@ def read_figures(parts: list[Part], index: int, data: Language) -> None:
     if data.code == "en" and (match := _FRACTION_OF.fullmatch(text)) and (words := fraction(match[1], None, data)):
         part.say(f"{words} {match[2]}".replace("quarters ", "quarter ").replace("one half", "half"))
         return
-    for simple in (_ratio, _phone, _version, _power):
+    for simple in (read_grouped, _version, _power):
         if (spoken := simple(text, data)) is not None:
             part.say(spoken)
             return
     _signed(text, part, before, after, data)
+    _read_currency_after(parts, index, data)
 
 
-def _ascii_digits(text: str) -> str:
-    """Decimal digits of every script as ASCII ones."""
-    return (
-        text
-        if text.isascii()
-        else "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
-    )
+def _with_suffix(parts: list[Part], index: int, data: Language) -> bool:
+    """Figures with an ending written to them, as in Korean and Turkish: it joins what is said of them."""
+    part = parts[index]
+    match = re.fullmatch(rf"(.*[\d%°℃]){data.suffix}", part.core)
+    if not match:
+        return False
+    figures = ascii_digits(match[1])
+    if data.code == "ko" and (words := korean.counted(figures, match[2], data)):
+        part.say(words)
+        return True
+    if data.code == "sv":
+        words = number_words(int(figures), "sv", "year") if figures.isdecimal() else None
+        if words:
+            part.say(words + match[2])
+        return bool(words)
+    if data.code == "tr" and match[2][0] in "td" and (words := clock_words(figures, data, None, dotted=True)):
+        part.say(words + match[2])  # saat 14.30'da
+        return True
+    whole, kind = part.core, part.kind
+    part.core, part.kind = match[1], kind[: len(match[1])]
+    read_figures(parts, index, data)
+    part.core, part.kind = whole, kind
+    words = part.spoken
+    if words is None and data.code == "ko":
+        words = korean.equation(figures, data)
+    if words is not None:
+        part.say(korean.joined(words, match[2]) if data.code == "ko" else words + match[2], bound=part.bound)
+    return words is not None
 
 
-def _ratio(text: str, data: Language) -> str | None:
-    if not (match := _RATIO.fullmatch(text)) or not data.ratio:
-        return None
+def _with_half(parts: list[Part], index: int, data: Language) -> bool:
+    """ "1 ½ horas", where the half is said after the noun: "una hora y media"."""
+    if data.code not in ("es", "pt") or index + 2 >= len(parts):
+        return False
+    part, half, noun = parts[index : index + 3]
+    words = number_words(int(part.core), data.code) if re.fullmatch(r"[1-9]\d?", part.core) else None
+    if not words or half.core != "½" or not _is_noun(noun):
+        return False
+    name = noun.core.removesuffix("s") if part.core == "1" else noun.core
+    feminine = is_feminine(name, data)
+    part.say(counted(words, int(part.core), name, data), bound=True)
+    half.say(name, bound=True)
+    noun.say(f"{data.symbols['&']} {data.fractions[2][0].split('|')[feminine]}")
+    return True
+
+
+def _is_score(before: Part | None) -> bool:
+    return before is not None and before.key in ("por", "em", "de")
+
+
+def _is_noun(part: Part) -> bool:
+    return part.kind[:1] == "L" and len(part.core) > 2
+
+
+def _with_article(part: Part) -> bool:
+    """Arabic "الـ21": an ordinal with its article."""
+    match = _ARTICLE.fullmatch(ascii_digits(part.core))
+    words = arabic.ordinal(int(match[1])) if match else None
+    if words:
+        part.say(words)
+    return bool(words)
+
+
+def _ratio(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
+    """A ratio "3:1", or a score, which does not ascend as a range does: "2-0"."""
+    if data.code == "pt" and text.isdecimal() and after is not None and after.core == "x" and _is_score(before):
+        after.say(data.score or "")  # por 2 x 0
+        return False
+    if match := _SCORE.fullmatch(text):
+        if data.score is None or int(match[1]) < int(match[2]):
+            return False
+        word = data.score
+    elif match := _RATIO.fullmatch(text):
+        word = data.score if data.proportions and data.score is not None else data.ratio
+        if before is not None and before.key in data.proportions:
+            word = data.ratio
+        if not word and data.score is None:
+            return False
+    else:
+        return False
     first, second = (integer_words(item, data) for item in match.groups())
-    return f"{first} {data.ratio} {second}".replace("  ", " ") if first and second else None
+    if word and data.proportions and word == data.ratio:
+        second = declined_cardinal(int(match[2]), data, "d" if data.code in ("ru", "uk", "cs") else "g")
+    if not first or not second:
+        return False
+    part.say(" ".join(item for item in (first, word, second) if item))
+    return True
 
 
 def _power(text: str, data: Language) -> str | None:
@@ -116,22 +227,23 @@ def _ordinal(text: str, part: Part, before: Part | None, after: Part | None, dat
     if not data.ordinal or not (match := re.fullmatch(data.ordinal, text, re.IGNORECASE)):
         return False
     digits = re.sub(r"\D", "", match[1])
+    if data.code in ("ru", "uk"):
+        words = read_ending(digits, match[2], before, after, data) if len(digits) < 5 else None
+        if words:
+            part.say(words)
+        return bool(words)
     if data.code == "fr" and digits == "1":
-        words: str | None = "premier" if text.endswith("er") else "première"
+        words = "premier" if text.endswith("er") else "première"
     elif data.code == "es" and text.endswith("er"):
         words = (integer_words(digits, data, "ordinal") or "").removesuffix("o")
     elif text[-1] in "ªa" and data.code in ("es", "it", "pt"):
         words = re.sub(r"o\b", "a", integer_words(digits, data, "ordinal") or "")
     else:
-        words = integer_words(digits, data, "ordinal", _russian_gender(text))
+        words = integer_words(digits, data, "ordinal")
     if not words:
         return False
     part.say(words, bound=is_month(before, data))
     return True
-
-
-def _russian_gender(text: str) -> str:
-    return {"я": "f", "е": "n"}.get(text[-1], "m")
 
 
 def _range(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
@@ -158,6 +270,8 @@ def _range(text: str, part: Part, before: Part | None, after: Part | None, data:
         words = [integer_words(low, data, "year"), integer_words(high, data, "year" if years else "cardinal")]
     else:
         words = [first.words(data), second.words(data)]
+        if plain and data.to in data.cases and data.declined:
+            words[1] = declined_cardinal(second.value, data, data.cases[data.to])
     if words[0] is None or words[1] is None:
         return False
     front = f"{data.minus} " if minus and data.minus else ""
@@ -182,30 +296,6 @@ def _range(text: str, part: Part, before: Part | None, after: Part | None, data:
     return True
 
 
-def _phone(text: str, data: Language) -> str | None:
-    if (
-        not _PHONE.fullmatch(text)
-        or parse_number(text, data) is not None
-        or not 7 <= sum(char.isdecimal() for char in text) <= 15
-        or "/" in text
-    ):
-        return None
-    if (
-        "." in text
-        and "-" not in text
-        and not text.startswith("+")
-        and any(len(group) > 3 for group in text.split(".")[:-1])
-    ):
-        return None
-    if _VERSION.fullmatch(text) and text.count(".") >= 3:
-        return None
-    groups = [digits_words(group, data) for group in re.findall(r"\d+", text)]
-    if None in groups:
-        return None
-    plus = f"{data.symbols.get('+', '')} " if text.startswith("+") else ""
-    return (plus + ", ".join(group for group in groups if group)).strip()
-
-
 def _version(text: str, data: Language) -> str | None:
     match = _VERSION.fullmatch(text)
     if not match or not data.point or parse_number(text, data) is not None:
@@ -224,11 +314,17 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
     number = parse_number(figures, data)
     if number is None:
         return
+    case = "n"
+    if data.cases and figures.isdecimal() and not sign:
+        case = counted_case(number.value, before, None if suffix else after, data)
     if suffix:
         words = number.words(data)
         suffix, particle = _particle(suffix, data)
+        if data.cases and words:
+            words = _in_case(words, number.value, case, before, None, data)
+            number = _unit_number(number, case, data)
         if suffix in data.units:
-            name = data.units[suffix][0 if number.one else 1]
+            name = of_several(*data.units[suffix], number, data)
             words = f"{counted(words, number.value, name, data)}{data.joint}{name}" if words else None
         elif unit := unit_of(suffix, data):
             words = (
@@ -241,26 +337,35 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
         if words is None:
             _superscript(text, part, data)
         else:
-            part.say(_front(sign, data) + words + particle)
+            below = data.below_zero if sign in ("-", "−") and unit_of(suffix, data) in _TEMPERATURES else ""
+            part.say((below + data.joint if below else _front(sign, data)) + words + particle)
         return
     spoken = None if sign else _day_or_year(number, figures, part, before, after, data)
-    if spoken is None:
+    if spoken is not None:
+        case = "n"
+        if data.code == "ar":
+            spoken = arabic.in_context(spoken, before, "", data)
+    else:
         words = number.words(data)
+        if data.cases and figures.isdecimal() and words:
+            words = _in_case(words, number.value, case, before, after, data) or words
         if words is None:
             return
         if data.code == "en" and before is not None and before.key in ("dial", "call", "dialed", "called"):
             words = digits_words(figures, data) or words
         if (
             before is not None
-            and before.core in CURRENCIES
+            and before.core in currencies(data.code)
             and read_code_before(before, part, after, number, words, data)
         ):
             return
         if after is not None and not part.trail and data.code != "en":
             if (fraction := FRACTION.fullmatch(after.core)) and int(fraction[1]) < int(fraction[2]):
                 words = f"{words} {data.symbols.get('&', '')}"
-            elif _is_counted_noun(before, after, data):
-                words = counted(words, number.value, after.key, data)
+            elif case == "n" and _is_counted_noun(before, after, data):
+                words = before_counted(words, number.value, after, data) or counted(
+                    words, number.value, after.key, data
+                )
         elif after is not None and not part.trail and re.fullmatch(r"1/[2-9]|3/4|2/3", after.core):
             words = f"{words} and"
         if part.trail.strip() in ("-", "−", "–") and part.trail[:1] == " " and after is not None and after.numeric:
@@ -268,7 +373,21 @@ def _signed(text: str, part: Part, before: Part | None, after: Part | None, data
             part.trail = ""
         spoken = _front(sign, data) + words
     part.say(spoken)
-    _read_unit(part, number, after, data)
+    if after is not None and after.dotted and (word := year_word(after.key, before, data)) and len(figures) == 4:
+        after.say(word, stop=True)
+    _read_unit(part, number, after, data, before, declined=case not in ("n", "a") and data.code not in ("ar", "de"))
+
+
+def _unit_number(number: Number, case: str, data: Language) -> Number:
+    """The number that says the form of a unit: in another case than the nominative most ask for the genitive plural."""
+    return number if case in ("n", "a") or data.code in ("ar", "de") else Number("5")
+
+
+def _in_case(words: str, value: int, case: str, before: Part | None, after: Part | None, data: Language) -> str | None:
+    """A plain number as the words beside it ask for it."""
+    if data.code == "ar":
+        return arabic.in_context(words, before, after.key if after is not None else "", data)
+    return words if case == "n" or data.code == "de" else declined_cardinal(value, data, case)
 
 
 def _particle(suffix: str, data: Language) -> tuple[str, str]:
@@ -297,7 +416,8 @@ def _is_counted_noun(before: Part | None, after: Part, data: Language) -> bool:
     if data.code == "de":
         noun = after.capital
     else:
-        noun = after.kind[:1] == "L" and after.key not in data.conjunctions and len(after.key) > 3
+        noun = after.kind[:1] == "L" and after.key not in data.conjunctions and after.key not in data.no_nouns
+        noun = noun and len(after.key) > (2 if data.no_nouns else 3)
     return noun and not (
         before is not None and not before.trail and (before.key in data.numbered or before.key in data.before_number)
     )
@@ -320,22 +440,30 @@ def _day_or_year(
     if near_month and (words := day_words(value, before, data)):
         part.bound = part.stop_belongs = True
         if data.code != "en":
-            return words
+            return f"{words} من" if data.code == "ar" else words
         return f"{words} of" if before is not None and before.key == "the" else f"the {words} of"
     if data.code == "en" and 1 <= value <= 31 and is_month(before, data):
         part.bound = part.trail == "," and after is not None and after.numeric
         return number_words(value, "en", "ordinal")
+    if data.decades and value and value % 10 == 0:
+        for near in (after, before):
+            if near is not None and near.key in data.decades and (near is before or part.dotted):
+                part.stop_belongs = True
+                return declined_ordinal(value, data, "p", data.decades[near.key])
     if data.ordinal_stop and part.dotted and after is not None and after.kind[:1] in ("U", "L") and 0 < value < 1000:
-        words = number_words(value, data.code, "ordinal")
+        case = case_of(before, data)
+        words = declined_ordinal(value, data, gender_of(after, case, data), case)
         if words and before is not None and before.kind[:1] in ("U", "L"):
             part.stop_belongs = part.bound = True
             if data.code == "de" and (before.key in OBLIQUE or before.key.endswith(("en", "em"))):
                 return f"{words}n"
             return f"{words}r" if data.code == "de" and before.key in _WITHOUT_ENDING else words
-    if len(figures) == 4 and 1000 < value <= 2100 and data.code in _YEAR_WORDS:
-        named = after is not None and after.key in _YEAR_WORDS[data.code]
+    if len(figures) == 4 and 1000 < value <= 2100 and data.year_words:
+        named = after is not None and after.key in data.year_words
         if named or is_month(before, data):
-            return declined_year(value, before, data)
+            return declined_year(value, before, data, after.key if named and after is not None else "")
+    if data.code == "hi" and len(figures) == 4 and (words := hindi.year(value, before, after)):
+        return words
     if len(figures) == 4 and 1000 < value <= 2100 and _is_year(part, before, after, data):
         return number_words(value, data.code, "year")
     return None
@@ -368,24 +496,54 @@ def _counts(after: Part | None, data: Language) -> bool:
     return unit_of(after.core, data) is not None
 
 
-def _read_unit(part: Part, number: Number, after: Part | None, data: Language) -> None:
-    """The unit, sign or scale word after a number is bound to it and read in the right number."""
+def _read_currency_after(parts: list[Part], index: int, data: Language) -> None:
+    """The currency after "million": "5 mln zł"."""
+    if index + 2 >= len(parts):
+        return
+    scale, sign = parts[index + 1 : index + 3]
+    known = sign.core.isalpha() and sign.spoken is None and sign.core in currencies(data.code)
+    scaled = scale.key in data.scales or scale.key in data.scale_forms
+    if known and scaled and not sign.core.isascii() and (name := currency_name(sign.core, Number("5"), data)):
+        sign.say(with_of(data, name), stop=True)
+
+
+def _read_unit(
+    part: Part,
+    number: Number,
+    after: Part | None,
+    data: Language,
+    before: Part | None = None,
+    *,
+    declined: bool = False,
+) -> None:
+    """The unit, sign or scale word after a number is bound to it and read in the right number.
+
+    `declined`: the number is in another case than the nominative, and so is the unit.
+    """
     if after is None or after.spoken is not None or part.trail or after.lead:
         return
     core = after.core
-    if data.code == "ru" and core == "г" and after.dotted:
-        after.say("года", stop=True)
-        return
+    if declined:
+        number = _unit_number(number, "g", data)
     words = part.spoken or part.core
+    if form := scale_form(after.key, str(number), data):
+        after.say(form, stop=True)
+        part.bound = True
+        return
     scale = SCALE_LETTERS.get(data.code, {}).get(core[:-1], "") if core[-1:] in CURRENCIES else ""
     if scale:
         after.say(f"{scale} {with_of(data, currency_name(core[-1], Number('2'), data))}")
         part.bound = True
         return
+    if (own := data.currencies.get(core)) and own.cent and len(number.fraction) == 2:
+        whole, cents = money_parts(number, own, data)
+        part.say(whole or cents, bound=True)
+        after.say(cents if whole and cents else "", stop=core.isalpha())
+        return
     if core in data.currencies or core in currencies(data.code):
         name = currency_name(core, number, data)
     elif core in data.units:
-        name = data.units[core][0 if number.one else 1]
+        name = of_several(*data.units[core], number, data)
     elif unit := unit_of(core, data):
         front, name = unit_words(unit, str(number), data.code)
         if front and not name:  # Turkish "yüzde beş": in the written order, the words change places
@@ -399,7 +557,8 @@ def _read_unit(part: Part, number: Number, after: Part | None, data: Language) -
         part.bound = True
         unit = unit_of(core, data)
         noun = unit_words(unit, "1", data.code)[1] if unit else name
-        part.spoken = counted(words, number.value, noun or name, data)
+        part.spoken = words if declined else counted(words, number.value, noun or name, data)
+        part.spoken = german_article(part.spoken, before, noun or name, data)
 
 
 def _superscript(text: str, part: Part, data: Language) -> None:

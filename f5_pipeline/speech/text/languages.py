@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 
 from f5_pipeline.speech.text.cldr import months, separators, sign_names
 
@@ -30,8 +29,10 @@ class Language:
 
     Attributes:
         code: language subtag.
-        decimal, thousands: the signs in numbers; `thousands` may be several characters, a blank among them.
-        point: word for the decimal sign; `digitwise` reads the decimals digit by digit.
+        decimal, thousands: the signs in numbers; `thousands` may be several characters, a blank among them. Empty where
+            they are CLDR's.
+        point: word for the decimal sign, or its forms after one, few and many; `digitwise` reads the decimals digit by
+            digit; `tenths` names them, for one and for more.
         minus, to: words for a minus sign and a range.
         symbols: sign -> word, for signs that stand alone, before or inside a word.
         abbreviations: lower case, without the final full stop -> reading; the full stop must be there.
@@ -41,7 +42,7 @@ class Language:
         pairs: abbreviations written as two tokens ("z. B.").
         months: names, January first; month_abbreviations: lower case -> index from 0.
         units: written -> (one, many), read after a number, beyond what CLDR knows.
-        currencies: sign -> names.
+        currencies: sign -> names; several for more than one are those of CLDR's few, many and other.
         ordinal: regular expression of an ordinal in figures, group 1 the digits.
         conjunctions: words before which a long sentence may be cut.
         day_first: 05/01 is 5 January.
@@ -58,12 +59,30 @@ class Language:
         fractions: denominator -> (one, many); of a half that agrees with its noun "masculine feminine".
         ordinal_words: words beside which a Roman numeral is an ordinal: "XXI. Jahrhundert".
         split_fix: abbreviations after which no sentence ends, beyond what the segmenter knows.
+        score: the word in a score, "2-0", which does not ascend as a range does; None where it is read as a range.
+        proportions: words (lower case) before a ratio that is no score.
+        fraction_of, denominators: template of a fraction, and the denominators that are not plain numbers in it.
+        suffix: regular expression of what is written to a number as an ending, group 1 what is said.
+        below_zero: what is said for the minus of a temperature, where it is another word.
+        span: template of a span of times with no preposition before it.
+        numbers_before: words (lower case) before a telephone number that is written like a great number.
+        date: template of a date; date_before: words before "15/8" that say that it is a date.
+        cases: word before a number -> its case: g, d, a, i or p (prepositional, locative).
+        adjectives: ending of an ordinal -> gender (m, f, n, p for the plural) and case -> ending.
+        declined: ending of a cardinal -> its forms in the cases g, d, i and p.
+        feminine, neuter: nouns whose gender their ending does not say.
+        no_nouns: short words in lower case that are not what is counted where they follow a number.
+        year_words: words beside a year; of those shortened, their cases n, g, d, a, i, p.
+        decades: "years" -> case, beside "90" a decade.
+        scale_forms: shortened "million" -> forms by CLDR's plural category.
+        ordinal_hours: hours of the clock are ordinals.
     """
 
     code: str
-    decimal: str = "."
-    thousands: str = ","
+    decimal: str = ""
+    thousands: str = ""
     point: str = ""
+    tenths: tuple[str, ...] = ()
     digitwise: bool = False
     minus: str = ""
     to: str = ""
@@ -94,6 +113,31 @@ class Language:
     power: str = ""
     fractions: dict[int, tuple[str, str]] = field(default_factory=dict)
     ordinal_words: frozenset[str] = frozenset()
+    score: str | None = None
+    proportions: frozenset[str] = frozenset()
+    fraction_of: str = ""
+    denominators: dict[int, str] = field(default_factory=dict)
+    suffix: str = ""
+    below_zero: str = ""
+    span: str = ""
+    numbers_before: frozenset[str] = frozenset()
+    date: str = "{day} {month} {year}"
+    date_before: frozenset[str] = frozenset()
+    cases: dict[str, str] = field(default_factory=dict)
+    adjectives: dict[str, dict[str, str]] = field(default_factory=dict)
+    declined: dict[str, dict[str, str]] = field(default_factory=dict)
+    feminine: frozenset[str] = frozenset()
+    neuter: frozenset[str] = frozenset()
+    no_nouns: frozenset[str] = frozenset()
+    year_words: dict[str, str] = field(default_factory=dict)
+    decades: dict[str, str] = field(default_factory=dict)
+    scale_forms: dict[str, dict[str, str]] = field(default_factory=dict)
+    ordinal_hours: bool = False
+
+    @property
+    def declines(self) -> bool:
+        """Whether numbers are declined by the rules of `declined`."""
+        return bool(self.declined) or self.code == "ru"
 
     @property
     def joint(self) -> str:
@@ -117,7 +161,47 @@ def _units(text: str) -> dict[str, tuple[str, str]]:
     return {key: (value.split("/")[0], value.split("/")[-1]) for key, value in _pairs(text).items()}
 
 
-DEFAULT = Language("", thousands=", ")
+def _numbered(text: str) -> dict[int, str]:
+    """`4=tư; ...` as a dictionary of numbers."""
+    return {int(key): value for key, value in _pairs(text).items()}
+
+
+def _cases(**words: str) -> dict[str, str]:
+    """`g="of from"` as word -> case."""
+    return {word: case for case, text in words.items() for word in text.split()}
+
+
+def _adjectives(text: str) -> dict[str, dict[str, str]]:
+    """`y=m y ego emu y ym ym f a ...; ...`: for each ending, a gender and its six cases n g d a i p, four times."""
+    table = {}
+    for ending, forms in _pairs(text).items():
+        words = forms.split()
+        table[ending] = {
+            words[start] + case: form
+            for start in range(0, len(words), 7)
+            for case, form in zip("ngdaip", words[start + 1 : start + 7], strict=True)
+        }
+    return table
+
+
+def _declined(text: str) -> dict[str, dict[str, str]]:
+    """`two=of-two to-two by-two in-two; ...`, or one form for all cases; longest endings first."""
+    table = {}
+    for ending, forms in sorted(_pairs(text).items(), key=lambda item: -len(item[0])):
+        words = forms.split()
+        whole = len(ending.split())
+        joined = [" ".join(words[start : start + whole]) for start in range(0, len(words), whole)]
+        table[ending] = dict(zip("gdip", joined if len(joined) == 4 else joined * 4, strict=True))
+    return table
+
+
+def _forms(text: str) -> dict[str, dict[str, str]]:
+    """`mln=one/few/many/other; ...`: forms by CLDR's plural category."""
+    return {
+        key: dict(zip(("one", "few", "many", "other"), value.split("/"), strict=True))
+        for key, value in _pairs(text).items()
+    }
+
 
 _EN = Language(
     "en",
@@ -212,7 +296,10 @@ _EN = Language(
 
 _DE = Language(
     "de",
+    score="zu",
     ratio="zu",
+    cases=_cases(d="mit von aus bei nach seit zu ab vom zum beim", n="bleibt fehlt reicht genügt war nur"),
+    neuter=word_set("kilogramm gramm milligramm pfund prozent promille kilo jahr grad watt volt byte megabyte"),
     power="hoch",
     fractions={2: ("ein halber|eine halbe", "halbe"), 3: ("Drittel", "Drittel"), 4: ("Viertel", "Viertel")},
     ordinal_words=word_set("jahrhundert jahrhunderts jahrhunderte kapitel"),
@@ -267,6 +354,7 @@ _DE = Language(
 
 _FR = Language(
     "fr",
+    score="à",
     ratio="à",
     power="puissance",
     fractions={
@@ -314,6 +402,8 @@ _FR = Language(
 
 _ES = Language(
     "es",
+    score="a",
+    date="{day} de {month} de {year}",
     ratio="a",
     power="elevado a",
     fractions={
@@ -359,6 +449,8 @@ _ES = Language(
 
 _IT = Language(
     "it",
+    score="a",
+    span="dalle {0} alle {1}",
     ratio="a",
     power="elevato alla",
     fractions={
@@ -399,6 +491,9 @@ _IT = Language(
 
 _PT = Language(
     "pt",
+    score="a",
+    date="{day} de {month} de {year}",
+    span="das {0} às {1}",
     ratio="para",
     power="elevado a",
     fractions={
@@ -443,7 +538,23 @@ _RU = Language(
     "ru",
     ratio="к",
     power="в степени",
-    fractions={2: ("половина", "вторых"), 3: ("треть", "трети"), 4: ("четверть", "четверти")},
+    score="",
+    proportions=word_set("пропорции соотношении масштабе отношении пропорция соотношение масштаб"),
+    cases=_cases(
+        g="с со от до из без для после около более больше менее меньше у",
+        d="к ко",
+        i="между над под перед",
+        p="в во на о об при",
+    ),
+    feminine=word_set("неделе странице книге части группе главе школе половине квартире минуте секунде"),
+    neuter=word_set("место число столетие"),
+    year_words=_pairs("год=; года=; году=; г=год года году год годом году"),
+    decades=_pairs("годы=n; годов=g; годам=d; годами=i; годах=p"),
+    scale_forms=_forms(
+        "млн=миллион/миллиона/миллионов/миллиона; млрд=миллиард/миллиарда/миллиардов/миллиарда; "
+        "тыс=тысяча/тысячи/тысяч/тысячи"
+    ),
+    fractions={2: ("пол|пол", "вторых"), 3: ("треть", "трети"), 4: ("четверть", "четверти")},
     ordinal_words=word_set("век века веке веков"),
     decimal=",",
     thousands=" ",
@@ -464,18 +575,19 @@ _RU = Language(
         ("т", "п"): ("тому", "подобное"),
         ("н", "э"): ("нашей", "эры"),
     },
-    ordinal=r"(\d+)-?(?:й|я|е|го|му|м|х)",
+    ordinal=r"(\d+)-?(го|ая|ой|ый|ый|ые|ых|ом|ем|й|я|е|му|м|х|ю)",
     conjunctions=word_set("и а но или что чтобы потому когда если хотя как где который которая которые пока"),
     day_ordinal=True,
     time=("{h} {m}", "{h} часов"),
     caps_words=word_set("Я И В НЕ НА ОН МЫ ВЫ ДА НЕТ КАК ЧТО ЭТО ВСЕ"),
     numbered=word_set("глава часть том акт книга"),
-    scales=word_set("тысяч миллион миллиона миллионов миллиарда миллиардов"),
+    scales=word_set("тысяч миллион миллиона миллионов миллиарда миллиардов млн млрд тыс"),
     split_fix=word_set("т е см ср стр рис гл ул им проф св напр г"),
 )
 
 _NL = Language(
     "nl",
+    score="",
     ratio="op",
     power="tot de macht",
     fractions={2: ("een halve|een halve", "halven"), 3: ("derde", "derde"), 4: ("kwart", "kwart")},
@@ -512,7 +624,37 @@ _PL = Language(
     "pl",
     ratio="do",
     power="do potęgi",
-    fractions={2: ("druga", "drugie"), 3: ("trzecia", "trzecie"), 4: ("czwarta", "czwarte")},
+    score="",
+    proportions=word_set("proporcji proporcja stosunku stosunek skali skala"),
+    ordinal_hours=True,
+    numbers_before=word_set("numer telefon telefonu tel nr"),
+    cases=_cases(
+        g="od do bez z ze u dla około koło oprócz", d="ku dzięki", i="między nad pod przed", p="w we na o po przy"
+    ),
+    adjectives=_adjectives(
+        "y=m y ego emu y ym ym f a ej ej ą ą ej n e ego emu e ym ym p e ych ym e ymi ych; "
+        "i=m i iego iemu i im im f ia iej iej ią ią iej n ie iego iemu ie im im p ie ich im ie imi ich; "
+        "gi=m gi giego giemu gi gim gim f ga giej giej gą gą giej n gie giego giemu gie gim gim "
+        "p gie gich gim gie gimi gich"
+    ),
+    declined=_declined(
+        "jeden=jednego jednemu jednym jednym; jedna=jednej jednej jedną jednej; dwa=dwóch dwóm dwoma dwóch; "
+        "dwie=dwóch dwóm dwoma dwóch; trzy=trzech trzem trzema trzech; cztery=czterech czterem czterema czterech; "
+        "pięć=pięciu; sześć=sześciu; siedem=siedmiu; osiem=ośmiu; dziewięć=dziewięciu; dziesięć=dziesięciu; "
+        "naście=nastu; dwadzieścia=dwudziestu; trzydzieści=trzydziestu; czterdzieści=czterdziestu; "
+        "dziesiąt=dziesięciu; dwanaście=dwunastu; sto=stu; "
+        "dwieście=dwustu; trzysta=trzystu; czterysta=czterystu; set=uset; "
+        "tysiąc=tysiąca"
+    ),
+    feminine=word_set("klasie stronie części godzinie grupie szkole książce połowie minucie sekundzie"),
+    neuter=word_set("miejsce piętro stulecie"),
+    year_words=_pairs("rok=; roku=; r=rok roku rokowi rok rokiem roku"),
+    decades=_pairs("lata=n; lat=g; latom=d; latami=i; latach=p"),
+    scale_forms=_forms("mln=milion/miliony/milionów/miliona; mld=miliard/miliardy/miliardów/miliarda"),
+    currencies={
+        "zł": Currency("złoty", "złote|złotych|złotego", "grosz", "grosze|groszy|grosza"),
+    },
+    fractions={2: ("pół|pół", "drugie"), 3: ("trzecia", "trzecie"), 4: ("czwarta", "czwarte")},
     ordinal_words=word_set("wiek wieku wieki"),
     decimal=",",
     thousands=" .",
@@ -533,12 +675,13 @@ _PL = Language(
     time=("{h} {m}", "{h}"),
     numbered=word_set("rozdział część tom akt księga"),
     ordinal_stop=True,
-    scales=word_set("tysięcy milion milionów miliarda miliardów"),
+    scales=word_set("tysięcy milion miliony milionów miliarda miliardów mln mld"),
     split_fix=word_set("np itd itp tzn tzw ul prof ok"),
 )
 
 _ZH = Language(
     "zh",
+    score="比",
     point="点",
     digitwise=True,
     minus="负",
@@ -556,6 +699,8 @@ _ZH = Language(
 
 _JA = Language(
     "ja",
+    score="対",
+    fraction_of="{bottom}分の{top}",
     ratio="対",
     power="の",
     point="点",
@@ -576,90 +721,312 @@ _JA = Language(
     time=("{h}時{m}分", "{h}時"),
 )
 
-_KNOWN = {item.code: item for item in (_EN, _DE, _FR, _ES, _IT, _PT, _RU, _NL, _PL, _ZH, _JA)}
-_SPOKEN_POINT = _pairs(
-    "sv=komma; da=komma; no=komma; fi=pilkku; cs=celá; sk=celá; uk=кома; tr=virgül; id=koma; vi=phẩy; "
-    "ro=virgulă; ca=coma; ko=점; ar=فاصلة; he=נקודה; hu=egész; th=จุด; el=κόμμα; hi=दशमलव"
+_CS = Language(
+    "cs",
+    point="celá|celé|celých",
+    minus="minus",
+    to="až",
+    symbols=_pairs("+=plus; ×=krát; ==rovná se"),
+    time=("{h} {m}", "{h}"),
+    ratio="ku",
+    score="",
+    proportions=word_set("poměru poměr měřítku měřítko"),
+    day_ordinal=True,
+    ordinal_stop=True,
+    cases=_cases(
+        g="od do z ze bez u kolem okolo podle během", d="k ke", i="mezi nad pod před s se", p="v ve na o po při"
+    ),
+    adjectives=_adjectives(
+        "ý=m ý ého ému ý ým ém f á é é ou ou é n é ého ému é ým ém p é ých ým é ými ých; "
+        "í=m í ího ímu í ím ím f í í í í í í n í ího ímu í ím ím p í ích ím í ími ích"
+    ),
+    declined=_declined(
+        "jeden=jednoho jednomu jedním jednom; jedna=jedné jedné jednou jedné; dva=dvou dvěma dvěma dvou; "
+        "tři=tří třem třemi třech; čtyři=čtyř čtyřem čtyřmi čtyřech; devět=devíti; deset=deseti; sto=sta stu stem stu; "
+        "dvě stě=dvou set; ět=ěti; est=esti; sedm=sedmi; osm=osmi; náct=nácti; cet=ceti; sát=sáti"
+    ),
+    decades=_pairs("léta=n; let=g; letům=d; lety=i; letech=p"),
+    feminine=word_set(
+        "kniha knihy knize třída třídy třídě strana straně hodina hodiny hodině část části kapitola kapitole"
+    ),
+    neuter=word_set("patro patře patra místo místě místa století"),
+    fractions={2: ("půl|půl", "poloviny"), 3: ("třetina", "třetiny"), 4: ("čtvrtina", "čtvrtiny")},
+    abbreviations=_pairs("např=například; atd=a tak dále; apod=a podobně; tj=to jest; tzv=takzvaný"),
+    scale_forms=_forms("mil=milion/miliony/milionu/milionů; mld=miliarda/miliardy/miliardy/miliard"),
+    scales=word_set("tisíc milion miliony milionů miliarda miliard mil mld"),
+    ordinal_words=word_set("století"),
 )
-_SPOKEN_MINUS = _pairs(
-    "sv=minus; da=minus; no=minus; fi=miinus; cs=minus; sk=mínus; uk=мінус; tr=eksi; id=minus; vi=âm; ro=minus; "
-    "ca=menys; ko=영하; ar=سالب; he=מינוס; hu=mínusz; th=ลบ; el=μείον; hi=माइनस; bg=минус; hr=minus"
+
+_DA = Language(
+    "da",
+    point="komma",
+    minus="minus",
+    to="til",
+    symbols=_pairs("+=plus; ==er lig med; &=og"),
+    time=("{h} {m}", "{h}"),
+    ratio="til",
+    day_ordinal=True,
+    ordinal_stop=True,
+    abbreviations=_pairs("f.eks=for eksempel; osv=og så videre; bl.a=blandt andet; ca=cirka; kl=klokken"),
 )
-_SPOKEN_SIGNS = {
-    "ar": {"%": "بالمئة", "+": "زائد", "=": "يساوي"},
-    "cs": {"+": "plus", "×": "krát", "=": "rovná se"},
-    "da": {"+": "plus", "=": "er lig med", "&": "og"},
-    "fi": {"&": "ja", "=": "on"},
-    "hi": {"+": "प्लस"},
-    "hu": {"+": "plusz", "=": "egyenlő", "&": "és"},
-    "id": {"+": "tambah", "=": "sama dengan", "&": "dan"},
-    "ko": {"%": "퍼센트", "+": "더하기", "=": "는", "&": "앤드"},
-    "no": {"+": "pluss", "=": "er lik", "&": "og"},
-    "sv": {"+": "plus", "=": "är lika med", "&": "och"},
-    "tr": {"+": "artı", "×": "çarpı", "=": "eşittir", "&": "ve"},
-    "uk": {"+": "плюс", "=": "дорівнює", "×": "на", "&": "і"},
-    "vi": {"+": "cộng", "=": "bằng", "×": "nhân", "&": "và"},
+
+_NO = Language(
+    "no",
+    point="komma",
+    minus="minus",
+    to="til",
+    symbols=_pairs("+=pluss; ==er lik; &=og"),
+    time=("{h} {m}", "{h}"),
+    ratio="til",
+    day_ordinal=True,
+    ordinal_stop=True,
+    abbreviations=_pairs("f.eks=for eksempel; osv=og så videre; bl.a=blant annet; ca=cirka; kl=klokken"),
+)
+
+_SV = Language(
+    "sv",
+    point="komma",
+    minus="minus",
+    to="till",
+    symbols=_pairs("+=plus; ==är lika med; &=och"),
+    time=("{h} {m}", "{h}"),
+    ratio="till",
+    suffix=r"-(tal|talet|talets|talen)",
+    numbered=word_set(
+        "kapitel del version nummer sida steg bok fas nivå typ vecka klass avsnitt punkt bild tabell akt scen"
+    ),
+    no_nouns=word_set("och men eller som att när om är var har kan blev i på av till för med från så vid där"),
+    neuter=word_set(
+        "hus år barn bord rum ord land djur träd äpple glas kilo ton paket brev foto sekel tåg fönster exemplar par "
+        "stycke gram kilogram milligram"
+    ),
+    ordinal=r"(\d+):(?:e|a)",
+    day_ordinal=True,
+    fractions={
+        2: ("en halv|en halv", "halva"),
+        3: ("tredjedel", "tredjedelar"),
+        4: ("fjärdedel", "fjärdedelar"),
+    },
+    abbreviations=_pairs(
+        "osv=och så vidare; t.ex=till exempel; bl.a=bland annat; dvs=det vill säga; ca=cirka; kl=klockan"
+    ),
+    before_number=_pairs("kl=klockan; s=sidan; nr=nummer"),
+    bare=_pairs("mkr=miljoner kronor"),
+    scales=word_set("miljon miljoner miljard miljarder"),
+)
+
+_FI = Language(
+    "fi",
+    point="pilkku",
+    minus="miinus",
+    symbols=_pairs("&=ja; ==on"),
+    time=("{h} {m}", "{h}"),
+    abbreviations=_pairs("esim=esimerkiksi; jne=ja niin edelleen; ym=ynnä muuta"),
+)
+
+_HU = Language(
+    "hu",
+    point="egész",
+    minus="mínusz",
+    symbols=_pairs("+=plusz; ==egyenlő; &=és"),
+    time=("{h} óra {m}", "{h} óra"),
+    ordinal_stop=True,
+    abbreviations=_pairs("pl=például; stb=és a többi"),
+)
+
+_UK = Language(
+    "uk",
+    point="ціла|цілих|цілих",
+    tenths=("десята|десятих", "сота|сотих", "тисячна|тисячних"),
+    minus="мінус",
+    to="—",
+    symbols=_pairs("+=плюс; ==дорівнює; ×=на; &=і"),
+    time=("{h} {m}", "{h}"),
+    ordinal_hours=True,
+    ratio="до",
+    score="",
+    proportions=word_set("пропорції співвідношенні масштабі пропорція співвідношення масштаб"),
+    day_ordinal=True,
+    ordinal=r"(\d+)-?(го|му|ій|им|ти|й|я|а|ша|га|тя|та|е|є|х|м|і)",
+    cases=_cases(
+        g="з із від до без для після близько понад більше менше біля у",
+        d="к",
+        i="між над під перед",
+        p="у в на о об при",
+    ),
+    adjectives=_adjectives(
+        "ий=m ий ого ому ий им ому f а ої ій у ою ій n е ого ому е им ому p і их им і ими их; "
+        "ій=m ій ього ьому ій ім ьому f я ьої ій ю ьою ій n є ього ьому є ім ьому p і іх ім і іми іх"
+    ),
+    declined=_declined(
+        "один=одного одному одним одному; одна=однієї одній однією одній; два=двох двом двома двох; "
+        "дві=двох двом двома двох; три=трьох трьом трьома трьох; чотири=чотирьох чотирьом чотирма чотирьох; "
+        "шість=шести; сім=семи; вісім=восьми; сорок=сорока; дев'яносто=дев'яноста; сто=ста; двісті=двохсот; "
+        "триста=трьохсот; чотириста=чотирьохсот; десят=десяти; ять=яти; цять=цяти"
+    ),
+    feminine=word_set("книга книги книзі година годині години частина частині сторінка сторінці річниця група групі"),
+    neuter=word_set("місце місця місці століття столітті число"),
+    year_words=_pairs("рік=; року=; році=; р=рік року року рік роком році"),
+    decades=_pairs("роки=n; років=g; рокам=d; роками=i; роках=p"),
+    fractions={2: ("пів|пів", "других"), 3: ("третина", "третини"), 4: ("чверть", "чверті")},
+    abbreviations=_pairs("ін=інше; тис=тисяч; напр=наприклад; млн=мільйонів; млрд=мільярдів; р=року"),
+    bare=_pairs("млн=мільйонів; млрд=мільярдів"),
+    pairs={("т", "д"): ("так", "далі"), ("т", "п"): ("тому", "подібне")},
+    scale_forms=_forms("млн=мільйон/мільйони/мільйонів/мільйона; млрд=мільярд/мільярди/мільярдів/мільярда"),
+    scales=word_set("тисяч мільйон мільйони мільйонів мільярд мільярдів млн млрд"),
+    ordinal_words=word_set("століття столітті"),
+)
+
+_TR = Language(
+    "tr",
+    point="virgül",
+    minus="eksi",
+    to="—",
+    symbols=_pairs("+=artı; ×=çarpı; ==eşittir; &=ve"),
+    time=("{h} {m}", "{h}"),
+    score="",
+    suffix=r"['’]([^\W\d]+)",
+    fractions={2: ("yarım|yarım", "ikide")},
+    fraction_of="{bottom} {top}",
+    denominators=_numbered(
+        "2=ikide; 3=üçte; 4=dörtte; 5=beşte; 6=altıda; 7=yedide; 8=sekizde; 9=dokuzda; 10=onda; 20=yirmide; 100=yüzde"
+    ),
+    ordinal_stop=True,
+    ordinal_words=word_set("yüzyıl yüzyılda yüzyılın yüzyıla"),
+    abbreviations=_pairs("vb=ve benzeri; vs=ve saire; örn=örneğin"),
+    bare=_pairs("dr=Doktor; prof=Profesör"),
+    units=_units("km/sa=kilometre bölü saat"),
+    currencies={
+        "TL": Currency("lira", "lira", "kuruş", "kuruş"),
+        "₺": Currency("lira", "lira", "kuruş", "kuruş"),
+        "$": Currency("dolar", "dolar", "sent", "sent"),
+        "€": Currency("avro", "avro", "sent", "sent"),
+    },
+    scales=word_set("bin milyon milyar"),
+)
+
+_VIETNAMESE = ("một", "hai", "ba", "tư", "năm", "sáu", "bảy", "tám", "chín")
+
+_VI = Language(
+    "vi",
+    point="phẩy",
+    minus="âm",
+    to="đến",
+    symbols=_pairs("+=cộng; ==bằng; ×=nhân; &=và"),
+    time=("{h} giờ {m}", "{h} giờ"),
+    date="{day} {month} năm {year}",
+    date_before=word_set("ngày"),
+    months=tuple(f"tháng {name}" for name in (*_VIETNAMESE, "mười", "mười một", "mười hai")),
+    score="",
+    fraction_of="{top} phần {bottom}",
+    denominators=_numbered("4=tư"),
+    abbreviations=_pairs("tp=Thành phố; ts=Tiến sĩ; gs=Giáo sư"),
+    currencies={
+        "đ": Currency("đồng", "đồng"),
+        "₫": Currency("đồng", "đồng"),
+        "$": Currency("đô la", "đô la"),
+    },
+    scales=word_set("nghìn ngàn triệu tỷ tỉ"),
+    numbered=word_set("kỷ kỉ"),
+)
+
+_ID = Language(
+    "id",
+    point="koma",
+    minus="minus",
+    to="sampai",
+    symbols=_pairs("+=tambah; ==sama dengan; &=dan"),
+    time=("{h} {m}", "{h}"),
+    ratio="banding",
+    score="",
+    ordinal=r"ke-(\d+)",
+    fractions={
+        2: ("setengah|setengah", "setengah"),
+        3: ("sepertiga|sepertiga", "pertiga"),
+        4: ("seperempat|seperempat", "perempat"),
+    },
+    abbreviations=_pairs("jl=Jalan; no=nomor; dll=dan lain-lain; dr=Doktor"),
+    units=_units("km/jam=kilometer per jam"),
+    currencies={"Rp": Currency("rupiah", "rupiah"), "$": Currency("dolar", "dolar", "sen", "sen")},
+    scales=word_set("ribu juta miliar triliun"),
+    numbered=word_set("abad bab jilid"),
+)
+
+_KO = Language(
+    "ko",
+    point="점",
+    minus="마이너스",
+    below_zero="영하",
+    to="에서",
+    symbols=_pairs("%=퍼센트; +=더하기; ==는; &=앤드"),
+    time=("{h} 시 {m} 분", "{h} 시"),
+    ratio="대",
+    score="대",
+    suffix=r"([가-힣]+)",
+    fraction_of="{bottom}분의 {top}",
+    digitwise=True,
+    currencies={
+        "$": Currency("달러", "달러"),
+        "€": Currency("유로", "유로"),
+        "£": Currency("파운드", "파운드"),
+        "¥": Currency("엔", "엔"),
+        "₩": Currency("원", "원"),
+    },
+    scales=word_set("만 억 조"),
+)
+
+_HI = Language(
+    "hi",
+    point="दशमलव",
+    digitwise=True,
+    minus="माइनस",
+    to="से",
+    symbols=_pairs("+=प्लस"),
+    time=("{h} बजकर {m} मिनट", "{h} बजे"),
+    score="",
+    fractions={2: ("आधा|आधा", "आधे"), 3: ("तिहाई", "तिहाई"), 4: ("चौथाई", "चौथाई")},
+    units=_units("किमी=किलोमीटर; किग्रा=किलोग्राम; मी=मीटर; सेमी=सेंटीमीटर"),
+    bare=_pairs("डॉ=डॉक्टर"),
+    scales=word_set("लाख करोड़ हज़ार"),
+)
+
+_AR = Language(
+    "ar",
+    point="فاصلة",
+    minus="سالب",
+    to="إلى",
+    symbols=_pairs("%=بالمئة; +=زائد; ==يساوي"),
+    units=_units("°C=درجة مئوية/درجات مئوية|درجة مئوية; ℃=درجة مئوية/درجات مئوية|درجة مئوية"),
+    time=("{h} و{m}", "{h}"),
+    cases=_cases(g="في من إلى حتى عام سنة العام بنسبة قبل بعد منذ عن على نحو حوالي بين"),
+    date="{day} من {month} {year}",
+    ratio="مقابل",
+    score="مقابل",
+    fractions={
+        2: ("نصف|نصف", "أنصاف"),
+        3: ("ثلث|ثلث", "أثلاث"),
+        4: ("ربع|ربع", "أرباع"),
+        5: ("خمس|خمس", "أخماس"),
+    },
+    abbreviations=_pairs("د=الدكتور"),
+    scales=word_set("ملايين مليون مليار مليارات ألف آلاف"),
+)
+
+_KNOWN = {
+    item.code: item
+    for item in (
+        *(_EN, _DE, _FR, _ES, _IT, _PT, _RU, _NL, _PL, _ZH, _JA, _CS, _DA, _NO, _SV, _FI, _HU, _UK, _TR, _VI, _ID),
+        *(_KO, _HI, _AR),
+        Language("sk", point="celá", minus="mínus", to="až"),
+        Language("ro", point="virgulă", minus="minus", to="până la"),
+        Language("ca", point="coma", minus="menys", to="a"),
+        Language("he", point="נקודה", minus="מינוס", to="עד"),
+        Language("th", point="จุด", minus="ลบ", to="ถึง"),
+        Language("el", point="κόμμα", minus="μείον", to="έως"),
+        Language("bg", minus="минус", to="до"),
+        Language("hr", minus="minus", to="do"),
+    )
 }
-"""What CLDR names as signs is said as words."""
-_SPOKEN_TO = _pairs(
-    "sv=till; da=til; no=til; cs=až; sk=až; uk=—; id=sampai; vi=đến; ro=până la; ca=a; ko=에서; ar=إلى; "
-    "he=עד; th=ถึง; el=έως; hi=से; bg=до; hr=do"
-)
-_MORE: dict[str, dict[str, Any]] = {
-    "ar": {"time": ("{h} و {m}", "{h}"), "ratio": "مقابل", "abbreviations": _pairs("د=الدكتور")},
-    "cs": {
-        "time": ("{h} {m}", "{h}"), "ratio": "ku", "day_ordinal": True, "ordinal_stop": True,
-        "fractions": {2: ("půl|půl", "poloviny"), 3: ("třetina", "třetiny"), 4: ("čtvrtina", "čtvrtiny")},
-        "abbreviations": _pairs("např=například; atd=a tak dále; apod=a podobně; tj=to jest; tzv=takzvaný; "
-            "mil=milionů"),
-        "scales": word_set("tisíc milion miliony milionů miliarda miliard mil mld"),
-    },
-    "da": {"time": ("{h} {m}", "{h}"), "ratio": "til", "day_ordinal": True, "ordinal_stop": True,
-           "abbreviations": _pairs("f.eks=for eksempel; osv=og så videre; bl.a=blandt andet; ca=cirka; kl=klokken")},
-    "fi": {"time": ("{h} {m}", "{h}"), "abbreviations": _pairs("esim=esimerkiksi; jne=ja niin edelleen; "
-        "ym=ynnä muuta")},
-    "hu": {"time": ("{h} óra {m}", "{h} óra"), "ordinal_stop": True, "abbreviations": _pairs("pl=például; "
-        "stb=és a többi")},
-    "id": {
-        "time": ("{h} {m}", "{h}"), "ratio": "banding",
-        "fractions": {2: ("setengah|setengah", "setengah"), 3: ("pertiga", "pertiga"), 4: ("perempat", "perempat")},
-        "abbreviations": _pairs("jl=Jalan; no=nomor; dll=dan lain-lain; dr=Doktor"),
-        "scales": word_set("ribu juta miliar triliun"), "numbered": word_set("abad bab jilid"),
-    },
-    "ko": {"time": ("{h}시 {m}분", "{h}시"), "ratio": "대", "digitwise": True, "scales": word_set("만 억 조")},
-    "no": {"time": ("{h} {m}", "{h}"), "ratio": "til", "day_ordinal": True, "ordinal_stop": True,
-           "abbreviations": _pairs("f.eks=for eksempel; osv=og så videre; bl.a=blant annet; ca=cirka; kl=klokken")},
-    "sv": {
-        "time": ("{h} {m}", "{h}"), "ratio": "till", "ordinal": r"(\d+):(?:e|a)", "day_ordinal": True,
-        "fractions": {2: ("en halv|en halv", "halva"), 3: ("tredjedel", "tredjedelar"), 4: ("fjärdedel",
-            "fjärdedelar")},
-        "abbreviations": _pairs("osv=och så vidare; t.ex=till exempel; bl.a=bland annat; dvs=det vill säga; "
-            "ca=cirka; kl=klockan"),
-        "before_number": _pairs("kl=klockan; s=sidan; nr=nummer"), "bare": _pairs("mkr=miljoner kronor"),
-        "scales": word_set("miljon miljoner miljard miljarder"),
-    },
-    "tr": {
-        "time": ("{h} {m}", "{h}"), "fractions": {2: ("yarım|yarım", "yarım")}, "ordinal_stop": True, "to": "—",
-        "abbreviations": _pairs("vb=ve benzeri; vs=ve saire; örn=örneğin"), "bare": _pairs("dr=Doktor; "
-            "prof=Profesör"),
-        "scales": word_set("bin milyon milyar"),
-    },
-    "uk": {
-        "time": ("{h} {m}", "{h}"), "ratio": "до", "day_ordinal": True,
-        "fractions": {2: ("половина", "других"), 3: ("третина", "третини"), 4: ("чверть", "чверті")},
-        "abbreviations": _pairs("ін=інше; тис=тисяч; напр=наприклад; млн=мільйонів; млрд=мільярдів; р=року"),
-        "bare": _pairs("млн=мільйонів; "
-            "млрд=мільярдів"), "pairs": {("т", "д"): ("так", "далі"), ("т", "п"): ("тому", "подібне")},
-        "scales": word_set("тисяч мільйон мільйони мільйонів мільярд мільярдів млн млрд"),
-        "ordinal_words": word_set("століття столітті"),
-    },
-    "vi": {"time": ("{h} giờ {m}", "{h} giờ"), "ratio": "", "abbreviations": _pairs("tp=Thành phố; ts=Tiến sĩ; "
-        "gs=Giáo sư"),
-           "scales": word_set("nghìn ngàn triệu tỷ tỉ"), "numbered": word_set("kỷ kỉ")},
-    "hi": {"scales": word_set("लाख करोड़ हज़ार"), "bare": _pairs("डॉ=डॉक्टर"), "time": ("{h} बजकर {m} मिनट",
-        "{h} बजे")},
-}  # fmt: skip
-"""What else is known of languages that are not described whole."""
 
 
 _ENGLISH_MONTH_FIRST = ("en", "en-us", "en-ph")
@@ -676,27 +1043,15 @@ def base(tag: str) -> str:
 def language_data(tag: str) -> Language:
     """Facts about the language `tag` (BCP 47); never fails."""
     code = base(tag)
-    if code in _KNOWN:
-        known = _KNOWN[code]
-        names, spellings = months(code)
-        return replace(
-            known,
-            day_first=known.day_first or (code == "en" and tag.lower() not in _ENGLISH_MONTH_FIRST),
-            symbols={**sign_names(code), **known.symbols},
-            months=names,
-            month_abbreviations=spellings,
-        )
+    known = _KNOWN.get(code) or Language(code)
     decimal, thousands = separators(code)
     names, spellings = months(code)
     return replace(
-        DEFAULT,
-        code=code,
-        decimal=decimal,
-        thousands=thousands + (" " if decimal == "," and " " not in thousands else ""),
-        point=_SPOKEN_POINT.get(code, ""),
-        minus=_SPOKEN_MINUS.get(code, ""),
-        months=names,
+        known,
+        decimal=known.decimal or decimal,
+        thousands=known.thousands or thousands + (" " if decimal == "," and " " not in thousands else ""),
+        day_first=known.day_first or (code == "en" and tag.lower() not in _ENGLISH_MONTH_FIRST),
+        symbols={**sign_names(code), **known.symbols},
+        months=known.months or names,
         month_abbreviations=spellings,
-        **{"symbols": sign_names(code) | _SPOKEN_SIGNS.get(code, {}), "to": _SPOKEN_TO.get(code, "")}
-        | _MORE.get(code, {}),
     )

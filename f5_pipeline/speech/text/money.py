@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from f5_pipeline.speech.text.cldr import currency_words
+from f5_pipeline.speech.text.cldr import currency_words, plural
 from f5_pipeline.speech.text.counting import counted
-from f5_pipeline.speech.text.languages import Language
+from f5_pipeline.speech.text.declined import german_article
+from f5_pipeline.speech.text.languages import Currency, Language
 from f5_pipeline.speech.text.numerals import Number, parse_number
 from f5_pipeline.speech.text.reading import Part
 
-SIGN = r"(?:(?:US|AU?|CA?|NZ|HK|R)?\$|[€£¥￥₹₽₩₺฿₫₴₪])"
+SIGN = r"(?:(?:US|AU?|CA?|NZ|HK|R)?\$|[€£¥￥₹₽₩₺฿₫₴₪đ]|Rp|TL|zł)"
 NUM = r"\d+(?:[.,'’]\d+)*|[.,]\d+"
 _CENTS = re.compile(r"(\d+)¢")
 _MONEY = re.compile(rf"([-−]?)({SIGN})([-−]?)({NUM})(k|K|M|m|bn|B|T|tn|Mio|Mrd|Md|mln|mld)?((?:/|-an?-)[^\W\d]+)?")
@@ -54,7 +55,10 @@ def read_money(text: str, part: Part, before: Part | None, after: Part | None, d
         part.say(front + words, bound=True)
         after.say(f"{scale_word(after, data)} {with_of(data, currency_name(sign, Number('2'), data))}")
     else:
-        part.say(front + money_words(number, words, sign, data) + each)
+        amount = money_words(number, words, sign, data)
+        if data.code == "de" and amount == f"ein {name}":
+            amount = f"{german_article('ein', before, name, data)} {name}"
+        part.say(front + amount + each)
     return True
 
 
@@ -74,8 +78,17 @@ def scale_word(part: Part, data: Language) -> str:
 def currency_name(sign: str, number: Number, data: Language) -> str:
     """The name of a currency after a number; empty where it has none here."""
     if own := data.currencies.get(sign):
-        return own.one if number.one else own.many
+        return of_several(own.one, own.many, number, data)
     return currency_words(sign, str(number), data.code) or data.symbols.get(sign, "")
+
+
+def of_several(one: str, many: str, number: Number, data: Language) -> str:
+    """The form of a noun after a number; `many` may be those of CLDR's few, many and other."""
+    if number.one:
+        return one
+    forms = many.split("|")
+    category = plural(str(number), data.code)
+    return forms[0 if category == "few" else -1 if category == "other" else 1] if len(forms) > 1 else many
 
 
 def money_words(number: Number, words: str, sign: str, data: Language) -> str:
@@ -86,13 +99,20 @@ def money_words(number: Number, words: str, sign: str, data: Language) -> str:
         if _GREAT.search(words):
             return f"{words} {with_of(data, name)}"
         return f"{counted(words, number.value, name, data)}{data.joint}{name}"
+    joint = " " if data.code in ("pl", "tr") else f" {data.symbols.get('&', '')} "
+    return joint.join(item for item in money_parts(number, currency, data) if item)
+
+
+def money_parts(number: Number, currency: Currency, data: Language) -> tuple[str, str]:
+    """What is said of an amount's whole part and of its hundredths; empty where there are none."""
     whole, cents = Number(number.whole or "0"), Number(str(int(number.fraction)))
     parts = []
     for amount, one, many in ((whole, currency.one, currency.many), (cents, currency.cent, currency.cents)):
-        name = one if amount.one else many
-        if amount.value or (amount is whole and not cents.value):
-            parts.append(f"{counted(amount.words(data) or amount.whole, amount.value, name, data)} {name}")
-    return f" {data.symbols.get('&', '')} ".join(parts)
+        name = of_several(one, many, amount, data)
+        spoken = amount.value or (amount is whole and not cents.value)
+        words = counted(amount.words(data) or amount.whole, amount.value, name, data)
+        parts.append(f"{words} {name}" if spoken else "")
+    return parts[0], parts[1]
 
 
 def read_code_before(before: Part, part: Part, after: Part | None, number: Number, words: str, data: Language) -> bool:

@@ -14,8 +14,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 from f5_pipeline.speech.text.addresses import read_address
-from f5_pipeline.speech.text.characters import SYMBOLS, kinds
+from f5_pipeline.speech.text.characters import SYMBOLS, ascii_digits, kinds
 from f5_pipeline.speech.text.chinese import read_chinese
+from f5_pipeline.speech.text.declined import case_of, declined_ordinal, gender_of
 from f5_pipeline.speech.text.figures import read_figures
 from f5_pipeline.speech.text.languages import Language, language_data, word_set
 from f5_pipeline.speech.text.lexicon import Matcher
@@ -49,7 +50,9 @@ _KINGS = word_set(
     "henry louis george edward elizabeth charles james william richard john paul pius benedict napoleon "
     "ludwig wilhelm friedrich karl heinrich otto louis françois felipe carlos alfonso fernando juan enrique luigi "
     "carlo umberto vittorio joão pedro luís manuel willem filips philip ivan alexander nicholas frederick leo gregory "
-    "catherine peter innocent clement urban mary élisabeth isabel"
+    "catherine peter innocent clement urban mary élisabeth isabel "
+    "пётр николай екатерина александр павел иван карл людовик елизавета петро jan karel karol zygmunt "
+    "kazimierz ferdinand"
 )
 _FRENCH_ROMAN = re.compile(r"([IVX]+)(er|re|e|ème|ᵉ)")
 _TITLELESS = frozenset({"vs", "phd", "w/o", "c/o", "млн", "млрд", "mkr"})
@@ -276,9 +279,12 @@ def _roman_numeral(part: Part, before: Part | None, after: Part | None, data: La
     elif (after is not None and after.key in data.ordinal_words) or (
         near is not None and near.key in data.ordinal_words
     ):
-        words = number_words(value, data.code, "ordinal", "n" if data.code == "pl" else "")
+        noun = after if after is not None and after.key in data.ordinal_words else None
+        words = declined_ordinal(value, data, gender_of(noun, case := case_of(before, data), data), case)
         if words and data.code == "de" and near is not None and near.key in ("im", "des", "dem", "vom", "zum"):
             words += "n"
+    elif data.code == "tr" and len(core) > 1 and part.dotted and after is not None and after.capital:
+        words = number_words(value, "tr", "ordinal")  # IV. Murat
     elif near is not None and value < 40 and near.capital and "L" in near.kind:
         king = near.key in _KINGS
         if len(core) > 1 or (king and data.code != "en"):  # "Henry I met" is no king
@@ -311,7 +317,7 @@ def _mixed(core: str, data: Language, loud: bool) -> str:
     out: list[str] = []
     position = 0
     while position < len(text):
-        if kind[position] == "D" and (match := _INNER_NUMBER.match(_ascii(text), position)):
+        if kind[position] == "D" and (match := _INNER_NUMBER.match(ascii_digits(text), position)):
             number = parse_number(match[0], data)
             words = number.words(data) if number and len(match[0]) <= 15 else digits_words(match[0], data)
             out.append(f" {words or match[0]} ")
@@ -338,10 +344,6 @@ def _mixed(core: str, data: Language, loud: bool) -> str:
     spoken = " ".join("".join(out).split())
     spoken = re.sub(r" ([,.;:!?])", r"\1", spoken).strip(" ,;:-")
     return spoken if any(char.isalnum() for char in spoken) else core
-
-
-def _ascii(text: str) -> str:
-    return text if text.isascii() else "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 
 def _sign(text: str, position: int, data: Language) -> str:

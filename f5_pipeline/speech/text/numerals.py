@@ -6,7 +6,7 @@ Every function returns None where it has no reading; the caller then leaves the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
@@ -19,7 +19,7 @@ MAX_DIGITS = 15
 """Longer whole numbers are read digit by digit: nobody follows quadrillions by ear."""
 
 # num2words2 has no year reading there, or one that names eras.
-_PLAIN_YEARS = frozenset({"ja", "ko", "th"})
+_PLAIN_YEARS = frozenset({"ja", "ko", "th", "vi", "hi"})
 
 
 @lru_cache(maxsize=16384)
@@ -55,7 +55,29 @@ def _num2words(number: int | Decimal, language: str, form: Form, extra: Mapping[
         return None  # each language lacks some forms and some sizes, and each says so in its own way
     if not isinstance(words, str):
         return None
-    return " ".join(words.replace(",", "").split()) or None
+    words = " ".join(words.replace(",", "").split())
+    return (_MENDED[language](words) if language in _MENDED else words) or None
+
+
+def _hindi(words: str) -> str:
+    """num2words2 leaves out the one of a single hundred thousand."""
+    out: list[str] = []
+    for word in words.split():
+        if word in _LAKHS and (not out or out[-1] in _LAKHS):
+            out.append("एक")
+        out.append(word)
+    return " ".join(out)
+
+
+_LAKHS = frozenset(["लाख", "करोड़", "अरब"])
+_NO_HUNDREDS = re.compile(r"(?<=nghìn )lẻ (\S+)( .+)?")
+_MENDED: dict[str, Callable[[str], str]] = {
+    "hi": _hindi,
+    "vi": lambda words: _NO_HUNDREDS.sub(
+        lambda match: f"không trăm {'' if match[2] or match[1] == 'mười' else 'lẻ '}{match[1]}{match[2] or ''}", words
+    ),
+}
+"""What num2words2 says otherwise than people do."""
 
 
 def digits_words(digits: str, data: Language) -> str | None:
@@ -73,6 +95,19 @@ def integer_words(digits: str, data: Language, form: Form = "cardinal", gender: 
     return number_words(int(digits), data.code, form, gender) if len(digits) <= MAX_DIGITS else None
 
 
+def _decimals(fraction: str, data: Language) -> str | None:
+    short = len(fraction) <= 2 and fraction[0] != "0"
+    return integer_words(fraction, data) if short and not data.digitwise else digits_words(fraction, data)
+
+
+def _feminine(words: str) -> str:
+    """One and two as before a feminine noun, in Ukrainian and Czech."""
+    for masculine, feminine in (("один", "одна"), ("два", "дві"), ("jeden", "jedna"), ("dva", "dvě")):
+        if words.endswith(masculine):
+            return words.removesuffix(masculine) + feminine
+    return words
+
+
 class Number:
     """A number as parsed: `whole` and `fraction` are strings of ASCII digits, `fraction` empty where there is none."""
 
@@ -87,12 +122,26 @@ class Number:
         whole = integer_words(self.whole or "0", data)
         if not self.fraction or whole is None:
             return whole
+        if "|" in data.point:
+            return self._in_tenths(whole, data)
         if not data.point:
             number = Decimal(str(self))
             return _num2words(number, data.code, "cardinal", {}) if len(str(self)) <= MAX_DIGITS else None
-        short = len(self.fraction) <= 2 and self.fraction[0] != "0"
-        tail = integer_words(self.fraction, data) if short and not data.digitwise else digits_words(self.fraction, data)
+        tail = _decimals(self.fraction, data)
         return data.joint.join((whole, data.point, tail)) if tail else None
+
+    def _in_tenths(self, whole: str, data: Language) -> str | None:
+        """ "дві цілих п'ять десятих", "dvě celé pět": the point is a noun that is counted."""
+        tail = integer_words(self.fraction.lstrip("0") or "0", data) if data.tenths else _decimals(self.fraction, data)
+        if tail is None or (data.tenths and len(self.fraction) > len(data.tenths)):
+            return None
+        forms = data.point.split("|")
+        point = forms[0 if self.value in (0, 1) else 1 if self.value in (2, 3, 4) else 2]
+        words = [_feminine(whole), point, _feminine(tail) if data.tenths else tail]
+        if data.tenths:
+            one, many = data.tenths[len(self.fraction) - 1].split("|")
+            words.append(one if tail.split()[-1] == "один" else many)
+        return " ".join(words)
 
     def __str__(self) -> str:
         return f"{self.whole or 0}.{self.fraction}" if self.fraction else self.whole or "0"
@@ -118,11 +167,17 @@ def _patterns(decimal: str, thousands: str) -> tuple[re.Pattern[str], ...]:
     return own, plain, other
 
 
+_INDIAN = frozenset(["hi", "bn", "gu", "kn", "ml", "mr", "ne", "pa", "ta", "te", "ur"])
+_LAKH_GROUPS = re.compile(r"(\d{1,2}(?:,\d\d)+,\d{3})(?:\.(\d+))?")
+
+
 def parse_number(text: str, data: Language) -> Number | None:
     """A number as its language writes it, else as another does where it can be meant in one way only."""
     if text.isdecimal():
         return Number(text)
     own, plain, other = _patterns(data.decimal, data.thousands)
+    if data.code in _INDIAN and (match := _LAKH_GROUPS.fullmatch(text)):
+        return Number(match[1].replace(",", ""), match[2] or "")
     if match := own.fullmatch(text):
         return Number(re.sub(r"\D", "", match[1]), match[2] or "")
     if match := plain.fullmatch(text):

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import Engine, ReferenceVoice
+from f5_pipeline.speech.text.languages import base
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.scripts import LoadedScript
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Shard
-from f5_pipeline.studio.voices import find_reference, read_reference
+from f5_pipeline.studio.voices import find_reference, find_voice, read_reference
 from f5_pipeline.studio.weights import open_library, weights_key
 from f5_pipeline.system.gpus import lease_device
 
@@ -83,6 +84,20 @@ def choose_engine(loaded: LoadedScript, options: StudioOptions) -> EngineChoice:
     spec, note = engines.resolve(asked, options)
     configuration = spec.configure(options, loaded.script.model, loaded.script.preset)
     return EngineChoice(spec.name, asked, note, **configuration._asdict())
+
+
+def foreign_voices(store: Store, loaded: LoadedScript, choice: EngineChoice) -> list[str]:
+    """A sentence for each voice that was recorded in another language than its script is in, and is cloned."""
+    language = loaded.script.language
+    if not engines.spec_of(choice.engine).clones:
+        return []
+    voices = (voice for name in loaded.script.voices if (voice := find_voice(store, name)))
+    return [
+        f"the voice {voice.name} was recorded in {voice.language} and will speak {language} with an accent, if at all "
+        f"clearly; its tag is set by voices add --language"
+        for voice in voices
+        if base(voice.language) != base(language)
+    ]
 
 
 def retakes_of(engine: str, options: StudioOptions) -> int:

@@ -93,7 +93,7 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
                         )
                     )
             computed.setdefault(json.dumps(details := computed_by(take), sort_keys=True), details)
-            used.update(f"{planned.key} {take.model_dump_json(exclude={'details', 'measures'})}\n".encode())
+            used.update(f"{planned.key} {take.model_dump_json(exclude={'details', 'measures', 'divided'})}\n".encode())
             yield ChosenTake(key=planned.key, take=take, attempts=choice.attempts, doubts=verdict.reasons)
 
     takes_key, _ = put_lines(store, lambda digest: layout.narration_takes(plan.narration, digest), lines())

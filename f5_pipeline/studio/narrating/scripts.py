@@ -10,7 +10,6 @@ from pathlib import Path
 
 from f5_pipeline.errors import InputError, NotFoundError, StoreError
 from f5_pipeline.speech.engine import Engine
-from f5_pipeline.speech.engines.draft.engine import espeak_voice
 from f5_pipeline.speech.script.decoding import near
 from f5_pipeline.speech.script.model import UNSPOKEN, OptionError, Script, ScriptOptions, parse_script
 from f5_pipeline.speech.script.sources import BOOKS
@@ -19,12 +18,11 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, write_record
+from f5_pipeline.studio.languages import check_known, languages_of_models
 from f5_pipeline.studio.lexicon import load_lexicon, touched
 from f5_pipeline.studio.records import ScriptRecord, Source, digest_of
 from f5_pipeline.studio.voices import no_voice, voice_names
 from f5_pipeline.system.reading import MAX_TEXT_BYTES, path_beside, read_file
-from f5_pipeline.weights.records import ModelRecord
-from f5_pipeline.weights.registry import MODELS
 
 MAX_BOOK_BYTES = 256 << 20
 """Of an EPUB, DOCX or PDF, with its pictures."""
@@ -321,24 +319,18 @@ def check_choices(store: Store, script: Script, options: ScriptOptions, name: st
     """
     language, model = script.language, script.model
     problems: dict[str, InputError] = {}
-    passages = {tag: passage.line for passage in reversed(script.passages) if (tag := passage.language)}
-    if passages or model is not None or language.partition("-")[0] != "en":
-        models = {spec.name: list(spec.languages) for spec in MODELS.values()}
-        models |= {record.name: list(record.languages) for record in _added_models(store)}
-        if model is not None and model not in models:
-            hint = near(model, models) or "See: f5-pipeline weights list."
-            problems["model"] = InputError(f"there is no model {model!r}", hint=hint)
-        spoken = {tag.partition("-")[0] for tags in models.values() for tag in tags}
-        for tag in (language, *passages):
-            try:
-                espeak_voice(tag)
-            except InputError as error:
-                if tag.partition("-")[0] in spoken:
-                    continue
-                problem = f"there is no language {tag!r}"
-                if tag != language:
-                    raise InputError(problem, file=name, place=passages[tag], hint=error.hint) from None
-                problems["language"] = InputError(problem, hint=error.hint)
+    if model is not None and model not in (models := languages_of_models(store)):
+        hint = near(model, models) or "See: f5-pipeline weights list."
+        problems["model"] = InputError(f"there is no model {model!r}", hint=hint)
+    try:
+        check_known(store, language)
+    except InputError as error:
+        problems["language"] = error
+    for tag, line in _lines_of_languages(script).items():
+        try:
+            check_known(store, tag)
+        except InputError as error:
+            raise InputError(error.message, file=name, place=line, hint=error.hint) from None
     for option, error in problems.items():
         if getattr(options, option) is not None:
             raise OptionError(error.message, file=option, hint=error.hint)
@@ -354,14 +346,20 @@ def check_language(engine: Engine, loaded: LoadedScript) -> None:
         file = f"--language {option}" if option else loaded.file
         place = None if option else script.lines.get("language")
         raise InputError(error.message, file=file, place=place, hint=error.hint) from None
-    lines = {passage.language: passage.line for passage in reversed(script.passages) if passage.language}
-    for language, line in lines.items():
+    for language, line in _lines_of_languages(script).items():
         try:
             engine.check_language(language)
         except InputError as error:
             raise InputError(error.message, file=loaded.file, place=line, hint=error.hint) from None
+    # An engine may speak a language and still not be able to read its script here.
+    check_text = getattr(engine, "check_text", lambda text, language: None)
+    for passage in script.passages:
+        try:
+            check_text(passage.text, passage.language or script.language)
+        except InputError as error:
+            raise InputError(error.message, file=loaded.file, place=passage.line, hint=error.hint) from None
 
 
-def _added_models(store: Store) -> Iterator[ModelRecord]:
-    keys = (stat.key for stat in store.list("models/") if layout.model_record.match(stat.key))
-    yield from filter(None, in_parallel(store, lambda key: find_record(store, key, ModelRecord), keys))
+def _lines_of_languages(script: Script) -> dict[str, int]:
+    """The first line of each language that a part of a script has of its own."""
+    return {passage.language: passage.line for passage in reversed(script.passages) if passage.language}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from f5_pipeline.errors import InputError
@@ -145,7 +146,7 @@ def _in_order(alignment: Alignment, seconds: float) -> tuple[list[Token], list[f
         start = max(token.start, last)
         end = max(min(token.end, seconds), start + MIN_WORD_SECONDS)
         if end <= seconds:
-            tokens.append(Token(token.start_char, token.end_char, start, end))
+            tokens.append(replace(token, start=start, end=end))
             confidences.append(confidence)
             last = end
     return tokens, confidences

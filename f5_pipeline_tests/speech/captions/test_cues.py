@@ -368,11 +368,12 @@ def test_json_reads_back_and_gives_the_script_again():
     meta = {"narration": 'Größe "x"', "audio": "narration.flac", "engine": None}
     assert write_words_json(words, out, meta) == len(words)
     data = json.loads(out.getvalue())
-    assert list(data) == ["narration", "audio", "engine", "words"]
+    assert list(data) == ["narration", "audio", "engine", "words", "methods"]
     assert data["narration"] == meta["narration"]
     assert "".join(w["word"] + w["space"] for w in data["words"]) == "".join(w.text + w.space for w in words)
     assert all(a["end"] <= b["start"] for a, b in zip(data["words"], data["words"][1:], strict=False))
     assert all(w["start"] < w["end"] for w in data["words"])
+    assert data["methods"] == {"engine": len(words)}
     assert data["words"][0] == {
         "word": '"quoted"', "space": " ", "start": 0.5, "end": 0.8, "chunk": 0, "paragraph": 0, "voice": "Ada",
         "heading": False, "method": "engine", "confidence": 1.0,
@@ -382,6 +383,6 @@ def test_json_reads_back_and_gives_the_script_again():
 def test_json_without_words():
     out = io.StringIO()
     assert write_words_json([], out, {"narration": "n"}) == 0
-    assert json.loads(out.getvalue()) == {"narration": "n", "words": []}
+    assert json.loads(out.getvalue()) == {"narration": "n", "words": [], "methods": {}}
     with pytest.raises(ValueError, match="words"):
         write_words_json([], out, {"words": 1})

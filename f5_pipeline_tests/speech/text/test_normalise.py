@@ -99,7 +99,7 @@ def test_english(written, spoken):
         ("fr", "01.23.45.67.89", "zéro un vingt-trois quarante-cinq soixante-sept quatre-vingt-neuf"),
         ("fr", "9h-17h, le XIXe siècle", "neuf heures à dix-sept heures, le dix-neuvième siècle"),
         ("de", "am 3.10. um 14:30 Uhr", "am dritten zehnten um vierzehn Uhr dreißig"),
-        ("de", "Ludwig XIV. aß 1/2 Liter", "Ludwig der Vierzehnte aß ein halber Liter"),
+        ("de", "Ludwig XIV. aß 1/2 Liter", "Ludwig der Vierzehnte aß einen halben Liter"),
         ("es", "1/2 taza, 1 casa, la 2.ª planta", "media taza, una casa, la segunda planta"),
         ("es", "5 milliones, 1.000.000 €", "cinco milliones, un millón de euros"),
         ("ru", "9 мая 1945 года", "девятого мая тысяча девятьсот сорок пятого года"),

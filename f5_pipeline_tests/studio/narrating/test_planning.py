@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from f5_pipeline.errors import EngineError, InputError, NotFoundError
+from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.narrating.planning import missing_takes, plan_narration
+from f5_pipeline.studio.narrating.scripts import add_script
 from f5_pipeline.studio.records import PlannedChunk, Weights
 from f5_pipeline_tests.support.installation import EXAMPLES
 from f5_pipeline_tests.support.small_studio import prepare_voice
@@ -83,6 +85,29 @@ def test_an_engine_or_a_language_that_is_not_there_is_told(studio):
     studio.weights = Weights(engines={}, digest="")
     with pytest.raises(EngineError, match="model_weights knows nothing of 'draft'"):
         studio.plan(TEXT, engine="draft", language="en")
+
+
+def test_a_script_that_the_engine_cannot_read_is_told_with_its_line(studio, monkeypatch):
+    from f5_pipeline.speech.engines.draft import reading
+
+    monkeypatch.setattr(reading, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"story\.md:3: espeak-ng reads no kanji: '今'.*f5-pipeline\[ja\]"):
+        studio.plan("おはよう。\n\n今日はいい天気です。\n", "story.md", language="ja")
+
+
+def test_a_voice_of_another_language_is_told_where_it_is_cloned(studio):
+    from f5_pipeline.studio.narrating.engines import EngineChoice, foreign_voices
+
+    def loaded_in(language):
+        path = studio.store.root.parent / "story.txt"
+        path.write_text(TEXT, encoding="utf-8")
+        return add_script(studio.store, path, options=ScriptOptions(voice="ada", language=language), replace=True)
+
+    loaded = loaded_in("de-AT")
+    assert foreign_voices(studio.store, loaded, EngineChoice("draft", "draft", "")) == []
+    (told,) = foreign_voices(studio.store, loaded, EngineChoice("f5", "f5", ""))
+    assert "ada was recorded in en and will speak de-at" in told
+    assert foreign_voices(studio.store, loaded_in("en-GB"), EngineChoice("f5", "f5", "")) == []
 
 
 def test_a_text_without_words_is_told(studio):

@@ -184,7 +184,8 @@ def test_timings_hold_in_other_writings(studio, language, text):
     check = check_timings(studio.store, plan, audio)
     assert check.fault is None
     assert check.words == plan.words == timings.words > 5
-    assert check.methods == {"engine": check.words}
+    # espeak tells where a Japanese phrase begins; its characters divide its time, and say so.
+    assert set(check.methods) == ({"engine", "interpolated"} if language == "ja" else {"engine"})
 
 
 def tampered(studio, audio, change):

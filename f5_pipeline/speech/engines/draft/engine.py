@@ -32,6 +32,7 @@ from f5_pipeline.errors import EngineError, InputError
 from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Failed, Request, Speech
 from f5_pipeline.speech.engines.draft import worker as draft_worker
 from f5_pipeline.speech.engines.draft.phonemes import as_mnemonics, table_of
+from f5_pipeline.speech.engines.draft.reading import check_text, readable
 from f5_pipeline.speech.engines.draft.times import has_speech, speakable, tokens_of
 from f5_pipeline.speech.text.ipa import MARK
 
@@ -320,6 +321,10 @@ class DraftEngine:
     def check_language(self, language: str) -> None:
         espeak_voice(language)
 
+    def check_text(self, text: str, language: str) -> None:
+        """Raise InputError where `text` cannot be read here."""
+        check_text(text, language)
+
     def close(self) -> None:
         """End the worker processes; a later `speak` starts new ones."""
         self._workers.end_idle()
@@ -327,13 +332,15 @@ class DraftEngine:
     def _one(self, call: _Call, request: Request) -> Speech | Failed:
         if len(request.text) > MAX_TEXT:
             return Failed(request.key, f"The text has {len(request.text)} characters; {MAX_TEXT} are the most.")
-        text, places = speakable(request.text)
-        if not has_speech(text):
-            return Failed(request.key, f"There is nothing to speak in {request.text[:40]!r}.")
         try:
             espeak_name = espeak_voice(request.language)
+            reading, origins = readable(request.text, request.language)
         except InputError as error:
             return Failed(request.key, str(error))
+        text, places = speakable(reading)
+        if not has_speech(text):
+            return Failed(request.key, f"There is nothing to speak in {request.text[:40]!r}.")
+        places = [origins[place] for place in places]
         phonemes = MARK[0] in text
         if phonemes:
             text, places = as_mnemonics(text, places, _phonemes(espeak_name), request.language)
@@ -377,7 +384,7 @@ def _speech(
     rate = draft_worker.ESPEAK_RATE
     samples = soxr.resample(heard.astype(np.float32) / 32768, rate, SAMPLE_RATE, quality="HQ")
     words, phones = ([(place, value) for place, value in answer[name]] for name in ("words", "phones"))
-    tokens = tokens_of(request.text, places, words, phones, heard.size, rate)
+    tokens = tokens_of(request.text, places, words, phones, heard.size, rate, header["text"])
     details = {name: header[name] for name in ("voice", "pitch", "rate")}
     return Speech(request.key, np.clip(samples, -1, 1), tokens, "engine", {"espeak": details})
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 
 from f5_pipeline.speech.engine import Token
@@ -144,6 +145,7 @@ def tokens_of(
     phones: Sequence[tuple[int, int]],
     samples: int,
     rate: int,
+    spoken: str = "",
 ) -> list[Token]:
     """Times of the words of `text`, from espeak's events over `speakable(text)`.
 
@@ -154,6 +156,7 @@ def tokens_of(
         phones: phoneme events: sample, 1 for a pause.
         samples: length of the audio.
         rate: samples a second.
+        spoken: espeak's input, where it is another text than `text` (Japanese in kana).
 
     A word begins at its first event and ends at the first of the pauses before the next word, or at the next word. A
     word with a letter or a digit but no event shares the span of the event before it (at the start: after it), in
@@ -181,6 +184,12 @@ def tokens_of(
     ]
     if not first_sample:
         return []
+    said = Counter(place for place, character in zip(places, spoken, strict=False) if character.isalnum())
+
+    def letters(unit: int) -> int:
+        span = range(*units[unit])
+        return (sum(said[place] for place in span) if spoken else sum(text[place].isalnum() for place in span)) or 1
+
     anchors = sorted(first_sample)
     tokens: list[Token] = []
     for number, anchor in enumerate(anchors):
@@ -188,12 +197,12 @@ def tokens_of(
         begin = first_sample[anchor]
         end = _end_of_word(phones, begin, samples if following is None else first_sample[following])
         group = [unit for unit in timed if (number == 0 or unit >= anchor) and (following is None or unit < following)]
-        weights = [sum(character.isalnum() for character in text[slice(*units[unit])]) or 1 for unit in group]
+        weights = [letters(unit) for unit in group]
         whole = sum(weights)
         done = 0
         for unit, weight in zip(group, weights, strict=True):
             edges = [(begin + (end - begin) * part / whole) / rate for part in (done, done + weight)]
-            tokens.append(Token(*units[unit], edges[0], edges[1]))
+            tokens.append(Token(*units[unit], edges[0], edges[1], divided=len(group) > 1))
             done += weight
     return tokens
 

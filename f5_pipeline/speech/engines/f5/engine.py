@@ -113,6 +113,7 @@ class F5Engine:
         compile: str = "auto",
         batch_frames: int = 0,
         pace: str = "",
+        model: str = "",
     ) -> None:
         """
         Args:
@@ -124,6 +125,7 @@ class F5Engine:
             device, attention, compile: see `Network`.
             batch_frames: mel frames of a batch, references included; 0: as many as fit into free memory.
             pace: identity of the estimate of `Request.speech_seconds`.
+            model: its name, for messages.
         """
         self._files = files
         self._model_sha256 = model_sha256
@@ -133,6 +135,7 @@ class F5Engine:
         self._options = {"device": device, "attention": attention, "compile": compile}
         self._batch_frames = batch_frames
         self._pace = pace
+        self._name = f"the model {model}" if model else "the model"
         self._model: _Model | None = None
         self._budget = 0
         self._conditioned: dict[str, Conditioning | str] = {}
@@ -161,7 +164,7 @@ class F5Engine:
         known = {base(tag) for tag in self._languages}
         if known and base(language) not in known:
             raise InputError(
-                f"the model does not speak {language}: it speaks {', '.join(self._languages)}",
+                f"{self._name} does not speak {language}: it speaks {', '.join(self._languages)}",
                 hint=f"Choose a model that speaks {language} (`f5-pipeline weights list` names the languages of each).",
             )
 

@@ -49,6 +49,7 @@ def _make(context: EngineContext) -> Engine:
         compile=options.compile,
         batch_frames=options.batch_frames,
         pace=context.pace(),
+        model=model,
     )
 
 
