@@ -113,8 +113,10 @@ def stretched(
         place = min(max(place, reach), len(source) - size - reach - hop)
         out[at : at + size] += window * source[place : place + size]
         previous = place
-    times = [[float(np.interp(edge, old, new)) for edge in (one.start, one.end)] for one in tokens]
-    moved = [Token(one.start_char, one.end_char, *edges) for one, edges in zip(tokens, times, strict=True)]
+    moved = [
+        Token(one.start_char, one.end_char, float(np.interp(one.start, old, new)), float(np.interp(one.end, old, new)))
+        for one in tokens
+    ]
     return out[size // 2 : size // 2 + length].astype(np.float32), moved
 
 
