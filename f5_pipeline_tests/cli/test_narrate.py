@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import json
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -94,7 +95,9 @@ def test_every_word_occurs_once_in_order_as_written(studio):
 
     told = json.loads(Path(studio.first["files"]["kettle.words.json"]).read_text(encoding="utf-8"))
     assert [word["word"] for word in told["words"]] == written
-    assert {word["method"] for word in told["words"]} == {"engine"}
+    # espeak-ng joins some small words: their common time is divided, and says so.
+    methods = Counter(word["method"] for word in told["words"])
+    assert methods.keys() <= {"engine", "interpolated"} and methods["engine"] > 0.8 * len(written), methods
     assert {word["voice"] for word in told["words"]} == {"ada", "ben"}
 
     captions = webvtt.read(studio.first["files"]["kettle.vtt"])
