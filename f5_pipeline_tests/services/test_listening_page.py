@@ -90,6 +90,11 @@ HAS_MOVED = """(medium) => new Promise((done) => {
     medium.addEventListener("timeupdate", () => { if (medium.currentTime > from) done(true); });
 })"""
 
+HAS_NO_SOURCE = """(medium) => new Promise((done) => {
+    const look = () => medium.networkState === HTMLMediaElement.NETWORK_NO_SOURCE ? done(true) : setTimeout(look, 20);
+    look();
+})"""
+
 
 def shoot(page, name: str) -> None:
     if SHOTS:
@@ -225,6 +230,19 @@ def test_what_cannot_be_played_is_said(browser, address, playable):
     for name in ("engine.mp3", "engine.flac"):
         playable.path(name).unlink()
     page = opened(browser, address)
+    page.wait_for_selector("#problem:not([hidden])")
+    page.close()
+
+
+def test_what_cannot_be_played_is_said_by_a_script_that_comes_late(browser, address, playable):
+    for name in ("engine.mp3", "engine.flac"):
+        playable.path(name).unlink()
+    page = browser.new_page()
+    held = []
+    page.route("**/page.js", lambda route: held.append(route))
+    page.goto(address, wait_until="commit")
+    page.locator("#audio").evaluate(HAS_NO_SOURCE)
+    held[0].continue_()
     page.wait_for_selector("#problem:not([hidden])")
     page.close()
 

@@ -47,6 +47,7 @@
   const failed = () => { problem.hidden = false; };
   audio.addEventListener("error", failed);
   if (sources.length) sources[sources.length - 1].addEventListener("error", failed);
+  if (audio.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) failed(); // its error came before this script ran
   audio.addEventListener("loadedmetadata", () => { problem.hidden = true; });
 
   const element = audio.querySelector("track");
