@@ -4,7 +4,8 @@ lexicon.csv                                  how words are said, for people to e
 voices/<voice>/voice.json                    a voice as added: recording, transcript, language
 voices/<voice>/{recordings,transcripts}/…    the original files, by hash
 voices/<voice>/reference.json                the reference of F5; references/<hash>.flac its audio
-scripts/<narration>.<ext>                    a script; <narration>.options.json its options
+scripts/<narration>.<ext>                    a script; <narration>.options.json its options,
+                                             <narration>.choices.json what was chosen for single chunks
 voices/<voice>/bands/<hash>.json             the voice's band of measures, by all that decides its sound
 models/weights.json                          the engines and their weights
 models/<model>/<revision>.json               the lock of a model; models/blobs/<hash>.<ext> its files
@@ -100,6 +101,8 @@ band = Key("voices/{voice}/bands/{sound:.16}.json")
 
 script = Key("scripts/{narration}{extension}", extension="|".join(map(re.escape, SCRIPT_EXTENSIONS)))
 script_options = Key("scripts/{narration}.options.json")
+script_choices = Key("scripts/{narration}.choices.json")
+"""What a person chose for single chunks: attempts, speed."""
 script_text = Key("scripts/{narration}.gen_file")
 """The text of a TOML script that names a gen_file."""
 

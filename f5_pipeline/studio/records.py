@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -104,6 +104,45 @@ class Weights(BaseModel):
     problems: dict[str, str] = Field(default={}, description="by key: why a requested model is not here")
 
 
+MAX_SEED = 2**31 - 1
+
+TakeKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Chosen(BaseModel):
+    """What is chosen for a chunk."""
+
+    pick: TakeKey | None = Field(default=None, description="key of the take to use, whatever the quality gate says")
+    locked: bool = Field(default=False, description="the pick stays where model, preset or reference change")
+    speed: float | None = Field(default=None, gt=0, description="in place of the script's")
+
+
+class ChunkChoice(Chosen):
+    """What is chosen for a chunk, which attempts were asked for, and what was chosen before."""
+
+    text: str = Field(default="", description="as the author wrote it; for people")
+    attempts: dict[Annotated[int, Field(ge=0, le=MAX_SEED)], TakeKey] = Field(
+        default={}, description="attempts asked for beyond those of the quality gate, and the keys of their takes"
+    )
+    history: list[Chosen] = []
+
+    @property
+    def takes(self) -> list[str]:
+        """Keys of the takes that it names."""
+        return [*self.attempts.values(), *filter(None, (state.pick for state in (self, *self.history)))]
+
+
+class Choices(BaseModel):
+    """The choices of a narration, by `narrating.choices.identity` of the chunk."""
+
+    chunks: dict[str, ChunkChoice] = {}
+
+    @property
+    def version(self) -> str | None:
+        """Changes with every choice; None where nothing was ever chosen."""
+        return digest_of(self.model_dump(mode="json")) if self.chunks else None
+
+
 class PlannedChunk(BaseModel):
     """A line of a plan: a chunk and the key of its take."""
 
@@ -143,6 +182,7 @@ class Plan(BaseModel):
     digest: str = Field(description="of everything that decides the narration")
     version: str = Field(default="", description="of the script, its options and entries of the lexicon for its words")
     lexicon: list[UsedEntry] = Field(default=[], description="entries of the lexicon that it uses")
+    choices: dict[str, ChunkChoice] = Field(default={}, description="what a person chose for single chunks")
 
 
 class TakeProblem(BaseModel):
@@ -230,6 +270,7 @@ class Takes(BaseModel):
     audio_seconds_made: float
     wall_seconds: float
     retaken: int = Field(default=0, description="chunks of which a later attempt passes the quality gate")
+    picked: int = Field(default=0, description="chunks of which a person picked the take")
     measured: int = Field(default=0, description="takes that the quality gate measured")
     doubtful: int = Field(default=0, description="chunks whose best take is still outside its voice's band")
     doubts: list[Doubt] = Field(default=[], description="the first of them")
