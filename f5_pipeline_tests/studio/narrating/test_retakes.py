@@ -13,6 +13,7 @@ from f5_pipeline.studio.narrating.retakes import RetakeDesk
 from f5_pipeline.studio.records import EngineWeights
 from f5_pipeline.studio.state import narration_state, write_state
 from f5_pipeline.studio.upkeep.inventory import Inventory
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.toy_engine import TOY
 
 TEXT = "The first sentence stays as it is.\n\nThe second one is heard again."
@@ -23,7 +24,7 @@ def toy(studio, monkeypatch):
     """A studio whose engine has attempts that differ."""
     specs = {**engines._specs(), "toy": TOY}
     monkeypatch.setattr(engines, "_specs", lambda: specs)
-    facts = TOY.facts()
+    facts = some(TOY.facts)()
     weights = EngineWeights.model_validate(studio.weights.engines["draft"].model_dump() | {"name": facts.name})
     studio.weights = studio.weights.model_copy(update={"engines": {"toy": weights}})
     return studio
