@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     ui_hosts: str = Field(
         "", description="further host names of Dagster's web server, as behind a proxy, separated by commas"
     )
+    require_consent: bool = Field(False, description="clone only voices whose speaker's consent is recorded")
     public_url: str | None = Field(
         None, pattern=r"^https?://[^/]", description="base URL of links; http://<host>:<port> where unset"
     )

@@ -2,7 +2,7 @@
 
 lexicon.csv                                  how words are said, for people to edit
 voices/<voice>/voice.json                    a voice as added: recording, transcript, language
-voices/<voice>/{recordings,transcripts}/…    the original files, by hash
+voices/<voice>/{recordings,transcripts,consents}/…   the original files, by hash
 voices/<voice>/reference.json                the reference of F5; references/<hash>.flac its audio
 scripts/<narration>.<ext>                    a script; <narration>.options.json its options,
                                              <narration>.choices.json what was chosen for single chunks
@@ -95,6 +95,8 @@ class Key:
 voice = Key("voices/{voice}/voice.json")
 voice_recording = Key("voices/{voice}/recordings/{sha256:.16}{extension}")
 voice_transcript = Key("voices/{voice}/transcripts/{sha256:.16}{extension}")
+voice_consent = Key("voices/{voice}/consents/{sha256:.16}{extension}")
+"""A file that shows the consent of a speaker."""
 reference = Key("voices/{voice}/reference.json")
 reference_audio = Key("voices/{voice}/references/{samples:.16}.flac")
 band = Key("voices/{voice}/bands/{sound:.16}.json")
@@ -140,7 +142,7 @@ def run_value(run_id: str, *names: str) -> str:
 
 def content_digits(key: str) -> str | None:
     """The first digits of the sha256 of an object, from its key; None where the key has none."""
-    for kind in (plan_chunks, narration_takes, voice_recording, voice_transcript):
+    for kind in (plan_chunks, narration_takes, voice_recording, voice_transcript, voice_consent):
         if fields := kind.match(key):
             return fields["sha256"]
     fields = model_blob.match(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -39,6 +40,20 @@ class ScriptRecord(ScriptOptions):
     origin: str | None = Field(default=None, description="path of its file; None: put into the store by hand")
 
 
+class Consent(BaseModel):
+    """What the speaker of a recording has agreed to. It is for this recording alone."""
+
+    speaker: str = Field(min_length=1, max_length=200, description="who agreed, for people")
+    given: str = Field(description="when it was recorded here, ISO 8601")
+    until: date | None = Field(default=None, description="the last day; None: until it is withdrawn")
+    narrations: list[str] = Field(default=[], description="names, or patterns such as book-*; empty: all")
+    languages: list[str] = Field(default=[], description="BCP 47 tags, en is for en-gb too; empty: all")
+    evidence: Source | None = Field(default=None, description="a file that shows it, such as a signed letter")
+    recording: str = Field(description="sha256 of the recording")
+    withdrawn: str | None = Field(default=None, description="when it was withdrawn, ISO 8601")
+    note: str = ""
+
+
 class Voice(BaseModel):
     """A voice as it was added."""
 
@@ -51,6 +66,7 @@ class Voice(BaseModel):
     )
     licence: str | None = Field(default=None, description="of the recording, as its owner states it")
     commercial_use: Literal["yes", "no", "unknown"] = "unknown"
+    consent: Consent | None = Field(default=None, description="of the speaker; None: not recorded")
     added: str
 
 

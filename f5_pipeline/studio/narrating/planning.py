@@ -15,7 +15,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import put_lines, read_lines
-from f5_pipeline.studio.links.rights import check_rights
+from f5_pipeline.studio.links.rights import check_consent, check_rights, clones_voices
 from f5_pipeline.studio.narrating.choices import chosen_speed, identity
 from f5_pipeline.studio.narrating.engines import chosen_engine, retakes_of
 from f5_pipeline.studio.narrating.gate import Bands, choose, keys_of
@@ -90,12 +90,12 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
             )
         check_language(engine, loaded)
         references = {voice: find_reference(store, voice).sha256 for voice in script.voices}
+        voices = [voice for name in script.voices if (voice := find_voice(store, name))]
         if script.commercial:
-            check_rights(
-                engine_weights,
-                [voice for name in script.voices if (voice := find_voice(store, name))],
-                loaded.source.key,
-            )
+            check_rights(engine_weights, voices, loaded.source.key)
+        if clones_voices(choice.engine):
+            required = options.require_consent
+            check_consent(voices, loaded.narration, script.language, loaded.source.key, required=required)
         sounds = {voice: engine.sound(voice) for voice in script.voices}
         lexicon, choices = lexicon_of(loaded, engine), loaded.choices.chunks
         chunks_key, content = put_lines(

@@ -259,7 +259,8 @@ def _of_address(address: Address, key: str) -> References:
 
 def _of_voice(voice: Voice, key: str) -> References:
     hint = f"Add the voice again: f5-pipeline voices add {voice.name} RECORDING."
-    sources = [source for source in (voice.recording, voice.transcript) if source is not None]
+    evidence = voice.consent and voice.consent.evidence
+    sources = [source for source in (voice.recording, voice.transcript, evidence) if source is not None]
     return References(targets=[Target(source.key, key, hint, source.size, source.sha256) for source in sources])
 
 
