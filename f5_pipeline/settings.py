@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address that `serve` and `up` listen on")
     port: int = Field(3080, ge=1, le=65535, description="port of the download service")
     ui_port: int = Field(3000, ge=1, le=65535, description="port of Dagster's web server under `up`")
+    ui_hosts: str = Field(
+        "", description="further host names of Dagster's web server, as behind a proxy, separated by commas"
+    )
+    require_consent: bool = Field(False, description="clone only voices whose speaker's consent is recorded")
     public_url: str | None = Field(
         None, pattern=r"^https?://[^/]", description="base URL of links; http://<host>:<port> where unset"
     )

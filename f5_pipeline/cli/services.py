@@ -108,7 +108,8 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
             Service(
                 "web server",
                 [
-                    *(*python, "dagster_webserver", "--workspace", str(workspace), "--dagster-log-level", "warning"),
+                    *(*python, "f5_pipeline.dagster_host.web_server", "--workspace", str(workspace)),
+                    *("--dagster-log-level", "warning"),
                     *("--host", settings.host, "--port", str(settings.ui_port), "--uvicorn-log-level", "warning"),
                 ],
                 listens=(settings.host, settings.ui_port),

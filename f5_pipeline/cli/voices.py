@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,7 @@ from f5_pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from f5_pipeline.studio.recognition import Listener
+    from f5_pipeline.studio.records import Voice
     from f5_pipeline.studio.voices import CommercialUse
 
 
@@ -233,6 +235,18 @@ def list_(as_json: bool) -> None:
     )
 
 
+def _consent(voice: Voice) -> str:
+    consent = voice.consent
+    if consent is None:
+        return "not recorded"
+    if consent.withdrawn:
+        return f"withdrawn on {consent.withdrawn[:10]}"
+    scope = [f"for {', '.join(consent.narrations)}"] if consent.narrations else []
+    scope += [f"in {', '.join(consent.languages)}"] if consent.languages else []
+    scope += [f"until {consent.until}"] if consent.until else []
+    return ", ".join([f"of {consent.speaker}", *scope])
+
+
 def _state(voice: dict) -> str:
     if not voice["current"]:
         return "to be prepared"
@@ -263,6 +277,7 @@ def show(name: str, as_json: bool) -> None:
         ("written by", voice.transcribed_by or "a person"),
         ("licence", voice.licence or "unknown"),
         ("commercial use", voice.commercial_use),
+        ("consent", _consent(voice)),
         ("added", voice.added),
     ]
     clip = description["reference"]
@@ -278,6 +293,39 @@ def show(name: str, as_json: bool) -> None:
     if not description["current"]:
         rows.append(("state", f"to be prepared: f5-pipeline voices prepare {name}"))
     print_table(("", ""), rows)
+
+
+@voices.command()
+@click.argument("name")
+@click.option("--speaker", metavar="TEXT", help="Who agrees.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day. [default: until it is withdrawn]")
+@click.option("--for", "narrations", metavar="NAME", multiple=True, help="Only for this narration, or book-*.")
+@click.option("--language", "languages", metavar="TAG", multiple=True, help="Only in this language; repeatable.")
+@click.option("--evidence", type=click.Path(path_type=Path), help="A file that shows it, such as a signed letter.")
+@click.option("--note", default="", help="For people.")
+@click.option("--withdraw", is_flag=True, help="The speaker does not agree any more.")
+def consent(name: str, speaker: str | None, until: datetime | None, withdraw: bool, **scope: Any) -> None:
+    """Record what the speaker of a voice agrees to, or show it. What lies outside is neither narrated nor delivered.
+
+    \b
+    f5-pipeline voices consent ada --speaker "Ada L." --until 2028-12-31 --for 'book-*' --evidence letter.pdf
+    f5-pipeline voices consent ada --withdraw
+    """
+    from f5_pipeline.studio.voices import find_voice, give_consent, unknown_voice, withdraw_consent
+
+    store = open_store()
+    given = until is not None or any(scope.values())
+    if withdraw and (speaker or given):
+        raise click.UsageError("--withdraw goes alone")
+    if given and not speaker:
+        raise click.UsageError("a consent needs --speaker")
+    if withdraw:
+        voice = withdraw_consent(store, name)
+    elif speaker:
+        voice = give_consent(store, name, speaker=speaker, until=until.date() if until else None, **scope)
+    elif (voice := find_voice(store, name)) is None:
+        raise unknown_voice(store, name)
+    print_info(f"{name}: consent {_consent(voice)}")
 
 
 @voices.command()

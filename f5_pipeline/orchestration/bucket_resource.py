@@ -7,7 +7,7 @@ from typing import Any
 from dagster_aws.s3 import S3Resource
 from pydantic import Field
 
-from f5_pipeline.orchestration.configured import open_store
+from f5_pipeline.orchestration.configured import check_configured, open_store
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.s3.store import S3Store
 
@@ -29,6 +29,7 @@ class BucketResource(S3Resource):
 
     def open(self) -> S3Store:
         """The store in the bucket."""
+        check_configured("resources.s3.config.url", self.url, get_settings().store_url)
         store = open_store(get_settings(), self.url)
         assert isinstance(store, S3Store)
         return store

@@ -34,6 +34,23 @@ def open_store(settings: Settings, url: str | None = None) -> Store:
     )
 
 
+def check_configured(name: str, value: str, setting: str) -> str:
+    """`value` of a resource, where it is that of the settings.
+
+    Dagster lets the config of a run replace what the definitions say, and whoever can launch a run writes it: it must
+    not send a run, and the keys that it holds, to another place.
+
+    Raises:
+        InputError: it is another.
+    """
+    if value != setting:
+        raise InputError(
+            f"{name} is {value!r} in the run's config, and {setting!r} in the settings",
+            hint="Remove it from the run's config; settings are changed in the environment of this installation.",
+        )
+    return value
+
+
 def studio_options(settings: Settings) -> StudioOptions:
     """The studio's options from the settings.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from f5_pipeline.orchestration.configured import open_store
+from f5_pipeline.orchestration.configured import check_configured, open_store
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 
@@ -28,6 +28,7 @@ class StoreResource(dg.ConfigurableResource):
 
     def open(self) -> Store:
         """The store at the address, one object for the whole process: it counts the calls."""
+        check_configured("resources.store.config.url", self.url, get_settings().store_url)
         return _open_once(self.url, id(get_settings()), os.getpid())
 
 
@@ -40,6 +41,10 @@ class LinksResource(dg.ConfigurableResource):
     """How download links are made. The secret that signs them is read when needed, and not kept here."""
 
     base_url: str = Field(description="what links begin with, no slash at the end")
+
+    def checked_base_url(self) -> str:
+        """What links begin with, no slash at the end."""
+        return check_configured("resources.links.config.base_url", self.base_url, get_settings().base_url)
 
     def signer(self) -> LinkSigner:
         """Signs and checks links with the secret of the settings."""

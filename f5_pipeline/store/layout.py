@@ -2,9 +2,10 @@
 
 lexicon.csv                                  how words are said, for people to edit
 voices/<voice>/voice.json                    a voice as added: recording, transcript, language
-voices/<voice>/{recordings,transcripts}/…    the original files, by hash
+voices/<voice>/{recordings,transcripts,consents}/…   the original files, by hash
 voices/<voice>/reference.json                the reference of F5; references/<hash>.flac its audio
-scripts/<narration>.<ext>                    a script; <narration>.options.json its options
+scripts/<narration>.<ext>                    a script; <narration>.options.json its options,
+                                             <narration>.choices.json what was chosen for single chunks
 voices/<voice>/bands/<hash>.json             the voice's band of measures, by all that decides its sound
 models/weights.json                          the engines and their weights
 models/<model>/<revision>.json               the lock of a model; models/blobs/<hash>.<ext> its files
@@ -94,12 +95,16 @@ class Key:
 voice = Key("voices/{voice}/voice.json")
 voice_recording = Key("voices/{voice}/recordings/{sha256:.16}{extension}")
 voice_transcript = Key("voices/{voice}/transcripts/{sha256:.16}{extension}")
+voice_consent = Key("voices/{voice}/consents/{sha256:.16}{extension}")
+"""A file that shows the consent of a speaker."""
 reference = Key("voices/{voice}/reference.json")
 reference_audio = Key("voices/{voice}/references/{samples:.16}.flac")
 band = Key("voices/{voice}/bands/{sound:.16}.json")
 
 script = Key("scripts/{narration}{extension}", extension="|".join(map(re.escape, SCRIPT_EXTENSIONS)))
 script_options = Key("scripts/{narration}.options.json")
+script_choices = Key("scripts/{narration}.choices.json")
+"""What a person chose for single chunks: attempts, speed."""
 script_text = Key("scripts/{narration}.gen_file")
 """The text of a TOML script that names a gen_file."""
 
@@ -137,7 +142,7 @@ def run_value(run_id: str, *names: str) -> str:
 
 def content_digits(key: str) -> str | None:
     """The first digits of the sha256 of an object, from its key; None where the key has none."""
-    for kind in (plan_chunks, narration_takes, voice_recording, voice_transcript):
+    for kind in (plan_chunks, narration_takes, voice_recording, voice_transcript, voice_consent):
         if fields := kind.match(key):
             return fields["sha256"]
     fields = model_blob.match(key)

@@ -22,6 +22,7 @@ class StudioOptions(EngineOptions):
         hub_token: for gated models.
         offline: never ask the hub.
         asr_model: the Whisper model that writes missing transcripts: "auto", a name, or a folder.
+        require_consent: clone only voices whose speaker's consent is recorded.
 
     Example:
         >>> StudioOptions(engine="draft", workers=2)
@@ -36,3 +37,4 @@ class StudioOptions(EngineOptions):
     hub_token: SecretStr | None = None
     offline: bool = False
     asr_model: str = "auto"
+    require_consent: bool = False

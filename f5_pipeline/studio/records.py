@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from datetime import date
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -39,6 +40,20 @@ class ScriptRecord(ScriptOptions):
     origin: str | None = Field(default=None, description="path of its file; None: put into the store by hand")
 
 
+class Consent(BaseModel):
+    """What the speaker of a recording has agreed to. It is for this recording alone."""
+
+    speaker: str = Field(min_length=1, max_length=200, description="who agreed, for people")
+    given: str = Field(description="when it was recorded here, ISO 8601")
+    until: date | None = Field(default=None, description="the last day; None: until it is withdrawn")
+    narrations: list[str] = Field(default=[], description="names, or patterns such as book-*; empty: all")
+    languages: list[str] = Field(default=[], description="BCP 47 tags, en is for en-gb too; empty: all")
+    evidence: Source | None = Field(default=None, description="a file that shows it, such as a signed letter")
+    recording: str = Field(description="sha256 of the recording")
+    withdrawn: str | None = Field(default=None, description="when it was withdrawn, ISO 8601")
+    note: str = ""
+
+
 class Voice(BaseModel):
     """A voice as it was added."""
 
@@ -51,6 +66,7 @@ class Voice(BaseModel):
     )
     licence: str | None = Field(default=None, description="of the recording, as its owner states it")
     commercial_use: Literal["yes", "no", "unknown"] = "unknown"
+    consent: Consent | None = Field(default=None, description="of the speaker; None: not recorded")
     added: str
 
 
@@ -104,6 +120,45 @@ class Weights(BaseModel):
     problems: dict[str, str] = Field(default={}, description="by key: why a requested model is not here")
 
 
+MAX_SEED = 2**31 - 1
+
+TakeKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Chosen(BaseModel):
+    """What is chosen for a chunk."""
+
+    pick: TakeKey | None = Field(default=None, description="key of the take to use, whatever the quality gate says")
+    locked: bool = Field(default=False, description="the pick stays where model, preset or reference change")
+    speed: float | None = Field(default=None, gt=0, description="in place of the script's")
+
+
+class ChunkChoice(Chosen):
+    """What is chosen for a chunk, which attempts were asked for, and what was chosen before."""
+
+    text: str = Field(default="", description="as the author wrote it; for people")
+    attempts: dict[Annotated[int, Field(ge=0, le=MAX_SEED)], TakeKey] = Field(
+        default={}, description="attempts asked for beyond those of the quality gate, and the keys of their takes"
+    )
+    history: list[Chosen] = []
+
+    @property
+    def takes(self) -> list[str]:
+        """Keys of the takes that it names."""
+        return [*self.attempts.values(), *filter(None, (state.pick for state in (self, *self.history)))]
+
+
+class Choices(BaseModel):
+    """The choices of a narration, by `narrating.choices.identity` of the chunk."""
+
+    chunks: dict[str, ChunkChoice] = {}
+
+    @property
+    def version(self) -> str | None:
+        """Changes with every choice; None where nothing was ever chosen."""
+        return digest_of(self.model_dump(mode="json")) if self.chunks else None
+
+
 class PlannedChunk(BaseModel):
     """A line of a plan: a chunk and the key of its take."""
 
@@ -143,6 +198,7 @@ class Plan(BaseModel):
     digest: str = Field(description="of everything that decides the narration")
     version: str = Field(default="", description="of the script, its options and entries of the lexicon for its words")
     lexicon: list[UsedEntry] = Field(default=[], description="entries of the lexicon that it uses")
+    choices: dict[str, ChunkChoice] = Field(default={}, description="what a person chose for single chunks")
 
 
 class TakeProblem(BaseModel):
@@ -230,6 +286,7 @@ class Takes(BaseModel):
     audio_seconds_made: float
     wall_seconds: float
     retaken: int = Field(default=0, description="chunks of which a later attempt passes the quality gate")
+    picked: int = Field(default=0, description="chunks of which a person picked the take")
     measured: int = Field(default=0, description="takes that the quality gate measured")
     doubtful: int = Field(default=0, description="chunks whose best take is still outside its voice's band")
     doubts: list[Doubt] = Field(default=[], description="the first of them")

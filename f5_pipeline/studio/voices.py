@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,7 +19,7 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, put_content, write_record
 from f5_pipeline.studio.languages import check_known
-from f5_pipeline.studio.records import ReferenceClip, Source, Voice
+from f5_pipeline.studio.records import Consent, ReferenceClip, Source, Voice
 from f5_pipeline.system.clock import iso_time
 from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.reading import read_file
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 """Called with the progress of slow work: unit (for example "s of audio aligned"), done, total."""
+
+MAX_EVIDENCE_BYTES = 64 << 20
 
 CommercialUse = Literal["yes", "no", "unknown"]
 
@@ -111,6 +114,7 @@ def add_voice(
             transcript=transcribed or None,
             transcribed_by=author,
             added=iso_time(),
+            consent=present.consent if present and present.recording.sha256 == recorded.sha256 else None,
             licence=licence or (present.licence if present else None),
             commercial_use=commercial_use or (present.commercial_use if present else "unknown"),
         )
@@ -163,6 +167,70 @@ def _refuse(reference: Reference, name: str, recording: Path, author: str | None
             file=f"{name}/{recording.name}",
             hint=f"{written}To keep the voice all the same, unchecked: --force.",
         )
+
+
+def give_consent(
+    store: Store,
+    name: str,
+    *,
+    speaker: str,
+    until: date | None = None,
+    narrations: Sequence[str] = (),
+    languages: Sequence[str] = (),
+    evidence: Path | None = None,
+    note: str = "",
+) -> Voice:
+    """Record that the speaker of a voice agrees to its use; in place of what was recorded before.
+
+    Args:
+        until: the last day.
+        narrations: names or patterns such as "book-*"; languages: BCP 47 tags; empty: all.
+        evidence: a file of at most MAX_EVIDENCE_BYTES that shows it.
+
+    Raises:
+        InputError: there is no such voice, or a value or file is unusable.
+    """
+    voice = find_voice(store, name)
+    if voice is None:
+        raise unknown_voice(store, name)
+    source = None
+    if evidence is not None:
+        if not evidence.is_file():
+            raise InputError("there is no such file", file=str(evidence), hint="Give the path of a file.")
+        if evidence.stat().st_size > MAX_EVIDENCE_BYTES:
+            hint = f"Give one of at most {MAX_EVIDENCE_BYTES >> 20} MiB."
+            raise InputError("it is too large", file=str(evidence), hint=hint)
+        source = _source(evidence, lambda digest, extension: layout.voice_consent(name, digest, extension))
+    consent = Consent(
+        speaker=speaker,
+        given=iso_time(),
+        until=until,
+        narrations=list(narrations),
+        languages=[language_tag(tag, "--language", None) for tag in languages],
+        evidence=source,
+        recording=voice.recording.sha256,
+        note=note,
+    )
+    if source and evidence:
+        put_content(store, source.key, evidence, source.sha256)
+    return _keep_consent(store, voice, consent)
+
+
+def withdraw_consent(store: Store, name: str) -> Voice:
+    """Record that a speaker withdraws the consent. Raises InputError where there is no such voice or no consent."""
+    voice = find_voice(store, name)
+    if voice is None:
+        raise unknown_voice(store, name)
+    if voice.consent is None:
+        hint = f"Record one: f5-pipeline voices consent {name} --speaker NAME."
+        raise InputError(f"no consent is recorded for the voice {name!r}", file=layout.voice(name), hint=hint)
+    return _keep_consent(store, voice, voice.consent.model_copy(update={"withdrawn": iso_time()}))
+
+
+def _keep_consent(store: Store, voice: Voice, consent: Consent) -> Voice:
+    voice = voice.model_copy(update={"consent": consent})
+    write_record(store, layout.voice(voice.name), voice)
+    return voice
 
 
 def errors_of(clip: ReferenceClip) -> dict[str, str]:

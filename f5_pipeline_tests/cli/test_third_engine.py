@@ -11,7 +11,7 @@ import soundfile
 
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import read_record
-from f5_pipeline.studio.records import Plan, Weights
+from f5_pipeline.studio.records import Links, Plan, Weights
 from f5_pipeline_tests.support.installation import REPOSITORY, Installation
 from f5_pipeline_tests.support.quick import quick
 from f5_pipeline_tests.support.toy_engine import LETTER_SECONDS
@@ -62,6 +62,26 @@ def test_plan_and_weights_name_it(studio, told):
 def test_what_it_spoke_is_not_spoken_again(studio, told):
     again = studio.run("narrate", "beeps", "--json").object
     assert (again["revision"], again["takes"]["synthesized"]) == (told["revision"], 0)
+
+
+def test_another_attempt_is_made_picked_and_taken_back(studio, told):
+    def retake(*options: object) -> tuple[list[dict], str]:
+        attempts = studio.run("retake", "beeps", "--chunk", "1", "--json", *options).objects
+        return attempts, read_record(studio.store, layout.narration_state("beeps", "links"), Links).revision
+
+    before = studio.take_records().keys()
+    asked, revision = retake("--seed", "7")
+    assert [(attempt["letter"], attempt["attempt"], attempt["used"]) for attempt in asked] == [
+        ("A", 0, True),
+        ("B", 7, False),
+    ]
+    assert len(studio.take_records().keys() - before) == 1 and revision == told["revision"]
+    picked, revision = retake("--pick", "b", "--save", studio.root / "listen")
+    assert [attempt["used"] for attempt in picked] == [False, True] and revision != told["revision"]
+    heard = [soundfile.read(studio.root / "listen" / f"beeps-1-{letter}.flac")[0] for letter in "AB"]
+    assert len(heard[0]) == len(heard[1]) and (heard[0] != heard[1]).any()
+    assert retake("--undo")[1] == told["revision"]
+    assert len(studio.take_records().keys() - before) == 1
 
 
 def test_doctor_and_the_options_know_it(studio):

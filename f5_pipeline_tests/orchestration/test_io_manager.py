@@ -60,8 +60,8 @@ def takes_of(narration: str) -> Takes:
 
 
 @pytest.fixture
-def resources(tmp_path):
-    store = StoreResource(url=f"file:{tmp_path / 'studio'}")
+def resources(here):
+    store = StoreResource(url=here.env["F5_STORE"])
     return {"io_manager": StoreIOManager(store=store), "store": store}
 
 
@@ -184,3 +184,15 @@ def test_what_is_no_record_is_refused(resources, store):
 
     assert not materialize([takes], resources, partition_key="one").success
     assert list(store.list()) == []
+
+
+def test_the_config_of_a_run_does_not_aim_the_store_elsewhere(resources, tmp_path):
+    @dg.asset(partitions_def=VOICES)
+    def reference_audio(context: dg.AssetExecutionContext) -> ReferenceClip:
+        return clip(context.partition_key)
+
+    other = f"file:{tmp_path / 'other'}"
+    run_config = {"resources": {"store": {"config": {"url": other}}}}
+    result = materialize([reference_audio], resources, partition_key="ada", run_config=run_config)
+    assert not result.success and not (tmp_path / "other").exists()
+    assert f"store.config.url is {other!r} in the run's config" in str(result.get_step_failure_events())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,52 @@ def test_the_lineage_is_seen(services: Services, page):
         visible(page, name).wait_for()
     page.wait_for_timeout(1000)
     keep(page, "lineage")
+
+
+LIMIT = 'mutation {{ setConcurrencyLimit(concurrencyKey: "{key}", limit: 7) }}'
+KEYS = "{ instance { concurrencyLimits { concurrencyKey } } }"
+ATTACK = """async ([ui, mutations]) => {
+    const body = JSON.stringify({query: mutations[0]});
+    await fetch(ui + "/graphql", {method: "POST", mode: "no-cors", body, headers: {"Content-Type": "text/plain"}});
+    const link = ui + "/graphql?query=" + encodeURIComponent(mutations[1]);
+    await new Promise((done) => {
+        const image = new Image();
+        image.onload = image.onerror = done;
+        image.src = link;
+    });
+    const read = await fetch(ui + "/graphql", {method: "POST", body}).then(() => "read", () => "refused");
+    const socket = new WebSocket(ui.replace("http", "ws") + "/graphql", "graphql-ws");
+    const talk = await new Promise((done) => {
+        socket.onopen = () => done("open");
+        socket.onerror = () => done("closed");
+    });
+    window.open(link, "_blank");
+    return [read, talk];
+}"""
+
+
+def test_a_page_of_another_origin_reaches_nothing(services: Services, page):
+    """By fetch, an image, a WebSocket and a new window; the same mutation works for who may."""
+    other = page.context.browser.new_context().new_page()
+    server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        other.goto(f"http://127.0.0.1:{server.server_port}/")
+        mutations = [LIMIT.format(key="by-post"), LIMIT.format(key="by-link")]
+        with other.context.expect_page() as window:
+            assert other.evaluate(ATTACK, [services.ui, mutations]) == ["refused", "closed"]
+        window.value.wait_for_load_state()
+        assert "A query comes by POST here" in window.value.locator("body").inner_text()
+        window.value.close()
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        other.context.close()
+    services.graphql(LIMIT.format(key="by-right"))
+    keys = {limit["concurrencyKey"] for limit in services.graphql(KEYS)["instance"]["concurrencyLimits"]}
+    assert "by-right" in keys and not keys & {"by-post", "by-link"}
 
 
 def test_a_narration_is_launched_and_its_waveform_and_links_are_seen(services: Services, page):

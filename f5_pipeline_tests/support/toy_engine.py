@@ -32,17 +32,18 @@ class ToyEngine:
         for request in requests:
             if cancelled():
                 raise Cancelled
-            yield self._beeps(request)
+            yield self._beeps(request)  # each attempt is higher than the one before
 
     def close(self) -> None:
         pass
 
     def _beeps(self, request: Request) -> Speech:
         tokens, parts, now = [], [np.zeros(0, np.float32)], 0.0
+        hertz = self.sound(request.voice)["hertz"] + request.attempt
         for word in re.finditer(r"\S+", request.text):
             seconds = LETTER_SECONDS * len(word[0]) / request.speed
             times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-            beep = 0.3 * np.sin(2 * np.pi * self.sound(request.voice)["hertz"] * times)
+            beep = 0.3 * np.sin(2 * np.pi * hertz * times)
             parts += [beep.astype(np.float32), np.zeros(round(PAUSE_SECONDS * SAMPLE_RATE), np.float32)]
             tokens.append(Token(word.start(), word.end(), now, now + seconds))
             now += (len(parts[-2]) + len(parts[-1])) / SAMPLE_RATE
@@ -63,4 +64,6 @@ def _facts() -> EngineFacts:
     )
 
 
-TOY = EngineSpec(name="toy", label="beeps", make=lambda context: ToyEngine(), times_itself=True, facts=_facts)
+TOY = EngineSpec(
+    name="toy", label="beeps", make=lambda context: ToyEngine(), times_itself=True, retakes=True, facts=_facts
+)

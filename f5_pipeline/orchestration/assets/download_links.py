@@ -40,7 +40,7 @@ def make(store: Store, timings: Timings, links: LinksResource) -> tuple[Manifest
     voices do not allow its use."""
     manifest = read_manifest(store, timings.narration, timings.revision)
     check_delivery(store, manifest.audio.plan)
-    record = make_links(store, manifest, links.signer(), base_url=links.base_url)
+    record = make_links(store, manifest, links.signer(), base_url=links.checked_base_url())
     metadata = {
         "listen": dg.MetadataValue.url(record.page),
         **{name: dg.MetadataValue.url(url) for name, url in record.files.items()},

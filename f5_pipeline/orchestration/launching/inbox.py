@@ -151,10 +151,15 @@ def _read_state(store: Store, name: str, objects: list[ObjectStat], old: SourceS
     return SourceState(
         marks=_marks(objects),
         version=version,
-        size=sum(item.size for item in objects if not layout.script_options.match(item.key)),
+        size=sum(item.size for item in objects if not _is_beside(item.key)),
         priority=priority,
         since=old.since if old and old.version == version else now,
     )
+
+
+def _is_beside(key: str) -> bool:
+    """Whether an object says how a script is narrated."""
+    return bool(layout.script_options.match(key) or layout.script_choices.match(key))
 
 
 def _marks(objects: list[ObjectStat]) -> dict[str, str]:
@@ -175,7 +180,7 @@ def _group_by_narration(objects: Iterable[ObjectStat]) -> tuple[dict[str, list[O
     problems = []
     for item in objects:
         name = layout.stem(item.key, layout.SCRIPTS)
-        if not any(kind.match(item.key) for kind in (layout.script, layout.script_options, layout.script_text)):
+        if not (_is_beside(item.key) or layout.script.match(item.key) or layout.script_text.match(item.key)):
             kinds = ", ".join(layout.SCRIPT_EXTENSIONS)
             problems.append(f"{item.key}: no kind of script; use one of {kinds}, directly in {layout.SCRIPTS}")
         elif not layout.NAME.fullmatch(name):

@@ -72,8 +72,10 @@ class Reasons:
             self._spoken[planned.chunk.spoken] = planned.chunk
             self._written.add(planned.chunk.written)
 
-    def of(self, planned: PlannedChunk, attempt: int = 0) -> str:
+    def of(self, planned: PlannedChunk, attempt: int = 0, asked: bool = False) -> str:
         chunk = planned.chunk
+        if attempt and asked:
+            return "asked for"
         if attempt:
             return "doubted by the quality gate"
         if self._is_new:
@@ -95,7 +97,7 @@ def plan_changes(store: Store, plan: Plan, options: StudioOptions, gpu_hour_cost
     """The changes that a plan makes to the one that is kept of its narration, priced."""
     reasons = Reasons(store, find_state(store, Plan, plan.narration), plan.sounds)
     missing = missing_takes(store, plan, options)
-    changes = changes_of(((take.planned, take.attempt) for take in missing), reasons)
+    changes = changes_of(missing, reasons)
     speech = changes.speech_seconds
     return changes.priced(estimate(store, plan.engine, plan.model, plan.sampler, speech, options), gpu_hour_cost)
 
@@ -116,18 +118,18 @@ def script_changes(store: Store, loaded: LoadedScript, options: StudioOptions, g
         if unprepared:  # what they will sound like is not known: all is made anew
             missing = (MissingTake(PlannedChunk(key="", chunk=chunk), 0, "") for chunk in iter_chunks(loaded.script))
         else:
-            chunks = planned_chunks(loaded.script, engine, lexicon_of(loaded, engine))
-            missing = missing_chunks(store, chunks, sounds, retakes_of(choice.engine, options))
-        changes = changes_of(((take.planned, take.attempt) for take in missing), reasons)
+            chunks = planned_chunks(loaded.script, engine, lexicon_of(loaded, engine), loaded.choices.chunks)
+            missing = missing_chunks(store, chunks, sounds, retakes_of(choice.engine, options), loaded.choices.chunks)
+        changes = changes_of(missing, reasons)
     speech = changes.speech_seconds
     return changes.priced(estimate(store, choice.engine, choice.model, choice.sampler, speech, options), gpu_hour_cost)
 
 
-def changes_of(missing: Iterable[tuple[PlannedChunk, int]], reasons: Reasons) -> Changes:
-    """The changes that missing takes make: planned chunks with the attempts to make."""
+def changes_of(missing: Iterable[MissingTake], reasons: Reasons) -> Changes:
+    """The changes that missing takes make."""
     changes, counts = Changes(), Counter[str]()
-    for planned, attempt in missing:
-        chunk, reason = planned.chunk, reasons.of(planned, attempt)
+    for planned, attempt, _, asked in missing:
+        chunk, reason = planned.chunk, reasons.of(planned, attempt, asked)
         counts[reason] += 1
         changes.takes += 1
         changes.speech_seconds += chunk.expected_seconds

@@ -16,10 +16,13 @@ from f5_pipeline.speech.takes import Take, problem_of, take_key
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import find_record, parse_record, write_record
-from f5_pipeline.studio.records import digest_of
+from f5_pipeline.studio.records import ChunkChoice, digest_of
 
 MIN_BAND_TAKES = 8
 """Takes of a voice from which its band is learnt; the shrinkage in `band_of` makes up for so few."""
+
+PICKED = Verdict(passed=True, score=0.0, reasons=[])
+"""Verdict on a take that a person picked."""
 
 NO_GATE = Verdict(passed=True, score=0.0, reasons=[])
 """Verdict on a take that is not measured, as its engine knows its own times."""
@@ -93,8 +96,25 @@ class Choice(NamedTuple):
     next: int | None
 
 
-def choose(store: Store, key: Callable[[int], str], band: Band, retakes: int) -> Choice | None:
-    """The first take of a chunk that passes, else the best of all attempts; None where there is no take."""
+def choose(
+    store: Store,
+    key: Callable[[int], str],
+    band: Band,
+    retakes: int,
+    chosen: ChunkChoice | None = None,
+) -> Choice | None:
+    """The take that a person picked, the first take of a chunk that passes, else the best of all attempts; None where
+    there is no take.
+
+    Args:
+        chosen: for this chunk. A pick that is not locked counts where it is an attempt with the present sound.
+    """
+    if chosen is not None and chosen.pick is not None:
+        attempts = {*range(retakes + 1), *chosen.attempts}
+        if chosen.locked or chosen.pick in map(key, attempts):
+            take = find_take(store, chosen.pick)
+            if take is not None:
+                return Choice(take, PICKED, len(attempts), None)
     best: tuple[Take, Verdict] | None = None
     gap: int | None = None
     considered = 0

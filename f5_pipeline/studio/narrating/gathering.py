@@ -14,8 +14,9 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import put_lines, read_lines
+from f5_pipeline.studio.narrating.choices import identity
 from f5_pipeline.studio.narrating.engines import retakes_of
-from f5_pipeline.studio.narrating.gate import Bands, Choice, choose, keys_of
+from f5_pipeline.studio.narrating.gate import PICKED, Bands, Choice, choose, keys_of
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import ChosenTake, Doubt, Plan, PlannedChunk, ShardReport, Takes, digest_of
 
@@ -63,7 +64,8 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
     def choice_of(planned: PlannedChunk) -> tuple[PlannedChunk, Choice | None]:
         chunk = planned.chunk
         sound = plan.sounds[chunk.voice]
-        return planned, choose(store, keys_of(chunk, sound), bands.of(chunk.voice, sound), retakes)
+        chosen = plan.choices.get(identity(chunk)) if plan.choices else None
+        return planned, choose(store, keys_of(chunk, sound), bands.of(chunk.voice, sound), retakes, chosen)
 
     def lines() -> Iterator[ChosenTake]:
         for planned, choice in in_parallel(store, choice_of, read_lines(store, plan.chunks_key, PlannedChunk)):
@@ -75,7 +77,8 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
                 continue
             take, verdict = choice.take, choice.verdict
             tally.speech_seconds += take.speech_end - take.speech_start
-            tally.retaken += verdict.passed and take.key != planned.key
+            tally.picked += verdict is PICKED
+            tally.retaken += verdict.passed and verdict is not PICKED and take.key != planned.key
             tally.measured += take.measures is not None
             if not verdict.passed:
                 tally.doubtful += 1

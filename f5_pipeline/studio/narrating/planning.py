@@ -15,12 +15,13 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import put_lines, read_lines
-from f5_pipeline.studio.links.rights import check_rights
+from f5_pipeline.studio.links.rights import check_consent, check_rights, clones_voices
+from f5_pipeline.studio.narrating.choices import chosen_speed, identity
 from f5_pipeline.studio.narrating.engines import chosen_engine, retakes_of
 from f5_pipeline.studio.narrating.gate import Bands, choose, keys_of
 from f5_pipeline.studio.narrating.scripts import LoadedScript, check_language, load_script
 from f5_pipeline.studio.options import StudioOptions
-from f5_pipeline.studio.records import Plan, PlannedChunk, Weights, digest_of
+from f5_pipeline.studio.records import ChunkChoice, Plan, PlannedChunk, Weights, digest_of
 from f5_pipeline.studio.voices import find_reference, find_voice
 
 MAX_LISTED_ENTRIES = 500
@@ -67,10 +68,13 @@ def lexicon_of(loaded: LoadedScript, engine: Engine) -> Lexicon:
     return Lexicon(loaded.lexicon, loaded.script.lexicon, narration=loaded.narration, phonemes=phonemes)
 
 
-def planned_chunks(script: Script, engine: Engine, lexicon: Lexicon | None = None) -> Iterator[PlannedChunk]:
+def planned_chunks(
+    script: Script, engine: Engine, lexicon: Lexicon | None = None, choices: Mapping[str, ChunkChoice] | None = None
+) -> Iterator[PlannedChunk]:
     """The chunks of a script with the keys of their first takes, one at a time."""
     sounds = {voice: engine.sound(voice) for voice in script.voices}
     for chunk in iter_chunks(script, lexicon=lexicon):
+        chunk = chosen_speed(chunk, choices or {})
         yield PlannedChunk(key=keys_of(chunk, sounds[chunk.voice])(0), chunk=chunk)
 
 
@@ -86,18 +90,18 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
             )
         check_language(engine, loaded)
         references = {voice: find_reference(store, voice).sha256 for voice in script.voices}
+        voices = [voice for name in script.voices if (voice := find_voice(store, name))]
         if script.commercial:
-            check_rights(
-                engine_weights,
-                [voice for name in script.voices if (voice := find_voice(store, name))],
-                loaded.source.key,
-            )
+            check_rights(engine_weights, voices, loaded.source.key)
+        if clones_voices(choice.engine):
+            required = options.require_consent
+            check_consent(voices, loaded.narration, script.language, loaded.source.key, required=required)
         sounds = {voice: engine.sound(voice) for voice in script.voices}
-        lexicon = lexicon_of(loaded, engine)
+        lexicon, choices = lexicon_of(loaded, engine), loaded.choices.chunks
         chunks_key, content = put_lines(
             store,
             lambda digest: layout.plan_chunks(loaded.narration, digest),
-            map(tally.add, planned_chunks(script, engine, lexicon)),
+            map(tally.add, planned_chunks(script, engine, lexicon, choices)),
         )
     if not tally.chunks:
         raise InputError("there is nothing to speak in it", file=loaded.source.key, hint="Write some words.")
@@ -135,29 +139,35 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
             "digest": digest_of({"header": header, "chunks": content}),
             "version": loaded.version,
             "lexicon": lexicon.report()[:MAX_LISTED_ENTRIES],
+            "choices": choices,
         }
     )
 
 
 class MissingTake(NamedTuple):
-    """A take that a plan needs: the chunk, the attempt, and the take's key."""
+    """A take that a plan needs: the chunk, the attempt, the take's key, and whether a person asked for it."""
 
     planned: PlannedChunk
     attempt: int
     key: str
+    asked: bool = False
 
 
 def missing_takes(store: Store, plan: Plan, options: StudioOptions) -> Iterator[MissingTake]:
     """The takes that a plan needs and the store lacks; see `missing_chunks`."""
     chunks = read_lines(store, plan.chunks_key, PlannedChunk)
-    return missing_chunks(store, chunks, plan.sounds, retakes_of(plan.engine, options))
+    return missing_chunks(store, chunks, plan.sounds, retakes_of(plan.engine, options), plan.choices)
 
 
 def missing_chunks(
-    store: Store, planned_chunks: Iterable[PlannedChunk], sounds: Mapping[str, dict[str, Any]], retakes: int
+    store: Store,
+    planned_chunks: Iterable[PlannedChunk],
+    sounds: Mapping[str, dict[str, Any]],
+    retakes: int,
+    choices: Mapping[str, ChunkChoice],
 ) -> Iterator[MissingTake]:
     """The takes that chunks need and the store lacks, each once: the first attempt of a chunk without a take, the next
-    attempt of a chunk whose takes the quality gate doubts."""
+    attempt of a chunk whose takes the quality gate doubts, and those that were asked for."""
     bands = Bands(store)
 
     def chunks() -> Iterator[PlannedChunk]:
@@ -168,15 +178,22 @@ def missing_chunks(
                 seen.add(first)
                 yield planned
 
-    def missing(planned: PlannedChunk) -> MissingTake | None:
-        if not retakes:
-            is_kept = store.exists(layout.take_record(planned.key))
-            return None if is_kept else MissingTake(planned, 0, planned.key)
+    def missing(planned: PlannedChunk) -> list[MissingTake]:
         chunk = planned.chunk
+        chosen = choices.get(identity(chunk)) if choices else None
+        if not retakes and chosen is None:
+            is_kept = store.exists(layout.take_record(planned.key))
+            return [] if is_kept else [MissingTake(planned, 0, planned.key)]
         sound = sounds[chunk.voice]
         key = keys_of(chunk, sound)
-        choice = choose(store, key, bands.of(chunk.voice, sound), retakes)
+        choice = choose(store, key, bands.of(chunk.voice, sound), retakes, chosen)
         attempt = 0 if choice is None else choice.next
-        return None if attempt is None else MissingTake(planned, attempt, key(attempt))
+        takes = [] if attempt is None else [MissingTake(planned, attempt, key(attempt))]
+        for asked, asked_key in chosen.attempts.items() if chosen else ():
+            is_meant = asked_key == key(asked) and asked != attempt  # else it was for another model or speed
+            if is_meant and not store.exists(layout.take_record(asked_key)):
+                takes.append(MissingTake(planned, asked, asked_key, asked=True))
+        return takes
 
-    yield from filter(None, in_parallel(store, missing, chunks()))
+    for takes in in_parallel(store, missing, chunks()):
+        yield from takes

@@ -20,7 +20,8 @@ from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, write_record
 from f5_pipeline.studio.languages import check_known, languages_of_models
 from f5_pipeline.studio.lexicon import load_lexicon, touched
-from f5_pipeline.studio.records import ScriptRecord, Source, digest_of
+from f5_pipeline.studio.narrating.choices import find_choices
+from f5_pipeline.studio.records import Choices, ScriptRecord, Source, digest_of
 from f5_pipeline.studio.voices import no_voice, voice_names
 from f5_pipeline.system.reading import MAX_TEXT_BYTES, path_beside, read_file
 
@@ -44,6 +45,7 @@ class LoadedScript:
         text: bytes of the gen_file that it names, if any.
         origin: path of its file; None where it was read from the store.
         lexicon: the entries of the store's lexicon.
+        choices: what a person chose for single chunks.
     """
 
     narration: str
@@ -55,11 +57,12 @@ class LoadedScript:
     text: bytes | None = field(default=None, repr=False)
     origin: str | None = None
     lexicon: Sequence[Entry] = field(default=(), repr=False)
+    choices: Choices = field(default_factory=Choices, repr=False)
 
     @property
     def version(self) -> str:
-        """Changes whenever the spoken text would change."""
-        return _version(self.narration, self.data, self.options, self.text, self.lexicon)
+        """Changes whenever the spoken text or a choice for a chunk would change."""
+        return _version(self.narration, self.data, self.options, self.text, self.lexicon, self.choices)
 
 
 def read_script(
@@ -127,7 +130,16 @@ def read_script(
         )
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=path.name, size=len(data))
     return LoadedScript(
-        narration, source, merged, script, str(path), data, texts[-1] if texts else None, origin, load_lexicon(store)
+        narration,
+        source,
+        merged,
+        script,
+        str(path),
+        data,
+        texts[-1] if texts else None,
+        origin,
+        load_lexicon(store),
+        find_choices(store, narration),
     )
 
 
@@ -199,11 +211,19 @@ def keep_options(store: Store, loaded: LoadedScript) -> None:
         write_record(store, layout.script_options(loaded.narration), record)
 
 
-def _version(narration: str, data: bytes, options: ScriptOptions, text: bytes | None, lexicon: Sequence[Entry]) -> str:
+def _version(
+    narration: str,
+    data: bytes,
+    options: ScriptOptions,
+    text: bytes | None,
+    lexicon: Sequence[Entry],
+    choices: Choices,
+) -> str:
     spoken = options.model_dump(exclude=set(UNSPOKEN), exclude_defaults=True)
     said = touched(lexicon, narration, data, text)
     of_text = sha256(text).hexdigest() if text is not None else None
-    return digest_of([sha256(data).hexdigest(), spoken, of_text, *([said] if said else [])])
+    more = [value for value in (said, choices.version) if value]
+    return digest_of([sha256(data).hexdigest(), spoken, of_text, *more])
 
 
 def script_version(store: Store, narration: str) -> str:
@@ -215,7 +235,8 @@ def script_version(store: Store, narration: str) -> str:
     data = store.get_bytes(find_script(store, narration))
     text = _text_beside(store, narration, data)
     try:
-        return _version(narration, data, read_options(store, narration), text, load_lexicon(store))
+        options, choices = read_options(store, narration), find_choices(store, narration)
+        return _version(narration, data, options, text, load_lexicon(store), choices)
     except (InputError, StoreError):  # damaged options or a damaged lexicon: reported when it is narrated
         raw = _find(store, layout.script_options(narration)) or b""
         return digest_of([sha256(data).hexdigest(), sha256(raw).hexdigest()])
@@ -267,7 +288,8 @@ def load_script(store: Store, narration: str, options: ScriptOptions | None = No
         script = script.model_copy(update={"title": Path(name).stem})
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
     text = texts[-1] if texts else _text_beside(store, narration, data)
-    return LoadedScript(narration, source, merged, script, key, data, text, lexicon=load_lexicon(store))
+    lexicon, choices = load_lexicon(store), find_choices(store, narration)
+    return LoadedScript(narration, source, merged, script, key, data, text, lexicon=lexicon, choices=choices)
 
 
 def _text_beside(store: Store, narration: str, data: bytes) -> bytes | None:

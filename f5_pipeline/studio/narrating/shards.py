@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import StoreError
 from f5_pipeline.speech.chunks import Chunk
@@ -25,6 +25,7 @@ class ShardLine(BaseModel):
     request: Request
     narration: str
     line: int
+    asked: bool = Field(default=False, description="a person asked for this attempt: it is not made again")
 
 
 def request_of(chunk: Chunk, key: str, attempt: int) -> Request:
@@ -59,7 +60,7 @@ def plan_shards(store: Store, plans: Iterable[Plan], run_id: str, options: Studi
                     kinds.append(kind)
                 number = kinds.index(kind)
                 for missing in _readable_missing_takes(store, plan, options):
-                    key = bytes.fromhex(missing.planned.key)
+                    key = bytes.fromhex(missing.key)
                     if key in claimed:
                         continue
                     claimed.add(key)
@@ -109,7 +110,7 @@ class _Queue:
     def add(self, narration: str, missing: MissingTake) -> None:
         chunk = missing.planned.chunk
         request = request_of(chunk, missing.key, missing.attempt)
-        line = ShardLine(request=request, narration=narration, line=chunk.line)
+        line = ShardLine(request=request, narration=narration, line=chunk.line, asked=missing.asked)
         self.out.write(line.model_dump_json().encode() + b"\n")
         self.requests += 1
         self.seconds += chunk.expected_seconds

@@ -230,13 +230,13 @@ class _Work:
 
     def _next(self, line: ShardLine) -> list[ShardLine]:
         attempt = line.request.attempt + 1
-        if attempt > self._retakes:
+        if attempt > self._retakes or line.asked:
             return []
         request = replace(line.request, attempt=attempt, key=self._key(line.request, attempt))
         return [line.model_copy(update={"request": request})]
 
     def _base(self, line: ShardLine) -> str:
-        return line.request.key if line.request.attempt == 0 else self._key(line.request, 0)
+        return line.request.key if line.request.attempt == 0 or line.asked else self._key(line.request, 0)
 
     def _count(self, line: ShardLine) -> None:
         if (base := self._base(line)) not in self._chunks:

@@ -259,6 +259,8 @@ class Inventory:
             if references.manifest is None or target.key not in self._targets:
                 self._targets[target.key] = target
         self._kept.update(references.kept)
+        for take in references.takes:
+            self._takes.mark(take)
         return references.lists
 
     def _count_grant(self, key: str, references: References) -> None:

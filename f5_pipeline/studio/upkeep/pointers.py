@@ -23,6 +23,7 @@ from f5_pipeline.studio.narrating.batches import BatchReport
 from f5_pipeline.studio.records import (
     Address,
     Audio,
+    Choices,
     Grant,
     Links,
     Manifest,
@@ -83,6 +84,7 @@ class References:
     Attributes:
         targets: objects that must exist.
         kept: keys of objects that are in use if they exist.
+        takes: keys of takes that are in use if they exist.
         lists: lists whose lines refer to takes.
         revision: narration and revision that the record names as the newest.
         manifest: of a manifest: narration, revision and time of creation, ISO 8601.
@@ -91,6 +93,7 @@ class References:
 
     targets: list[Target] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    takes: list[str] = field(default_factory=list)
     lists: list[Lines] = field(default_factory=list)
     revision: tuple[str, str] | None = None
     manifest: tuple[str, str, str] | None = None
@@ -188,8 +191,13 @@ def _of_plan(plan: Plan, key: str) -> References:
     return References(
         targets=[Target(plan.chunks_key, key, _narrate(plan.narration))],
         kept=_bands(plan),
+        takes=[take for choice in plan.choices.values() for take in choice.takes],
         lists=[Lines(plan.chunks_key, plan.sounds, retakes)],
     )
+
+
+def _of_choices(choices: Choices, key: str) -> References:
+    return References(takes=[take for choice in choices.chunks.values() for take in choice.takes])
 
 
 def _of_takes(takes: Takes, key: str) -> References:
@@ -251,7 +259,8 @@ def _of_address(address: Address, key: str) -> References:
 
 def _of_voice(voice: Voice, key: str) -> References:
     hint = f"Add the voice again: f5-pipeline voices add {voice.name} RECORDING."
-    sources = [source for source in (voice.recording, voice.transcript) if source is not None]
+    evidence = voice.consent and voice.consent.evidence
+    sources = [source for source in (voice.recording, voice.transcript, evidence) if source is not None]
     return References(targets=[Target(source.key, key, hint, source.size, source.sha256) for source in sources])
 
 
@@ -282,6 +291,7 @@ def _state(step: str) -> layout.Key:
 
 _KINDS = (
     Kind(_state("plan"), Plan, (TAKES, BANDS, _NARRATION), _of_plan),
+    Kind(layout.script_choices, Choices, (TAKES,), _of_choices),
     Kind(_state("takes"), Takes, (TAKES, _NARRATION), _of_takes),
     Kind(_state("audio"), Audio, (TAKES, BANDS, _NARRATION), _of_audio),
     Kind(_state("timings"), Timings, (_NARRATION,), _of_timings),

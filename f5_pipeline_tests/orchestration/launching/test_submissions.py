@@ -14,6 +14,7 @@ import pytest
 from f5_pipeline.orchestration.launching.submissions import submit_script, take_in_voice
 from f5_pipeline.orchestration.ledger import BATCH_JOB
 from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.store.connect import connect
 from f5_pipeline.studio.narrating.scripts import load_script, read_options
 from f5_pipeline.studio.voices import add_voice, find_voice
 from f5_pipeline_tests.support.installation import EXAMPLES
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.slow
 def ada(tmp_path_factory) -> Path:
     """A store with the voice ada."""
     root = tmp_path_factory.mktemp("ada") / "studio"
-    add_voice(StoreResource(url=f"file:{root}").open(), "ada", EXAMPLES / "voices" / "ada.flac")
+    add_voice(connect(f"file:{root}"), "ada", EXAMPLES / "voices" / "ada.flac")
     return root
 
 

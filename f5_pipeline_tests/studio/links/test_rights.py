@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from datetime import date, timedelta
 
 import pytest
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import read_record, write_record
-from f5_pipeline.studio.links.rights import check_delivery, check_rights
+from f5_pipeline.studio.links.rights import check_consent, check_delivery, check_rights
 from f5_pipeline.studio.records import EngineWeights, Voice
-from f5_pipeline.studio.voices import find_voice
+from f5_pipeline.studio.voices import add_voice, find_voice, give_consent, withdraw_consent
+from f5_pipeline_tests.support.installation import EXAMPLES
+from f5_pipeline_tests.support.some import some
 
 
 def allow(studio, commercial_use: str) -> Voice:
@@ -61,3 +65,53 @@ def test_what_is_not_marked_is_never_refused(studio):
     plan = studio.plan("This is for nobody.")
     assert not plan.commercial
     check_delivery(studio.store, plan.model_copy(update={"weights": model("no")}))
+
+
+DAY = date(2027, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("scope", "problem"),
+    [
+        ({}, None),
+        ({"until": DAY, "narrations": ["st*"], "languages": ["en"]}, None),
+        ({"until": DAY - timedelta(1)}, "the consent of its speaker ended on 2027-04-30"),
+        ({"narrations": ["book-*", "poem"]}, "may be used for book-.*, poem only"),
+        ({"languages": ["de", "en-us"]}, "may be used in de, en-us only, and this is en-gb"),
+    ],
+)
+def test_what_a_speaker_has_not_agreed_to_is_refused(studio, scope, problem):
+    voice = give_consent(studio.store, "ada", speaker="Ada L.", **scope)
+    with pytest.raises(InputError, match=problem) if problem else nullcontext():
+        check_consent([voice], "story", "en-gb", "scripts/story.md", required=True, today=DAY)
+
+
+def test_a_consent_is_required_where_that_is_set_and_withdrawn_at_once(studio, tmp_path):
+    ada = some(find_voice(studio.store, "ada"))
+    check_consent([ada], "story", "en", "here")
+    with pytest.raises(InputError, match="no recorded consent"):
+        check_consent([ada], "story", "en", "here", required=True)
+    letter = tmp_path / "letter.txt"
+    letter.write_text("I agree.")
+    voice = give_consent(studio.store, "ada", speaker="Ada L.", evidence=letter)
+    assert voice.consent and voice.consent.evidence
+    assert studio.store.get_bytes(voice.consent.evidence.key) == b"I agree."
+    plan = studio.plan("A story.").model_copy(update={"engine": "f5"})
+    check_delivery(studio.store, plan)
+    withdraw_consent(studio.store, "ada")
+    with pytest.raises(InputError, match="withdrew the consent"):
+        check_delivery(studio.store, plan)
+    studio.plan("A draft is not her voice.", engine="draft")
+
+
+def test_a_consent_is_for_its_recording(studio):
+    give_consent(studio.store, "ada", speaker="Ada L.")
+    assert add_voice(studio.store, "ada", EXAMPLES / "voices" / "ada.flac").consent
+    assert add_voice(studio.store, "ada", EXAMPLES / "voices" / "ben.ogg").consent is None
+
+
+def test_evidence_that_is_not_there_is_told_and_nothing_is_kept(studio, tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        give_consent(studio.store, "ada", speaker="Ada L.", evidence=tmp_path / "none")
+    with pytest.raises(InputError, match="no consent is recorded"):
+        withdraw_consent(studio.store, "ada")
