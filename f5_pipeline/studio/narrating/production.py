@@ -94,7 +94,8 @@ def make_audio(
             _deliver(store, plan.narration, revision, path, f"{plan.narration}{encoding.FORMATS[name].suffix}")
             for name, path in assembled.files.items()
         ]
-        keep_waveform(store, plan.narration, revision, next(iter(assembled.files.values())))
+        first = next(iter(assembled.files.values()))
+        keep_waveform(store, plan.narration, revision, first, assembled.seconds)
         timeline = _deliver(store, plan.narration, revision, assembled.timeline, "timeline.jsonl")
         _deliver(store, plan.narration, revision, assembled.chunk_index, "chunks.jsonl")
         audio = Audio(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from f5_pipeline.errors import NotFoundError
@@ -10,10 +11,12 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.records import Audio
 
+MAX_COLUMNS_A_SECOND = 100
 
-def keep_waveform(store: Store, narration: str, revision: str, path: Path) -> Peaks:
-    """Measure the audio of a revision in the file at `path`, and keep the envelope."""
-    peaks = peaks_of(path, FINE_COLUMNS)
+
+def keep_waveform(store: Store, narration: str, revision: str, path: Path, seconds: float) -> Peaks:
+    """Measure the audio of a revision, of this duration, in the file at `path`, and keep the envelope."""
+    peaks = peaks_of(path, min(FINE_COLUMNS, math.ceil(seconds * MAX_COLUMNS_A_SECOND)))
     store.replace_bytes(layout.waveform(narration, revision), peaks.dump())
     return peaks
 
@@ -24,4 +27,4 @@ def read_waveform(store: Store, audio: Audio) -> Peaks:
         return Peaks.load(store.get_bytes(layout.waveform(audio.narration, audio.revision)), audio.seconds)
     except (NotFoundError, ValueError):
         with store.fetch(audio.files[0].key) as path:
-            return keep_waveform(store, audio.narration, audio.revision, path)
+            return keep_waveform(store, audio.narration, audio.revision, path, audio.seconds)
