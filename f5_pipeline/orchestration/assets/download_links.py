@@ -22,7 +22,7 @@ def download_links(
     context: dg.AssetExecutionContext, store: StoreResource, links: LinksResource, timing_files: Timings
 ):
     """A signed, expiring link for each file of a narration, and its permanent address: a page that plays the newest
-    revision with its captions.
+    revision with its text.
 
     The download service (`f5-pipeline serve` or `up`) serves the links; nobody gets a file without one. Materialize
     again for fresh links; the permanent address stays the same. `f5-pipeline links revoke` ends them at once. A

@@ -67,7 +67,7 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
         ends = [*(chapter.start for chapter in audio.chapters[1:]), audio.seconds]
         if len(ends) > 1:  # from the very beginning: its times are those of the narration
             first = peaks.part(0, ends[0], 900)
-            pictures["waveform_of_first_chapter"] = picture(waveform_png(first), "waveform of the first chapter")
+            pictures["waveform_of_first_chapter"] = picture(thumbnail_png(first), "waveform of the first chapter")
         rows = [
             {
                 "start": format_duration(chapter.start),
