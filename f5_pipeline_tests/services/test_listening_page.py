@@ -215,6 +215,17 @@ def test_it_goes_on_where_one_stopped(browser, book):
     page.reload()
     expect(page.locator("#text .passage").first).to_be_visible()
     assert time_of(page) == 0 and note.inner_text() == ""
+
+    seek(page, 500)
+    page.locator("#audio").evaluate("(audio) => audio.play()")
+    assert page.locator("#audio").evaluate(HAS_MOVED)
+    page.get_by_text("Keys and memory").click()
+    page.get_by_role("button", name="Forget all of it").click()
+    expect(note).to_contain_text("keeps nothing")
+    page.goto("about:blank")
+    page.goto(book)
+    expect(page.locator("#text .passage").first).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0 and time_of(page) == 0
     context.close()
 
 
