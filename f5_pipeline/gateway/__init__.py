@@ -1,1 +1,1 @@
-"""The download service: signed links to delivered files and a page that plays a narration with its captions."""
+"""The download service: signed links to delivered files and a page that plays a narration with its text."""

@@ -2,7 +2,10 @@
 
     /d/<token>/<file>   a delivered file: ranges, validators, download by default, `?inline=1` plays it in place;
                         `?revision=…` as a permanent address's page names it: refused where there is a newer one
-    /n/<token>/         the page of a narration, for a token that opens everything
+    /n/<token>/         the page of a narration, for a token that opens everything; below it, for its script:
+        text            the parts of the text, as JSON: [first ms, last ms, words] of each
+        text/<part>     the words of a part with their times
+        waveform        the loudness of the whole, a byte a column
     /static/<file>      the page's own style sheet, script and icon
     /healthz            200 "ok" if the store answers
 
@@ -37,7 +40,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from f5_pipeline.errors import NotFoundError, StoreError
 from f5_pipeline.gateway.delivery import DeliveredFile, ObjectReader, deliver, redirect
 from f5_pipeline.gateway.page import STATIC, PageFacts, render_notice, render_page
+from f5_pipeline.gateway.reading import SUFFIX as TEXT_SUFFIX
+from f5_pipeline.gateway.reading import ReadingText
 from f5_pipeline.gateway.verification import Verifier
+from f5_pipeline.gateway.waveform import read_levels
+from f5_pipeline.store import layout
 from f5_pipeline.studio.links.tokens import (
     BadLink,
     ExpiredLink,
@@ -70,7 +77,7 @@ _HEADERS = {
     "cache-control": "no-store",
 }
 _PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 # For audio opened by itself: the browser's own player may load it and style itself, nothing may run. (Under `sandbox`
@@ -128,6 +135,9 @@ def create_app(
             Route("/d/{token}/{name:path}", service.file),
             Route("/n/{token}", service.to_page),
             Route("/n/{token}/", service.page),
+            Route("/n/{token}/text", service.outline),
+            Route("/n/{token}/text/{part:int}", service.text),
+            Route("/n/{token}/waveform", service.waveform),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(_Guard)],
@@ -160,6 +170,7 @@ class _Service:
         self.files_of, self.page_facts = files_of, page_facts
         self.now = now
         self.verifier = Verifier()
+        self.reading = ReadingText(store)
         self.probe = probe or self._probe_store
         self.health_seconds = health_seconds
         self._health: tuple[float, bool] | None = None
@@ -190,11 +201,7 @@ class _Service:
         name = request.path_params["name"]
         if not claim.covers(name):
             raise BadLink("this link is not for this file")
-        permit = await self._permit(request, claim)
-        # A page and what it plays must be of one revision.
-        if request.query_params.get("revision", permit.revision) != permit.revision:
-            raise ReplacedRevision("there is a newer revision")
-        files = await run_in_threadpool(self.files_of, claim.narration, permit.revision)
+        permit, files = await self._opened(request, claim)
         file = next((file for file in files if file.name == name), None)
         if file is None:
             raise NotFoundError("no such file in this revision")
@@ -212,15 +219,51 @@ class _Service:
         response.headers["content-security-policy"] = _INLINE_POLICY if shown else _DOWNLOAD_POLICY
         return response
 
-    async def page(self, request: Request) -> Response:
+    async def _opened(self, request: Request, claim: LinkClaim) -> tuple[Permit, Sequence[DeliveredFile]]:
+        permit = await self._permit(request, claim)
+        # A page and what it plays must be of one revision.
+        if request.query_params.get("revision", permit.revision) != permit.revision:
+            raise ReplacedRevision("there is a newer revision")
+        return permit, await run_in_threadpool(self.files_of, claim.narration, permit.revision)
+
+    def _page_claim(self, request: Request) -> LinkClaim:
         claim = self._claim(request)
         if not claim.everything:
             raise BadLink("this link is for one file")
-        permit = await self._permit(request, claim)
-        files = await run_in_threadpool(self.files_of, claim.narration, permit.revision)
+        return claim
+
+    async def page(self, request: Request) -> Response:
+        claim = self._page_claim(request)
+        permit, files = await self._opened(request, claim)
         facts = await run_in_threadpool(self.page_facts, claim.narration, permit.revision)
         newest = claim.revision is None
         return HTMLResponse(render_page(facts, files, permit, request.path_params["token"], newest=newest))
+
+    async def _word_times(self, request: Request) -> DeliveredFile:
+        """The file that the page's text is read from."""
+        _, files = await self._opened(request, self._page_claim(request))
+        file = next((file for file in files if file.name.endswith(TEXT_SUFFIX)), None)
+        if file is None:
+            raise NotFoundError("no word times in this revision")
+        path = self.store.local_path(file.key)
+        if path is not None:
+            await self.verifier.check(path, file.size, file.sha256)
+        return file
+
+    async def outline(self, request: Request) -> Response:
+        parts = await run_in_threadpool(self.reading.outline, await self._word_times(request))
+        return JSONResponse([(part.start, part.end, part.words) for part in parts])
+
+    async def text(self, request: Request) -> Response:
+        file = await self._word_times(request)
+        return JSONResponse(await run_in_threadpool(self.reading.part, file, request.path_params["part"]))
+
+    async def waveform(self, request: Request) -> Response:
+        claim = self._page_claim(request)
+        permit, _ = await self._opened(request, claim)
+        levels = await run_in_threadpool(read_levels, self.store, layout.waveform(claim.narration, permit.revision))
+        # No error where there is none: revisions that were made before waveforms were kept have none.
+        return Response(levels, media_type="application/octet-stream") if levels else Response(status_code=204)
 
     async def to_page(self, request: Request) -> Response:
         self._claim(request)

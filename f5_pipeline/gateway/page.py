@@ -1,7 +1,7 @@
-"""The page that plays a narration with its captions, and the small pages that explain why a link opens nothing.
+"""The page that plays a narration with its text, and the small pages that explain why a link opens nothing.
 
 All links in a page are relative, so that the service works behind any host name and path prefix. The page loads only
-one style sheet and one script, both ours. Without the script it is a player and a list of downloads.
+one style sheet and one script, both ours. Without the script it is a player, chapters and a list of downloads.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from f5_pipeline.gateway.delivery import DeliveredFile
+from f5_pipeline.gateway.reading import SUFFIX as TEXT_SUFFIX
 from f5_pipeline.speech.audio.encoding import FORMATS as AUDIO_FORMATS
-from f5_pipeline.studio.formats import describe_file
+from f5_pipeline.studio.formats import format_of
 from f5_pipeline.studio.links.tokens import Permit
 
 if TYPE_CHECKING:
@@ -65,31 +66,40 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
         newest: the page shows whichever revision is the newest, so its links name the present one.
     """
     query = [("revision", permit.revision)] if newest else []
-    rows = [
-        {
-            "name": file.name,
-            "description": describe_file(file.name),
-            "size": human_size(file.size),
-            "type": file.media_type,
-            "url": _address(token, file, query),
-            "inline": _address(token, file, [*query, ("inline", "1")]),
-        }
-        for file in files
-    ]
+    groups: dict[str, list[dict[str, str]]] = {}
+    for file in files:
+        file_format = format_of(file.name)
+        groups.setdefault(file_format.group if file_format else "Other files", []).append(
+            {
+                "name": file.name,
+                "description": file_format.label if file_format else "File",
+                "size": human_size(file.size),
+                "type": file.media_type,
+                "url": _address(token, file, query),
+                "inline": _address(token, file, [*query, ("inline", "1")]),
+            }
+        )
+    rows = [row for group in groups.values() for row in group]
     # A browser takes the first source that it can play: the small one loads fast, the lossless one is the fallback.
     lossless = {audio_format.media_type for audio_format in AUDIO_FORMATS.values() if audio_format.lossless}
     sources = [row for row in rows if row["type"].startswith("audio/")]
     sources.sort(key=lambda row: row["type"] in lossless)
+    ends = [*(chapter.start for chapter in facts.chapters[1:]), facts.seconds]
     chapters = [
-        {"title": chapter.title, "start": f"{chapter.start:.3f}", "clock": clock(chapter.start)}
-        for chapter in facts.chapters
+        {
+            "title": chapter.title,
+            "start": f"{chapter.start:.3f}",
+            "clock": clock(chapter.start),
+            "length": human_duration(end - chapter.start, rounded=True),
+        }
+        for chapter, end in zip(facts.chapters, ends, strict=False)
     ]
     return _template("page.html").render(
         facts=facts,
-        files=rows,
+        groups=groups,
         sources=sources,
-        # the only caption format that HTML's <track> takes
-        captions=next((row for row in rows if row["type"].startswith("text/vtt")), None),
+        readable=any(file.name.endswith(TEXT_SUFFIX) for file in files),
+        query=f"?{urlencode(query)}" if query else "",
         chapters=chapters if len(chapters) > 1 else [],
         duration=human_duration(facts.seconds),
         created=_format_day(facts.created) if facts.created else None,
@@ -116,11 +126,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def human_duration(seconds: float) -> str:
-    """A duration for people: "48 s", "3 min 12 s", "2 h 05 min"."""
+def human_duration(seconds: float, *, rounded: bool = False) -> str:
+    """A duration for people: "48 s", "3 min 12 s", "2 h 05 min"; rounded: "3 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
+    if whole < 3570 and rounded:
+        return f"{round(whole / 60)} min"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(whole / 60)

@@ -14,7 +14,8 @@ takes/<ab>/<key>.flac|.json                  the audio of a chunk and its record
 narrations/<narration>/{plan,takes,audio,timings,links}.json   the newest record of each step
 narrations/<narration>/address.json          its permanent address: grant, revision, expiry
 narrations/<narration>/{plans,takes}/<hash>.jsonl              one line a chunk
-narrations/<narration>/<revision>/…          delivered files, never changed; manifest.json is written last
+narrations/<narration>/<revision>/…          delivered files, never changed; manifest.json is written last;
+                                             waveform.bin is drawn from the audio, for pages and metadata
 grants/<narration>/<grant>.json              a grant of links: expiry, and whether it was revoked
 speeds/<hash>/<card>.json                    how long an engine with a model and sampler took on a card
 batches/<run>.json                           the outcome of a batch
@@ -127,6 +128,8 @@ plan_chunks = Key("narrations/{narration}/plans/{sha256:.16}.jsonl")
 narration_takes = Key("narrations/{narration}/takes/{sha256:.16}.jsonl")
 delivered = Key("narrations/{narration}/{revision}/{file}")
 manifest = Key("narrations/{narration}/{revision}/manifest.json")
+waveform = Key("narrations/{narration}/{revision}/waveform.bin")
+"""The envelope of a revision's audio (`speech.audio.waveform.Peaks`)."""
 
 grant = Key("grants/{narration}/{grant}.json")
 speed = Key("speeds/{configuration:.16}/{card}.json")

@@ -14,6 +14,7 @@ from itsdangerous.encoding import base64_encode
 from starlette.testclient import TestClient
 
 from f5_pipeline.errors import NotFoundError, StoreError
+from f5_pipeline.store import layout
 from f5_pipeline.studio.links.tokens import LinkSigner
 from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline_tests.support.gateway_studio import KEY, NOW, Studio
@@ -225,6 +226,31 @@ def test_a_link_to_one_file_opens_neither_another_nor_the_page(studio, client):
     assert client.get(f"/d/{token}/engine.flac").status_code == 403
     assert client.get(f"/d/{token}/never.flac").status_code == 403
     assert client.get(f"/n/{token}/").status_code == 403
+
+
+def test_the_page_reads_its_text_and_its_waveform(playable):
+    client = client_of(playable)
+    page = f"/n/{playable.token()}/"
+    assert client.get(page + "text").json() == [[400, 6900, 26]]
+    assert [row["voice"] for row in client.get(page + "text/0").json()] == ["Ada", "Charles"]
+    levels = client.get(page + "waveform").content
+    assert len(levels) == 2000 and max(levels) == 255
+    assert client.get(page + "text?revision=" + playable.revision).status_code == 200
+
+    for name in ("text", "text/0", "waveform"):
+        assert client.get(f"/n/{playable.token('engine.mp3')}/{name}").status_code == 403
+        assert client.get(f"{page}{name}?revision=0123456789abcdef").status_code == 410
+    assert client.get(page + "text/1").status_code == client.get(page + "text/x").status_code == 404
+    key = layout.waveform(playable.narration, playable.revision)
+    playable.store.put_bytes(key, b"123")
+    assert client.get(page + "waveform").status_code == 204
+    playable.store.delete(key)
+    assert client.get(page + "waveform").status_code == 204
+    path = playable.path("engine.words.json")
+    path.write_bytes(path.read_bytes().replace(b"steam", b"smoke"))
+    assert client.get(page + "text/0").status_code == 503
+    del playable.files["engine.words.json"]
+    assert client.get(page + "text").status_code == 404
 
 
 def test_a_link_to_one_narration_opens_no_other(studio, client):

@@ -39,8 +39,9 @@ def test_the_page_says_what_it_plays(playable):
     for words in ("Notes on the Analytical Engine", "Ada Lovelace", "Ada, Charles", "8 s", "4 May 2026", "Draft voice"):
         assert words in tags.text.replace("\n", "")
     assert [s["type"] for s in tags.all("source")] == ["audio/mpeg", "audio/flac"]
-    (track,) = tags.all("track")
-    assert track["kind"] == "captions" and track["srclang"] == "en" and "default" in track
+    assert [a["data-start"] for a in tags.all("a") if "data-start" in a] == ["0.000", "4.600"]
+    groups = [section["aria-label"] for section in tags.all("section") if "aria-label" in section]
+    assert groups == ["Player", "Audio", "Captions", "Word times"]
     assert [a["download"] for a in tags.all("a") if "download" in a] == list(playable.files)
 
 
@@ -87,10 +88,11 @@ def test_a_final_voice_is_told_as_synthetic_and_not_as_draft(playable):
 
 
 def test_without_audio_or_captions_there_is_still_a_page(studio):
+    studio.add("engine.xyz", b"what no format has")
     for name in ("engine.flac", "engine.mp3", "engine.vtt"):
         del studio.files[name]
     tags = page(studio)
-    assert not tags.all("audio") and "no audio" in tags.text
+    assert not tags.all("audio") and "no audio" in tags.text and "Other files" in tags.text
     studio.files.clear()
     assert "Downloads" not in page(studio).text
 

@@ -148,7 +148,7 @@ def test_a_narration_is_launched_and_its_waveform_and_links_are_seen(services: S
     assert 2 < length < 20
     page.evaluate("document.querySelector('audio').play()")
     wait_for("sound", lambda: page.evaluate("document.querySelector('audio').currentTime > 1"))
-    assert "launched in a browser" in page.content()
+    wait_for("text", lambda: "launched in a browser" in page.locator("#text").inner_text())
     keep(page, "listening_page")
 
 

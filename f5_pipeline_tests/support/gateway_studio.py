@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +13,10 @@ from f5_pipeline.errors import NotFoundError
 from f5_pipeline.gateway.app import create_app
 from f5_pipeline.gateway.delivery import DeliveredFile, media_type_of
 from f5_pipeline.gateway.page import PageChapter, PageFacts
+from f5_pipeline.speech.audio.waveform import peaks_of
+from f5_pipeline.speech.captions.word_files import write_words_json
+from f5_pipeline.speech.timeline import TimedWord
+from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.studio.links.tokens import LinkClaim, LinkSigner, Permit
 
@@ -29,6 +35,37 @@ algebraical patterns,
 00:04.600 --> 00:06.900
 <v Charles>I wish to God these calculations had been executed by steam.
 """
+
+
+SPOKEN = [
+    ("Ada", 0.4, 2.2, "The Analytical Engine weaves algebraical patterns,"),
+    ("Ada", 2.2, 4.0, "just as the Jacquard loom weaves flowers & leaves."),
+    ("Charles", 4.6, 6.9, "I wish to God these calculations had been executed by steam."),
+]
+"""Voice, start and end, s, and text of what a playable revision says."""
+
+
+def spoken_words(spoken: Iterable[tuple[str, float, float, str]]) -> Iterable[TimedWord]:
+    """The words of each text, spread over its time; a change of the voice is a paragraph."""
+    voices: list[str] = []
+    for chunk, (voice, start, end, text) in enumerate(spoken):
+        if voices[-1:] != [voice]:
+            voices.append(voice)
+        words = text.split()
+        length = (end - start) / len(words)
+        for n, word in enumerate(words):
+            begin = start + n * length
+            paragraph = len(voices) - 1
+            yield TimedWord(
+                text=word, start=begin, end=begin + length, chunk=chunk, paragraph=paragraph, voice=voice, heading=False
+            )
+
+
+def words_json(words: Iterable[TimedWord]) -> bytes:
+    """The file of word times that is delivered."""
+    out = io.StringIO()
+    write_words_json(words, out, {"narration": "engine", "title": '{"a title": 1}'})
+    return out.getvalue().encode()
 
 
 @dataclass
@@ -79,8 +116,6 @@ class Studio:
 
 def playable_studio(folder: Path) -> Studio:
     """A revision that a browser can play."""
-    import io
-
     import numpy as np
     import soundfile
 
@@ -95,6 +130,9 @@ def playable_studio(folder: Path) -> Studio:
     made.add("engine.vtt", VTT.encode())
     made.add("engine.srt", b"1\n00:00:00,400 --> 00:00:02,200\nThe Analytical Engine\n")
     made.add("engine.words.csv", b"word,start,end\n" * 400)
+    made.add("engine.words.json", words_json(spoken_words(SPOKEN)))
+    envelope = peaks_of(tone, 2000, rate=rate).dump()
+    made.store.put_bytes(layout.waveform(made.narration, made.revision), envelope)
     made.facts = PageFacts(
         title="Notes on the Analytical Engine",
         author="Ada Lovelace",
@@ -104,4 +142,31 @@ def playable_studio(folder: Path) -> Studio:
         created=datetime(2026, 5, 4, tzinfo=timezone.utc),
         chapters=[PageChapter("The loom", 0.0), PageChapter("By steam", 4.6)],
     )
+    return made
+
+
+def book_studio(folder: Path) -> Studio:
+    """A revision of 4,000 s of silence, 20,000 Arabic words, five a second, and 20 chapters; it has no waveform."""
+    import numpy as np
+    import soundfile
+
+    made = Studio(LocalStore(folder))
+    rate, seconds, per_second = 8000, 4000, 5
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros(rate * seconds, "int16"), rate, format="FLAC", subtype="PCM_16")
+    made.add("book.flac", buffer.getvalue())
+    words = (
+        TimedWord(
+            text=f"كلمة{n}",
+            start=n / per_second,
+            end=(n + 1) / per_second,
+            chunk=n // 10,
+            paragraph=n // 50,
+            voice="ada",
+        )
+        for n in range(seconds * per_second)
+    )
+    made.add("book.words.json", words_json(words))
+    chapters = [PageChapter(f"الفصل {n + 1}", n * seconds / 20) for n in range(20)]
+    made.facts = PageFacts("كتاب طويل", ["ada"], seconds, "f5", language="ar", chapters=chapters)
     return made

@@ -9,11 +9,12 @@ from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.calls import run_calls_metadata
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
+from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, format_duration, markdown_text
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.links.making import make_links, read_manifest
 from f5_pipeline.studio.links.rights import check_delivery
-from f5_pipeline.studio.records import Links, Manifest, Timings
+from f5_pipeline.studio.records import Chapter, Links, Manifest, Timings
 
 
 @asset
@@ -21,7 +22,7 @@ def download_links(
     context: dg.AssetExecutionContext, store: StoreResource, links: LinksResource, timing_files: Timings
 ):
     """A signed, expiring link for each file of a narration, and its permanent address: a page that plays the newest
-    revision with its captions.
+    revision with its text.
 
     The download service (`f5-pipeline serve` or `up`) serves the links; nobody gets a file without one. Materialize
     again for fresh links; the permanent address stays the same. `f5-pipeline links revoke` ends them at once. A
@@ -43,9 +44,21 @@ def make(store: Store, timings: Timings, links: LinksResource) -> tuple[Manifest
     record = make_links(store, manifest, links.signer(), base_url=links.checked_base_url())
     metadata = {
         "listen": dg.MetadataValue.url(record.page),
+        **_chapters(record.page, manifest.audio.chapters),
         **{name: dg.MetadataValue.url(url) for name, url in record.files.items()},
         "expires": record.expires,
         "grant": record.grant,
         "revision": record.revision,
     }
     return manifest, Product(record, record.revision, metadata)
+
+
+def _chapters(page: str, chapters: list[Chapter]) -> dict[str, dg.MarkdownMetadataValue]:
+    """The first chapters, each with a link to its place on the listening page."""
+    if not chapters:
+        return {}
+    rows = [
+        f"| {format_duration(chapter.start)} | [{markdown_text(chapter.title)}]({page}#t={chapter.start:.1f}) |"
+        for chapter in chapters[:MAX_ROWS]
+    ]
+    return {"chapters": dg.MetadataValue.md("\n".join(["| start | chapter |", "|---|---|", *rows]))}

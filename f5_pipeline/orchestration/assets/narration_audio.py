@@ -16,6 +16,7 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.formats import describe_file
 from f5_pipeline.studio.narrating.production import make_audio
+from f5_pipeline.studio.narrating.waveforms import read_waveform
 from f5_pipeline.studio.records import Audio, Plan, Takes
 
 CHECKS = {
@@ -54,14 +55,30 @@ def product(store: Store, audio: Audio, takes: Takes) -> Product[Audio]:
 
 
 def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
-    """The master is read once for its waveform."""
-    from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png, waveform_png
+    from f5_pipeline.speech.audio.waveform import thumbnail_png, waveform_png
 
-    with store.fetch(audio.files[0].key) as path:
-        peaks = peaks_of(path, 900)
-    return {
+    peaks = read_waveform(store, audio)
+    pictures = {
         "waveform": picture(thumbnail_png(peaks), "waveform"),
         "waveform_in_detail": picture(waveform_png(peaks), "waveform"),
+    }
+    chapters = {}
+    if audio.chapters:
+        ends = [*(chapter.start for chapter in audio.chapters[1:]), audio.seconds]
+        if len(ends) > 1:  # from the very beginning: its times are those of the narration
+            first = peaks.part(0, ends[0], 900)
+            pictures["waveform_of_first_chapter"] = picture(thumbnail_png(first), "waveform of the first chapter")
+        rows = [
+            {
+                "start": format_duration(chapter.start),
+                "length": format_duration(end - chapter.start),
+                "title": chapter.title,
+            }
+            for chapter, end in zip(audio.chapters, ends, strict=True)
+        ]
+        chapters["chapters"] = table(rows)
+    return {
+        **pictures,
         "title": audio.plan.title,
         "engine": f"{audio.plan.engine}: {audio.plan.engine_note}",
         "length": format_duration(audio.seconds),
@@ -70,15 +87,7 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
         "loudness_lufs": _number(audio.loudness_lufs),
         "true_peak_dbtp": _number(audio.true_peak_dbtp),
         "gain_db": round(audio.gain_db, 2),
-        **(
-            {
-                "chapters": table(
-                    [{"start": format_duration(chapter.start), "title": chapter.title} for chapter in audio.chapters]
-                )
-            }
-            if audio.chapters
-            else {}
-        ),
+        **chapters,
         "files": table(
             [
                 {

@@ -7,6 +7,7 @@ medium lightness, for light and dark pages alike.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ _LINE = (128, 132, 145, 70)
 DENSE_SECONDS = 0.5
 """Seconds a column above which every column has loud samples, so that only its energy is drawn."""
 
+FINE_COLUMNS = 1 << 15
+"""Columns of an envelope from which pictures of a part are drawn too: one a second of nine hours."""
+
 _SCALE = 2  # drawn this much larger and reduced: smooth edges
 _AXIS = 20  # pixels below the waveform for the time labels
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000)
@@ -47,6 +51,38 @@ class Peaks:
     high: np.ndarray
     rms: np.ndarray
     seconds: float
+
+    def part(self, start: float, end: float, columns: int) -> Peaks:
+        """The envelope between two times, s, in at most `columns` columns."""
+        import numpy as np
+
+        count = len(self.rms)
+        first = max(0, min(int(start / self.seconds * count), count - 1))
+        last = max(first + 1, min(math.ceil(end / self.seconds * count), count))
+        starts = first + np.arange(width := min(columns, last - first)) * (last - first) // width
+        power = np.add.reduceat(np.square(self.rms[:last], dtype=np.float64), starts)
+        return Peaks(
+            np.minimum.reduceat(self.low[:last], starts),
+            np.maximum.reduceat(self.high[:last], starts),
+            np.sqrt(power / np.diff(starts, append=last)).astype(np.float32),
+            seconds=(last - first) / count * self.seconds,
+        )
+
+    def dump(self) -> bytes:
+        """The envelope as little-endian int16, shape (3, columns): low, high, rms; 32767 is full scale."""
+        import numpy as np
+
+        return np.rint(np.stack([self.low, self.high, self.rms]) * 32767).astype("<i2").tobytes()
+
+    @classmethod
+    def load(cls, data: bytes, seconds: float) -> Peaks:
+        """The envelope that `dump` wrote, of a recording of this duration. Raises ValueError."""
+        import numpy as np
+
+        if not data:
+            raise ValueError("no envelope")
+        low, high, rms = np.frombuffer(data, "<i2").reshape(3, -1).astype(np.float32) / 32767
+        return cls(low, high, rms, seconds)
 
 
 def peaks_of(source: Path | str | np.ndarray, columns: int, rate: int = SAMPLE_RATE) -> Peaks:
@@ -136,6 +172,8 @@ def waveform_png(
     if width < 80 or height < 40:
         raise InputError(f"a waveform of {width} x {height} pixels is too small", hint="Ask for at least 80 x 40.")
     peaks = source if isinstance(source, Peaks) else peaks_of(source, width, rate)
+    if len(peaks.rms) > width:
+        peaks = peaks.part(0, peaks.seconds, width)
     room = height - _AXIS
     low, high = peaks.low, peaks.high
     clipped = np.maximum(np.abs(low), np.abs(high)) >= 0.999

@@ -20,6 +20,7 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, read_lines, write_record
 from f5_pipeline.studio.narrating.gathering import plan_again, read_takes
+from f5_pipeline.studio.narrating.waveforms import keep_waveform
 from f5_pipeline.studio.records import (
     Audio,
     Chapter,
@@ -93,6 +94,8 @@ def make_audio(
             _deliver(store, plan.narration, revision, path, f"{plan.narration}{encoding.FORMATS[name].suffix}")
             for name, path in assembled.files.items()
         ]
+        first = next(iter(assembled.files.values()))
+        keep_waveform(store, plan.narration, revision, first, assembled.seconds)
         timeline = _deliver(store, plan.narration, revision, assembled.timeline, "timeline.jsonl")
         _deliver(store, plan.narration, revision, assembled.chunk_index, "chunks.jsonl")
         audio = Audio(

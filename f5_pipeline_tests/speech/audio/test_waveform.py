@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png, waveform_png
+from f5_pipeline.speech.audio.waveform import Peaks, peaks_of, thumbnail_png, waveform_png
 
 NOISE = np.random.default_rng(1).normal(scale=0.2, size=240_000).astype(np.float32)
 
@@ -54,6 +54,25 @@ def test_of_a_long_narration_energy_is_drawn_and_no_block():
 
 def test_from_the_envelope_it_is_the_same():
     assert thumbnail_png(peaks_of(NOISE, 900)) == thumbnail_png(NOISE)
+
+
+def test_a_part_is_as_if_it_were_measured_alone():
+    whole, alone = peaks_of(NOISE, 1000), peaks_of(NOISE[48_000:96_000], 50)
+    part = whole.part(2, 4, 50)
+    assert part.seconds == pytest.approx(2)
+    for name in ("low", "high", "rms"):
+        np.testing.assert_allclose(getattr(part, name), getattr(alone, name), rtol=1e-5)
+    assert [len(whole.part(*span, 50).rms) for span in ((0, 10), (9.99, 10), (10, 10), (0, 0.001))] == [50, 1, 1, 1]
+
+
+def test_an_envelope_is_kept_whole():
+    peaks = peaks_of(NOISE, 1000)
+    kept = Peaks.load(peaks.dump(), peaks.seconds)
+    for name in ("low", "high", "rms"):
+        np.testing.assert_allclose(getattr(kept, name), getattr(peaks, name), atol=2e-5)
+    for damaged in (b"", peaks.dump()[:-1], peaks.dump()[:-2]):
+        with pytest.raises(ValueError):
+            Peaks.load(damaged, 10)
 
 
 def test_no_audio_is_no_picture():

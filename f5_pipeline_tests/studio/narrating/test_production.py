@@ -16,6 +16,7 @@ from f5_pipeline.store.records import put_lines, read_lines
 from f5_pipeline.studio.links.making import read_manifest
 from f5_pipeline.studio.narrating.production import assembly_settings, make_audio, make_timings, revision_of
 from f5_pipeline.studio.narrating.timing_check import check_timings
+from f5_pipeline.studio.narrating.waveforms import read_waveform
 from f5_pipeline.studio.records import PlannedChunk
 from f5_pipeline_tests.support.small_studio import levels
 
@@ -38,6 +39,18 @@ def test_made_again_nothing_changes(studio):
     assert make_audio(studio.store, plan, takes, **levels()) == audio
     assert make_timings(studio.store, audio) == timings
     assert content(studio) == before
+
+
+def test_the_waveform_is_kept_and_made_again_where_it_is_not(studio):
+    plan = studio.plan(story(), "story.md")
+    _, audio, _ = studio.produce(plan)
+    key = layout.waveform("story", audio.revision)
+    kept = studio.store.get_bytes(key)
+    assert read_waveform(studio.store, audio).seconds == audio.seconds
+    for change in (lambda: studio.store.delete(key), lambda: studio.store.put_bytes(key, b"1")):
+        change()
+        read_waveform(studio.store, audio)
+        assert studio.store.get_bytes(key) == kept
 
 
 def test_pauses_of_the_script_are_heard_and_counted(studio):
