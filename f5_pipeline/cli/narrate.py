@@ -164,6 +164,8 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
             (print_info if spec_of(choice.engine).clones else print_note)(f"{loaded.narration}: {choice.note}")
         if spec_of(choice.engine).clones:
             _warn_of_unchecked(session, loaded)
+        for note in loaded.script.notes if not session.quiet else ():
+            print_note(f"{loaded.narration}: {note}")
         session.report_script(loaded)
     names = [loaded.narration for loaded in scripts]
     if len(scripts) == 1:
@@ -225,6 +227,7 @@ def read_result(session: Session, narration: str, wall_seconds: float) -> Narrat
         files={file.name: str(session.store.local_path(file.key) or file.key) for file in manifest.files},
         links={"listen": links.page, **links.files},
         takes=TakesCount.model_validate(takes.model_dump()),
+        slots=manifest.audio.slots,
         audio_seconds=manifest.audio.seconds,
         wall_seconds=round(wall_seconds, 3),
     )
@@ -251,6 +254,13 @@ def show_results(results: dict[str, NarrateResult | str], as_json: bool) -> None
                 f"{takes.doubtful} chunks are doubtful even after retakes; to see where to listen: "
                 f"f5-pipeline doubts {narration}"
             )
+        if result.slots is not None:
+            click.echo(
+                f"  {result.slots.cues} cues, {result.slots.cues - result.slots.unfit} in their slots; "
+                f"the latest starts {result.slots.max_late_ms:.0f} ms after its own"
+            )
+            for sentence in result.slots.report():
+                print_note(sentence)
         for path in result.files.values():
             click.echo(f"  {path}")
         click.echo(f"  listen:   {result.links['listen']}")
