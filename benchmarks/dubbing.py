@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from f5_pipeline.speech.audio.assembly import AssemblySettings, Assembled, Part, assemble
+from f5_pipeline.speech.audio.assembly import Assembled, AssemblySettings, Part, assemble
 from f5_pipeline.speech.chunks import Chunk, iter_chunks
 from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
@@ -73,7 +73,8 @@ def main() -> None:
         chunks, assembled = dub(parser.parse_args().film, Path(folder))
         found = errors(chunks, assembled.files["flac"])
     for chunk, start, end in found:
-        print(f"{chunk.at:8.3f} {chunk.seconds:6.3f}  start {1000 * start:6.1f} ms  end {1000 * end:7.1f} ms  {chunk.written}")
+        errors_ms = f"start {1000 * start:6.1f} ms  end {1000 * end:7.1f} ms"
+        print(f"{chunk.at:8.3f} {chunk.seconds:6.3f}  {errors_ms}  {chunk.written}")
     starts = np.abs([1000 * start for _, start, _ in found])
     print(f"{len(found)} cues: start off by p95 {np.percentile(starts, 95):.1f} ms, at most {starts.max():.1f} ms")
     assert assembled.slots is not None

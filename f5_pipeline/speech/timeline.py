@@ -97,9 +97,7 @@ class SlotFit(BaseModel):
             return
         self.unfit += 1
         if len(self.misfits) < MAX_MISFITS:
-            misfit = Misfit(
-                cue=self.cues, line=line, at=at, seconds=seconds, late=late, over=over, text=text[:80]
-            )
+            misfit = Misfit(cue=self.cues, line=line, at=at, seconds=seconds, late=late, over=over, text=text[:80])
             self.misfits.append(misfit)
 
     def report(self, limit: int = MAX_MISFITS) -> list[str]:

@@ -145,6 +145,7 @@ class Plan(BaseModel):
     version: str = Field(default="", description="of the script, its options and entries of the lexicon for its words")
     lexicon: list[UsedEntry] = Field(default=[], description="entries of the lexicon that it uses")
     notes: list[str] = Field(default=[], description="text that is not spoken, and why")
+    warnings: list[str] = Field(default=[], description="why it may be garbled: voices that were kept by force")
     slots: SlotFit | None = Field(
         default=None, description="how its subtitles are expected to fit their slots; None: it has none"
     )

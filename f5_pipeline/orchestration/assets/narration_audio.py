@@ -9,7 +9,7 @@ from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.doubts import describe_quality, doubts_metadata
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
-from f5_pipeline.orchestration.reporting.metadata import format_duration, picture, slots_metadata, table
+from f5_pipeline.orchestration.reporting.metadata import format_duration, picture, sentences, slots_metadata, table
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
@@ -79,6 +79,7 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
             if audio.chapters
             else {}
         ),
+        **sentences("warnings", audio.plan.warnings),
         **slots_metadata(audio.slots, "misfits"),
         "files": table(
             [

@@ -32,6 +32,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in shown], schema=schema)
 
 
+def sentences(name: str, values: Sequence[str]) -> dict[str, Any]:
+    """A list of sentences under `name`; nothing where there are none."""
+    lines = [f"- {markdown_text(value)}" for value in values[:MAX_ROWS]]
+    return {name: dg.MetadataValue.md("\n".join(lines))} if lines else {}
+
+
 def slots_metadata(slots: SlotFit | None, name: str) -> dict[str, Any]:
     """How many subtitles there are and, under `name`, those that do not fit their slots."""
     if slots is None:

@@ -46,7 +46,8 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
     by each; returns the number of words.
 
     A word is {"word", "space", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence"}, times
-    in seconds, and "cue", [start, end], where it belongs to a subtitle of the script; the texts, each followed by its space, joined give the script. One word a line.
+    in seconds, and "cue", [start, end], where it belongs to a subtitle of the script; the texts, each followed by its
+    space, joined give the script. One word a line.
     """
     if {"words", "methods"} & meta.keys():
         raise ValueError("meta must not hold words or methods")

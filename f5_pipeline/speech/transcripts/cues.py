@@ -47,9 +47,7 @@ def vtt_cues(text: str, name: str) -> list[Cue]:
     return _cues(lines, first, name, blocks=("NOTE", "STYLE", "REGION"), padded=True)
 
 
-def _cues(
-    lines: list[str], index: int, name: str, blocks: tuple[str, ...] = (), *, padded: bool = False
-) -> list[Cue]:
+def _cues(lines: list[str], index: int, name: str, blocks: tuple[str, ...] = (), *, padded: bool = False) -> list[Cue]:
     """Cues of an SRT or VTT file from line `index` (from 0) on: [identifier], time line, text up to a blank line.
 
     Args:

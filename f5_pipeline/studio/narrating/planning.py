@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from f5_pipeline.errors import EngineError, InputError
+from f5_pipeline.speech import engines
 from f5_pipeline.speech.chunks import Chunk, iter_chunks
 from f5_pipeline.speech.engine import MAX_FIT, Engine
 from f5_pipeline.speech.script.model import Pauses, Script
@@ -22,7 +23,7 @@ from f5_pipeline.studio.narrating.gate import Bands, choose, keys_of
 from f5_pipeline.studio.narrating.scripts import LoadedScript, check_language, load_script
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Plan, PlannedChunk, Weights, digest_of
-from f5_pipeline.studio.voices import find_reference, find_voice
+from f5_pipeline.studio.voices import find_reference, find_voice, warnings_of
 
 MAX_LISTED_ENTRIES = 500
 """Entries of the lexicon that a plan lists, the most used first."""
@@ -150,6 +151,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
             "version": loaded.version,
             "lexicon": lexicon.report()[:MAX_LISTED_ENTRIES],
             "notes": script.notes,
+            "warnings": warnings_of(store, script.voices) if engines.spec_of(choice.engine).clones else [],
             "slots": tally.slots,
         }
     )
