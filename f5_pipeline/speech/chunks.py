@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -247,11 +248,17 @@ def _read_sentence(
 
 def _seconds(reading: Reading, language: str, speed: float) -> float:
     """Seconds that decide where text is cut: without the lexicon."""
-    return expected_seconds((reading.plain or reading.spoken) + " -", language, speed)
+    return _word_seconds(reading.plain or reading.spoken, language) / speed
 
 
 def _spoken_seconds(reading: Reading, language: str, speed: float) -> float:
-    return expected_seconds(reading.spoken + " -", language, speed)
+    return _word_seconds(reading.spoken, language) / speed
+
+
+@lru_cache(maxsize=16384)
+def _word_seconds(spoken: str, language: str) -> float:
+    """Seconds of a word inside a sentence at the usual pace."""
+    return expected_seconds(spoken + " -", language)
 
 
 def _spoken(readings: list[Reading]) -> tuple[str, list[Word]]:
