@@ -66,8 +66,10 @@ def is_right(row: Row, spoken: str) -> bool:
 
 
 def dropped(row: Row) -> bool:
-    """Whether a sign makes no difference to what is said."""
+    """Whether a sign makes no difference to what is said, and more than that is not wanted of it."""
     before = said(row.written, row.language)
+    if is_right(row, before):  # "3.5%–4%": "per cent" is said once
+        return False
     for match in re.finditer(rf"[{re.escape(''.join(SYMBOLS))}]|(?<![\w])[-−](?=\d)", row.written):
         without = row.written[: match.start()] + row.written[match.end() :]
         if without.strip() and plain(said(without, row.language), row.language) == plain(before, row.language):

@@ -156,6 +156,7 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
     from f5_pipeline.orchestration.ledger import BATCH_JOB, SINGLE_JOB, Ledger
     from f5_pipeline.speech.engines import spec_of
     from f5_pipeline.studio.narrating.engines import choose_engine
+    from f5_pipeline.studio.voices import warnings_of
 
     started, ledger = time.monotonic(), Ledger(session.instance)
     for loaded in scripts:
@@ -163,7 +164,10 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
         if not session.quiet:
             (print_info if spec_of(choice.engine).clones else print_note)(f"{loaded.narration}: {choice.note}")
         if spec_of(choice.engine).clones:
-            _warn_of_unchecked(session, loaded)
+            for warning in warnings_of(session.store, loaded.script.voices):
+                print_note(warning)
+        for note in loaded.script.notes if not session.quiet else ():
+            print_note(f"{loaded.narration}: {note}")
         session.report_script(loaded)
     names = [loaded.narration for loaded in scripts]
     if len(scripts) == 1:
@@ -181,15 +185,6 @@ def narrate_all(session: Session, scripts: list[LoadedScript]) -> dict[str, Narr
         else:
             results[name] = entry.reason or "\n".join(outcome.errors) or "Another run works on it: f5-pipeline status"
     return {name: results[name] for name in names}
-
-
-def _warn_of_unchecked(session: Session, loaded: LoadedScript) -> None:
-    """Warn of voices that were kept by force."""
-    from f5_pipeline.studio.voices import errors_of, prepared_reference
-
-    for name in loaded.script.voices:
-        if (clip := prepared_reference(session.store, name)) and (failed := errors_of(clip)):
-            print_note(f"the voice {name} is unchecked and may be garbled: {' '.join(failed.values())}")
 
 
 def _prepare_voices(session: Session, loaded: LoadedScript) -> RunOutcome | None:
@@ -225,6 +220,7 @@ def read_result(session: Session, narration: str, wall_seconds: float) -> Narrat
         files={file.name: str(session.store.local_path(file.key) or file.key) for file in manifest.files},
         links={"listen": links.page, **links.files},
         takes=TakesCount.model_validate(takes.model_dump()),
+        slots=manifest.audio.slots,
         audio_seconds=manifest.audio.seconds,
         wall_seconds=round(wall_seconds, 3),
     )
@@ -251,6 +247,13 @@ def show_results(results: dict[str, NarrateResult | str], as_json: bool) -> None
                 f"{takes.doubtful} chunks are doubtful even after retakes; to see where to listen: "
                 f"f5-pipeline doubts {narration}"
             )
+        if result.slots is not None:
+            click.echo(
+                f"  {result.slots.cues} cues, {result.slots.cues - result.slots.unfit} in their slots; "
+                f"the latest starts {result.slots.max_late_ms:.0f} ms after its own"
+            )
+            for sentence in result.slots.report():
+                print_note(sentence)
         for path in result.files.values():
             click.echo(f"  {path}")
         click.echo(f"  listen:   {result.links['listen']}")

@@ -35,9 +35,10 @@ def plan(
     Nothing is synthesized and nothing is stored. With --diff it shows what an edit of the script, the lexicon, a voice,
     the settings or the model would make anew; with `--chapters list`, its chapters.
     """
+    from f5_pipeline.speech.timeline import SlotFit
     from f5_pipeline.store import layout
     from f5_pipeline.studio.narrating.engines import chosen_engine, foreign_voices
-    from f5_pipeline.studio.narrating.planning import lexicon_of, planned_chunks
+    from f5_pipeline.studio.narrating.planning import add_expected, lexicon_of, planned_chunks
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
 
     store = open_store()
@@ -51,6 +52,7 @@ def plan(
         _show_changes(store, loaded, as_json)
         return
     needed: dict[str, bool] = {}
+    slots = SlotFit()
     rows, words, missing_seconds, seconds, pause = [], 0, 0.0, 0.0, 0.0
     with chosen_engine(store, loaded, studio_options()) as (engine, choice):
         check_language(engine, loaded)
@@ -62,7 +64,11 @@ def plan(
                 needed[planned.key] = not store.exists(layout.take_record(planned.key))
             state = "needs a take" if needed[planned.key] else "has a take"
             words += len(chunk.words)
-            seconds += (chunk.lead or 0.0) + pause + chunk.expected_seconds + (chunk.silence or 0.0)
+            if chunk.at is not None and chunk.seconds is not None:
+                add_expected(slots, chunk)
+                seconds = max(seconds, chunk.at + chunk.seconds)
+            else:
+                seconds += (chunk.lead or 0.0) + pause + chunk.expected_seconds + (chunk.silence or 0.0)
             pause = loaded.script.pauses.after(chunk.pause) if chunk.silence is None else 0.0
             missing_seconds += chunk.expected_seconds if first and needed[planned.key] else 0.0
             if as_json:
@@ -77,6 +83,8 @@ def plan(
         print_note(f"{used.written} is said as {used.said}: {used.count}×")
     for note in (*loaded.script.notes, *foreign_voices(store, loaded, choice)):
         print_note(f"{loaded.file}: {note}")
+    for sentence in slots.report():
+        print_note(f"{loaded.file}: expected not to fit: {sentence}")
     missing = sum(needed.values())
     print_info(
         f"{loaded.narration}: {words} words, {len(needed)} takes, {missing} to make; about {seconds / 60:.1f} minutes "

@@ -151,12 +151,16 @@ def list_(as_json: bool) -> None:
 @click.argument("names", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file, one per line.")
 def verify(names: tuple[str, ...], as_json: bool) -> None:
-    """Hash every file in cache and store again; without NAMES of all models. Exits with 1 on damage."""
+    """Hash every file in cache and store again; without NAMES of all models, Whisper's too. Exits with 1 on damage."""
+    from f5_pipeline.weights.recognisers import find_recogniser, verify_recogniser
+    from f5_pipeline.weights.registry import RECOGNISERS
+
     library = _library()
     damaged = 0
     rows = []
-    for name in names or [record.name for record in library.locked()]:
-        files = library.verify(name)
+    recognisers = [name for name in RECOGNISERS if find_recogniser(library, name)]
+    for name in names or [*(record.name for record in library.locked()), *recognisers]:
+        files = verify_recogniser(library, name) if name in RECOGNISERS else library.verify(name)
         if not files:
             print_info(f"{name} was never pulled")
         for file in files:

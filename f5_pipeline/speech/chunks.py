@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -23,6 +24,7 @@ from f5_pipeline.speech.text.words import Written, attach, halves, speakable, wr
 __all__ = ["Chunk", "ChunkLimits", "Pause", "Word", "expected_seconds", "iter_chunks"]
 
 Pause = Literal["none", "sentence", "paragraph", "chapter"]
+_UNUSUAL = frozenset({"silence", "lead", "at", "seconds"})
 
 
 class Word(BaseModel):
@@ -50,16 +52,20 @@ class Chunk(BaseModel):
     pause: Pause = Field(description="the unit that ends with this chunk; 'none' inside a sentence")
     silence: float | None = Field(default=None, ge=0, description="after it, in place of its usual pause, s")
     lead: float | None = Field(default=None, ge=0, description="silence before it, of the first chunk alone, s")
+    at: float | None = Field(default=None, ge=0, description="when its speech is to begin in the narration, s")
+    seconds: float | None = Field(default=None, gt=0, description="of the slot that its speech is to fill, s")
 
     @model_serializer(mode="wrap")
     def _without_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what most chunks do not have: plans of scripts without pauses of their own stay as they were."""
         values = serialize(self)
-        return {name: value for name, value in values.items() if value is not None or name not in ("silence", "lead")}
+        return {name: value for name, value in values.items() if value is not None or name not in _UNUSUAL}
 
     @property
     def touches(self) -> bool:
         """Whether the next chunk follows without a pause."""
+        if self.at is not None:
+            return False
         return self.pause == "none" if self.silence is None else self.silence == 0
 
     @property
@@ -101,7 +107,8 @@ def iter_chunks(
 
     The pause of a chunk names the unit that ends with it: "none" for a part of a sentence, "sentence" (also where the
     voice changes within a paragraph), "paragraph", and "chapter" around headings: after one, and after the paragraph
-    before one. A pause of the script's own is `silence`, in place of the usual one.
+    before one. A pause of the script's own is `silence`, in place of the usual one. A subtitle is a chunk with a slot;
+    one that is too long for a chunk is cut, and its slot is divided.
 
     Args:
         lexicon: how words are said, and whether the engine reads IPA.
@@ -169,7 +176,11 @@ def _passage_chunks(
         ):
             seconds = spoken  # too much is said now for the old cuts
         units += cut_long(readings, seconds, language, limits.longest, limits.shortest)
-    for unit in join_short(units, limits.longest, limits.shortest):
+    slotted = passage.at is not None and passage.seconds is not None
+    # A subtitle is spoken in one call where that is possible: all its units are joined up to the longest chunk.
+    longest, shortest = (-limits.hard, limits.hard) if slotted else (limits.longest, limits.shortest)
+    at, share = passage.at, (passage.seconds or 0.0) / max(sum(unit.seconds for unit in units), 1e-9)
+    for unit in join_short(units, longest, shortest):
         spoken, words = _spoken(unit.readings)
         if lexicon:
             lexicon.count(reading.entry for reading in unit.readings if reading.entry)
@@ -186,7 +197,10 @@ def _passage_chunks(
             words=words,
             expected_seconds=round(expected_seconds(spoken, language, passage.speed), 3),
             pause="sentence" if unit.ends else "none",
+            at=at,
+            seconds=round(unit.seconds * share, 3) if slotted else None,
         )
+        at = round(at + unit.seconds * share, 3) if at is not None else None
 
 
 def _sentences(
@@ -234,11 +248,17 @@ def _read_sentence(
 
 def _seconds(reading: Reading, language: str, speed: float) -> float:
     """Seconds that decide where text is cut: without the lexicon."""
-    return expected_seconds((reading.plain or reading.spoken) + " -", language, speed)
+    return _word_seconds(reading.plain or reading.spoken, language) / speed
 
 
 def _spoken_seconds(reading: Reading, language: str, speed: float) -> float:
-    return expected_seconds(reading.spoken + " -", language, speed)
+    return _word_seconds(reading.spoken, language) / speed
+
+
+@lru_cache(maxsize=16384)
+def _word_seconds(spoken: str, language: str) -> float:
+    """Seconds of a word inside a sentence at the usual pace."""
+    return expected_seconds(spoken + " -", language)
 
 
 def _spoken(readings: list[Reading]) -> tuple[str, list[Word]]:

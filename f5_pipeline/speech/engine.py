@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
+MIN_FIT, MAX_FIT = 0.9, 1.3
+"""Bounds of the factor by which speech is slowed down or sped up to fill its slot. Slower sounds drawn out, faster is
+hard to follow; subtitles often stand longer than their words last, so the lower bound is the narrower one."""
+
 SAMPLE_RATE = 24_000
 """Sample rate of references, takes and masters, Hz: F5-TTS's own rate."""
 
@@ -30,6 +34,8 @@ class Request:
         attempt: 0 for the first take of a chunk, 1 for the first retake, and so on.
         expected_seconds: expected duration of the speech, s.
         speech_seconds: target duration of the speech in this voice, s; None: only `expected_seconds` is known.
+        room_seconds: of the slot that the speech should fill, its speed changed within MIN_FIT and MAX_FIT; None: no
+            slot. `speech_seconds` is fitted already.
     """
 
     key: str
@@ -40,6 +46,13 @@ class Request:
     attempt: int = 0
     expected_seconds: float = 0.0
     speech_seconds: float | None = None
+    room_seconds: float | None = None
+
+    def fitted(self, seconds: float) -> float:
+        """The duration nearest to the slot's of speech that lasts `seconds` at its own speed."""
+        if self.room_seconds is None:
+            return seconds
+        return min(max(self.room_seconds, seconds / MAX_FIT), seconds / MIN_FIT)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.chunks import Word
-from f5_pipeline.speech.engine import SAMPLE_RATE, Request, Speech
+from f5_pipeline.speech.engine import SAMPLE_RATE, Request, Speech, Token
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,9 @@ class Take(BaseModel):
     measures: dict[str, Any] | None = Field(default=None, description="of the quality gate; None: not measured")
 
 
-def take_key(*, text: str, language: str, sound: dict[str, Any], speed: float, attempt: int) -> str:
+def take_key(
+    *, text: str, language: str, sound: dict[str, Any], speed: float, attempt: int, room: float | None = None
+) -> str:
     """The key of a take: sha256, in hex, over everything that decides its sound.
 
     Args:
@@ -70,6 +73,7 @@ def take_key(*, text: str, language: str, sound: dict[str, Any], speed: float, a
         sound: `Engine.sound` of the voice; JSON values only.
         speed: 1.0 is the voice's own pace.
         attempt: 0 for the first take of a chunk.
+        room: of the slot that its speech fills, s; None: no slot.
 
     Raises:
         ValueError: a number is not finite. TypeError: `sound` holds a value that is not JSON.
@@ -81,6 +85,7 @@ def take_key(*, text: str, language: str, sound: dict[str, Any], speed: float, a
         "sound": sound,
         "speed": float(speed),
         "attempt": int(attempt),
+        **({} if room is None else {"room": float(room)}),
     }
     canonical = json.dumps(recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
@@ -247,6 +252,12 @@ def _checked_confidences(confidences: list[float], tokens: int) -> list[float]:
     if confidences and len(confidences) != tokens:
         raise InputError(f"{tokens} tokens have {len(confidences)} confidences")
     return [round(min(1.0, max(0.0, float(confidence))), 3) for confidence in confidences]
+
+
+def speech_span(samples: np.ndarray, tokens: Sequence[Token] | None) -> tuple[float, float]:
+    """First and last sound of speech, s, as a take records them."""
+    start, end = _speech_bounds(samples)
+    return (min(start, tokens[0].start), max(end, tokens[-1].end)) if tokens else (start, end)
 
 
 def _speech_bounds(samples: np.ndarray) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses, ScriptOptions
 from f5_pipeline.speech.takes import Take
 from f5_pipeline.speech.text.lexicon import UsedEntry
+from f5_pipeline.speech.timeline import SlotFit
 
 FORMAT = 1
 """Version of the records. It is part of every digest: a change of meaning changes the revision."""
@@ -199,6 +200,11 @@ class Plan(BaseModel):
     version: str = Field(default="", description="of the script, its options and entries of the lexicon for its words")
     lexicon: list[UsedEntry] = Field(default=[], description="entries of the lexicon that it uses")
     choices: dict[str, ChunkChoice] = Field(default={}, description="what a person chose for single chunks")
+    notes: list[str] = Field(default=[], description="text that is not spoken, and why")
+    warnings: list[str] = Field(default=[], description="why it may be garbled: voices that were kept by force")
+    slots: SlotFit | None = Field(
+        default=None, description="how its subtitles are expected to fit their slots; None: it has none"
+    )
 
 
 class TakeProblem(BaseModel):
@@ -325,6 +331,7 @@ class Audio(BaseModel):
     gain_db: float
     limited_by_peak: bool
     chapters: list[Chapter]
+    slots: SlotFit | None = Field(default=None, description="how its subtitles fit their slots; None: it has none")
     timeline_key: str
     files: list[File]
 
@@ -408,5 +415,6 @@ class NarrateResult(BaseModel):
     files: dict[str, str] = Field(description="by name: path, or key where the store is not a folder")
     links: dict[str, str]
     takes: TakesCount
+    slots: SlotFit | None = Field(default=None, description="how its subtitles fit their slots; None: it has none")
     audio_seconds: float
     wall_seconds: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import date
 from hashlib import sha256
@@ -244,6 +244,15 @@ def errors_of(clip: ReferenceClip) -> dict[str, str]:
         return {}
     checks = check_reference(measures, clip.text, clip.language)
     return {check.name: check.description for check in checks if check.severity == "error"}
+
+
+def warnings_of(store: Store, names: Iterable[str]) -> list[str]:
+    """A sentence for each voice that was kept by force."""
+    return [
+        f"the voice {name} is unchecked and may be garbled: {' '.join(failed.values())}"
+        for name in names
+        if (clip := prepared_reference(store, name)) and (failed := errors_of(clip))
+    ]
 
 
 def _transcript_beside(recording: Path) -> Path | None:

@@ -100,7 +100,7 @@ class Finding:
 
     model: str
     file: str
-    role: Role
+    role: str
     place: Place
     state: str
     sha256: str
@@ -271,9 +271,16 @@ class Library:
             if name in self._models:
                 return []
             raise self._unknown(name)
+        return self.verify_files(name, {role: record.files[role] for role in ROLES})
+
+    def verify_files(self, name: str, files: Mapping[str, Blob]) -> list[Finding]:
+        """Check the hash of files, in the cache and in the store.
+
+        Args:
+            files: by role.
+        """
         findings = []
-        for role in ROLES:
-            blob = record.files[role]
+        for role, blob in files.items():
             lease = self.cache.lease(blob)
             try:
                 if self.store.local_path(blob.key) is None or self.cache.has(blob):

@@ -13,7 +13,7 @@ from f5_pipeline.store.records import find_record, write_record
 from f5_pipeline.system.clock import iso_time
 from f5_pipeline.system.scratch import workspace
 from f5_pipeline.weights.errors import WeightsError
-from f5_pipeline.weights.library import Library
+from f5_pipeline.weights.library import Finding, Library
 from f5_pipeline.weights.records import RecogniserRecord
 from f5_pipeline.weights.registry import RECOGNISERS, RecogniserSpec, SpecFile
 from f5_pipeline.weights.transfer import OnProgress, Progress
@@ -24,6 +24,12 @@ _FILES = re.compile(r"(preprocessor_)?config\.json|model\.bin|tokenizer\.json|vo
 def find_recogniser(library: Library, name: str) -> RecogniserRecord | None:
     """The lock of a Whisper model from the store, None where it has none yet."""
     return find_record(library.store, layout.recogniser(name), RecogniserRecord)
+
+
+def verify_recogniser(library: Library, name: str) -> list[Finding]:
+    """Check the hash of every file of a Whisper model, in the cache and in the store; nothing where it has no lock."""
+    locked = find_recogniser(library, name)
+    return library.verify_files(name, locked.files) if locked else []
 
 
 def lock_recogniser(

@@ -53,6 +53,7 @@ def test_a_key_is_the_same_everywhere_and_always():
     # Written down: a change here makes every take that people have useless.
     assert key() == "50ad8e01f7cd112e3260ffdf8a8eb23cfd419160d11a01cf01c3639cbfe4a434"
     assert key(speed=1, language="EN", sound={"pitch": 50, "engine": "draft"}) == key()
+    assert key(room=None) == key()
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,7 @@ def test_a_key_is_the_same_everywhere_and_always():
         {"sound": {"engine": "draft", "pitch": 51}},
         {"speed": 1.01},
         {"attempt": 1},
+        {"room": 1.5},
     ],
 )
 def test_everything_that_decides_the_sound_is_in_the_key(change):

@@ -11,12 +11,13 @@ import pytest
 from f5_pipeline.errors import InputError
 from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
+from f5_pipeline.store.records import write_record
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.recognition import listener
 from f5_pipeline.studio.upkeep.inventory import Inventory
-from f5_pipeline.studio.voices import add_voice, errors_of, make_reference
+from f5_pipeline.studio.voices import add_voice, errors_of, make_reference, warnings_of
 from f5_pipeline.studio.weights import open_library
-from f5_pipeline.weights.recognisers import borrow_recogniser, lock_recogniser
+from f5_pipeline.weights.recognisers import borrow_recogniser, lock_recogniser, verify_recogniser
 from f5_pipeline_tests.support.hub import running_hub
 from f5_pipeline_tests.support.installation import EXAMPLES
 from f5_pipeline_tests.support.some import some
@@ -99,7 +100,12 @@ def test_a_model_of_the_hub_is_locked_and_kept_as_others_are(store, tmp_path):
     with borrow_recogniser(away, "whisper-tiny.en") as folder:
         assert (folder / "model.bin").read_bytes() == files["model.bin"]
     assert list(Inventory(store, alive=lambda run: False).findings()) == [], "its files are used"
-    store.delete(lock_recogniser(away, "whisper-tiny.en").files["model.bin"].key)
+    assert {one.state for one in verify_recogniser(away, "whisper-tiny.en")} == {"ok"}
+    blob = lock_recogniser(away, "whisper-tiny.en").files["model.bin"]
+    some(store.local_path(blob.key)).write_bytes(b"M" * 5000)
+    states = {(one.role, one.place): one.state for one in verify_recogniser(away, "whisper-tiny.en")}
+    assert states.pop(("model.bin", "store")) == "corrupt" and set(states.values()) == {"ok"}
+    store.delete(blob.key)
     assert [one.state for one in Inventory(store, alive=lambda run: False).findings()] == ["missing"]
 
 
@@ -111,5 +117,9 @@ def test_a_reference_that_fails_a_check_for_good_is_kept_by_force_only(store, tm
     assert told.value.file == "ada/ada.flac" and "--force" in some(told.value.hint)
     assert list(store.list()) == []
     add_voice(store, "ada", ADA, said, force=True)
-    assert list(errors_of(make_reference(store, "ada")[0])) == ["transcript_fit"]
+    clip, _ = make_reference(store, "ada")
+    assert list(errors_of(clip)) == ["transcript_fit"]
+    write_record(store, layout.reference("ada"), clip)
+    (warning,) = warnings_of(store, ["ada", "ben"])
+    assert warning.startswith("the voice ada is unchecked and may be garbled: ")
     assert layout.voice("ada") in {one.key for one in store.list()}

@@ -9,7 +9,7 @@ from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.doubts import describe_quality, doubts_metadata
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
-from f5_pipeline.orchestration.reporting.metadata import format_duration, picture, table
+from f5_pipeline.orchestration.reporting.metadata import format_duration, picture, sentences, slots_metadata, table
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
@@ -88,6 +88,8 @@ def _metadata(store: Store, audio: Audio) -> dict[str, Any]:
         "true_peak_dbtp": _number(audio.true_peak_dbtp),
         "gain_db": round(audio.gain_db, 2),
         **chapters,
+        **sentences("warnings", audio.plan.warnings),
+        **slots_metadata(audio.slots, "misfits"),
         "files": table(
             [
                 {

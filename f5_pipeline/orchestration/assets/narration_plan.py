@@ -9,7 +9,7 @@ from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
-from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, format_duration, table
+from f5_pipeline.orchestration.reporting.metadata import MAX_ROWS, format_duration, sentences, slots_metadata, table
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
@@ -80,6 +80,9 @@ def _metadata(store: Store, plan: Plan) -> dict[str, Any]:
         "takes_needed": plan.takes,
         "expected": format_duration(plan.expected_seconds),
         "first_chunks": table(rows),
+        **slots_metadata(plan.slots, "expected_misfits"),
+        **sentences("warnings", plan.warnings),
+        **sentences("not_spoken", plan.notes),
         **({"lexicon": table([entry.model_dump() for entry in plan.lexicon])} if plan.lexicon else {}),
         "script": plan.script.key,
         "digest": plan.digest,

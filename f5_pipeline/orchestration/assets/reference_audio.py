@@ -8,11 +8,11 @@ import dagster as dg
 from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
-from f5_pipeline.orchestration.reporting.metadata import markdown_text, picture
+from f5_pipeline.orchestration.reporting.metadata import markdown_text, picture, sentences
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.studio.records import ReferenceClip
-from f5_pipeline.studio.voices import make_reference
+from f5_pipeline.studio.voices import errors_of, make_reference
 
 if TYPE_CHECKING:
     from f5_pipeline.speech.references.prepare import Reference
@@ -59,6 +59,7 @@ def _metadata(clip: ReferenceClip, reference: "Reference") -> dict[str, Any]:
     return {
         "waveform": picture(thumbnail_png(reference.samples), "waveform"),
         "waveform_in_detail": picture(waveform_png(reference.samples), "waveform"),
+        **sentences("unchecked", list(errors_of(clip).values())),
         "transcript": dg.MetadataValue.md(markdown_text(clip.text)),
         "transcript_by": f"{clip.transcribed_by} (a machine)" if clip.transcribed_by else "a person",
         "language": clip.language,

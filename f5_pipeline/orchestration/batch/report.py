@@ -78,6 +78,7 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
             "takes_reused": outcome.takes_reused,
             "retaken": outcome.retaken,
             "doubtful": outcome.doubtful,
+            "warnings": " ".join(outcome.warnings),
         }
         for outcome in report.narrations
     ]

@@ -10,6 +10,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 import dagster as dg
 from pydantic import BaseModel
@@ -29,7 +30,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import ObjectStat, Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record
-from f5_pipeline.studio.narrating.scripts import read_options, script_version
+from f5_pipeline.studio.narrating.scripts import conversion_of, read_options, script_version
 from f5_pipeline.studio.records import Voice, digest_of
 from f5_pipeline.studio.voices import TRANSCRIPT_EXTENSIONS, needs_reference
 
@@ -182,7 +183,9 @@ def _group_by_narration(objects: Iterable[ObjectStat]) -> tuple[dict[str, list[O
         name = layout.stem(item.key, layout.SCRIPTS)
         if not (_is_beside(item.key) or layout.script.match(item.key) or layout.script_text.match(item.key)):
             kinds = ", ".join(layout.SCRIPT_EXTENSIONS)
-            problems.append(f"{item.key}: no kind of script; use one of {kinds}, directly in {layout.SCRIPTS}")
+            hint = conversion_of(PurePath(item.key.rpartition("/")[2]))
+            hint = f". {hint}" if hint else ""
+            problems.append(f"{item.key}: no kind of script; use one of {kinds}, directly in {layout.SCRIPTS}{hint}")
         elif not layout.NAME.fullmatch(name):
             better = (layout.slug(name) or "another name") + item.key.removeprefix(layout.SCRIPTS + name)
             problems.append(f"{item.key}: {name!r} cannot name a narration; call it {better}")

@@ -8,6 +8,8 @@ from typing import Any
 
 import dagster as dg
 
+from f5_pipeline.speech.timeline import SlotFit
+
 MAX_ROWS = 25
 """Rows of a table: metadata is kept in the event database."""
 
@@ -28,6 +30,20 @@ def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
         ]
     )
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in shown], schema=schema)
+
+
+def sentences(name: str, values: Sequence[str]) -> dict[str, Any]:
+    """A list of sentences under `name`; nothing where there are none."""
+    lines = [f"- {markdown_text(value)}" for value in values[:MAX_ROWS]]
+    return {name: dg.MetadataValue.md("\n".join(lines))} if lines else {}
+
+
+def slots_metadata(slots: SlotFit | None, name: str) -> dict[str, Any]:
+    """How many subtitles there are and, under `name`, those that do not fit their slots."""
+    if slots is None:
+        return {}
+    rows = [misfit.model_dump() for misfit in slots.misfits]
+    return {"cues": slots.cues, f"{name}_count": slots.unfit, **({name: table(rows)} if rows else {})}
 
 
 def format_duration(value: float) -> str:

@@ -22,7 +22,7 @@ from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script.model import AudioFormat
 from f5_pipeline.speech.takes import MIN_WORD_SECONDS, Take, word_methods, word_times
-from f5_pipeline.speech.timeline import Chapter, PlacedChunk, TimedWord
+from f5_pipeline.speech.timeline import Chapter, PlacedChunk, SlotFit, TimedWord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 FADE = round(0.003 * SAMPLE_RATE)
 """Samples of the fade between audio and silence, which prevents clicks."""
+
+
+MAX_QUIET_SECONDS = 0.1
+"""Quiet at the start of speech that is not counted to the slot of a subtitle."""
+_SOUND_DB = -40.0
+"""Level of its first sound, dB below the loudest of the speech."""
 
 
 class AssemblySettings(BaseModel):
@@ -64,6 +70,7 @@ class Assembled(BaseModel):
     timeline: Path = Field(description="one TimedWord a line, JSON")
     chunk_index: Path = Field(description="one PlacedChunk a line, JSON")
     chapters: list[Chapter]
+    slots: SlotFit | None = Field(default=None, description="how subtitles fit their slots; None: it has none")
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,7 @@ def assemble(
         timeline=timeline,
         chunk_index=chunk_index,
         chapters=log.chapters,
+        slots=log.slots,
     )
 
 
@@ -260,6 +268,8 @@ class _Mix:
         self._output = output
         self._margin = _samples(settings.margin)
         self._joint = _samples(settings.joint)
+        self._gap = 2 * self._margin
+        self._slot_end = 0
         self._crossfade = _samples(settings.crossfade)
         self._pauses = {name: _samples(getattr(settings, name)) for name in ("sentence", "paragraph", "chapter")}
         self._head = _samples(settings.head)
@@ -274,6 +284,14 @@ class _Mix:
         if not 0 <= first <= last:
             raise _unfit(part, f"its speech is said to go from {take.speech_start} s to {take.speech_end} s")
         before = self._before
+        quiet_before = 0
+        if chunk.at is not None:
+            # Its first sound is at the start of the slot; where the speech before takes longer, it follows that one.
+            earliest = before.speech_end + self._gap if before else 0
+            quiet_before = _quiet(audio[first:last])
+            start = max(_samples(chunk.at) - quiet_before, earliest)
+            before = before or _Tail(0, None, audio[:0], 0, 0)
+            before.room = start - before.speech_end
         touches = before is not None and before.room is None
         head = self._head if chunk.lead is None else _samples(chunk.lead)
         room = head if before is None else self._joint if before.room is None else before.room
@@ -313,24 +331,29 @@ class _Mix:
         else:
             _fade_out(clip)
             self._output.write(clip)
+        if chunk.at is not None:
+            self._slot_end = _samples(chunk.at + (chunk.seconds or 0.0))
         quiet_after = trail if not words else min(trail, stop - math.ceil(words[-1][1] * SAMPLE_RATE))
         self._before = _Tail(after, chunk.silence, tail, offset + last, max(0, quiet_after))
         return _Place(
-            start=(offset + first) / SAMPLE_RATE,
+            start=(offset + first + quiet_before) / SAMPLE_RATE,
             end=(offset + last) / SAMPLE_RATE,
             words=[(start + offset / SAMPLE_RATE, end + offset / SAMPLE_RATE) for start, end in words],
         )
 
     def _pause_after(self, chunk: Chunk) -> int:
         """Samples of the pause after a chunk that the next one does not touch."""
+        if chunk.at is not None:
+            return self._gap
         return self._pauses[chunk.pause] if chunk.silence is None else _samples(chunk.silence)
 
     def close(self) -> int:
         """Finish the output; returns the length of the narration in samples."""
         assert self._before is not None
         end = self._end if self._before.silence is None else _samples(self._before.silence)
+        end = max(self._slot_end, self._output.position) if self._slot_end else self._before.speech_end + end
         self._output.write(_fade_out(self._before.audio))
-        self._output.silence(self._before.speech_end + end - self._output.position)
+        self._output.silence(end - self._output.position)
         self._output.flush()
         return self._output.position
 
@@ -344,6 +367,7 @@ class _Log:
     last_end: float = 0.0
     last_chunk: int = -1
     chapters: list[Chapter] = field(default_factory=list)
+    slots: SlotFit | None = None
     _heading: int | None = None
     _space: str = ""
 
@@ -354,6 +378,19 @@ class _Log:
         self.last_chunk = chunk.index
         self.chunks += 1
         lines = []
+        cue = None
+        if chunk.at is not None and chunk.seconds is not None:
+            end = round(chunk.at + chunk.seconds, 3)
+            cue = (chunk.at, end)
+            self.slots = self.slots or SlotFit()
+            self.slots.add(
+                line=chunk.line,
+                at=chunk.at,
+                seconds=chunk.seconds,
+                text=chunk.written,
+                late=place.start - chunk.at,
+                over=place.end - end,
+            )
         methods = word_methods(chunk.words, take)
         for word, (start, end), (method, confidence) in zip(chunk.words, place.words, methods, strict=True):
             start, end = round(start, 6), round(end, 6)
@@ -377,6 +414,7 @@ class _Log:
                 heading=chunk.heading,
                 method=method,
                 confidence=confidence,
+                cue=cue,
             )
             lines.append(timed.model_dump_json() + "\n")
         self.words += len(lines)
@@ -426,6 +464,14 @@ def _unfit(part: Part, reason: str) -> PipelineError:
         place=part.chunk.line,
         hint="Remove this take and run the narration again.",
     )
+
+
+def _quiet(speech: Samples) -> int:
+    """Samples before the first sound of speech, such as the closure of a plosive; at most MAX_QUIET_SECONDS."""
+    import numpy as np
+
+    loud = np.abs(speech[: _samples(MAX_QUIET_SECONDS)]) > np.abs(speech).max(initial=0.0) * 10 ** (_SOUND_DB / 20)
+    return int(loud.argmax()) if loud.any() else 0
 
 
 def _samples(seconds: float) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from f5_pipeline.speech.captions.breaks import SENTENCE, end_cost
 from f5_pipeline.speech.captions.text import joint, one_line, width
 from f5_pipeline.speech.script.model import CaptionStyle
+from f5_pipeline.speech.timeline import TOLERANCE_SECONDS
 
 if TYPE_CHECKING:
     from f5_pipeline.speech.timeline import TimedWord
@@ -76,6 +77,7 @@ class _Draft:
     lines: tuple[str, ...]
     width: int
     voice: str
+    fixed: bool = False  # it has the times of the script's own subtitle
 
 
 def iter_cues(
@@ -86,6 +88,8 @@ def iter_cues(
     audio_seconds: float | None = None,
 ) -> Iterator[Cue]:
     """Split timed words into cues, every word once and in order.
+
+    Words of the script's own subtitles are cues as there, with their times.
 
     No cue crosses a change of paragraph or voice or a silence of more than a second. Within such a run, the split with
     the lowest total cost is chosen: good ends are sentences, then clauses, then before a conjunction or preposition;
@@ -115,6 +119,11 @@ def iter_cues(
 
 def _settle(draft: _Draft, limit: float, index: int, last: int, style: CaptionStyle, *, final: bool = False) -> Cue:
     """The cue with its final end, at most `limit` (the next cue's start, or the end of the audio), in whole ms."""
+    if draft.fixed:
+        limit = draft.end if final else limit
+        start_ms = max(round(draft.start * 1000), last)
+        end_ms = max(min(round(draft.end * 1000), round(limit * 1000)), start_ms + 1)
+        return Cue(index, start_ms / 1000, end_ms / 1000, draft.lines, draft.voice)
     readable = max(draft.end, draft.start + style.min_seconds, draft.start + draft.width / READING_SPEED)
     end = min(readable, max(draft.end, draft.start + style.max_seconds))
     if final:
@@ -153,6 +162,7 @@ def _drafts(words: Iterable[TimedWord], style: CaptionStyle, language: str) -> I
 def _separate(word: TimedWord, following: TimedWord) -> bool:
     return (
         following.paragraph != word.paragraph
+        or following.cue != word.cue
         or following.voice != word.voice
         or following.heading != word.heading
         or following.start - word.end > MAX_PAUSE_SECONDS
@@ -162,6 +172,11 @@ def _separate(word: TimedWord, following: TimedWord) -> bool:
 def _cut(run: list[TimedWord], style: CaptionStyle, language: str, *, ended: bool) -> Iterator[tuple[_Draft, int]]:
     """The cues of a run with their numbers of words; without the last cue where the run has not ended."""
     pieces = _pieces(run, language)
+    if cue := run[0].cue:
+        lines = _lines(pieces, style)
+        start = run[0].start if run[0].start > cue[0] + 2 * TOLERANCE_SECONDS else cue[0]
+        yield _Draft(start, max(cue[1], run[-1].end), lines, 0, run[0].voice, fixed=True), len(run)
+        return
     counts = _split(pieces, style)
     if not ended and len(counts) > 1:
         counts.pop()

@@ -46,7 +46,8 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
     by each; returns the number of words.
 
     A word is {"word", "space", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence"}, times
-    in seconds; the texts, each followed by its space, joined give the script. One word a line.
+    in seconds, and "cue", [start, end], where it belongs to a subtitle of the script; the texts, each followed by its
+    space, joined give the script. One word a line.
     """
     if {"words", "methods"} & meta.keys():
         raise ValueError("meta must not hold words or methods")
@@ -68,6 +69,7 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
             "heading": word.heading,
             "method": word.method,
             "confidence": word.confidence,
+            **({} if word.cue is None else {"cue": word.cue}),
         }
         out.write(",\n" if count else "\n")
         out.write(json.dumps(entry, ensure_ascii=False))

@@ -24,12 +24,23 @@ _MOJIBAKE = re.compile("[ÂÃâåäæçèéï][\u0080-\u00bf€‚ƒ„…†‡
 _LANGUAGE = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*")
 
 
+@dataclass(frozen=True)
+class Slot:
+    """The time of a subtitle, s, the name that stands before it, if any, and its text where that is no voice."""
+
+    at: float
+    seconds: float
+    speaker: str | None
+    otherwise: str
+
+
 @dataclass
 class Block:
-    """A paragraph or heading: its lines, each with its number in the file, from 1."""
+    """A paragraph or heading: its lines, each with its number in the file, from 1; or a subtitle, on one line."""
 
     kind: Literal["paragraph", "heading"]
     lines: list[tuple[int, str]]
+    slot: Slot | None = None
 
 
 def decode(data: bytes, file: str) -> str:

@@ -7,6 +7,7 @@ There are these kinds, by the file's suffix (table: `script.sources`):
 - `.toml`: the configuration file of F5-TTS's own command line, whose `gen_text` or `gen_file` holds the text.
 - `.ssml`: SSML, of which a subset is read.
 - `.docx`, and `.epub`, `.html`, `.pdf`, in which brackets are text and lines are numbered by paragraph or page.
+- `.srt`, `.vtt`: subtitles, each spoken in its own time; names before them are voices, and nothing else is markup.
 
 In all others `[voice]` switches the voice until the next tag, as in F5-TTS, and `[main]` returns to the script's own
 voice. A tag is at the beginning of a line or after a blank. Other words in brackets are text, except at the beginning
@@ -105,6 +106,8 @@ class Passage(BaseModel):
     says: list[Said] = []
     silence: float | None = Field(default=None, description="after it, in place of the usual pause, s")
     lead: float | None = Field(default=None, description="silence before it, of the first passage alone, s")
+    at: float | None = Field(default=None, description="of a subtitle: when it is to begin in the narration, s")
+    seconds: float | None = Field(default=None, description="of a subtitle: how long its slot is, s")
 
 
 class Script(BaseModel):

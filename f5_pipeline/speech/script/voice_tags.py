@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.script.decoding import Block, listed, near, safe
+from f5_pipeline.speech.script.decoding import Block, Slot, listed, near, safe
 from f5_pipeline.speech.script.footnotes import without_footnotes
 from f5_pipeline.speech.script.front_matter import validated
 from f5_pipeline.speech.script.markup import (
@@ -38,6 +38,7 @@ _BEFORE = frozenset(" \t\"'“”„«»‘’().!?…。！？—")
 _MARKS = frozenset({"sic", "citation", "x"})
 """Editorial words in brackets, which are no voices even at the beginning of a line."""
 _PAUSES = frozenset({"pause", "break"})
+_SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
 
 
 @dataclass
@@ -144,6 +145,9 @@ def passages(
     reader = _Passages(cast, markup, language, pauses, notes)
     for block in blocks:
         reader.read(block)
+    if reader.strangers:
+        names = listed(reader.strangers)
+        notes.append(f"there is no voice of these speakers, whose lines the script's own voice speaks: {names}")
     if reader.footnotes:
         lines = listed(map(str, dict.fromkeys(reader.footnotes)), 5)
         notes.append(f"marks of footnotes are not spoken (line{'s' if ',' in lines else ''} {lines})")
@@ -156,6 +160,7 @@ class _Passages:
     def __init__(self, cast: Cast, markup: Markup, language: str, pauses: Pauses, notes: list[str]) -> None:
         self.out: list[Passage] = []
         self.footnotes: list[int] = []
+        self.strangers: dict[str, None] = {}
         self._cast, self._markup, self._language, self._notes = cast, markup, language, notes
         self._strengths: dict[str, float] = {
             "none": 0.0,
@@ -174,6 +179,9 @@ class _Passages:
 
     def read(self, block: Block) -> None:
         """Append the passages of a block."""
+        if block.slot is not None:
+            self._subtitle(*block.lines[0], block.slot)
+            return
         for number, line in block.lines:
             for tag, text in _split(line, number, self._cast, self._markup):
                 if isinstance(tag, _Tag):
@@ -191,6 +199,24 @@ class _Passages:
                     self._tagged = 0
                 self._text(text, number, block.kind)
         self._flush(block.kind)
+
+    def _subtitle(self, number: int, text: str, slot: Slot) -> None:
+        """A subtitle without a name goes on in the voice of the one before as long as the sentence does."""
+        cast, speaker = self._cast, self._voice
+        if slot.speaker is not None:
+            speaker = cast.find(slot.speaker, number) or cast.find(re.sub(r"\W+", "-", slot.speaker), number)
+            if speaker is None and slot.otherwise == text:
+                self.strangers[slot.speaker] = None
+            elif speaker is None:
+                text = slot.otherwise
+        speaker = speaker or cast.check(cast.main(number), number)
+        self._voice = None if _SENTENCE_END.search(text) else speaker
+        text = _join([text])
+        if _speaks(text, lone_symbols(self._language)):
+            rate = cast.speeds.get(speaker, cast.speed)
+            self.out.append(
+                Passage(text=text, voice=speaker, line=number, speed=rate, at=slot.at, seconds=slot.seconds)
+            )
 
     def _text(self, text: str, number: int, kind: Literal["paragraph", "heading"]) -> None:
         joined = False  # whether the run stands in one line with the run before it

@@ -103,6 +103,21 @@ def months(language: str) -> tuple[tuple[str, ...], dict[str, int]]:
 
 
 @lru_cache(maxsize=64)
+def weekdays(language: str) -> dict[str, str]:
+    """The names of the days of a week by their abbreviations and themselves, in lower case without a full stop."""
+    known = locale(language)
+    if known is None:
+        return {}
+    names = known.days["format"]
+    return {
+        names[width][day].lower().rstrip("."): names["wide"][day]
+        for width in ("wide", "abbreviated", "short")
+        for day in range(7)
+        if len(names[width][day]) > 1
+    }
+
+
+@lru_cache(maxsize=64)
 def units(language: str) -> dict[str, str]:
     """Symbols as this language writes them -> CLDR's unit: `UNITS` and, for instance, "км", "Go", "Std"."""
     known = locale(language)
@@ -197,6 +212,8 @@ def currency_words(sign: str, number: str, language: str) -> str:
         return ""
     if bare and len(names) == 1 and currency in _HOME:
         return names[0][_HOME[currency]]
+    if bare and shared and currency == "KRW" and language.startswith("en"):
+        shared = shared[-1:]  # "Korean" is shared by both wons
     return " ".join(shared if bare and shared else names[0])
 
 

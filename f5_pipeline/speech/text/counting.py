@@ -45,6 +45,8 @@ _BEFORE_NOUN = {
 def counted(words: str, value: int, noun: str, data: Language) -> str:
     """The number as it stands before a noun: German "eins" becomes "ein" or "eine", Spanish "uno" "un" or "una"."""
     first = noun.split(" ")[0].lower()
+    if data.code == "cs" and words.endswith(" jedna"):  # of no gender before what it counts: "dvacet jedna procent"
+        return words
     if data.code == "ar":
         return arabic.in_context(words, None, first, data)
     if data.code == "sv":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from f5_pipeline.speech.text import arabic
+from f5_pipeline.speech.text.cldr import weekdays
 from f5_pipeline.speech.text.clocks import clock_words
 from f5_pipeline.speech.text.declined import declined_ordinal, declined_year
 from f5_pipeline.speech.text.korean import read_date_part
@@ -19,6 +20,7 @@ _DAY = re.compile(r"\d\d?")
 _MID_DECADE = re.compile(r"(mid|early|late)-(\d0)s")
 _HUNDREDS = re.compile(r"(10+)s")
 _DECADE = re.compile(r"(\d{2}|\d{3}0)['’]?s")
+_SPAN = re.compile(r"([^\W_]{1,12}\.?)[-–—]([^\W_]{1,12})")
 _YEAR_MONTH_DAY = {"ja": "年月日", "ko": "년월일", "zh": "年月日"}
 _DAY_OF_MONTH = re.compile(r"(\d\d?)/(\d\d?)")
 OBLIQUE = frozenset(["am", "vom", "dem", "den", "zum", "beim", "seit", "bis", "ab", "im", "des"])
@@ -140,6 +142,54 @@ def is_month(part: Part | None, data: Language) -> bool:
         and part.key in data.month_abbreviations
         and (part.capital or data.code not in ("en", "de"))
     )
+
+
+def read_span_of_days(part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
+    """ "Jan–Feb", "Mon–Fri", and what stands around the dash of "Jan 3–Feb 4" and "3 Jan–4 Feb"."""
+    match = _SPAN.fullmatch(part.core)
+    if match is None or not data.to or data.to == "—" or data.declines:
+        return False
+    left, right = (side.rstrip(".") for side in match.groups())
+    days = weekdays(data.code)
+    names = [_name_of_day(side, days, data) for side in (left, right)]
+    if names[0] and names[1]:
+        part.say(f"{names[0]} {data.to} {names[1]}", bound=after is not None and after.numeric)
+        return True
+    if left.isdecimal() and names[1] and is_month(before, data) and _is_day(left) and _numeric_day(after):
+        first = number_words(int(left), data.code, "ordinal") if data.code == "en" else day_words(int(left), None, data)
+        if data.code == "en" and after is not None:
+            after.say(number_words(int(after.core), "en", "ordinal") or after.core)
+        part.say(f"{first} {data.to} {names[1]}", bound=True)
+        return first is not None
+    if names[0] and right.isdecimal() and _numeric_day(before) and _is_day(right) and is_month(after, data):
+        second = day_words(int(right), None, data)
+        of = " of" if data.code == "en" else ""
+        part.say(f"{names[0]} {data.to} {'the ' if of else ''}{second}{of}", bound=True)
+        return second is not None
+    return False
+
+
+def spans_from_month(part: Part | None, data: Language) -> bool:
+    """Whether a word is "Jan–4": a month, and the day to which something lasts."""
+    match = _SPAN.fullmatch(part.core) if part is not None else None
+    return match is not None and match[2].isdecimal() and match[1].lower().rstrip(".") in data.month_abbreviations
+
+
+def _name_of_day(word: str, days: dict[str, str], data: Language) -> str | None:
+    """A month or a day of the week in full; None for another word."""
+    key = word.lower()
+    if word[:1].islower() and data.code in ("en", "de"):
+        return None
+    month = data.month_abbreviations.get(key)
+    return data.months[month] if month is not None else days.get(key)
+
+
+def _is_day(figures: str) -> bool:
+    return len(figures) <= 2 and 1 <= int(figures) <= 31
+
+
+def _numeric_day(part: Part | None) -> bool:
+    return part is not None and part.core.isdecimal() and part.core.isascii() and _is_day(part.core)
 
 
 def read_decade(text: str, part: Part, before: Part | None, after: Part | None, data: Language) -> bool:

@@ -20,6 +20,9 @@ _SUFFIXES = {
 }  # fmt: skip
 """What is written after the figures -> the genders and cases that it may stand for, the usual one first."""
 _CASES_OF_PLURALS = {"ах": "p", "ях": "p", "ами": "i", "ями": "i", "ach": "p", "ech": "p", "ích": "p", "ami": "i"}
+_PREPOSITIONAL_FEMININE = {"cs": ("ce", "še", "ici", "sti"), "pl": ("ce", "dze", "sze", "ści")}
+"""Endings of feminine nouns after "in" and "to": "zastávka" -> "zastávce"."""
+_MASCULINE = frozenset({"roce"})
 _GENITIVE_FEMININE = {"ru": "ыи", "uk": "иі", "pl": "yi", "cs": "ye"}
 
 
@@ -47,6 +50,8 @@ def gender_of(noun: Part | None, case: str, data: Language) -> str:
         return "f" if key in data.feminine else "n"
     if case == "n":
         return "f" if key[-1:] in ("a", "а", "я") else "n" if key[-1:] in ("o", "e", "о", "е", "í") else "m"
+    if case in ("d", "p") and key.endswith(_PREPOSITIONAL_FEMININE.get(data.code, ())) and key not in _MASCULINE:
+        return "f"
     return "f" if case == "g" and key[-1:] in _GENITIVE_FEMININE.get(data.code, "") else "m"
 
 

@@ -422,7 +422,10 @@ _ES = Language(
         "&=y; %=por ciento; +=más; ==igual a; @=arroba; €=euros; $=dólares; £=libras; ¥=yenes; °=grados; ×=por; "
         "<=menor que; >=mayor que; #=número"
     ),
-    abbreviations=_pairs("etc=etcétera; p.ej=por ejemplo; aprox=aproximadamente; ud=usted; uds=ustedes; avda=avenida"),
+    abbreviations=_pairs(
+        "etc=etcétera; p.ej=por ejemplo; aprox=aproximadamente; ud=usted; uds=ustedes; avda=avenida; pza=plaza; "
+        "ctra=carretera"
+    ),
     bare=_pairs("sr=señor; sra=señora; srta=señorita; dr=doctor; dra=doctora; prof=profesor"),
     before_number=_pairs(
         "p=página; pág=página; núm=número; nº=número; n.º=número; art=artículo; cap=capítulo; vol=volumen"

@@ -16,6 +16,7 @@ from itertools import pairwise
 from f5_pipeline.speech.text.addresses import read_address
 from f5_pipeline.speech.text.characters import SYMBOLS, ascii_digits, kinds
 from f5_pipeline.speech.text.chinese import read_chinese
+from f5_pipeline.speech.text.dates import read_span_of_days
 from f5_pipeline.speech.text.declined import case_of, declined_ordinal, gender_of
 from f5_pipeline.speech.text.figures import read_figures
 from f5_pipeline.speech.text.languages import Language, language_data, word_set
@@ -167,7 +168,11 @@ def _read_part(parts: list[Part], index: int, data: Language, loud: bool) -> Non
         if address:
             part.say(address)
             return
-    if _abbreviation(part, before, after, data) or _month(part, before, after, data):
+    if (
+        _abbreviation(part, before, after, data)
+        or _month(part, before, after, data)
+        or read_span_of_days(part, before, after, data)
+    ):
         return
     if part.numeric:
         read_figures(parts, index, data)
@@ -183,6 +188,10 @@ def _read_part(parts: list[Part], index: int, data: Language, loud: bool) -> Non
 
 def _abbreviation(part: Part, before: Part | None, after: Part | None, data: Language) -> bool:
     key, dotted = part.key, part.dotted
+    if data.code == "es" and key == "c" and part.trail == "/" and after is not None and after.capital:
+        part.trail = ""
+        part.say("calle", bound=True)
+        return True
     if not dotted and key not in data.bare and key not in data.before_number:
         return False
     if dotted and after is not None and after.dotted and (pair := data.pairs.get((key, after.key))):

@@ -10,6 +10,7 @@ from f5_pipeline.speech.text.dates import (
     OBLIQUE,
     day_words,
     is_month,
+    spans_from_month,
 )
 from f5_pipeline.speech.text.declined import (
     case_of,
@@ -36,7 +37,9 @@ def day_or_year(
     if number.fraction or not figures.isdecimal():
         return None
     value = int(figures) if len(figures) <= 4 else 0
-    near_month = 1 <= value <= 31 and is_month(after, data) and not part.trail.strip(".")
+    near_month = (
+        1 <= value <= 31 and (is_month(after, data) or spans_from_month(after, data)) and not part.trail.strip(".")
+    )
     if near_month and (words := day_words(value, before, data)):
         part.bound = part.stop_belongs = True
         if data.code != "en":

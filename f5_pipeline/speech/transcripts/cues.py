@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from f5_pipeline.errors import InputError
@@ -30,12 +31,12 @@ def _cue_times(line: str, name: str, number: int) -> tuple[float, float]:
     return times[0], times[1]
 
 
-def read_srt(text: str, name: str) -> list[TranscriptSegment]:
+def srt_cues(text: str, name: str) -> list[Cue]:
     """The cues of a SubRip file; InputError with the line where it is malformed."""
     return _cues(text.split("\n"), 0, name)
 
 
-def read_vtt(text: str, name: str) -> list[TranscriptSegment]:
+def vtt_cues(text: str, name: str) -> list[Cue]:
     """The cues of a WebVTT file; InputError with the line where it is malformed."""
     lines = text.split("\n")
     first = next(index for index, line in enumerate(lines) if line.strip())
@@ -46,9 +47,7 @@ def read_vtt(text: str, name: str) -> list[TranscriptSegment]:
     return _cues(lines, first, name, blocks=("NOTE", "STYLE", "REGION"), padded=True)
 
 
-def _cues(
-    lines: list[str], index: int, name: str, blocks: tuple[str, ...] = (), *, padded: bool = False
-) -> list[TranscriptSegment]:
+def _cues(lines: list[str], index: int, name: str, blocks: tuple[str, ...] = (), *, padded: bool = False) -> list[Cue]:
     """Cues of an SRT or VTT file from line `index` (from 0) on: [identifier], time line, text up to a blank line.
 
     Args:
@@ -89,16 +88,31 @@ def _cues(
             body.append(lines[index])
             index += 1
         cues.append(Cue(place, start, end, body))
-    return spoken_segments(cues, name)
+    return cues
 
 
 def spoken_segments(cues: list[Cue], name: str) -> list[TranscriptSegment]:
     """What is spoken of cues; InputError where they are out of order or nothing is."""
+    return [segment for _, segment in spoken_cues(cues, name, without_labels)]
+
+
+def spoken_cues(
+    cues: list[Cue], name: str, heard: Callable[[Iterable[Cue]], Iterable[Cue]]
+) -> list[tuple[Cue, TranscriptSegment]]:
+    """Cues of which something is spoken, each with its text on one line and its times, without overlap.
+
+    Args:
+        heard: what is heard of unrolled cues.
+
+    Raises:
+        InputError: they are out of order, or nothing is spoken.
+    """
     if not cues:
         raise InputError("no cue is in the file", file=name, hint="Give at least one cue with its times and text.")
     segments: list[TranscriptSegment] = []
+    spoken: list[Cue] = []
     timeline = Timeline(name, overlap=MAX_CUE_OVERLAP_SECONDS)
-    for cue in without_labels(unrolled(cues)):
+    for cue in heard(unrolled(cues)):
         text = clean_cue("\n".join(cue.lines))
         again = bool(segments) and (text, cue.start, cue.end) == (
             segments[-1].text,
@@ -111,10 +125,11 @@ def spoken_segments(cues: list[Cue], name: str) -> list[TranscriptSegment]:
         segment.words = cue.words
         timeline.add(segment, cue.place, "cue")
         segments.append(segment)
+        spoken.append(cue)
     if not segments:
-        raise InputError("no cue holds text", file=name, hint="Write into the cues what is said in the recording.")
+        raise InputError("no cue holds text", file=name, hint="Write into the cues what is said.")
     _refuse_rolling(segments, name)
-    return segments
+    return list(zip(spoken, segments, strict=True))
 
 
 def _refuse_rolling(segments: list[TranscriptSegment], name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -76,9 +76,9 @@ def without_labels(cues: Iterable[Cue]) -> Iterator[Cue]:
     A name counts where brackets, arrows or capitals show it, or where it stands before half of the cues.
     """
     cues = list(cues)
-    labels = Counter(label for cue in cues if cue.lines and (label := _label(cue.lines[0])))
+    labels = labels_of(cues)
     for cue in cues:
-        lines = [_unlabelled(line, labels, len(cues)) for line in cue.lines]
+        lines = [rest if sure else line for line in cue.lines for _, rest, sure in [split_label(line, labels)]]
         lines = ["" if _is_sound(line) else line for line in lines]
         if cue.words and lines != cue.lines:
             cue.words = None  # the words would no longer spell the text
@@ -86,20 +86,24 @@ def without_labels(cues: Iterable[Cue]) -> Iterator[Cue]:
         yield cue
 
 
-def _label(line: str) -> str | None:
+def labels_of(cues: Collection[Cue]) -> frozenset[str]:
+    """What stands like a speaker's name before half of the cues, and is one therefore."""
+    counts = Counter(label for cue in cues if cue.lines and (label := split_label(cue.lines[0])[0]))
+    return frozenset(label for label, count in counts.items() if count >= 2 and 2 * count >= len(cues))
+
+
+def split_label(line: str, labels: Collection[str] = ()) -> tuple[str | None, str, bool]:
+    """What may be the name of a speaker before a line, the rest of it, and whether it surely is one.
+
+    Args:
+        labels: names that are known to be such.
+    """
     match = _SPEAKER.match(line)
-    return next(filter(None, match.groups())) if match else None
-
-
-def _unlabelled(line: str, labels: Counter[str], cues: int) -> str:
-    label, match = _label(line), _SPEAKER.match(line)
-    if label is None or match is None:
-        return line
-    shown = match[1] is None or line[match.end(1) + 1 : match.end(1) + 2] == ":"  # "[music]" is no name
-    plain = label.isupper() or label.startswith(">") or label.lower().startswith("speaker") or "[" in line[: len(label)]
-    if shown and (plain or (labels[label] >= 2 and 2 * labels[label] >= cues)):
-        return line[match.end() :]
-    return line
+    if match is None or (match[1] is not None and line[match.end(1) + 1 : match.end(1) + 2] != ":"):
+        return None, line, False  # "[music]" is no name
+    label = next(filter(None, match.groups()))
+    plain = label.isupper() or label.startswith(">") or label.lower().startswith("speaker") or match[1] is not None
+    return label, line[match.end() :], plain or label in labels
 
 
 def _is_sound(line: str) -> bool:

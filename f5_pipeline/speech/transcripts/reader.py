@@ -17,7 +17,7 @@ from pathlib import PurePath
 from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.transcripts.cues import read_srt, read_vtt, spoken_segments
+from f5_pipeline.speech.transcripts.cues import spoken_segments, srt_cues, vtt_cues
 from f5_pipeline.speech.transcripts.entries import TimedText, TranscriptSegment
 from f5_pipeline.speech.transcripts.json import read_json
 from f5_pipeline.speech.transcripts.stamps import read_text, stamped_cues
@@ -67,9 +67,9 @@ def read_transcript(data: bytes, name: str) -> Transcript:
     elif kind in PYSUBS2.values():
         segments = spoken_segments(subtitle_cues(text, name, kind), name)
     elif kind == "srt":
-        segments = read_srt(text, name)
+        segments = spoken_segments(srt_cues(text, name), name)
     elif kind == "vtt":
-        segments = read_vtt(text, name)
+        segments = spoken_segments(vtt_cues(text, name), name)
     elif kind == "csv":
         # Audacity's second line of a label: the range of frequencies that was marked.
         segments = read_table(_FREQUENCIES.sub("", text), name)

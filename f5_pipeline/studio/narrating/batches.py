@@ -35,6 +35,7 @@ class NarrationOutcome(BaseModel):
     takes_reused: int = 0
     retaken: int = 0
     doubtful: int = 0
+    warnings: list[str] = Field(default=[], description="for people: unchecked voices, subtitles that do not fit")
 
 
 class BatchPlan(BaseModel):
@@ -98,6 +99,8 @@ class BatchReport(BaseModel):
 
 def outcome_of(plan: Plan, takes: Takes, audio: Audio) -> NarrationOutcome:
     """The outcome of a delivered narration."""
+    slots = audio.slots
+    unfit = [f"{slots.unfit} of {slots.cues} cues do not fit their slots"] if slots and slots.unfit else []
     return NarrationOutcome(
         narration=plan.narration,
         version=plan.version,
@@ -108,6 +111,7 @@ def outcome_of(plan: Plan, takes: Takes, audio: Audio) -> NarrationOutcome:
         takes_reused=takes.reused,
         retaken=takes.retaken,
         doubtful=takes.doubtful,
+        warnings=[*plan.warnings, *unfit],
     )
 
 

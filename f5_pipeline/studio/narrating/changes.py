@@ -85,9 +85,9 @@ class Reasons:
         old = self._spoken.get(chunk.spoken)
         if old is None:
             return "read differently" if chunk.written in self._written else "text"
-        for name in ("voice", "language", "speed"):
+        for name in ("voice", "language", "speed", "seconds"):
             if getattr(old, name) != getattr(chunk, name):
-                return name
+                return "length of the cue" if name == "seconds" else name
         before, now = self._old_sounds.get(chunk.voice, {}), self._sounds.get(chunk.voice, {})
         changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
         return f"{', '.join(changed) or 'sound'} of {chunk.voice}".replace("_", " ")

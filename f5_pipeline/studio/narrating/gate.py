@@ -77,7 +77,14 @@ def keys_of(chunk: Chunk, sound: dict[str, Any]) -> Callable[[int], str]:
     """A function from an attempt of a chunk to its take key."""
 
     def key(attempt: int) -> str:
-        return take_key(text=chunk.spoken, language=chunk.language, sound=sound, speed=chunk.speed, attempt=attempt)
+        return take_key(
+            text=chunk.spoken,
+            language=chunk.language,
+            sound=sound,
+            speed=chunk.speed,
+            attempt=attempt,
+            room=chunk.seconds,
+        )
 
     return key
 

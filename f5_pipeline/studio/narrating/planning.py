@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from f5_pipeline.errors import EngineError, InputError
-from f5_pipeline.speech.chunks import iter_chunks
-from f5_pipeline.speech.engine import Engine
+from f5_pipeline.speech import engines
+from f5_pipeline.speech.chunks import Chunk, iter_chunks
+from f5_pipeline.speech.engine import MAX_FIT, Engine
 from f5_pipeline.speech.script.model import Pauses, Script
 from f5_pipeline.speech.text.lexicon import Lexicon
+from f5_pipeline.speech.timeline import SlotFit
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
@@ -22,7 +24,7 @@ from f5_pipeline.studio.narrating.gate import Bands, choose, keys_of
 from f5_pipeline.studio.narrating.scripts import LoadedScript, check_language, load_script
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import ChunkChoice, Plan, PlannedChunk, Weights, digest_of
-from f5_pipeline.studio.voices import find_reference, find_voice
+from f5_pipeline.studio.voices import find_reference, find_voice, warnings_of
 
 MAX_LISTED_ENTRIES = 500
 """Entries of the lexicon that a plan lists, the most used first."""
@@ -40,16 +42,29 @@ class _Tally:
     characters: int = 0
     seconds: float = 0.0
     takes: set[bytes] = field(default_factory=set)
+    slots: SlotFit | None = None
 
     def add(self, planned: PlannedChunk) -> PlannedChunk:
         self.chunks += 1
         self.words += len(planned.chunk.words)
         self.characters += len(planned.chunk.spoken)
         chunk = planned.chunk
-        self.seconds += (chunk.lead or 0.0) + self.pause + chunk.expected_seconds + (chunk.silence or 0.0)
+        if chunk.at is not None and chunk.seconds is not None:
+            self.slots = self.slots or SlotFit()
+            add_expected(self.slots, chunk)
+            self.seconds = max(self.seconds, chunk.at + chunk.seconds)
+        else:
+            self.seconds += (chunk.lead or 0.0) + self.pause + chunk.expected_seconds + (chunk.silence or 0.0)
         self.pause = self.pauses.after(chunk.pause) if chunk.silence is None else 0.0
         self.takes.add(bytes.fromhex(planned.key))
         return planned
+
+
+def add_expected(slots: SlotFit, chunk: Chunk) -> None:
+    """Count a chunk with a slot as it is expected to fit, at the highest speed that is allowed."""
+    assert chunk.at is not None and chunk.seconds is not None
+    over = chunk.expected_seconds / MAX_FIT - chunk.seconds
+    slots.add(line=chunk.line, at=chunk.at, seconds=chunk.seconds, text=chunk.written, late=0.0, over=over)
 
 
 def plan_narration(store: Store, narration: str, weights: Weights, options: StudioOptions) -> Plan:
@@ -140,6 +155,9 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
             "version": loaded.version,
             "lexicon": lexicon.report()[:MAX_LISTED_ENTRIES],
             "choices": choices,
+            "notes": script.notes,
+            "warnings": warnings_of(store, script.voices) if engines.spec_of(choice.engine).clones else [],
+            "slots": tally.slots,
         }
     )
 

@@ -113,6 +113,7 @@ def make_audio(
             gain_db=assembled.gain_db,
             limited_by_peak=assembled.limited_by_peak,
             chapters=[Chapter(title=chapter.text, start=chapter.start) for chapter in assembled.chapters],
+            slots=assembled.slots,
             timeline_key=timeline.key,
             files=files,
         )

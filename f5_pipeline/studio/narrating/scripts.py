@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from f5_pipeline.errors import InputError, NotFoundError, StoreError
 from f5_pipeline.speech.engine import Engine
@@ -30,6 +30,9 @@ MAX_BOOK_BYTES = 256 << 20
 
 OTHER_TEXTS = (".odt", ".rtf", ".fb2")
 """Extensions of documents that people may offer as scripts."""
+
+OTHER_BOOKS = (".mobi", ".azw", ".azw3", ".kfx", ".prc", ".lit")
+"""Extensions of books that calibre converts, where they are not locked."""
 
 
 _SPLIT = "Split it into several narrations."
@@ -89,9 +92,7 @@ def read_script(
             script from another origin.
     """
     if path.suffix.lower() not in layout.SCRIPT_EXTENSIONS:
-        hint = f"Use one of {', '.join(layout.SCRIPT_EXTENSIONS)}."
-        if path.suffix.lower() in OTHER_TEXTS:
-            hint = f"Make Markdown of it first, for example: pandoc {path} -t markdown -o {path.with_suffix('.md')}"
+        hint = conversion_of(path) or f"Use one of {', '.join(layout.SCRIPT_EXTENSIONS)}."
         kind = path.suffix or "a file without an ending"
         raise InputError(f"{kind} is not a kind of script", file=str(path), hint=hint)
     if name is None and not layout.slug(path.stem):
@@ -141,6 +142,15 @@ def read_script(
         load_lexicon(store),
         find_choices(store, narration),
     )
+
+
+def conversion_of(path: PurePath) -> str | None:
+    """How a file that is no script is made one; None where no way is known."""
+    if path.suffix.lower() in OTHER_TEXTS:
+        return f"Make Markdown of it first, for example: pandoc {path} -t markdown -o {path.with_suffix('.md')}"
+    if path.suffix.lower() in OTHER_BOOKS:
+        return f"Make an EPUB of it first, by calibre: ebook-convert {path} {path.with_suffix('.epub')}"
+    return None
 
 
 def add_script(

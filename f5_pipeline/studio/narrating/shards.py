@@ -38,6 +38,7 @@ def request_of(chunk: Chunk, key: str, attempt: int) -> Request:
         speed=chunk.speed,
         attempt=attempt,
         expected_seconds=chunk.expected_seconds,
+        room_seconds=chunk.seconds,
     )
 
 

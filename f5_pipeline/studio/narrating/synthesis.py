@@ -190,6 +190,7 @@ class _Work:
             sound=sound,
             speed=request.speed,
             attempt=request.attempt if attempt is None else attempt,
+            room=request.room_seconds,
         )
 
     def _keep(self, request: Request, result: Speech | Failed) -> Take:

@@ -75,16 +75,17 @@ class Timer:
         return ahead(outcome, lines, threads=self._workers, max_pending=_MAX_AHEAD, name="draft")
 
     def seconds(self, request: Request) -> float:
-        """How long a chunk should last in its voice, pauses included, s.
+        """How long a chunk should last in its voice, pauses included and fitted to its slot if any, s.
 
         Raises:
             InputError: the voice has no reference.
         """
         voice = self._voice(request.voice)
         try:
-            return speech_seconds(request.text, request.language, voice.rate, self._drafts, request.speed)
+            seconds = speech_seconds(request.text, request.language, voice.rate, self._drafts, request.speed)
         except NoDraft:  # espeak does not speak the language: estimate by syllables
-            return request.expected_seconds * voice.rate
+            seconds = request.expected_seconds * voice.rate
+        return request.fitted(seconds)
 
     def time(self, request: Request, speech: Speech) -> dict[str, Any] | None:
         """Time the words of a take, in place, and return what the quality gate measures of it.

@@ -136,6 +136,7 @@ class _Spoken(BaseModel):
     language: str
     speed: float = 1.0
     spoken: str
+    seconds: float | None = None
 
 
 class _PlannedLine(BaseModel):
@@ -174,7 +175,14 @@ def takes_of(store: Store, lines: Lines) -> Iterator[str]:
         if sound is None:
             raise StoreError(f"its plan knows no voice {chunk.voice!r}", file=lines.key, hint="Plan it again.")
         for attempt in range(1, lines.retakes + 1):
-            yield take_key(text=chunk.spoken, language=chunk.language, sound=sound, speed=chunk.speed, attempt=attempt)
+            yield take_key(
+                text=chunk.spoken,
+                language=chunk.language,
+                sound=sound,
+                speed=chunk.speed,
+                attempt=attempt,
+                room=chunk.seconds,
+            )
 
 
 def _narrate(narration: str) -> str:

@@ -26,15 +26,17 @@ from f5_pipeline.orchestration.ledger import BATCH_JOB, Outcome
 from f5_pipeline.orchestration.reporting.failures import failures, is_retryable
 from f5_pipeline.orchestration.reporting.provenance import data_version_tags
 from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.store import layout
 from f5_pipeline.store.connect import connect
 from f5_pipeline.store.records import read_lines, read_record, write_record
 from f5_pipeline.studio.links.making import read_manifest
 from f5_pipeline.studio.narrating.batches import BatchReport
-from f5_pipeline.studio.narrating.scripts import script_version
-from f5_pipeline.studio.records import Links, Plan, PlannedChunk, ReferenceClip
+from f5_pipeline.studio.narrating.scripts import add_script, script_version
+from f5_pipeline.studio.records import Audio, Links, Plan, PlannedChunk, ReferenceClip
 from f5_pipeline.studio.voices import add_voice, make_reference
 from f5_pipeline_tests.support.batches import kill, step_process
+from f5_pipeline_tests.support.books import epub
 from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, Installation
 from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.ticks import Inbox, batch_config, batch_run, box, instance  # noqa: F401
@@ -73,6 +75,16 @@ def studio(box: Inbox, voices: Path) -> Inbox:
 def put(box: Inbox, name: str, text: str, voice: str = "ada", extension: str = ".txt") -> None:
     box.say(name, voice=voice)
     box.put(f"{name}{extension}", text)
+
+
+def add(box: Inbox, name: str, data: bytes) -> None:
+    """What `scripts add` does with a file; it lies there for a minute then."""
+    file = Path(str(box.store.url).removeprefix("file:")).parent / name
+    file.write_bytes(data)
+    loaded = add_script(box.store, file, options=ScriptOptions(voice="ada"))
+    for kept in box.store.list(f"scripts/{loaded.narration}."):
+        path = some(box.store.local_path(kept.key))
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 60))
 
 
 def run_batch(box: Inbox, request: dg.RunRequest) -> dg.DagsterRun:
@@ -163,7 +175,7 @@ def checks(box: Inbox, run: dg.DagsterRun) -> set[tuple[str, str | None]]:
     return {(one.check_name, one.partition) for one in found}
 
 
-GOOD = ["good-a", "good-b", "good-c", "good-d", "good-e"]
+GOOD = ["good-a", "good-b", "good-c", "good-d", "good-e", "good-f", "good-g"]
 BAD = ["bad-options", "bad-script", "bad-text", "bad-voice", "gone"]
 SHARED = "This sentence is in every story."
 
@@ -205,6 +217,8 @@ def played(box: Inbox) -> Story:
     box.say("good-e", voice="ada")
     box.put("good-e.gen_file", "A text of old.")
     box.put("good-e.toml", 'gen_file = ""\ngen_text = "A text of its own."\n')
+    add(box, "good-f.epub", epub({"a.xhtml": "<h1>The storm</h1><p>The lamp was out.</p>"}))
+    add(box, "good-g.srt", b"1\n00:00:01,000 --> 00:00:02,500\nADA: The lamp is lit.\n[bell]\n")
     put(box, "bad-script", "---\nspeed: fast\n---\nIt has a header that means nothing.", extension=".md")
     put(box, "bad-voice", "Who speaks?", voice="eve")
     put(box, "bad-text", UNSPEAKABLE)
@@ -230,6 +244,17 @@ def played(box: Inbox) -> Story:
 
 def test_all_that_was_put_there_is_asked_for_at_once(story):
     assert sorted(story.asked) == sorted(GOOD + BAD)
+
+
+def test_a_book_and_a_film_are_narrated_as_texts_are(story):
+    def audio(name: str) -> Audio:
+        links = read_record(story.box.store, layout.narration_state(name, "links"), Links)
+        return read_manifest(story.box.store, name, links.revision).audio
+
+    assert [chapter.title for chapter in audio("good-f").chapters] == ["The storm"]
+    film = audio("good-g")
+    assert film.seconds == 2.5 and film.plan.notes == ["sounds and songs are not spoken: [bell] (line 2)"]
+    assert film.slots and (film.slots.cues, film.slots.unfit) == (1, 0)
 
 
 def test_good_ones_are_delivered_each_as_if_alone(story):
@@ -336,10 +361,10 @@ def test_the_report_tells_all_of_it(story):
     newest, oldest = story.box.instance.fetch_materializations(wanted, limit=5).records
     assert (newest.run_id, oldest.run_id) == (story.second.run_id, story.first.run_id)
     metadata = {name: value.value for name, value in some(oldest.asset_materialization).metadata.items()}
-    assert (metadata["narrations_done"], metadata["narrations_failed"]) == (5, 5)
+    assert (metadata["narrations_done"], metadata["narrations_failed"]) == (len(GOOD), len(BAD))
     assert (metadata["takes_made"], metadata["cost"]) == (report.takes_made, 0)
     rows = [record.data for record in metadata["narrations"].records]  # type: ignore[union-attr]
-    assert [row["state"] for row in rows] == ["failed"] * 5 + ["done"] * 5
+    assert [row["state"] for row in rows] == ["failed"] * len(BAD) + ["done"] * len(GOOD)
     assert all(bool(row["reason"]) == (row["state"] == "failed") for row in rows)
 
 

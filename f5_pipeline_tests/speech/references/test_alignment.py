@@ -158,6 +158,17 @@ def test_a_cue_that_ends_at_a_pause_within_the_next_sentence_is_moved_to_the_end
     assert reference.measures.method == "aligned"
 
 
+def test_a_pause_within_a_sentence_ends_no_reference(tmp_path, drafts):
+    first, second = "We descended in silence until the lights", "flickered and the elevator jerked to a stop."
+    # What follows cannot be cut.
+    long = (
+        "The building on the corner of the old market square was forty years old and nobody who had ever lived there "
+    )
+    spoken = speak([first, second, f"{long}for longer than a winter trusted anything that was in it."], speed=0.7)
+    assert spoken.sentences[0][2] - spoken.sentences[0][1] > 3, "long enough to be cut alone"
+    assert prepare(tmp_path, spoken, spoken.whisper(), "t.json", drafts=drafts).text == f"{first} {second} "
+
+
 def test_times_that_cannot_be_mended_stand_and_a_check_tells(tmp_path, complaint, drafts):
     """Another text in the cues: the drafts may be wrong, but not without a word."""
     others = [MORE[0], MORE[2], MORE[3]]

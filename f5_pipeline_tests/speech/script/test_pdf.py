@@ -17,6 +17,19 @@ STORY = (
 )
 
 
+def test_raised_figures_are_marks_of_notes_or_powers() -> None:
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("Times", size=11)
+    text = "He was late.^12| The keeper,^3| on 40 m^2| of floor, drank H_2|O. In 10^4| years in Room101, 1999.^7|"
+    for part in text.replace("^", "|^").replace("_", "|_").split("|"):
+        pdf.char_vpos = {"^": "SUP", "_": "SUB"}.get(part[:1], "LINE")
+        pdf.write(5, part.lstrip("^_"))
+    script = parsed(bytes(pdf.output()), "a.pdf")
+    said = "He was late. The keeper, on 40 m² of floor, drank H2O. In 10⁴ years in Room101, 1999."
+    assert spoken(script) == [said] and "marks of footnotes are not spoken (line 1)" in script.notes
+
+
 class _Book(FPDF):
     """Pages with a running header and a page number."""
 

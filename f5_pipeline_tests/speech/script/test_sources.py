@@ -29,6 +29,8 @@ _HELLO = {
     ".epub": lambda: epub({"a.xhtml": "<p>Hello.</p>"}),
     ".docx": lambda: docx("<w:p><w:r><w:t>Hello.</w:t></w:r></w:p>"),
     ".pdf": _hello_pdf,
+    ".srt": lambda: b"1\n00:00:01,000 --> 00:00:02,000\nHello.",
+    ".vtt": lambda: b"WEBVTT\n\n00:01.000 --> 00:02.000\nHello.",
 }
 
 

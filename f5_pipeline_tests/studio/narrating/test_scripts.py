@@ -278,6 +278,8 @@ def test_a_book_may_be_larger_than_a_text(studio, monkeypatch):
 def test_other_kinds_of_texts_have_a_way_out(studio):
     with pytest.raises(InputError, match=r"\.odt is not a kind of script.*pandoc .*a\.odt -t markdown -o .*a\.md"):
         add_script(studio.store, write(studio, "a.odt", "PK"))
+    with pytest.raises(InputError, match=r"\.azw3 is not a kind of script.*ebook-convert .*a\.azw3 .*a\.epub"):
+        add_script(studio.store, write(studio, "a.azw3", "PK"))
 
 
 def test_what_is_not_spoken_and_voices_that_run_on_are_noted(studio):

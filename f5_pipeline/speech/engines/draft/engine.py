@@ -29,11 +29,12 @@ from pathlib import Path
 from typing import Any
 
 from f5_pipeline.errors import EngineError, InputError
-from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Failed, Request, Speech
+from f5_pipeline.speech.engine import MAX_FIT, MIN_FIT, SAMPLE_RATE, Cancelled, Failed, Request, Speech
 from f5_pipeline.speech.engines.draft import worker as draft_worker
 from f5_pipeline.speech.engines.draft.phonemes import as_mnemonics, table_of
 from f5_pipeline.speech.engines.draft.reading import check_text, readable
 from f5_pipeline.speech.engines.draft.times import has_speech, speakable, tokens_of
+from f5_pipeline.speech.takes import speech_span
 from f5_pipeline.speech.text.ipa import MARK
 
 MAX_TEXT = 10_000
@@ -345,31 +346,68 @@ class DraftEngine:
         if phonemes:
             text, places = as_mnemonics(text, places, _phonemes(espeak_name), request.language)
         chosen = self._manner(request.voice)
+        usual = chosen["rate"] * request.speed
         header = {
             "op": "speak",
             "text": text,
             "phonemes": phonemes,
             "voice": f"{espeak_name}+{chosen['variant']}",
             "pitch": chosen["pitch"],
-            # espeak's own bounds, words a minute.
-            "rate": max(80, min(450, round(chosen["rate"] * request.speed))),
+            "rate": _rate(usual),
             "timeout": self.patience + self.patience_a_character * len(text),
             # A runaway: no language takes 3 s a character. Digits at the slowest rate come nearest.
             "max_samples": draft_worker.ESPEAK_RATE * (30 + 3 * len(text)),
         }
+        speech = _spoken(call, request, header, places)
+        if request.room_seconds is None or isinstance(speech, Failed):
+            return speech
+        spoken = {header["rate"]: speech}
+        for _ in range(_MAX_FITTINGS):
+            share = _share(speech, request.room_seconds)
+            rate = _rate(min(max(header["rate"] * share / _FULL, usual * MIN_FIT), usual * MAX_FIT))
+            if _FULL - 0.02 <= share <= 1 or rate in spoken:
+                break
+            header = {**header, "rate": rate}
+            speech = _spoken(call, request, header, places)
+            if isinstance(speech, Failed):
+                return speech
+            spoken[rate] = speech
+        shares = ((_share(speech, request.room_seconds), speech) for speech in spoken.values())
+        # speech that fits before speech that does not, then the nearest
+        return min(shares, key=lambda pair: (pair[0] > 1, abs(pair[0] - 1)))[1]
+
+
+_MAX_FITTINGS = 4
+"""Times that a text is spoken again to find the rate at which it fills its slot."""
+_FULL = 0.985
+"""Part of a slot that is aimed at: rates are whole words a minute."""
+
+
+def _share(speech: Speech, room_seconds: float) -> float:
+    """The part of a slot that speech takes."""
+    start, end = speech_span(speech.samples, speech.tokens)
+    return (end - start) / room_seconds
+
+
+def _rate(rate: float) -> int:
+    """Words a minute within espeak's own bounds."""
+    return max(80, min(450, round(rate)))
+
+
+def _spoken(call: _Call, request: Request, header: dict[str, Any], places: list[int]) -> Speech | Failed:
+    try:
         try:
-            try:
-                answer, pcm = call.ask(header)
-            except _Died:
-                if call.over:
-                    raise
-                # Not this chunk's fault, as far as one can tell: a fresh worker, once.
-                answer, pcm = call.ask(header)
-        except _Died as error:
-            return Failed(request.key, f"espeak-ng's worker process died: {error}.")
-        if not answer["ok"]:
-            return Failed(request.key, f"{answer['error']}.")
-        return _speech(request, header, answer, pcm, places)
+            answer, pcm = call.ask(header)
+        except _Died:
+            if call.over:
+                raise
+            # Not this chunk's fault, as far as one can tell: a fresh worker, once.
+            answer, pcm = call.ask(header)
+    except _Died as error:
+        return Failed(request.key, f"espeak-ng's worker process died: {error}.")
+    if not answer["ok"]:
+        return Failed(request.key, f"{answer['error']}.")
+    return _speech(request, header, answer, pcm, places)
 
 
 def _speech(

@@ -254,7 +254,9 @@ class F5Engine:
         reference_frames = len(reference.mel)
         seconds = request.speech_seconds
         if seconds is None:
-            seconds = request.expected_seconds or expected_seconds(request.text, request.language, request.speed)
+            seconds = request.fitted(
+                request.expected_seconds or expected_seconds(request.text, request.language, request.speed)
+            )
         frames = math.ceil(max(seconds + ROOM_SECONDS, MIN_GENERATION_SECONDS) * SAMPLE_RATE / HOP)
         # F5 puts a token on each frame from the first one on: with fewer frames than tokens the last ones are cut.
         frames = max(reference_frames + frames, len(tokens) + 1)

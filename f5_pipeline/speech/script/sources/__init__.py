@@ -32,6 +32,7 @@ SOURCES = MappingProxyType(
         ".xhtml": "hypertext",
         ".pdf": "pdf",
     }
+    | {".srt": "subtitles", ".vtt": "subtitles"}
 )
 """The module that reads a script, by the suffix of its file."""
 

@@ -27,6 +27,8 @@ MAX_ENTRIES = 10_000
 _HYPHENS = "\x02\ufffe\xad"
 """PDFium writes one of these in the place of a hyphen and the end of its line."""
 
+_FIGURES = re.compile(r"\S\d{1,20}(?!\d)")
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LINE = re.compile(f"[^\r\n{_HYPHENS}]*(?:\r\n?|\n|[{_HYPHENS}]|$)")
 _START = """
 import sys
@@ -144,8 +146,9 @@ def _lines(page: Any, number: int) -> Iterator[Line]:
     for line in _LINE.findall(page.get_text_range()):
         # Places of letters are counted as PDFium's text is: in UTF-16.
         first = at + len(line) - len(line.lstrip())
+        raised = _raised(page, line, at)
         at += len(line.encode("utf-16-le")) // 2
-        words = re.sub(f"[{_HYPHENS}]", "-", line.strip())
+        words = re.sub(f"[{_HYPHENS}]", "-", raised.strip())
         if not words:
             continue
         last = at - 1 - (len(line) - len(line.rstrip()))
@@ -154,6 +157,32 @@ def _lines(page: Any, number: int) -> Iterator[Line]:
         _, low, _, high = page.get_charbox((start + end) // 2, loose=True)
         right = page.get_charbox(end, loose=True)[2]
         yield Line(number, left, max(left, right), bottom, max(top - bottom, high - low), words)
+
+
+def _raised(page: Any, line: str, at: int) -> str:
+    """A line in which small figures above the words beside them, as marks of notes and powers are, are superscripts.
+
+    Args:
+        at: index of the line in PDFium's text, in UTF-16.
+    """
+    from pypdfium2 import raw
+
+    def box(index: int) -> tuple[float, float]:
+        place = at + len(line[:index].encode("utf-16-le")) // 2
+        _, bottom, _, top = page.get_charbox(max(raw.FPDFText_GetCharIndexFromTextIndex(page, place), 0), loose=True)
+        return bottom, top - bottom
+
+    def mark(found: re.Match[str]) -> str:
+        bottom, height = box(found.start())
+        first = found.end()
+        while first - 1 > found.start() and found.end() - first < 4:
+            own_bottom, own_height = box(first - 1)
+            if own_height > 0.85 * height or own_bottom < bottom + 0.15 * height:
+                break
+            first -= 1
+        return line[found.start() : first] + line[first : found.end()].translate(_SUPERSCRIPTS)
+
+    return _FIGURES.sub(mark, line)
 
 
 def _outline(document: PdfDocument) -> list[tuple[int, str]]:
