@@ -86,6 +86,9 @@ class Session:
 @contextmanager
 def open_session(*, quiet: bool = False, verbose: bool = False) -> Iterator[Session]:
     """Open the store and the instance for a command."""
+    from f5_pipeline.dagster_host.quick_import import import_dagster
+
+    import_dagster()
     from f5_pipeline.dagster_host.instance import open_instance
 
     settings = get_settings()

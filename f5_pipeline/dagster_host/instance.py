@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from f5_pipeline.dagster_host.compute_logs import check_compute_logs
 from f5_pipeline.dagster_host.run_launcher import process_of
+from f5_pipeline.dagster_host.sqlite_storage import close_databases, keep_databases_open
 from f5_pipeline.errors import StoreError
 from f5_pipeline.settings import Settings
 from f5_pipeline.system.bundled import bundled
@@ -33,11 +34,14 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     # Steps are processes of their own: they must use the same folder, wherever they start.
     os.environ["F5_STORE"] = settings.store_url
     try:
+        keep_databases_open()
         with dg.DagsterInstance.get() as instance:
             fail_dead_runs(instance)
             yield instance
     except DBAPIError as error:  # a full disk, a damaged or locked database
         raise _unusable(home, str(error.orig)) from error
+    finally:
+        close_databases()
 
 
 def _unusable(home: Path, why: str) -> StoreError:
