@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
@@ -14,6 +15,7 @@ from f5_pipeline.dagster_host.compute_logs import check_compute_logs
 from f5_pipeline.dagster_host.run_launcher import process_of
 from f5_pipeline.dagster_host.sqlite_storage import close_databases, keep_databases_open
 from f5_pipeline.errors import StoreError
+from f5_pipeline.orchestration import internals
 from f5_pipeline.settings import Settings
 from f5_pipeline.system.bundled import bundled
 
@@ -35,6 +37,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     os.environ["F5_STORE"] = settings.store_url
     try:
         keep_databases_open()
+        _keep_no_component_state()
         with dg.DagsterInstance.get() as instance:
             fail_dead_runs(instance)
             yield instance
@@ -42,6 +45,17 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         raise _unusable(home, str(error.orig)) from error
     finally:
         close_databases()
+
+
+def _keep_no_component_state() -> None:
+    """Open no storage for the state of Dagster's components, unless dagster.yaml names one: nothing here has any."""
+    storage = internals.InstanceRef.defs_state_storage
+    if storage.fget is not None and storage.fget.__name__ != "configured":
+
+        def configured(ref: Any) -> Any:
+            return storage.fget(ref) if ref.defs_state_storage_data else None
+
+        internals.InstanceRef.defs_state_storage = property(configured)
 
 
 def _unusable(home: Path, why: str) -> StoreError:

@@ -71,7 +71,7 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 class _DeferredPackage(ModuleType):
-    """A package whose `__init__` runs when a name is asked for that is not there; its modules can be imported before."""
+    """A package whose `__init__` runs when a name is asked for that is not there; its modules load without that."""
 
     def __getattr__(self, name: str) -> Any:
         spec = self.__spec__

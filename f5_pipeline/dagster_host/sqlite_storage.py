@@ -32,6 +32,7 @@ def keep_databases_open() -> None:
     """Make Dagster's SQLite storages of this process open each database once, until `close_databases`."""
     for storage in (internals.sqlite_event_log, internals.sqlite_run_storage, internals.sqlite_schedule_storage):
         storage.create_engine = _engine
+        storage.get_alembic_config = _LaterConfig
         storage.check_alembic_revision = _revisions
     internals.sqlite_event_log.SqliteEventLogStorage._initdb = _init_event_log
 
@@ -61,6 +62,16 @@ def _set_up(connection: sqlite3.Connection, _: Any) -> None:
     # Nothing is lost where this process is killed. Where the machine fails, the run is lost anyway; what was written
     # before is on the disk at the end of each command.
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+class _LaterConfig:
+    """Alembic's configuration, made at its first use, which imports Alembic."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._arguments = arguments
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(internals.get_alembic_config(*self._arguments), name)
 
 
 def _revisions(config: Any, connection: sqlalchemy.Connection) -> tuple[Any, Any]:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
     from dagster._core.storage.runs.sqlite import sqlite_run_storage
     from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
-    from dagster._core.storage.sql import check_alembic_revision
+    from dagster._core.storage.sql import check_alembic_revision, get_alembic_config
     from dagster._daemon.auto_run_reexecution.event_log_consumer import DAGSTER_EVENT_TYPES as RETRY_EVENTS
     from dagster._daemon.auto_run_reexecution.event_log_consumer import _create_cursor_key as retry_cursor_key
     from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
@@ -72,6 +72,7 @@ _LAZY = {
     "retry_cursor_key": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "_create_cursor_key"),
     # The storages of SQLite, as modules: their functions are replaced.
     "check_alembic_revision": ("dagster._core.storage.sql", "check_alembic_revision"),
+    "get_alembic_config": ("dagster._core.storage.sql", "get_alembic_config"),
     "sqlite_event_log": ("dagster._core.storage.event_log.sqlite", "sqlite_event_log"),
     "sqlite_run_storage": ("dagster._core.storage.runs.sqlite", "sqlite_run_storage"),
     "sqlite_schedule_storage": ("dagster._core.storage.schedules.sqlite", "sqlite_schedule_storage"),
@@ -121,6 +122,7 @@ __all__ = [
     "execute_plan_iterator",
     "execute_run_iterator",
     "extract_data_version_from_entry",
+    "get_alembic_config",
     "get_input_data_version_tag",
     "get_input_event_pointer_tag",
     "is_valid_cron_schedule",
