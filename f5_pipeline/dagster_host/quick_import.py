@@ -48,10 +48,13 @@ def import_dagster() -> None:
     if "dagster._core.storage.sql" in sys.modules:
         return
     with no_garbage_collection(), _replaced_modules():
-        if DEFERRED_PACKAGE not in sys.modules and "dagster" not in sys.modules:
+        if DEFERRED_PACKAGE not in sys.modules:
             _defer(DEFERRED_PACKAGE)
         for name in INSTANCE_MODULES:
             importlib.import_module(name)
+        if isinstance(package := sys.modules.get(DEFERRED_PACKAGE), _DeferredPackage):
+            parent, _, child = DEFERRED_PACKAGE.rpartition(".")
+            setattr(sys.modules[parent], child, package)  # as an import does
 
 
 @contextmanager

@@ -35,8 +35,11 @@ EXAMPLES = REPOSITORY / "examples"
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:
-    """The environment of an installation under `root`, free of what the machine has set."""
-    foreign = ("F5_", "DAGSTER_", "AWS_", "B2_")
+    """The environment of an installation under `root`, free of what the machine has set.
+
+    Bytecode is kept, as it is for users: without it every process compiles our modules anew, which takes half a second.
+    """
+    foreign = ("F5_", "DAGSTER_", "AWS_", "B2_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
         **kept,
