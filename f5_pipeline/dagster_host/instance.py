@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from f5_pipeline.dagster_host.compute_logs import check_compute_logs
 from f5_pipeline.dagster_host.run_launcher import process_of
-from f5_pipeline.dagster_host.sqlite_storage import close_databases, keep_databases_open
 from f5_pipeline.errors import StoreError
 from f5_pipeline.orchestration import internals
+from f5_pipeline.orchestration.sqlite_storage import close_databases, keep_databases_open
 from f5_pipeline.settings import Settings
 from f5_pipeline.system.bundled import bundled
 

@@ -8,3 +8,6 @@ from f5_pipeline.dagster_host.quick_import import import_dagster
 import_dagster()
 
 import f5_pipeline.definitions  # noqa: E402, F401
+from f5_pipeline.orchestration.sqlite_storage import keep_databases_open  # noqa: E402
+
+keep_databases_open()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
@@ -14,8 +13,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from f5_pipeline.dagster_host import sqlite_storage
 from f5_pipeline.dagster_host.instance import open_instance
+from f5_pipeline.orchestration import sqlite_storage
 from f5_pipeline.settings import get_settings
 
 KEY = dg.AssetKey("seen")
@@ -87,7 +86,7 @@ def test_what_was_written_is_there_for_others_at_once_and_closed_afterwards(here
 
 def open_files() -> list[Path]:
     handles = Path("/proc/self/fd").iterdir() if Path("/proc").exists() else iter(())
-    return [Path(os.readlink(handle)) for handle in handles if handle.exists()]
+    return [handle.readlink() for handle in handles if handle.exists()]
 
 
 @pytest.mark.slow

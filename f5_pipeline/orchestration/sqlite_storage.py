@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def _engine(url: str, **options: Any) -> sqlalchemy.Engine:
     """The engine of a database, in the place of `sqlalchemy.create_engine`."""
     key = os.getpid(), url
     if key not in _engines:
+        if all(pid != os.getpid() for pid, _ in _engines):
+            Finalize(None, close_databases, exitpriority=0)  # also at the end of a process of multiprocessing
         arguments = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
         engine = sqlalchemy.create_engine(url, poolclass=QueuePool, max_overflow=-1, connect_args=arguments)
         sqlalchemy.event.listen(engine, "connect", _set_up)
