@@ -49,13 +49,14 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 def _keep_no_component_state() -> None:
     """Open no storage for the state of Dagster's components, unless dagster.yaml names one: nothing here has any."""
-    storage = internals.InstanceRef.defs_state_storage
-    if storage.fget is not None and storage.fget.__name__ != "configured":
+    reference: Any = internals.InstanceRef
+    opened = reference.defs_state_storage.fget
+    if opened.__name__ != "configured":
 
         def configured(ref: Any) -> Any:
-            return storage.fget(ref) if ref.defs_state_storage_data else None
+            return opened(ref) if ref.defs_state_storage_data else None
 
-        internals.InstanceRef.defs_state_storage = property(configured)
+        reference.defs_state_storage = property(configured)
 
 
 def _unusable(home: Path, why: str) -> StoreError:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from f5_pipeline.orchestration import internals
@@ -31,18 +33,23 @@ _init_database = internals.sqlite_event_log.SqliteEventLogStorage._initdb
 
 def keep_databases_open() -> None:
     """Make Dagster's SQLite storages of this process open each database once, until `close_databases`."""
-    for storage in (internals.sqlite_event_log, internals.sqlite_run_storage, internals.sqlite_schedule_storage):
+    storages: list[Any] = [
+        internals.sqlite_event_log,
+        internals.sqlite_run_storage,
+        internals.sqlite_schedule_storage,
+    ]
+    for storage in storages:
         storage.create_engine = _engine
         storage.get_alembic_config = _LaterConfig
         storage.check_alembic_revision = _revisions
-    internals.sqlite_event_log.SqliteEventLogStorage._initdb = _init_event_log
+    storages[0].SqliteEventLogStorage._initdb = _init_event_log
 
 
 def close_databases() -> None:
     """Bring what this process wrote to the disk, and close its databases."""
     for key in [key for key in _engines if key[0] == os.getpid()]:
         engine = _engines.pop(key)
-        with contextlib.suppress(sqlalchemy.exc.DBAPIError), engine.connect() as connection:
+        with contextlib.suppress(DBAPIError), engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
         sqlalchemy.Engine.dispose(engine)
 
@@ -55,7 +62,7 @@ def _engine(url: str, **options: Any) -> sqlalchemy.Engine:
             Finalize(None, close_databases, exitpriority=0)  # also at the end of a process of multiprocessing
         arguments = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
         engine = sqlalchemy.create_engine(url, poolclass=QueuePool, max_overflow=-1, connect_args=arguments)
-        sqlalchemy.event.listen(engine, "connect", _set_up)
+        event.listen(engine, "connect", _set_up)
         engine.dispose = lambda close=True: None  # Dagster does so after each statement
         _engines.setdefault(key, engine)
     return _engines[key]
@@ -88,26 +95,26 @@ def _revisions(config: Any, connection: sqlalchemy.Connection) -> tuple[Any, Any
 
 
 def _init_event_log(storage: Any, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
-    path, index = (
-        Path(engine.url.database or ""),
-        Path(storage.path_for_shard(internals.sqlite_event_log.INDEX_SHARD_NAME)),
-    )
+    index_name = internals.sqlite_event_log.INDEX_SHARD_NAME
+    path, index = Path(engine.url.database or ""), Path(storage.path_for_shard(index_name))
     if not for_index_shard and path != index and not path.exists():
-        _copy_tables(index, path)
+        with contextlib.suppress(sqlite3.Error, OSError):  # Dagster's own way finds what is wrong, and says so
+            _copy_tables(index, path)
     _init_database(storage, engine, for_index_shard)  # which finds nothing to do where that has worked
 
 
 def _copy_tables(index: Path, path: Path) -> None:
     """Make the database of a run with the tables and the revision of the one that holds all runs' assets: Dagster makes
-    both alike. Does nothing where that one is not complete."""
+    both alike. Does nothing where that one has no revision.
+
+    Raises:
+        sqlite3.Error, OSError: it cannot be read or written, or there are no hard links.
+    """
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     with contextlib.closing(sqlite3.connect(index, timeout=_BUSY_SECONDS)) as source:
         query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC"
         statements = [sql for (sql,) in source.execute(query)]
-        try:
-            revisions = source.execute("SELECT version_num FROM alembic_version").fetchall()
-        except sqlite3.OperationalError:
-            return
+        revisions = source.execute("SELECT version_num FROM alembic_version").fetchall()
     if len(revisions) != 1:
         return
     try:
