@@ -30,16 +30,16 @@ from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 # A shell starts what it runs in the background with SIGINT ignored, and children inherit that: tests interrupt them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Bytecode is kept, as it is for users: without it each of hundreds of processes compiles our modules anew, for 0.5 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples"
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:
-    """The environment of an installation under `root`, free of what the machine has set.
-
-    Bytecode is kept, as it is for users: without it every process compiles our modules anew, which takes half a second.
-    """
-    foreign = ("F5_", "DAGSTER_", "AWS_", "B2_", "PYTHONDONTWRITEBYTECODE")
+    """The environment of an installation under `root`, free of what the machine has set."""
+    foreign = ("F5_", "DAGSTER_", "AWS_", "B2_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
         **kept,
