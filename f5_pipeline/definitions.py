@@ -18,6 +18,7 @@ from f5_pipeline.orchestration.launching.nightly import OFF, nightly
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource, bucket_resources
 from f5_pipeline.orchestration.step_processes import (
     end_steps_with_their_run,
+    open_databases_once_in_workers,
     run_single_steps_in_their_run,
     step_executor,
 )
@@ -25,6 +26,7 @@ from f5_pipeline.settings import get_settings
 
 end_steps_with_their_run()
 run_single_steps_in_their_run()
+open_databases_once_in_workers()
 
 _settings = get_settings()
 _store = StoreResource(url=_settings.store_url)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from f5_pipeline.errors import InputError
 
 DAY_SECONDS = 24 * 3600
 
 
-class Settings(BaseSettings):
-    """Each field is the environment variable `F5_<NAME>`."""
+class Settings(BaseModel):
+    """Each field is the environment variable `F5_<NAME>`, or the first of its aliases that is set and not empty."""
 
-    model_config = SettingsConfigDict(env_prefix="F5_", frozen=True, env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True)
 
     store: str = Field(
         "file:./studio", description="address of the store: file:<folder>, b2://bucket/prefix, s3://bucket/prefix"
@@ -132,6 +133,18 @@ class Settings(BaseSettings):
         24.0, gt=0, le=24 * 30, description="maximum hours of a run, including the time it waits for a GPU"
     )
 
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """The settings in environment variables; empty ones count as unset."""
+        values = {}
+        for name, field in cls.model_fields.items():
+            alias = field.validation_alias
+            variables = alias.choices if isinstance(alias, AliasChoices) else [f"F5_{name.upper()}"]
+            variable = next((str(variable) for variable in variables if environment.get(str(variable))), None)
+            if variable is not None:
+                values[name if alias is None else variable] = environment[variable]
+        return cls.model_validate(values)
+
     @property
     def base_url(self) -> str:
         """Base URL of links, without a slash at the end."""
@@ -159,7 +172,7 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process. Raises InputError that names the variable."""
     try:
-        return Settings()  # type: ignore[call-arg]  # filled from the environment
+        return Settings.from_environment(os.environ)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"

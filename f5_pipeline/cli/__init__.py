@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something failed, 2 the input or the call is wrong, 130 in
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import click
@@ -30,6 +31,8 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: runs a command and turns errors into messages and exit codes."""
+    # Importing makes a million objects that stay; looking for garbage among them costs a tenth of a short command.
+    gc.set_threshold(50_000, 20, 100)
     from f5_pipeline.cli import commands  # noqa: F401  # registers the commands
     from f5_pipeline.cli.output import print_error
 

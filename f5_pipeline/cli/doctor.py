@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +18,11 @@ from f5_pipeline.cli import cli
 from f5_pipeline.cli.output import print_json, print_table
 from f5_pipeline.cli.session import open_store, studio_options
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engines import Fact as Finding
 from f5_pipeline.speech.engines import all_specs, resolve
+
+if TYPE_CHECKING:
+    from f5_pipeline.settings import Settings
 
 MIN_FREE_BYTES = 2 << 30
 """Free space on a disk: an hour of narration takes about 0.3 GB with its takes."""
@@ -58,6 +61,13 @@ def examine() -> Iterator[Finding]:
         yield from spec.examine()
     for what, check in (("weights", _weights), ("hub", _hub), ("links", _links), ("ports", _ports)):
         yield _finding(what, check)
+
+
+def get_settings() -> Settings:
+    # Imported late: pydantic takes longer than many a command.
+    from f5_pipeline import settings
+
+    return settings.get_settings()
 
 
 def _finding(what: str, check: Callable[[], tuple[str, ...]]) -> Finding:

@@ -8,12 +8,29 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.engines import choices
 
 if TYPE_CHECKING:
     from f5_pipeline.speech.script.model import ScriptOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class EngineChoice(click.Choice):
+    """The engines of this installation. Looking for those of other packages takes longer than many a command."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        from f5_pipeline.speech.engines import choices
+
+        return tuple(choices())
+
+    @choices.setter
+    def choices(self, _: object) -> None:
+        """click's own constructor sets them."""
+
 
 _OPTIONS = (
     click.option("--voice", help="Voice of all text that names none itself."),
@@ -21,7 +38,7 @@ _OPTIONS = (
     click.option("--speed", type=float, help="1.0 is the voice's own pace."),
     click.option(
         "--engine",
-        type=click.Choice(choices()),
+        type=EngineChoice(),
         help="auto: f5 where it is installed and has a GPU, else draft.",
     ),
     click.option("--model", metavar="NAME", help="Model of the f5 engine; see: f5-pipeline weights list."),

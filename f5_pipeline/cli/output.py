@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any
 
@@ -62,6 +62,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 @contextmanager
 def progress(label: str, *, quiet: bool) -> Iterator[Progress]:
     """A progress bar on standard error for as long as the context; lines where it is no terminal; nothing if quiet."""
+    with _own_stderr() as stream:
+        if quiet or not stream.isatty():
+            yield Progress(None, label, None if quiet else stream)
+            return
+        with _progress_bar(stream) as bar:
+            yield Progress(bar, label, None)
+
+
+def _progress_bar(stream: IO[str]) -> AbstractContextManager[Any]:
     from rich.console import Console
     from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
     from rich.progress import Progress as Bar
@@ -73,14 +82,9 @@ def progress(label: str, *, quiet: bool) -> Iterator[Progress]:
         def render(self, task: Task) -> Text:
             return Text(f"{timedelta(seconds=int(task.elapsed or 0))} elapsed")
 
-    with _own_stderr() as stream:
-        console = Console(file=stream)
-        if quiet or not console.is_terminal:
-            yield Progress(None, label, None if quiet else stream)
-            return
-        columns = (TextColumn("{task.fields[label]}"), BarColumn(30), TextColumn("{task.description}"), Elapsed())
-        with Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
-            yield Progress(bar, label, None)
+    columns = (TextColumn("{task.fields[label]}"), BarColumn(30), TextColumn("{task.description}"), Elapsed())
+    console = Console(file=stream)
+    return Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from f5_pipeline.cli import cli
 from f5_pipeline.cli.options import parse_options, script_options
 from f5_pipeline.cli.output import print_info, print_json, print_note, print_table
 from f5_pipeline.cli.session import open_store, studio_options
-from f5_pipeline.settings import get_settings
 
 if TYPE_CHECKING:
     from f5_pipeline.store.base import Store
@@ -93,6 +92,7 @@ def plan(
 
 
 def _show_changes(store: Store, loaded: LoadedScript, as_json: bool) -> None:
+    from f5_pipeline.settings import get_settings
     from f5_pipeline.studio.narrating.changes import script_changes
 
     changes = script_changes(store, loaded, studio_options(), get_settings().gpu_hour_cost)

@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f5_pipeline.orchestration import configured
-from f5_pipeline.settings import Settings, get_settings
-from f5_pipeline.store.base import Store
-
 if TYPE_CHECKING:
     import dagster as dg
 
     from f5_pipeline.dagster_host.runs import RunOutcome
+    from f5_pipeline.settings import Settings
+    from f5_pipeline.store.base import Store
     from f5_pipeline.studio.narrating.scripts import LoadedScript
     from f5_pipeline.studio.options import StudioOptions
     from f5_pipeline.studio.records import Voice
@@ -22,11 +20,17 @@ if TYPE_CHECKING:
 
 def open_store() -> Store:
     """The store of the settings."""
+    from f5_pipeline.orchestration import configured
+    from f5_pipeline.settings import get_settings
+
     return configured.open_store(get_settings())
 
 
 def studio_options() -> StudioOptions:
     """The studio's options from the settings."""
+    from f5_pipeline.orchestration import configured
+    from f5_pipeline.settings import get_settings
+
     return configured.studio_options(get_settings())
 
 
@@ -86,7 +90,11 @@ class Session:
 @contextmanager
 def open_session(*, quiet: bool = False, verbose: bool = False) -> Iterator[Session]:
     """Open the store and the instance for a command."""
+    from f5_pipeline.dagster_host.quick_import import import_dagster
+
+    import_dagster()
     from f5_pipeline.dagster_host.instance import open_instance
+    from f5_pipeline.settings import get_settings
 
     settings = get_settings()
     store, options = open_store(), studio_options()

@@ -19,11 +19,11 @@ def status(narration: str | None, as_json: bool) -> None:
 
     Length and revision are those of the last delivery, even if the script was edited or an attempt failed since.
     """
-    from f5_pipeline.orchestration.reporting.metadata import format_duration
-    from f5_pipeline.orchestration.reporting.states import narration_states
-    from f5_pipeline.studio.narrating.scripts import find_script
-
     with open_session(quiet=as_json) as session:
+        from f5_pipeline.orchestration.reporting.metadata import format_duration
+        from f5_pipeline.orchestration.reporting.states import narration_states
+        from f5_pipeline.studio.narrating.scripts import find_script
+
         if narration is not None:
             find_script(session.store, narration)
         states = list(narration_states(session.instance, session.store, session.options, narration))

@@ -12,7 +12,6 @@ import click
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.output import print_error, print_info, print_json, print_note, print_table
 from f5_pipeline.cli.session import open_store, studio_options
-from f5_pipeline.settings import get_settings
 
 if TYPE_CHECKING:
     from f5_pipeline.weights.library import Library, OnProgress, Progress
@@ -31,6 +30,7 @@ def pull(names: tuple[str, ...], as_json: bool) -> None:
 
     After an interruption, run the same command again to go on.
     """
+    from f5_pipeline.settings import get_settings
     from f5_pipeline.weights.recognisers import borrow_recogniser, lock_recogniser
     from f5_pipeline.weights.registry import RECOGNISERS
 

@@ -10,6 +10,7 @@ from typing import IO
 
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 
+from f5_pipeline.dagster_host.compute_logs import LocalComputeLogs
 from f5_pipeline.errors import StoreError
 from f5_pipeline.orchestration.internals import IO_TYPE_EXTENSION, ComputeIOType, ConfigurableClassData
 from f5_pipeline.store import layout
@@ -37,6 +38,7 @@ class BucketComputeLogs(S3ComputeLogManager):
             region=store.bucket.access.region,
             inst_data=inst_data,
         )
+        self._local_manager = LocalComputeLogs(str(local_dir))
         self._store = store
         self._s3_session = store.client
         self._partial_keys: set[str] = set()

@@ -9,12 +9,78 @@ In dagster.yaml:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.orchestration.internals import ComputeLogManager, ConfigurableClassData, LocalComputeLogManager
+from f5_pipeline.orchestration.internals import (
+    IO_TYPE_EXTENSION,
+    CapturedLogContext,
+    ComputeIOType,
+    ComputeLogManager,
+    ConfigurableClassData,
+    LocalComputeLogManager,
+)
 from f5_pipeline.settings import Settings, get_settings
+
+SHOW_SECONDS = 1.0
+"""How often what a step prints is shown where it runs."""
+
+
+class LocalComputeLogs(LocalComputeLogManager):
+    """Keeps what steps print in a folder. Dagster's own starts four processes for each step to show it as well."""
+
+    @contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
+        stdout, stderr = (
+            Path(self.get_captured_local_path(log_key, IO_TYPE_EXTENSION[kind]))
+            for kind in (ComputeIOType.STDOUT, ComputeIOType.STDERR)
+        )
+        with _kept(sys.stdout, stdout), _kept(sys.stderr, stderr):
+            yield CapturedLogContext(log_key)
+        Path(self.complete_artifact_path(log_key)).touch()
+
+
+@contextmanager
+def _kept(stream: IO[str], path: Path) -> Iterator[None]:
+    """Append what is written to a stream, by this process and its children, to a file, and show it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab", buffering=0) as file:
+        try:
+            number = stream.fileno()
+        except (AttributeError, OSError):  # no file, as in tests
+            yield
+            return
+        with os.fdopen(os.dup(number), "wb") as shown:
+            ended = threading.Event()
+            show = threading.Thread(target=_show, args=(path, file.tell(), shown, ended), daemon=True)
+            stream.flush()
+            os.dup2(file.fileno(), number)
+            show.start()
+            try:
+                yield
+            finally:
+                stream.flush()
+                os.dup2(shown.fileno(), number)
+                ended.set()
+                show.join()
+
+
+def _show(path: Path, start: int, shown: IO[bytes], ended: threading.Event) -> None:
+    with path.open("rb") as file, suppress(OSError):  # the reader may be gone
+        file.seek(start)
+        while True:
+            last = ended.wait(SHOW_SECONDS)
+            shutil.copyfileobj(file, shown)
+            shown.flush()
+            if last:
+                return
 
 
 class StoreComputeLogs(LocalComputeLogManager):
@@ -35,7 +101,7 @@ class StoreComputeLogs(LocalComputeLogManager):
         settings = get_settings()
         folder = settings.home_folder / "storage"
         if settings.compute_logs == "local":
-            return LocalComputeLogManager(str(folder), inst_data=inst_data)
+            return LocalComputeLogs(str(folder), inst_data=inst_data)
         check_compute_logs(settings)
         from f5_pipeline.dagster_host.bucket_logs import BucketComputeLogs
         from f5_pipeline.orchestration.bucket_resource import BucketResource

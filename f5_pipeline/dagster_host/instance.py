@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from f5_pipeline.dagster_host.compute_logs import check_compute_logs
 from f5_pipeline.dagster_host.run_launcher import process_of
 from f5_pipeline.errors import StoreError
+from f5_pipeline.orchestration import internals
+from f5_pipeline.orchestration.sqlite_storage import close_databases, keep_databases_open
 from f5_pipeline.settings import Settings
 from f5_pipeline.system.bundled import bundled
 
@@ -33,11 +36,27 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     # Steps are processes of their own: they must use the same folder, wherever they start.
     os.environ["F5_STORE"] = settings.store_url
     try:
+        keep_databases_open()
+        _keep_no_component_state()
         with dg.DagsterInstance.get() as instance:
             fail_dead_runs(instance)
             yield instance
     except DBAPIError as error:  # a full disk, a damaged or locked database
         raise _unusable(home, str(error.orig)) from error
+    finally:
+        close_databases()
+
+
+def _keep_no_component_state() -> None:
+    """Open no storage for the state of Dagster's components, unless dagster.yaml names one: nothing here has any."""
+    reference: Any = internals.InstanceRef
+    opened = reference.defs_state_storage.fget
+    if opened.__name__ != "configured":
+
+        def configured(ref: Any) -> Any:
+            return opened(ref) if ref.defs_state_storage_data else None
+
+        reference.defs_state_storage = property(configured)
 
 
 def _unusable(home: Path, why: str) -> StoreError:

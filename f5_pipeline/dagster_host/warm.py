@@ -1,15 +1,13 @@
 """The imports of step processes, loaded once in the fork server, which forks each of them.
 
-Opening the Dagster instance imports some five hundred modules, 0.6 s of work for each step. Modules that start threads
-(numpy, torch) are not imported here: threads do not survive a fork.
+Modules that start threads (numpy, torch) are not imported here: threads do not survive a fork.
 """
 
-import contextlib
-import importlib
+from f5_pipeline.dagster_host.quick_import import import_dagster
 
-import f5_pipeline.definitions  # noqa: F401
-from f5_pipeline.orchestration.internals import INSTANCE_MODULES
+import_dagster()
 
-for _name in INSTANCE_MODULES:
-    with contextlib.suppress(ImportError):  # without one of them, steps start more slowly
-        importlib.import_module(_name)
+import f5_pipeline.definitions  # noqa: E402, F401
+from f5_pipeline.orchestration.sqlite_storage import keep_databases_open  # noqa: E402
+
+keep_databases_open()

@@ -48,22 +48,19 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.schedules import is_valid_cron_schedule
 
 if TYPE_CHECKING:
+    from dagster._core.instance.ref import InstanceRef
+    from dagster._core.storage.compute_log_manager import CapturedLogContext
+    from dagster._core.storage.event_log.sqlite import sqlite_event_log
     from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
+    from dagster._core.storage.runs.sqlite import sqlite_run_storage
+    from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
+    from dagster._core.storage.sql import check_alembic_revision, get_alembic_config
     from dagster._daemon.auto_run_reexecution.event_log_consumer import DAGSTER_EVENT_TYPES as RETRY_EVENTS
     from dagster._daemon.auto_run_reexecution.event_log_consumer import _create_cursor_key as retry_cursor_key
     from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 
 DAEMON_MODULE = "dagster._daemon"
 """The daemon, for `python -m`: its public console script need not be on the PATH."""
-
-INSTANCE_MODULES = (
-    "dagster._core.storage.local_compute_log_manager",
-    "dagster._core.storage.root",
-    "dagster._core.storage.sqlite_storage",
-    "dagster._daemon.daemon",
-    "upath.implementations.local",
-)
-"""Modules that opening an instance imports. Loading them ahead starts steps sooner; one that is gone does no harm."""
 
 _LAZY = {
     "CanCancelExecutionRequest": ("dagster._grpc.types", "CanCancelExecutionRequest"),
@@ -73,6 +70,15 @@ _LAZY = {
     # The events that the daemon's retries of runs follow, and the key of their cursor.
     "RETRY_EVENTS": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "DAGSTER_EVENT_TYPES"),
     "retry_cursor_key": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "_create_cursor_key"),
+    # The storages of SQLite, as modules: their functions are replaced.
+    "check_alembic_revision": ("dagster._core.storage.sql", "check_alembic_revision"),
+    "get_alembic_config": ("dagster._core.storage.sql", "get_alembic_config"),
+    "sqlite_event_log": ("dagster._core.storage.event_log.sqlite", "sqlite_event_log"),
+    "sqlite_run_storage": ("dagster._core.storage.runs.sqlite", "sqlite_run_storage"),
+    "sqlite_schedule_storage": ("dagster._core.storage.schedules.sqlite", "sqlite_schedule_storage"),
+    # Opened for state of components, which there is none of; it imports universal_pathlib.
+    "InstanceRef": ("dagster._core.instance.ref", "InstanceRef"),
+    "CapturedLogContext": ("dagster._core.storage.compute_log_manager", "CapturedLogContext"),
 }
 
 __all__ = [
@@ -84,7 +90,6 @@ __all__ = [
     "DATA_VERSION_IS_USER_PROVIDED_TAG",
     "DATA_VERSION_TAG",
     "GRPC_INFO_TAG",
-    "INSTANCE_MODULES",
     "IO_TYPE_EXTENSION",
     "MAX_RETRIES_TAG",
     "MAX_RUNTIME_SECONDS_TAG",
@@ -96,12 +101,14 @@ __all__ = [
     "WILL_RETRY_TAG",
     "CanCancelExecutionRequest",
     "CanCancelExecutionResult",
+    "CapturedLogContext",
     "CheckRunHealthResult",
     "ComputeIOType",
     "ComputeLogManager",
     "ConfigurableClass",
     "ConfigurableClassData",
     "DagsterUserCodeUnreachableError",
+    "InstanceRef",
     "LoadableTargetOrigin",
     "LocalComputeLogManager",
     "ManagedGrpcPythonEnvCodeLocationOrigin",
@@ -110,16 +117,21 @@ __all__ = [
     "RemoteRepositoryOrigin",
     "RunFailureReason",
     "WorkerStatus",
+    "check_alembic_revision",
     "create_execution_plan",
     "execute_plan_iterator",
     "execute_run_iterator",
     "extract_data_version_from_entry",
+    "get_alembic_config",
     "get_input_data_version_tag",
     "get_input_event_pointer_tag",
     "is_valid_cron_schedule",
     "multiprocess_executor",
     "retry_cursor_key",
     "run_step_in_child",
+    "sqlite_event_log",
+    "sqlite_run_storage",
+    "sqlite_schedule_storage",
 ]
 
 

@@ -118,6 +118,17 @@ def _has_siblings(mapping_key: str | None, mappings: Mapping[str, Mapping[str, S
     return any(mapping_key in keys and len(keys) > 1 for keys in asked)
 
 
+def open_databases_once_in_workers() -> None:
+    """Make a process that works on a run open Dagster's databases once. A server, which sees many runs, does not.
+
+    Call it where the code location is imported.
+    """
+    if multiprocessing.parent_process() is not None:
+        from f5_pipeline.orchestration.sqlite_storage import keep_databases_open
+
+        keep_databases_open()
+
+
 def run_is_gone() -> bool:
     """Whether this is a step's process and that of its run is gone."""
     run = multiprocessing.parent_process()

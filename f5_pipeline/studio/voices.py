@@ -292,6 +292,10 @@ def voice_names(store: Store) -> Iterator[str]:
     yield from filter(layout.NAME.fullmatch, store.folders(layout.VOICES))
 
 
+_prepared: dict[tuple[object, ...], Reference] = {}
+"""The last reference that was prepared: to add a voice is to check it, and to make it right afterwards."""
+
+
 def prepare(
     recording: Path,
     transcript: bytes | None,
@@ -314,9 +318,17 @@ def prepare(
     from f5_pipeline.speech.references.prepare import prepare_reference
     from f5_pipeline.speech.transcripts.reader import read_transcript
 
+    key = file_sha256(recording), transcript, language, name, transcript_name
+    if key in _prepared:
+        return _prepared[key]
     text = read_transcript(transcript, transcript_name) if transcript is not None else None
     with closing(Drafts()) as drafts:
-        return prepare_reference(recording, text, language=language, name=name, drafts=drafts, on_progress=on_progress)
+        reference = prepare_reference(
+            recording, text, language=language, name=name, drafts=drafts, on_progress=on_progress
+        )
+    _prepared.clear()
+    _prepared[key] = reference
+    return reference
 
 
 def make_reference(store: Store, name: str, *, on_progress: Progress = _unreported) -> tuple[ReferenceClip, Reference]:

@@ -11,17 +11,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import httpx
-
 from f5_pipeline.weights.errors import RetryableWeightsError, WeightsError
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_TRIES = 6
 """Tries without a new byte after which a download gives up; the next call resumes it."""
 
-_TIMEOUT = httpx.Timeout(30, connect=15)
 _MAX_WAIT_SECONDS = 60.0
 _RETRYABLE = (408, 425, 429, 500, 502, 503, 504)
 
@@ -76,6 +76,7 @@ class Hub:
             RetryableWeightsError: the hub cannot be reached or is overloaded.
         """
         self._check_online(repo)
+        import httpx
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
@@ -130,12 +131,15 @@ class Hub:
             WeightsError: offline, refused, or the file is not there.
             RetryableWeightsError: no more bytes arrive.
         """
+        import httpx
+
         what = f"{repo}/{path}"
         self._check_online(what)
         url = f"{self.endpoint}/{repo}/resolve/{revision}/{quote(path)}"
         received, longest, failed = 0, 0, 0
         # Every try starts at the hub's own URL: the one that it redirects to is signed and expires.
-        with httpx.Client(follow_redirects=True, timeout=_TIMEOUT, headers=self._headers()) as client:
+        timeout = httpx.Timeout(30, connect=15)
+        with httpx.Client(follow_redirects=True, timeout=timeout, headers=self._headers()) as client:
             while True:
                 have = _size(partial)
                 longest = max(longest, have)
@@ -236,6 +240,8 @@ def _starts_at(response: httpx.Response, start: int) -> bool:
 
 def _describe(error: Exception) -> str:
     """The failure in words, without the URL: the one that the hub redirects to is signed."""
+    import httpx
+
     kinds: dict[type[Any], str] = {
         httpx.TimeoutException: "no answer in time",
         httpx.ConnectError: "no connection",

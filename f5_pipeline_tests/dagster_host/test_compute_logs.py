@@ -12,8 +12,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.storage.compute_log_manager import ComputeIOType
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
+from f5_pipeline.dagster_host.compute_logs import LocalComputeLogs
 from f5_pipeline.errors import InputError
 from f5_pipeline.orchestration.configured import open_store
 from f5_pipeline.orchestration.resources import StoreResource, bucket_resources
@@ -126,9 +126,35 @@ def test_the_resource_is_the_client_of_the_store(store, home):
 def test_by_default_the_output_stays_on_this_machine(home):
     with dg.DagsterInstance.get() as instance:
         ended = speaking.execute_in_process(instance=instance)
-        assert type(instance.compute_log_manager) is LocalComputeLogManager
+        assert type(instance.compute_log_manager) is LocalComputeLogs
         (out,) = (home / "storage" / ended.run_id).rglob("*.out")
         assert out.read_text() == "said by a step\n"
+
+
+CAPTURE = """
+import subprocess, sys, psutil
+from f5_pipeline.dagster_host.compute_logs import LocalComputeLogs
+with LocalComputeLogs(sys.argv[1]).capture_logs(["run", "compute_logs", "step"]):
+    print("said by a step", flush=True)
+    subprocess.run([sys.executable, "-c", "import os; os.write(2, b'said by a child')"], check=True)
+    assert not psutil.Process().children()
+    sys.stdin.readline()
+print("said afterwards")
+"""
+
+
+def test_the_output_of_a_step_and_its_children_is_kept_and_shown_without_more_processes(tmp_path):
+    logs, key = LocalComputeLogs(str(tmp_path)), ["run", "compute_logs", "step"]
+    for attempt in (1, 2):
+        command = [sys.executable, "-c", CAPTURE, str(tmp_path)]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        assert process.stdout and process.stdout.readline() == "said by a step\n"  # while the step runs
+        assert process.communicate("go on\n") == ("said afterwards\n", "said by a child")
+        assert process.returncode == 0
+        assert logs.is_capture_complete(key)
+        kept = logs.get_log_data(key)
+        assert (kept.stdout, kept.stderr) == (b"said by a step\n" * attempt, b"said by a child" * attempt)
 
 
 def test_logs_cannot_be_kept_in_a_folder_that_is_the_store(home, monkeypatch):

@@ -47,7 +47,19 @@ def test_takes_alone_handle_many_partitions_in_one_run():
 
 
 def test_what_is_heavy_is_not_imported_to_load_the_code_location():
-    heavy = ("torch", "f5_tts", "numpy", "scipy", "matplotlib", "pandas", "soundfile", "boto3", "PIL", "starlette")
+    heavy = (
+        "torch",
+        "f5_tts",
+        "numpy",
+        "scipy",
+        "pandas",
+        "soundfile",
+        "boto3",
+        "PIL",
+        "starlette",
+        "sqlalchemy",
+        "rich",
+    )
     program = f"import sys, f5_pipeline.definitions; print(*(name for name in {heavy!r} if name in sys.modules))"
     ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert ended.stdout.split() == []

@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from f5_pipeline.dagster_host import quick_import
 from f5_pipeline.dagster_host.runs import MODULE
 from f5_pipeline.orchestration import internals, step_processes
 from f5_pipeline_tests.support.installation import REPOSITORY
@@ -42,31 +43,40 @@ TAGS = {
 PARAMETERS = {
     "CanCancelExecutionRequest": {"run_id"},
     "CanCancelExecutionResult": {"can_cancel"},
+    "CapturedLogContext": {"log_key"},
     "CheckRunHealthResult": {"status", "msg"},
     "LoadableTargetOrigin": {"module_name"},
     "LocalComputeLogManager": {"base_dir", "inst_data"},
     "ManagedGrpcPythonEnvCodeLocationOrigin": {"loadable_target_origin", "location_name"},
     "RemoteJobOrigin": {"repository_origin", "job_name"},
     "RemoteRepositoryOrigin": {"code_location_origin", "repository_name"},
+    "check_alembic_revision": {"alembic_config", "conn"},
     "create_execution_plan": {"job", "run_config", "tags", "instance_ref"},
     "execute_plan_iterator": {"execution_plan", "job", "dagster_run", "run_config", "retry_mode", "instance"},
     "execute_run_iterator": {"job", "dagster_run", "instance"},
+    "get_alembic_config": {"dunder_file"},
     "run_step_in_child": {"event_queue", "command"},
 }
+
+REPLACED = {"create_engine", "check_alembic_revision", "get_alembic_config"}
+"""Functions of the storages that a command replaces by its own."""
 
 MEMBERS = {
     "ComputeIOType": {"STDOUT", "STDERR"},
     "ComputeLogManager": {"capture_logs", "get_log_data", "is_capture_complete"},
     "ConfigurableClass": {"config_type", "from_config_value", "inst_data"},
     "ConfigurableClassData": {"rehydrate"},
+    "InstanceRef": {"defs_state_storage", "defs_state_storage_data"},
     "ReconstructableRepository": {"for_module", "get_reconstructable_job"},
     "RunFailureReason": {"UNEXPECTED_TERMINATION"},
     "WorkerStatus": {"RUNNING", "FAILED"},
+    "sqlite_event_log": {*REPLACED, "SqliteEventLogStorage", "INDEX_SHARD_NAME"},
+    "sqlite_run_storage": REPLACED,
+    "sqlite_schedule_storage": REPLACED,
 }
 
 ELSEWHERE = {
     "DAEMON_MODULE",
-    "INSTANCE_MODULES",
     "IO_TYPE_EXTENSION",
     "RETRY_EVENTS",
     "DagsterUserCodeUnreachableError",
@@ -141,8 +151,8 @@ def test_the_daemon_is_run_as_a_module():
     assert importlib.util.find_spec(f"{internals.DAEMON_MODULE}.__main__")
 
 
-@pytest.mark.parametrize("name", internals.INSTANCE_MODULES)
-def test_a_module_that_is_loaded_ahead_is_there(name):
+@pytest.mark.parametrize("name", [*quick_import.INSTANCE_MODULES, quick_import.DEFERRED_PACKAGE])
+def test_a_module_that_is_loaded_ahead_or_deferred_is_there(name):
     assert importlib.util.find_spec(name)
 
 

@@ -151,7 +151,7 @@ class Up:
 
     def code_server(self) -> bool:
         """Whether the code server answers: the web server shows what it knows of it for a while without it."""
-        path = code_socket(Settings(DAGSTER_HOME=self.made.root / "dagster"))  # type: ignore[call-arg]
+        path = code_socket(Settings.from_environment(self.made.env))
         with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(path))
             return True

@@ -30,6 +30,9 @@ from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 # A shell starts what it runs in the background with SIGINT ignored, and children inherit that: tests interrupt them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Bytecode is kept, as it is for users: without it each of hundreds of processes compiles our modules anew, for 0.5 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples"
 

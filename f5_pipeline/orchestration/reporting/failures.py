@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import dagster as dg
 from dagster import DagsterError
-from sqlalchemy.exc import DBAPIError
 
 from f5_pipeline.errors import InputError, PipelineError
 from f5_pipeline.speech.engine import Cancelled
@@ -38,6 +37,8 @@ def is_retryable(error: Exception) -> bool:
     """Whether another attempt may succeed."""
     if isinstance(error, PipelineError):
         return error.retryable
+    from sqlalchemy.exc import DBAPIError  # takes a quarter of the import of the code location
+
     return isinstance(error, (DagsterError, OSError, MemoryError, DBAPIError))
 
 

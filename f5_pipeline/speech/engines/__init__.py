@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from f5_pipeline.errors import EngineError, InputError
@@ -198,6 +197,8 @@ class EngineSpec:
 @cache
 def _specs() -> dict[str, EngineSpec]:
     """The engines of this process, by name: our own, then those of other packages."""
+    from importlib.metadata import entry_points
+
     from f5_pipeline.speech.engines.draft.spec import DRAFT
     from f5_pipeline.speech.engines.f5.spec import F5
 
