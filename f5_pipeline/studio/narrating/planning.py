@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from f5_pipeline.errors import EngineError, InputError
+from f5_pipeline.speech.captions.formats import chosen_formats
 from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.engine import Engine
-from f5_pipeline.speech.script.model import Pauses, Script
+from f5_pipeline.speech.script.model import CaptionStyle, Pauses, Script
 from f5_pipeline.speech.text.lexicon import Lexicon
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -108,7 +109,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
         "engine": choice.engine,
         "voices": script.voices,
         "pauses": script.pauses.model_dump(),
-        "captions": script.captions.model_dump(),
+        "captions": caption_style(script, options).model_dump(),
         "formats": script.formats,
         "commercial": script.commercial,
     }
@@ -137,6 +138,15 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
             "lexicon": lexicon.report()[:MAX_LISTED_ENTRIES],
         }
     )
+
+
+def caption_style(script: Script, options: StudioOptions) -> CaptionStyle:
+    """A script's captions, with the options' where it says nothing. What is usual is left out."""
+    style = script.captions
+    formats = chosen_formats(style.formats or CaptionStyle(formats=options.captions).formats)
+    words = options.words_per_cue if style.words_per_cue is None else style.words_per_cue
+    names = [] if formats == chosen_formats([]) else [known.name for known in formats]
+    return style.model_copy(update={"formats": names, "words_per_cue": words or None})
 
 
 class MissingTake(NamedTuple):

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import random
+import re
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -10,7 +11,7 @@ import pysubs2
 import pytest
 import webvtt
 
-from f5_pipeline.speech.captions.cues import GAP_SECONDS, MAX_WINDOW_WORDS, Cue, iter_cues
+from f5_pipeline.speech.captions.cues import GAP_SECONDS, MAX_WINDOW_WORDS, Cue, Span, iter_cues
 from f5_pipeline.speech.captions.srt import write_srt
 from f5_pipeline.speech.captions.text import width
 from f5_pipeline.speech.captions.vtt import write_vtt
@@ -87,7 +88,8 @@ def text_of(words: list[TimedWord]) -> str:
 
 
 def bare(text: str) -> str:
-    return "".join(text.replace("\u200b", "").split())
+    """Text without blanks, and without the hyphens of the one word that is longer than a line."""
+    return re.sub("(?<=x)-(?=x)", "", "".join(text.replace("\u200b", "").split()))
 
 
 # --- cues ---
@@ -107,7 +109,7 @@ def test_cues_hold_every_word_once_within_their_bounds(seed: int, style: Caption
         assert cue.start < cue.end
         assert last <= cue.start
         last = cue.end
-        first, wanted = position, len("".join("".join(cue.lines).split()))
+        first, wanted = position, len(bare("".join(cue.lines)))
         while wanted > 0:
             wanted -= len("".join(words[position].text.split()))
             position += 1
@@ -118,9 +120,9 @@ def test_cues_hold_every_word_once_within_their_bounds(seed: int, style: Caption
         assert abs(cue.start - own[0].start) < 0.1
         following = words[position].start if position < len(words) else own[-1].end
         assert cue.end >= min(own[-1].end, following) - 0.0011
-        assert len(cue.lines) <= style.max_lines
+        assert len(cue.lines) <= style.max_lines or [word.text for word in own] == ["x" * 80]
         for line in cue.lines:
-            assert width(line) <= style.max_chars or " " not in line
+            assert width(line) <= style.max_chars
         assert cue.end - cue.start <= style.max_seconds + 0.002 or len(own) == 1
     assert position == len(words)
 
@@ -322,7 +324,8 @@ def test_words_that_would_break_a_file_do_not(write):
 
 def test_hours_and_milliseconds_of_the_clock():
     out = io.StringIO()
-    write_srt([Cue(1, 3661.0005, 36_000.9999, ("x",), "Ada")], out)
+    span = Span("x", 3661.0005, 36_000.9999)
+    write_srt([Cue(index=1, start=span.start, end=span.end, spans=((span,),), voice="Ada")], out)
     assert "01:01:01,000 --> 10:00:01,000" in out.getvalue()
 
 
