@@ -95,13 +95,14 @@ def end_costs(words: Sequence[TimedWord], shown: Sequence[str], language: str) -
         text = shown[index].rstrip(_CLOSING)
         if index in ends:
             cost = SENTENCE
+        elif phrases is not None and not word.space and index not in phrases:
+            cost = INSIDE
         elif text.endswith(_STRONG_ENDS) or text.endswith("..") or (text.endswith(_CLAUSE_ENDS) and not bound[index]):
             cost = _with_pause(CLAUSE, word, following)
         elif bound[index] or text.endswith("."):
             cost = NEVER
-        elif unspaced(text, end=True) and phrases is not None:
-            inside = not word.space and index not in phrases
-            cost = INSIDE if inside else _with_pause(BLANK if word.space else PLAIN, word, following)
+        elif phrases is not None and unspaced(text, end=True):
+            cost = _with_pause(BLANK if word.space else PLAIN, word, following)
         else:
             cost = _with_pause(_plain_cost(shown[index], shown[index + 1], *small), word, following)
         costs.append(cost)

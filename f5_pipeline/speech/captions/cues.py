@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -33,6 +33,9 @@ MIN_GAP_SECONDS = 0.5
 
 MAX_WINDOW_WORDS = 240
 """Words that are split into cues at a time; longer paragraphs are split in windows of this size."""
+
+
+_VOWELS = frozenset("aeiouyáàâäãåéèêëíìîïóòôöõøúùûüýаеёиоуыэюя")
 
 
 class Norm(NamedTuple):
@@ -275,27 +278,32 @@ def _pieces(run: list[TimedWord], layout: _Layout, name: str) -> list[_Piece]:
 
 def _parts(text: str, columns: int) -> list[tuple[str, str]]:
     """Parts of a word, none wider than `columns`, with the blank after each: cut at blanks, after signs, or with a
-    hyphen."""
+    hyphen, best where a syllable begins."""
     parts: list[tuple[str, str]] = []
     while (left := width(text)) > columns:
-        size = -(-left // -(-left // (columns - 1)))
-        end, reach = 0, 0
-        cut = 0
-        while end < len(text):
-            reach += width(text[end])
-            if reach > size:
-                break
-            end += 1
-            if 3 * reach > 2 * size and not (text[end - 1].isalnum() or width(text[end - 1]) == 0):
-                cut = end
-        while not cut and end > 1 and width(text[end]) == 0:
-            end -= 1  # a mark stays with its letter
-        end = max(cut or end, 1)
-        hyphen = "-" if text[end - 1].isalpha() and text[end].isalpha() else ""
+        count = -(-left // (columns - 1))
+        even = left / count
+        # Narrower parts would leave too much, or stand with the next one on a line.
+        least = max(left - (count - 2) * (columns - 1) - columns, even * 2 / 3)
+        reaches = list(accumulate(map(width, text)))
+        places = [at for at in range(1, len(text)) if least <= reaches[at - 1] < columns] or [1]
+        end = min(places, key=lambda at: (_cut_cost(text, at), abs(reaches[at - 1] - even)))
         part = text[:end].rstrip() or text[:end]
+        hyphen = "-" if text[end - 1].isalpha() and text[end].isalpha() else ""
         parts.append((part + hyphen, text[len(part) : end]))
         text = text[end:]
     return [*parts, (text, "")]
+
+
+def _cut_cost(text: str, at: int) -> int:
+    """Cost of a cut in a word before the character at `at`."""
+    before, after = text[at - 1], text[at]
+    if not width(after):
+        return 9  # a mark stays with its letter
+    if not before.isalnum() and width(before):
+        return 0 if before == " " else 1
+    syllable = after.lower() not in _VOWELS and text[at + 1 : at + 2].lower() in _VOWELS
+    return 2 if syllable and len(text) > at + 1 else 3
 
 
 def _count_out(pieces: list[_Piece], layout: _Layout) -> list[int]:
