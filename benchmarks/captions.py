@@ -156,7 +156,7 @@ def violations(cues: Sequence[Cue], timed: Timed, language: str) -> Iterator[tup
                 for phrase in parse(around):
                     reach += len(phrase)
                     edges.add(reach)
-                if same and at not in edges:
+                if same and not ended and at not in edges:
                     yield "phrase broken", cue
         own = timed.words[first:position]
         checks = {

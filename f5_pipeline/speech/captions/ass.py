@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -26,15 +25,14 @@ Style: Default,Arial,64,&H00FFFFFF,&H00A0A0A0,&H00000000,&H80000000,0,0,0,0,100,
 [Events]
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
-_BACKSLASH = re.compile(r"\\(?=[Nnh{}])|\\$")
 
 
 def write_ass(cues: Iterable[Cue], out: TextIO, title: str = "") -> int:
     """Write ASS; returns the number of cues. `out` is UTF-8 without a byte order mark, newline="\\n".
 
     Each word has a `\\k`: the hundredths of a second until the next one begins. Its edges are rounded, not its length, so
-    that nothing drifts. Braces are escaped as libass reads them; other renderers hide text in braces. A word joiner
-    after a backslash keeps it from being one of the format's.
+    that nothing drifts. The format has no escapes: as in FFmpeg, a word joiner keeps a backslash from being one of the
+    format's, and "\\{{}" is a brace in libass, and in other renderers a backslash that hides nothing after it.
     """
     out.write(_HEADER.format(title=one_line(title)))
     count = last = 0
@@ -54,7 +52,7 @@ def write_ass(cues: Iterable[Cue], out: TextIO, title: str = "") -> int:
 
 
 def _escape(text: str) -> str:
-    return _BACKSLASH.sub("\\\\\\\\\u2060", text).replace("{", r"\{").replace("}", r"\}")
+    return text.replace("\\", "\\\u2060").replace("{", "\\{{}")
 
 
 def _hundredths(seconds: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
@@ -23,6 +24,9 @@ INSIDE, NEVER = 200.0, 1000.0
 """Costs of an end inside a phrase of a script without blanks, and between an abbreviation, a title, an initial or a
 number and what it belongs to."""
 
+MIN_PAUSE_SECONDS = 0.1
+"""A shorter silence is none."""
+
 _STRONG_ENDS = tuple("!?…。！？．｡؟۔।॥")
 _CLAUSE_ENDS = tuple(",;:—–，、；：､،؛")
 _CLOSING = "\"')]}»«”“’‘›‹」』）］】》〉 "
@@ -31,6 +35,9 @@ _OPENING = "\"'([{«»“„‘‚›‹¿¡「『（［【《〈"
 _OPENS = frozenset("([{«‹“‘„‚¿¡「『（［【《〈")
 _MARKS = _OPENS | frozenset("\"'»›”’")
 _SWAPPED = str.maketrans("«»‹›", "»«›‹")
+_PAIRED = frozenset("\"„‚“‘")
+MAX_LONE_MARKS = 8
+"""Marks with blanks between them that are moved together."""
 _INWARD_GUILLEMETS = frozenset(("de", "da", "cs", "sk", "sl", "hr", "hu", "pl"))
 """Languages that write »so«."""
 _UPPER_QUOTES_CLOSE = _INWARD_GUILLEMETS | frozenset(("bg", "is", "lt", "lv", "et", "ro", "sr", "uk", "ru"))
@@ -93,9 +100,11 @@ def end_costs(words: Sequence[TimedWord], shown: Sequence[str], language: str) -
     costs = []
     for index, (word, following) in enumerate(zip(words, words[1:], strict=False)):
         text = shown[index].rstrip(_CLOSING)
-        if index in ends:
+        inside = phrases is not None and not word.space and index not in phrases
+        # 「…！」と叫ぶ: what is quoted ends, the phrase goes on
+        if index in ends and not (inside and following.start - word.end < MIN_PAUSE_SECONDS):
             cost = SENTENCE
-        elif phrases is not None and not word.space and index not in phrases:
+        elif inside:
             cost = INSIDE
         elif text.endswith(_STRONG_ENDS) or text.endswith("..") or (text.endswith(_CLAUSE_ENDS) and not bound[index]):
             cost = _with_pause(CLAUSE, word, following)
@@ -152,28 +161,35 @@ def settle_marks(texts: list[str], spaces: list[str], language: str) -> None:
     The texts, each followed by its space, still give the same when joined.
     """
     code = language.split("-")[0].lower()
-    straight = 0  # plain quotes so far
-    open_low = 0  # „ and ‚ that wait for their “ and ‘
-    for index, text in enumerate(texts[:-1]):
-        rest, blank, tail = text.rpartition(" ")
-        if not (blank and tail and _MARKS.issuperset(tail)):
-            rest, blank = text.rstrip("".join(_OPENS)), ""
-            tail = text[len(rest) :]
-        before = text[: len(text) - len(tail)]
-        straight += before.count('"')
-        open_low += before.count("„") + before.count("‚") - before.count("“") - before.count("‘")
-        if rest and tail and _opens(tail, code, straight, open_low):
-            texts[index + 1] = tail + spaces[index] + texts[index + 1]
-            texts[index], spaces[index] = rest.rstrip(), blank
+    attached = "([{„‚¿¡「『（［【《〈" + ("»›" if code in _INWARD_GUILLEMETS else "«‹")
+    before: Counter[str] = Counter()  # marks in the words so far
+    for index in range(len(texts) - 1):
+        text, tail = texts[index], ""
+        marks = Counter(mark for mark in text if mark in _PAIRED)
+        for _ in range(MAX_LONE_MARKS):
+            rest, blank, token = text.rpartition(" ")
+            if not (blank and token and _MARKS.issuperset(token)):
+                break
+            marks -= Counter(token)
+            if not _opens(token, code, before + marks):
+                break
+            text, tail = rest, f"{token} {tail}" if tail else token
+        if tail:
+            space = " "
         else:
-            straight += tail.count('"')
-            open_low += tail.count("„") + tail.count("‚") - tail.count("“") - tail.count("‘")
+            text, space = text.rstrip(attached), ""
+            tail = texts[index][len(text) :]
+        if text and tail:
+            texts[index + 1] = tail + spaces[index] + texts[index + 1]
+            texts[index], spaces[index] = text, space
+        before.update(mark for mark in texts[index] if mark in _PAIRED)
 
 
-def _opens(tail: str, code: str, straight: int, open_low: int) -> bool:
-    first = tail[0].translate(_SWAPPED) if code in _INWARD_GUILLEMETS else tail[0]
+def _opens(token: str, code: str, before: Counter[str]) -> bool:
+    """Whether a lone mark opens, after the marks in `before`."""
+    first = token[0].translate(_SWAPPED) if code in _INWARD_GUILLEMETS else token[0]
     if first == '"':
-        return straight % 2 == 0
-    if first in "“‘" and (open_low > 0 or code in _UPPER_QUOTES_CLOSE):
+        return before['"'] % 2 == 0
+    if first in "“‘" and (code in _UPPER_QUOTES_CLOSE or before["„"] + before["‚"] > before["“"] + before["‘"]):
         return False
     return first in _OPENS

@@ -19,7 +19,7 @@ from f5_pipeline.speech.text.reading import Reading
 from f5_pipeline.speech.text.words import Written, speakable, written_words
 
 _ENUMERATOR = re.compile(r"[(\[]?(?:\d{1,3}|[a-zA-Z])[.)]\s*")
-_LAST_WORD = re.compile(r"(?:^|[-\s(\[„“\"'«])([^\W\d_]+)\.\s*$")
+_LAST_WORD = re.compile(r"(?:^|[-\s(\[„“\"'«])([^\W\d_]+(?:\.[^\W\d_]+)*)\.\s*$")
 _INSIDE = re.compile(r"(?:^|[\s.'’(])[^\W\d_]\.$|[^\W\d_]{2,}\.$(?<=Dipl\.)")
 _AFTER_HYPHEN = re.compile(r"-[^\W\d_]{1,2}\.\s*$")
 _ORDINAL_END = re.compile(r"(?:^|\s)(\S+)\s(\d{1,3})\.\s*$")
@@ -123,7 +123,9 @@ def _belongs(before: str, piece: str, data: Language, symbols: frozenset[str]) -
         word = match[1]
         if word.lower() in data.split_fix and (first.isdecimal() or first.islower() or word.lower() in _always(data)):
             return True
-        if word.lower() in data.month_abbreviations and first.isdecimal():
+        if first.isdecimal() and (word.lower() in data.month_abbreviations or word.lower() in data.before_number):
+            return True
+        if first.islower() and word.lower() in data.abbreviations:
             return True
         if word.lower() in data.bare and word[:1].isupper():
             return True
