@@ -65,7 +65,9 @@ class Timed(NamedTuple):
 @lru_cache(maxsize=8)
 def grammar(language: str) -> dict[str, list[str]]:
     lines = (CORPUS / f"{language}.txt").read_text(encoding="utf-8").splitlines()
-    return {name: [part.strip() for part in rest.split(" | ")] for name, _, rest in (line.partition(":") for line in lines)}
+    return {
+        name: [part.strip() for part in rest.split(" | ")] for name, _, rest in (line.partition(":") for line in lines)
+    }
 
 
 def abbreviations(language: str) -> frozenset[str]:
@@ -130,7 +132,9 @@ def violations(cues: Sequence[Cue], timed: Timed, language: str) -> Iterator[tup
         speed = sum(map(width, cue.lines)) / seconds
         first = position
         for line, spans in zip(cue.lines, cue.spans, strict=True):
-            position += sum(span[1:] != other for span, other in zip(spans, [times, *(s[1:] for s in spans)], strict=False))
+            position += sum(
+                span[1:] != other for span, other in zip(spans, [times, *(s[1:] for s in spans)], strict=False)
+            )
             times = spans[-1][1:]
             ended = position - 1 in timed.ends
             last = _ENDS.search(line)

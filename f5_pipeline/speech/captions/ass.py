@@ -43,9 +43,7 @@ def write_ass(cues: Iterable[Cue], out: TextIO, title: str = "") -> int:
         # the edges of the words; the first begins with the cue, the last ends with it
         edges = [start, *(min(max(_hundredths(span.start), start), last) for span in spans[1:]), last]
         lengths = iter([later - edge for edge, later in zip(edges, edges[1:], strict=False)])
-        text = r"\N".join(
-            "".join(f"{{\\k{next(lengths)}}}{_escape(span.text)}" for span in line) for line in cue.spans
-        )
+        text = r"\N".join("".join(f"{{\\k{next(lengths)}}}{_escape(span.text)}" for span in line) for line in cue.spans)
         name = one_line(cue.voice).replace(",", " ").strip()
         out.write(f"Dialogue: 0,{_time(start)},{_time(last)},Default,{name},0,0,0,,{text}\n")
     return count

@@ -35,7 +35,7 @@ _OPENING = "\"'([{«»“„‘‚›‹¿¡「『（［【《〈"
 _OPENS = frozenset("([{«‹“‘„‚¿¡「『（［【《〈")
 _MARKS = _OPENS | frozenset("\"'»›”’")
 _SWAPPED = str.maketrans("«»‹›", "»«›‹")
-_PAIRED = frozenset("\"„‚“‘")
+_PAIRED = frozenset('"„‚“‘')
 MAX_LONE_MARKS = 8
 """Marks with blanks between them that are moved together."""
 _INWARD_GUILLEMETS = frozenset(("de", "da", "cs", "sk", "sl", "hr", "hu", "pl"))
@@ -72,7 +72,6 @@ _ARTICLES = {
     "pt": "o a os as um uma uns umas meu minha seu sua este esta esse essa",
     "nl": "de het een mijn jouw zijn haar ons onze hun deze dit",
 }
-
 
 
 @lru_cache(maxsize=16)

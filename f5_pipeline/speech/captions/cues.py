@@ -233,9 +233,7 @@ def _separate(word: TimedWord, following: TimedWord) -> bool:
     )
 
 
-def _cut(
-    run: list[TimedWord], layout: _Layout, speaker: str | None, *, ended: bool
-) -> Iterator[tuple[_Draft, int]]:
+def _cut(run: list[TimedWord], layout: _Layout, speaker: str | None, *, ended: bool) -> Iterator[tuple[_Draft, int]]:
     """The cues of a run with their numbers of words; without the last cue where the run has not ended."""
     voice = run[0].voice
     pieces = _pieces(run, layout, f"[{voice}] " if layout.speakers and voice != speaker else "")

@@ -70,7 +70,7 @@ def parse(
 
 def _captions(style: CaptionStyle, options: ScriptOptions) -> CaptionStyle:
     """The header's captions, with what the options say of them."""
-    given = {"formats": options.captions, "words_per_cue": options.words_per_cue}
+    given = {"formats": options.captions or None, "words_per_cue": options.words_per_cue}
     return style.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 

@@ -168,7 +168,11 @@ def test_a_header_asks_for_words_per_cue_and_files():
         header = f"---\nvoice: ada\ncaptions: {captions}\n---\nHello."
         return parse_script(header.encode(), "a.md").captions
 
-    assert style("{words_per_cue: 1, formats: [SRT, ass]}").formats == style("{formats: 'srt ass'}").formats == ["srt", "ass"]
+    assert (
+        style("{words_per_cue: 1, formats: [SRT, ass]}").formats
+        == style("{formats: 'srt ass'}").formats
+        == ["srt", "ass"]
+    )
     assert style("{words_per_cue: 1}").words_per_cue == 1
     old = {"max_lines": 2, "max_chars": 42, "max_seconds": 7.0, "min_seconds": 5 / 6}
     assert style("{max_lines: 2}").model_dump() == old == CaptionStyle.model_validate(old).model_dump()

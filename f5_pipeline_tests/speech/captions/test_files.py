@@ -155,7 +155,21 @@ def test_ttml_reads_back_and_keeps_the_rules_of_imsc(cues: list[Cue]):
 @pytest.mark.parametrize("write", [write_srt, write_vtt, write_ass, write_ttml])
 def test_all_readers_show_what_was_written(write, tmp_path: Path):
     """Quotes, markup, arrows, braces, backslashes and newlines, by FFmpeg, and TTML by ttconv."""
-    words = ['"a"', "it's", "AT&T", "&amp;", "<b>x</b>", "-->", "{\\an8}", "{y:i}", "{}", "\\N", "C:\\", "a\nb", "« c »"]
+    words = [
+        '"a"',
+        "it's",
+        "AT&T",
+        "&amp;",
+        "<b>x</b>",
+        "-->",
+        "{\\an8}",
+        "{y:i}",
+        "{}",
+        "\\N",
+        "C:\\",
+        "a\nb",
+        "« c »",
+    ]
     cues = list(iter_cues(timed(words * 3, rate=0.4), STYLE))
     path = tmp_path / f"x.{write.__name__.removeprefix('write_')}"
     with path.open("w", encoding="utf-8", newline="\n") as out:
