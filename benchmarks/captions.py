@@ -38,8 +38,8 @@ ENGLISH = (
 )
 HARD = (
     "line too wide", "more than 2 lines", "overlap", "gap of 1-79 ms", "under 5/6 s", "over 7 s", "across a paragraph",
-    "across voices", "across a pause", "text differs", "ends on an abbreviation", "opening mark at the end", "closing mark in front",
-    "phrase broken",
+    "across voices", "across a pause", "text differs", "ends on an abbreviation", "opening mark at the end",
+    "closing mark in front", "phrase broken",
 )  # fmt: skip
 """Violations that never need to be."""
 SOFT = ("faster than the norm", "faster by a fifth", "ends on a small word")
@@ -65,9 +65,8 @@ class Timed(NamedTuple):
 @lru_cache(maxsize=8)
 def grammar(language: str) -> dict[str, list[str]]:
     lines = (CORPUS / f"{language}.txt").read_text(encoding="utf-8").splitlines()
-    return {
-        name: [part.strip() for part in rest.split(" | ")] for name, _, rest in (line.partition(":") for line in lines)
-    }
+    rules = (line.split(":", 1) for line in lines)
+    return {name: [part.strip() for part in rest.split(" | ")] for name, rest in rules}
 
 
 def abbreviations(language: str) -> frozenset[str]:
@@ -132,10 +131,9 @@ def violations(cues: Sequence[Cue], timed: Timed, language: str) -> Iterator[tup
         speed = sum(map(width, cue.lines)) / seconds
         first = position
         for line, spans in zip(cue.lines, cue.spans, strict=True):
-            position += sum(
-                span[1:] != other for span, other in zip(spans, [times, *(s[1:] for s in spans)], strict=False)
-            )
-            times = spans[-1][1:]
+            own_times = [span[1:] for span in spans]  # a long word has several spans
+            position += sum(a != b for a, b in pairwise([times, *own_times]))
+            times = own_times[-1]
             ended = position - 1 in timed.ends
             last = _ENDS.search(line)
             token = last[1].rstrip(_CLOSING + "'\"") if last else ""

@@ -42,12 +42,12 @@ def studio_options(settings: Settings) -> StudioOptions:
     """
     from f5_pipeline.speech import engines
     from f5_pipeline.speech.captions.formats import chosen_formats
-    from f5_pipeline.speech.script.model import CaptionStyle
+    from f5_pipeline.speech.script.model import caption_names
     from f5_pipeline.studio.options import StudioOptions
 
     for name, check in (
         ("F5_ENGINE", lambda: engines.check_choice(settings.engine)),
-        ("F5_CAPTIONS", lambda: chosen_formats(CaptionStyle(formats=settings.captions).formats)),
+        ("F5_CAPTIONS", lambda: chosen_formats(caption_names(settings.captions))),
     ):
         try:
             check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import TextIO
 
 from f5_pipeline.speech.captions.cues import Cue
@@ -30,8 +31,8 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 def write_ass(cues: Iterable[Cue], out: TextIO, title: str = "") -> int:
     """Write ASS; returns the number of cues. `out` is UTF-8 without a byte order mark, newline="\\n".
 
-    Each word has a `\\k`: the hundredths of a second until the next one begins. Its edges are rounded, not its length, so
-    that nothing drifts. The format has no escapes: as in FFmpeg, a word joiner keeps a backslash from being one of the
+    Each word has a `\\k`: the hundredths of a second until the next one begins. Edges are rounded, not lengths, so that
+    nothing drifts. The format has no escapes: as in FFmpeg, a word joiner keeps a backslash from being one of the
     format's, and "\\{{}" is a brace in libass, and in other renderers a backslash that hides nothing after it.
     """
     out.write(_HEADER.format(title=one_line(title)))
@@ -42,7 +43,7 @@ def write_ass(cues: Iterable[Cue], out: TextIO, title: str = "") -> int:
         spans = [span for line in cue.spans for span in line]
         # the edges of the words; the first begins with the cue, the last ends with it
         edges = [start, *(min(max(_hundredths(span.start), start), last) for span in spans[1:]), last]
-        lengths = iter([later - edge for edge, later in zip(edges, edges[1:], strict=False)])
+        lengths = iter([later - edge for edge, later in pairwise(edges)])
         text = r"\N".join("".join(f"{{\\k{next(lengths)}}}{_escape(span.text)}" for span in line) for line in cue.spans)
         name = one_line(cue.voice).replace(",", " ").strip()
         out.write(f"Dialogue: 0,{_time(start)},{_time(last)},Default,{name},0,0,0,,{text}\n")

@@ -1,11 +1,11 @@
-"""Costs of ending a caption or a line, by sentences, punctuation, phrases, pauses and the function words of a language."""
+"""Costs of ending a caption or a line, by sentences, punctuation, phrases, pauses and the small words of a language."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from f5_pipeline.speech.text.characters import unspaced
@@ -97,7 +97,7 @@ def end_costs(words: Sequence[TimedWord], shown: Sequence[str], language: str) -
     phrases = _phrase_ends(words, language)
     small = _small_words(language.split("-")[0].lower())
     costs = []
-    for index, (word, following) in enumerate(zip(words, words[1:], strict=False)):
+    for index, (word, following) in enumerate(pairwise(words)):
         text = shown[index].rstrip(_CLOSING)
         inside = phrases is not None and not word.space and index not in phrases
         # 「…！」と叫ぶ: what is quoted ends, the phrase goes on

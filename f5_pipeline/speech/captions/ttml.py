@@ -55,9 +55,8 @@ def write_ttml(
         agent = f' ttm:agent="{agents[cue.voice]}"' if cue.voice in agents else ""
         times = f'begin="{clock(cue.start, ".")}" end="{clock(cue.end, ".")}"'
         text = "<br/>".join(map(_escape, cue.lines))
-        out.write(
-            f'<p xml:id="cue{cue.index}" {times}{agent}><span style="text" xml:space="preserve">{text}</span></p>\n'
-        )
+        span = f'<span style="text" xml:space="preserve">{text}</span>'
+        out.write(f'<p xml:id="cue{cue.index}" {times}{agent}>{span}</p>\n')
     out.write("</div>\n</body>\n</tt>\n")
     return count
 

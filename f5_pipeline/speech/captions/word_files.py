@@ -55,7 +55,7 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
 
     A word is {"word", "space", "start", "end", "chunk", "paragraph", "voice", "heading", "method", "confidence"}, times
     in seconds; the texts, each followed by its space, joined give the script. One word a line. A sentence, paragraph or
-    chapter is {"text", "start", "end", "words": [first, after the last]}; the text of a chapter is its heading, and what
+    chapter is {"text", "start", "end", "words": [first, after the last]}; the text of a chapter is its heading; what
     comes before the first heading is in none. These parts are kept in memory until the words are written.
     """
     parts = ("words", "sentences", "paragraphs", "chapters", "methods")
@@ -136,8 +136,10 @@ def _part(words: Sequence[tuple[TimedWord, int, int]], first: int) -> dict[str, 
 
 
 def write_words_parquet(words: Iterable[TimedWord], path: Path) -> int:
-    """Write a Parquet file with the columns word, start, end (s), speaker, chapter (from 1; 0 before the first heading),
-    chunk, method and confidence, a row a word; returns the number of words. Needs the extra `tables`."""
+    """Write a Parquet file, a row a word; returns the number of words. Needs the extra `tables`.
+
+    Columns: word, start, end (s), speaker, chapter (from 1; 0 before the first heading), chunk, method, confidence.
+    """
     import pyarrow
     from pyarrow import parquet
 

@@ -51,12 +51,14 @@ MAX_CHARS = 42
 """Characters of a caption line in most languages."""
 
 
-def _names(value: Any) -> Any:
-    """Names as a list, where they are given as "srt, ass"."""
-    return value.replace(",", " ").lower().split() if isinstance(value, str) else value
+def caption_names(text: str) -> list[str]:
+    """The names in "srt, ass"."""
+    return text.replace(",", " ").lower().split()
 
 
-CaptionNames = Annotated[list[str], BeforeValidator(_names)]
+CaptionNames = Annotated[
+    list[str], BeforeValidator(lambda value: caption_names(value) if isinstance(value, str) else value)
+]
 
 
 class CaptionStyle(BaseModel):

@@ -10,7 +10,7 @@ from f5_pipeline.errors import EngineError, InputError
 from f5_pipeline.speech.captions.formats import chosen_formats
 from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.engine import Engine
-from f5_pipeline.speech.script.model import CaptionStyle, Pauses, Script
+from f5_pipeline.speech.script.model import CaptionStyle, Pauses, Script, caption_names
 from f5_pipeline.speech.text.lexicon import Lexicon
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -143,7 +143,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
 def caption_style(script: Script, options: StudioOptions) -> CaptionStyle:
     """A script's captions, with the options' where it says nothing. What is usual is left out."""
     style = script.captions
-    formats = chosen_formats(style.formats or CaptionStyle(formats=options.captions).formats)
+    formats = chosen_formats(style.formats or caption_names(options.captions))
     words = options.words_per_cue if style.words_per_cue is None else style.words_per_cue
     names = [] if formats == chosen_formats([]) else [known.name for known in formats]
     return style.model_copy(update={"formats": names, "words_per_cue": words or None})

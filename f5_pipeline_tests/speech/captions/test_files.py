@@ -132,7 +132,8 @@ def test_ttml_reads_back_and_keeps_the_rules_of_imsc(cues: list[Cue]):
     assert root.tag == f"{tt}tt" and root.get(f"{xml}lang") == "ar"
     assert root.get(f"{ttp}contentProfiles") == "http://www.w3.org/ns/ttml/profile/imsc1.1/text"
     assert {element.tag for element in root.iter()} <= {
-        *(tt + name for name in "tt head metadata styling style layout region body div p span br".split()),
+        *(tt + name for name in ("tt", "head", "metadata", "styling", "style", "layout", "region")),
+        *(tt + name for name in ("body", "div", "p", "span", "br")),
         *(ttm + name for name in ("title", "agent", "name")),
     }
     names = [element.get(f"{xml}id") for element in root.iter() if element.get(f"{xml}id")]
@@ -176,6 +177,7 @@ def test_all_readers_show_what_was_written(write, tmp_path: Path):
         write(cues, out)
     if write is write_ttml:
         document = ttconv.imsc.reader.to_model(ElementTree.parse(path))
+        assert document is not None
         text = ttconv.srt.writer.from_model(document)
     else:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", str(path), "-f", "srt", "-"]
@@ -281,7 +283,7 @@ def test_json_reads_back_and_gives_the_script_again():
 def test_json_without_words():
     out = io.StringIO()
     assert write_words_json([], out, {"narration": "n"}) == 0
-    assert json.loads(out.getvalue()) == {"narration": "n", **dict.fromkeys(PARTS, []), "methods": {}}
+    assert json.loads(out.getvalue()) == {"narration": "n", **{part: [] for part in PARTS}, "methods": {}}
     with pytest.raises(ValueError, match="words"):
         write_words_json([], out, {"words": 1})
 
