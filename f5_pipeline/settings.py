@@ -88,6 +88,8 @@ class Settings(BaseModel):
     shards: int = Field(1, ge=1, le=256, description="synthesis steps of a run that work side by side")
     loudness: float = Field(-19.0, ge=-40, le=-5, description="integrated loudness of narrations, LUFS")
     peak: float = Field(-1.0, ge=-12, le=0, description="highest true peak of narrations, dBTP")
+    captions: str = Field("", description="caption files where the script names none, as srt,vtt,ass")
+    words_per_cue: int = Field(0, ge=0, le=20, description="words of a caption; 0: by the norms")
     host: str = Field("127.0.0.1", description="address that `serve` and `up` listen on")
     port: int = Field(3080, ge=1, le=65535, description="port of the download service")
     ui_port: int = Field(3000, ge=1, le=65535, description="port of Dagster's web server under `up`")

@@ -22,13 +22,13 @@ class EngineChoice(click.Choice):
         super().__init__(())
 
     @property
-    def choices(self) -> tuple[str, ...]:
+    def choices(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         from f5_pipeline.speech.engines import choices
 
         return tuple(choices())
 
     @choices.setter
-    def choices(self, _: object) -> None:
+    def choices(self, _: object) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """click's own constructor sets them."""
 
 
@@ -46,6 +46,8 @@ _OPTIONS = (
         "--preset", type=click.Choice(["final", "fast", "rapid"]), help="Steps of the f5 engine: 32, 16 or 7."
     ),
     click.option("--chapters", metavar="NUMBERS", help="Chapters to narrate, as 1-3,5; all: all again."),
+    click.option("--captions", metavar="NAMES", help="Caption files, as srt,vtt,ass,ttml; see docs/captions.md."),
+    click.option("--words-per-cue", type=int, help="Words of a caption: 1 for each its own; 0: by the norms."),
     click.option("--priority", type=int, help="-9 to 9: the in-box takes the highest first; from 1 on, at once."),
     click.option("--commercial/--not-commercial", default=None, help="Refuse models and voices that do not allow it."),
     click.option("--allow-outside", is_flag=True, help="A .toml script may name a gen_file outside of its own folder."),
@@ -76,7 +78,8 @@ def parse_options(values: dict[str, Any]) -> ScriptOptions | None:
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].lower().removeprefix("value error, ")
-        raise InputError(f"--{first['loc'][0]} {first['input']}: {message}") from None
+        option = str(first["loc"][0]).replace("_", "-")
+        raise InputError(f"--{option} {first['input']}: {message}") from None
 
 
 def same_name_error(first: object, second: object, narration: str) -> InputError:

@@ -114,7 +114,7 @@ def _words(stream: BinaryIO, key: str, size: int | None = None) -> Iterator[tupl
         if not line:
             return
         begin, place = place, place + len(line)
-        if line.startswith(b'{"'):  # other lines are the head and the end of the table
+        if line.startswith(b'{"word"'):  # other lines are the head, and tables of sentences and more
             try:
                 yield begin, place, _Word.model_validate_json(line.rstrip(b",\r\n"))
             except ValidationError:

@@ -55,13 +55,19 @@ def studio_options(settings: Settings) -> StudioOptions:
     """The studio's options from the settings.
 
     Raises:
-        InputError: there is no engine of the name in F5_ENGINE.
+        InputError: there is no engine of the name in F5_ENGINE, or no caption format of one in F5_CAPTIONS.
     """
     from f5_pipeline.speech import engines
+    from f5_pipeline.speech.captions.formats import chosen_formats
+    from f5_pipeline.speech.script.model import caption_names
     from f5_pipeline.studio.options import StudioOptions
 
-    try:
-        engines.check_choice(settings.engine)
-    except InputError as error:
-        raise InputError(f"F5_ENGINE is not valid: {error.message}", file="environment", hint=error.hint) from None
+    for name, check in (
+        ("F5_ENGINE", lambda: engines.check_choice(settings.engine)),
+        ("F5_CAPTIONS", lambda: chosen_formats(caption_names(settings.captions))),
+    ):
+        try:
+            check()
+        except InputError as error:
+            raise InputError(f"{name} is not valid: {error.message}", file="environment", hint=error.hint) from None
     return StudioOptions.model_validate(settings)

@@ -22,6 +22,7 @@ class TimedWord(BaseModel):
     chunk: int
     paragraph: int
     voice: str
+    language: str = Field(default="", exclude=True, description="BCP 47 tag; empty: the narration's")
     heading: bool = False
     method: str = Field(default="engine", description=_METHOD)
     confidence: float = Field(default=1.0, description="of the time, 0..1")

@@ -21,6 +21,8 @@ class StudioOptions(EngineOptions):
         hub: address that model weights come from.
         hub_token: for gated models.
         offline: never ask the hub.
+        captions: files of captions of scripts that name none, as "srt, ass".
+        words_per_cue: words of a caption where the script does not say; 0: by the norms.
         asr_model: the Whisper model that writes missing transcripts: "auto", a name, or a folder.
         require_consent: clone only voices whose speaker's consent is recorded.
 
@@ -36,5 +38,7 @@ class StudioOptions(EngineOptions):
     hub: str = "https://huggingface.co"
     hub_token: SecretStr | None = None
     offline: bool = False
+    captions: str = ""
+    words_per_cue: int = 0
     asr_model: str = "auto"
     require_consent: bool = False

@@ -279,6 +279,17 @@ def refused_nothing(made: Installation, *arguments: object) -> Ended:
     return ended
 
 
+def test_captions_that_there_are_not_are_told_with_their_place(studio):
+    script = studio.write("cues.md", "---\nvoice: ada\ncaptions:\n  formats: [srt, sub]\n---\nHello.\n")
+    told = refused(studio, "narrate", script).err
+    assert f"{script}:4" in told and "'sub'" in told and "words.parquet" in told
+    assert "--captions srt,sub" in refused(studio, "narrate", script, "--captions", "srt,sub").err
+    assert "--words-per-cue 21" in refused(studio, "narrate", script, "--words-per-cue", "21").err
+    wrong = studio.write("cues2.md", "---\nvoice: ada\ncaptions: {words_per_cue: many}\n---\nHello.\n")
+    told = refused(studio, "narrate", wrong).err
+    assert f"{wrong}:3" in told and "words_per_cue" in told
+
+
 # Settings
 
 
@@ -290,6 +301,8 @@ def refused_nothing(made: Installation, *arguments: object) -> Ended:
         ("F5_WORKERS", "-1", "F5_WORKERS is not valid"),
         ("F5_LOUDNESS", "0", "F5_LOUDNESS is not valid"),
         ("F5_ENGINE", "espeak", "F5_ENGINE is not valid"),
+        ("F5_CAPTIONS", "srt,sub", "F5_CAPTIONS is not valid: there is no caption format 'sub'"),
+        ("F5_WORDS_PER_CUE", "21", "F5_WORDS_PER_CUE is not valid"),
         ("F5_LINK_SECONDS", "1", "F5_LINK_SECONDS is not valid"),
         ("F5_PUBLIC_URL", "example.com", "F5_PUBLIC_URL is not valid"),
         ("F5_STORE", "studio", "'studio' is not the address of a store. Use file:<folder>, b2://"),

@@ -9,6 +9,7 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import pandas
 import pysubs2
 import pytest
 import soundfile
@@ -124,6 +125,28 @@ def test_the_same_script_again_makes_nothing(studio):
     assert again["takes"] == {**studio.first["takes"], "synthesized": 0, "reused": studio.first["takes"]["total"]}
     assert again["revision"] == studio.first["revision"]
     assert studio.take_records() == before
+
+
+@pytest.mark.slow
+def test_captions_as_they_are_asked_for(studio):
+    """A caption for each word, in every format; the words are the same as ever."""
+    script = studio.write("counted.md", STORY)
+    asked = ("--words-per-cue", "1", "--captions", "srt,vtt,words.vtt,ass,ttml,parquet")
+    told = studio.run("narrate", script, *asked, "--json").object
+    assert told["takes"]["synthesized"] == 0
+    suffixes = ["flac", "mp3", "words.csv", "words.json", "srt", "vtt", "words.vtt", "ass", "ttml", "words.parquet"]
+    assert list(told["files"]) == [f"counted.{suffix}" for suffix in suffixes]
+    files = {suffix: Path(told["files"][f"counted.{suffix}"]) for suffix in suffixes}
+    with files["words.csv"].open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert files["words.csv"].read_bytes() == Path(studio.first["files"]["kettle.words.csv"]).read_bytes()
+    words = [(row["word"], round(float(row["start"]) * 1000), round(float(row["end"]) * 1000)) for row in rows]
+    assert [(event.plaintext, event.start, event.end) for event in pysubs2.load(str(files["srt"]))] == words
+    captions = webvtt.read(str(files["vtt"]))
+    assert [caption.voice for caption in captions] == [row["voice"] for row in rows]
+    assert [event.name for event in pysubs2.load(str(files["ass"]))] == [row["voice"] for row in rows]
+    frame = pandas.read_parquet(files["words.parquet"])
+    assert list(frame.word) == [row["word"] for row in rows] and list(frame.method) == [row["method"] for row in rows]
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ MAX_UNSURE = 0.02
 
 @asset(checks=CHECKS)
 def timing_files(context: dg.AssetExecutionContext, store: StoreResource, narration_plan: Plan, narration_audio: Audio):
-    """Word times (CSV, JSON) and captions (SRT, VTT) of a narration, spelled as the author wrote.
+    """Word times (CSV, JSON) and captions (SRT, VTT, or what its script asks for), spelled as the author wrote.
 
     Times are those of the words in the takes, exact or by forced alignment, carried through pauses and crossfades.
     The words of a chunk that could not be aligned are spread over its speech, and marked so. The manifest completes the

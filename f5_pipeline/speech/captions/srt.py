@@ -8,15 +8,15 @@ from typing import TextIO
 
 from f5_pipeline.speech.captions.cues import Cue, clock
 
-_MARKUP = re.compile(r"(?<=<)(?=[a-zA-Z/])|(?<=\{)(?=[\\a-zA-Z])|(?<=--)(?=>)")
+_MARKUP = re.compile(r"(?<=<)(?=[a-zA-Z/])|(?<=\{)(?=[\\a-zA-Z])|(?<=--)(?=>)|(?<=\\)(?=[Nnh])")
 """Positions inside text that players take for markup."""
 
 
 def write_srt(cues: Iterable[Cue], out: TextIO) -> int:
     """Write SubRip; returns the number of cues. `out` is UTF-8 without a byte order mark, newline="\\n".
 
-    SubRip has no escapes, and players take "<b", "{\\\\" and "-->" for markup: a zero width space separates the
-    characters, so that they are shown. (Players built on libass hide text in braces anyway.)
+    SubRip has no escapes, and players take "<b", "{\\\\", "-->" and "\\\\N" for markup: a zero width space separates
+    the characters, so that they are shown. (Players built on libass hide text in braces anyway.)
     """
     count = 0
     for count, cue in enumerate(cues, 1):  # noqa: B007

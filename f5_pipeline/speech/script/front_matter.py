@@ -26,7 +26,7 @@ _FOREIGN = word_set(
 )
 """Keys of Hugo, Jekyll, Obsidian and Quarto, some of which resemble ours."""
 _OPTIONS = ("speed", "model", "preset", "commercial")
-_EXAMPLES = {"model": "F5TTS_v1_Base", "preset": "fast", "commercial": "true"}
+_EXAMPLES = {"model": "F5TTS_v1_Base", "preset": "fast", "commercial": "true", "formats": "[srt, ass]"}
 MAX_HEADER_CHARS = 64 * 1024
 _FENCE = re.compile(r"(?:---|\.\.\.)[ \t]*")
 _KEY_LINE = re.compile(r"[A-Za-z_][\w-]*[ \t]*:(?:\s|$)")
@@ -119,6 +119,10 @@ def parse_header(text: str, file: str) -> Header:
         else:
             model = Pauses if key == "pauses" else CaptionStyle
             fields = {name: (item, at) for name, item, at in _items(value, file, tuple(model.model_fields), key)}
+            if key == "captions" and "formats" in fields:
+                item, at = fields["formats"]
+                header.lines["captions.formats"] = at
+                fields["formats"] = (_joined(item), at)
             values, lines = ({name: pair[part] for name, pair in fields.items()} for part in (0, 1))
             setattr(header, key, _model(model, values, lines, file))
     if ignored:
@@ -271,6 +275,15 @@ def _formats(node: Any, file: str, line: int) -> list[AudioFormat]:
     if not out:
         raise InputError("formats is empty", file=file, place=line, hint="Name a format or remove the key.")
     return out
+
+
+def _joined(node: Any) -> Any:
+    """A list of scalars as one scalar, "srt, ass"."""
+    import yaml
+
+    if not isinstance(node, yaml.SequenceNode) or not all(isinstance(item, yaml.ScalarNode) for item in node.value):
+        return node
+    return yaml.ScalarNode(node.tag, ", ".join(item.value for item in node.value), node.start_mark, node.end_mark)
 
 
 def _model(model: type[BaseModel], nodes: dict[str, Any], lines: dict[str, int], file: str) -> Any:

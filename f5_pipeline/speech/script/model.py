@@ -18,9 +18,9 @@ until the next tag. `[pause 2s]` is a pause; docs/markup.md has all markup.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.chapters import written_choice
@@ -48,15 +48,43 @@ class Pauses(BaseModel):
         return 0.0 if pause == "none" else getattr(self, pause)
 
 
+MAX_CHARS = 42
+"""Characters of a caption line in most languages."""
+
+
+def caption_names(text: str) -> list[str]:
+    """The names in "srt, ass"."""
+    return text.replace(",", " ").lower().split()
+
+
+CaptionNames = Annotated[
+    list[str], BeforeValidator(lambda value: caption_names(value) if isinstance(value, str) else value)
+]
+
+
 class CaptionStyle(BaseModel):
-    """Bounds of a caption cue; the defaults are the usual broadcast norms."""
+    """Bounds of a caption cue, of which the defaults are the usual broadcast norms, and the files that are written."""
 
     model_config = ConfigDict(extra="forbid")
 
     max_lines: int = Field(default=2, ge=1, le=4)
-    max_chars: int = Field(default=42, ge=10, le=100, description="characters a line")
+    max_chars: int = Field(
+        default=MAX_CHARS,
+        ge=10,
+        le=100,
+        description=f"columns a line; {MAX_CHARS} stands for the norm of the language, which is less in some",
+    )
     max_seconds: float = Field(default=7.0, gt=0.5, le=30)
     min_seconds: float = Field(default=5 / 6, ge=0, le=5)
+    words_per_cue: int | None = Field(default=None, ge=0, le=20, description="None: the setting's; 0: by the norms")
+    speakers: bool = Field(default=False, description="names of voices are shown where they change")
+    formats: CaptionNames = Field(default=[], description="names in `captions.formats`; empty: the setting's")
+
+    @model_serializer(mode="wrap")
+    def _without_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without later fields that are not used: digests of plans without them stay as they were."""
+        later = ("words_per_cue", "speakers", "formats")
+        return {name: value for name, value in serialize(self).items() if value or name not in later}
 
 
 class ScriptOptions(BaseModel):
@@ -72,6 +100,8 @@ class ScriptOptions(BaseModel):
     model: str | None = Field(default=None, min_length=1, max_length=64, description="model of the F5 engine")
     preset: Preset | None = Field(default=None, description="sampler of the F5 engine: final, fast or rapid")
     chapters: ChapterChoice | None = Field(default=None, description="numbers of chapters, as 1-3,5; None: all")
+    captions: CaptionNames | None = Field(default=None, description="files of captions and word times, as srt,ass")
+    words_per_cue: int | None = Field(default=None, ge=0, le=20, description="words of a caption; 0: by the norms")
     commercial: bool | None = Field(default=None, description="used commercially: models and voices must allow it")
     priority: int = Field(
         default=0, ge=-9, le=9, description="which of many comes first: the higher; 1 and more at once"

@@ -10,7 +10,7 @@ from f5_pipeline.speech.script.chapters import select
 from f5_pipeline.speech.script.decoding import Block, language_tag, mend_mojibake
 from f5_pipeline.speech.script.front_matter import Header
 from f5_pipeline.speech.script.markup import Markup
-from f5_pipeline.speech.script.model import OptionError, Script, ScriptOptions
+from f5_pipeline.speech.script.model import CaptionStyle, OptionError, Script, ScriptOptions
 from f5_pipeline.speech.script.sources import SOURCES, read_source
 from f5_pipeline.speech.script.voice_tags import MAIN, Cast, passages
 
@@ -56,7 +56,7 @@ def parse(
         language=language,
         voices=list(dict.fromkeys(passage.voice for passage in spoken)),
         pauses=header.pauses,
-        captions=header.captions,
+        captions=_captions(header.captions, options),
         formats=header.formats,
         model=options.model or header.model,
         preset=options.preset or header.preset,
@@ -66,6 +66,12 @@ def parse(
         lines=header.lines,
         notes=notes,
     )
+
+
+def _captions(style: CaptionStyle, options: ScriptOptions) -> CaptionStyle:
+    """The header's captions, with what the options say of them."""
+    given = {"formats": options.captions or None, "words_per_cue": options.words_per_cue}
+    return style.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _mend(blocks: list[Block]) -> Iterator[str]:

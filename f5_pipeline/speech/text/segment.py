@@ -8,16 +8,18 @@ best places, and one that is too short to be spoken well is joined with a neighb
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from f5_pipeline.speech.text.duration import pause_after
 from f5_pipeline.speech.text.languages import Language, base, language_data, word_set
 from f5_pipeline.speech.text.reading import Reading
-from f5_pipeline.speech.text.words import speakable, written_words
+from f5_pipeline.speech.text.words import Written, speakable, written_words
 
 _ENUMERATOR = re.compile(r"[(\[]?(?:\d{1,3}|[a-zA-Z])[.)]\s*")
-_LAST_WORD = re.compile(r"(?:^|[-\s(\[„“\"'«])([^\W\d_]+)\.\s*$")
+_LAST_WORD = re.compile(r"(?:^|[-\s(\[„“\"'«])([^\W\d_]+(?:\.[^\W\d_]+)*)\.\s*$")
 _INSIDE = re.compile(r"(?:^|[\s.'’(])[^\W\d_]\.$|[^\W\d_]{2,}\.$(?<=Dipl\.)")
 _AFTER_HYPHEN = re.compile(r"-[^\W\d_]{1,2}\.\s*$")
 _ORDINAL_END = re.compile(r"(?:^|\s)(\S+)\s(\d{1,3})\.\s*$")
@@ -52,6 +54,16 @@ def sentences(text: str, language: str, symbols: frozenset[str] = frozenset()) -
         else:
             out.append([piece])
     return _all_speak(["".join(group) for group in out], symbols)
+
+
+def sentence_ends(words: Sequence[Written], language: str) -> frozenset[int]:
+    """Indices of the words, of one paragraph, with which a sentence ends; see `sentences`."""
+    ends = list(accumulate(len(word.text) + len(word.space) for word in words))
+    found, position = set(), 0
+    for sentence in sentences("".join(word.text + word.space for word in words), language):
+        found.add(bisect_left(ends, position + len(sentence.rstrip())))
+        position += len(sentence)
+    return frozenset(found)
 
 
 def _all_speak(found: list[str], symbols: frozenset[str]) -> list[str]:
@@ -111,7 +123,9 @@ def _belongs(before: str, piece: str, data: Language, symbols: frozenset[str]) -
         word = match[1]
         if word.lower() in data.split_fix and (first.isdecimal() or first.islower() or word.lower() in _always(data)):
             return True
-        if word.lower() in data.month_abbreviations and first.isdecimal():
+        if first.isdecimal() and (word.lower() in data.month_abbreviations or word.lower() in data.before_number):
+            return True
+        if first.islower() and word.lower() in data.abbreviations:
             return True
         if word.lower() in data.bare and word[:1].isupper():
             return True

@@ -12,7 +12,11 @@ from f5_pipeline.speech.text.characters import CURRENCIES, kinds, without_pictur
 MAX_WORD = 48
 """Characters of the longest token kept whole; longer ones (base64, a book without blanks) are cut into pieces."""
 
+MAX_LETTERS = 120
+"""The same of a token of nothing but letters, which is more likely one word."""
+
 _OPENING = frozenset("([{<«“‘„‚「『（《〈【〔［｛¿¡‹")
+_ONE_WORD = re.compile("P{0,8}[LUM]+P{0,8}")
 _LONE_SYMBOL = re.compile("P*S{1,2}P*")
 _CURRENCY = re.compile(rf"[{CURRENCIES}][^\w\s]*")
 _CURRENCY_FIRST = re.compile(rf"[^\w\s]*(?:US|R)?[{CURRENCIES}]")
@@ -114,8 +118,12 @@ def _pieces(token: str) -> list[Written]:
     kind = kinds(token)
     parts = _clusters(token, kind) if "C" in kind else [token]
     if any(len(part) > MAX_WORD for part in parts):
-        parts = list(chain.from_iterable(halves(part) if len(part) > MAX_WORD else (part,) for part in parts))
+        parts = list(chain.from_iterable((part,) if _whole(part) else halves(part) for part in parts))
     return [Written(part, "") for part in parts[:-1]] + [Written(parts[-1], " ")]
+
+
+def _whole(part: str) -> bool:
+    return len(part) <= MAX_WORD or (len(part) <= MAX_LETTERS and bool(_ONE_WORD.fullmatch(kinds(part))))
 
 
 def _clusters(token: str, kind: str) -> list[str]:

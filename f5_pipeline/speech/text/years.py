@@ -87,7 +87,8 @@ def _is_year(part: Part, before: Part | None, after: Part | None, data: Language
         return True
     if after is not None and (unit_of(after.core, data) or after.core in data.units or after.key in data.scales):
         return False
-    return int(part.core) >= 1500 if part.core.isascii() and not _counts(after, data) else False
+    # "2 000" is no year.
+    return part.core.isascii() and part.core.isdecimal() and int(part.core) >= 1500 and not _counts(after, data)
 
 
 def _counts(after: Part | None, data: Language) -> bool:

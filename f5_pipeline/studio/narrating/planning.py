@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from f5_pipeline.errors import EngineError, InputError
 from f5_pipeline.speech import engines
+from f5_pipeline.speech.captions.formats import chosen_formats
 from f5_pipeline.speech.chunks import Chunk, iter_chunks
 from f5_pipeline.speech.engine import MAX_FIT, Engine
-from f5_pipeline.speech.script.model import Pauses, Script
+from f5_pipeline.speech.script.model import CaptionStyle, Pauses, Script, caption_names
 from f5_pipeline.speech.text.lexicon import Lexicon
 from f5_pipeline.speech.timeline import SlotFit
 from f5_pipeline.store import layout
@@ -127,7 +128,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
         "engine": choice.engine,
         "voices": script.voices,
         "pauses": script.pauses.model_dump(),
-        "captions": script.captions.model_dump(),
+        "captions": caption_style(script, options).model_dump(),
         "formats": script.formats,
         "commercial": script.commercial,
     }
@@ -160,6 +161,15 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
             "slots": tally.slots,
         }
     )
+
+
+def caption_style(script: Script, options: StudioOptions) -> CaptionStyle:
+    """A script's captions, with the options' where it says nothing. What is usual is left out."""
+    style = script.captions
+    formats = chosen_formats(style.formats or caption_names(options.captions))
+    words = options.words_per_cue if style.words_per_cue is None else style.words_per_cue
+    names = [] if formats == chosen_formats([]) else [known.name for known in formats]
+    return style.model_copy(update={"formats": names, "words_per_cue": words or None})
 
 
 class MissingTake(NamedTuple):

@@ -169,8 +169,8 @@ def _is_intact(store: Store, file: File) -> bool:
 
 
 def make_timings(store: Store, audio: Audio) -> Timings:
-    """Write the timing files of a revision, one for each of `captions.formats.FORMATS`, then its manifest, which
-    completes it. Intact ones in the store are reused.
+    """Write the timing files of a revision, those of `captions.formats.FORMATS` that its plan asks for, then its
+    manifest, which completes it. Intact ones in the store are reused.
 
     Raises:
         StoreError: the timeline cannot be read, or the store or the disk for temporary files is full.
@@ -183,23 +183,53 @@ def make_timings(store: Store, audio: Audio) -> Timings:
     if present and present.audio == audio and timings and all(_is_intact(store, file) for file in timings.files):
         return timings
 
-    cue_count = 0
+    plan = audio.plan
+    formats = captions.chosen_formats(plan.captions.formats)
+    several = len(plan.voices) > 1
+    languages = {
+        planned.chunk.index: planned.chunk.language
+        for planned in read_lines(store, plan.chunks_key, PlannedChunk)
+        if planned.chunk.language != plan.language
+    }
 
     def words() -> Iterator[TimedWord]:
-        return read_lines(store, audio.timeline_key, TimedWord)
+        for word in read_lines(store, audio.timeline_key, TimedWord):
+            word.language = languages.get(word.chunk, "")
+            yield word
 
-    def cues() -> Iterator[Cue]:
-        nonlocal cue_count
-        plan = audio.plan
-        for cue in iter_cues(words(), plan.captions, language=plan.language, audio_seconds=audio.seconds):
-            cue_count = cue.index
-            yield cue
-
-    meta = {"narration": narration, "revision": revision, "title": audio.plan.title, "seconds": audio.seconds}
-    timed = captions.TimedNarration(words, cues, meta)
+    cue_count = 0
     files = []
     with workspace() as folder:
-        for file_format in captions.FORMATS.values():
+        # Made once: several files hold them.
+        cues = folder / "cues.jsonl"
+        with cues.open("w", encoding="utf-8", newline="\n") as out:
+            for cue in iter_cues(
+                words(),
+                plan.captions,
+                language=plan.language,
+                audio_seconds=audio.seconds,
+                speakers=several and plan.captions.speakers,
+            ):
+                out.write(cue.model_dump_json() + "\n")
+                cue_count = cue.index
+
+        def read_cues() -> Iterator[Cue]:
+            with cues.open(encoding="utf-8") as lines:
+                yield from map(Cue.model_validate_json, lines)
+
+        timed = captions.TimedNarration(
+            words,
+            read_cues,
+            {
+                "narration": narration,
+                "revision": revision,
+                "title": plan.title,
+                "language": plan.language,
+                "seconds": audio.seconds,
+            },
+            voices=plan.voices if several and not plan.captions.speakers else (),
+        )
+        for file_format in formats:
             path = folder / f"{narration}{file_format.suffix}"
             file_format.write(timed, path)
             files.append(_deliver(store, narration, revision, path, path.name))

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path, PurePath
 
 from f5_pipeline.errors import InputError, NotFoundError, StoreError
+from f5_pipeline.speech.captions.formats import chosen_formats
 from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.script.decoding import near
 from f5_pipeline.speech.script.model import UNSPOKEN, OptionError, Script, ScriptOptions, parse_script
@@ -315,7 +316,9 @@ def _places(narration: str, given: ScriptOptions | None, origin: str | None = No
     def place_of(option: str) -> tuple[str, str | None]:
         if given is None or option not in given.model_fields_set:
             return layout.script_options(narration), option
-        return ("configuration", option) if origin else (f"--{option} {getattr(given, option)}", None)
+        value = getattr(given, option)
+        shown = ",".join(value) if isinstance(value, list) else value
+        return ("configuration", option) if origin else (f"--{option} {shown}", None)
 
     return place_of
 
@@ -344,7 +347,7 @@ def _parse(
 
 
 def check_choices(store: Store, script: Script, options: ScriptOptions, name: str) -> None:
-    """Check that the language and the model of a script exist.
+    """Check that the language, the model and the caption formats of a script exist.
 
     Raises:
         OptionError: an option names an unknown one. InputError: the header does; names the line.
@@ -363,6 +366,13 @@ def check_choices(store: Store, script: Script, options: ScriptOptions, name: st
             check_known(store, tag)
         except InputError as error:
             raise InputError(error.message, file=name, place=line, hint=error.hint) from None
+    try:
+        chosen_formats(script.captions.formats)
+    except InputError as error:
+        if options.captions is not None:
+            raise OptionError(error.message, file="captions", hint=error.hint) from None
+        place = script.lines.get("captions.formats")
+        raise InputError(error.message, file=name, place=place, hint=error.hint) from None
     for option, error in problems.items():
         if getattr(options, option) is not None:
             raise OptionError(error.message, file=option, hint=error.hint)

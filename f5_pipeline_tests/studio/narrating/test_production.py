@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from f5_pipeline.errors import StoreError
+from f5_pipeline.errors import InputError, StoreError
 from f5_pipeline.gateway.deliveries import Deliveries
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.timeline import TimedWord
@@ -117,6 +117,46 @@ def test_a_file_that_rotted_at_its_size_is_made_again(studio):
     assert make_audio(studio.store, plan, takes, **levels()) == audio
     assert make_timings(studio.store, audio) == timings
     assert {key: studio.store.get_bytes(key) for key in whole} == whole
+
+
+def test_a_revision_without_a_choice_of_captions_stays(studio, monkeypatch):
+    """What is usual is no part of the plan, by whatever way it is asked for; another choice makes another revision."""
+    plain = studio.plan(story(), "story.md")
+    asked = [
+        studio.plan(story(captions={"formats": ["vtt", "srt"], "words_per_cue": 0, "speakers": False}), "story.md"),
+        studio.plan(story(), "story.md", captions="srt vtt csv"),
+    ]
+    assert {plan.digest for plan in asked} == {plain.digest}
+    assert set(plain.captions.model_dump()) == {"max_lines", "max_chars", "max_seconds", "min_seconds"}
+
+    _, audio, timings = studio.produce(studio.plan(story(), "story.md", captions="ass", words_per_cue=2))
+    assert audio.plan.digest != plain.digest
+    assert [file.name for file in timings.files] == ["story.words.csv", "story.words.json", "story.ass"]
+    monkeypatch.setenv("F5_CAPTIONS", "ass")
+    monkeypatch.setenv("F5_WORDS_PER_CUE", "2")
+    get_settings.cache_clear()
+    fresh = {"captions": "", "words_per_cue": None}
+    assert studio.plan(story(), "story.md", **fresh).digest == audio.plan.digest
+    own = story(captions={"formats": ["srt", "vtt"], "words_per_cue": 0})
+    assert studio.plan(own, "story.md", **fresh).digest == plain.digest
+
+
+def test_a_format_that_needs_a_package_says_so(studio, monkeypatch):
+    monkeypatch.setattr("f5_pipeline.speech.captions.formats.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="needs the package pyarrow") as told:
+        studio.plan(story(captions={"formats": "parquet"}), "story.md")
+    assert told.value.hint and "f5-pipeline[tables]" in told.value.hint
+
+
+def test_a_manifest_without_later_fields_opens(studio):
+    """As it was written before captions could be chosen."""
+    _, audio, _ = studio.produce(studio.plan(story(), "story.md"))
+    key = layout.manifest("story", audio.revision)
+    written = json.loads(studio.store.get_bytes(key))
+    for later in ("captions", "words_per_cue"):
+        del written["audio"]["plan"]["options"][later]
+    studio.store.put_bytes(key, json.dumps(written).encode())
+    assert read_manifest(studio.store, "story", audio.revision).audio.plan.captions == audio.plan.captions
 
 
 def test_a_lost_timeline_is_made_again(studio):
