@@ -84,7 +84,7 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
         {"title": chapter.title, "start": f"{chapter.start:.3f}", "clock": clock(chapter.start)}
         for chapter in facts.chapters
     ]
-    return _template("page.html").render(
+    return template("page.html").render(
         facts=facts,
         files=rows,
         sources=sources,
@@ -106,7 +106,7 @@ def _address(token: str, file: DeliveredFile, query: Sequence[tuple[str, str]]) 
 
 def render_notice(status: int, title: str, text: str, root: str) -> str:
     """HTML of a small page with one message; `root` is the relative path to the service's root, "" or "../../"."""
-    return _template("notice.html").render(status=status, title=title, text=text, root=root)
+    return template("notice.html").render(status=status, title=title, text=text, root=root)
 
 
 def clock(seconds: float) -> str:
@@ -159,5 +159,6 @@ def _environment() -> Environment:
     )
 
 
-def _template(name: str):
+def template(name: str):
+    """One of our templates; it escapes what it is given."""
     return _environment().get_template(name)

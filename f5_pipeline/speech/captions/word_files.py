@@ -22,7 +22,7 @@ def write_words_csv(words: Iterable[TimedWord], out: TextIO) -> int:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(CSV_COLUMNS)
     count = 0
-    for word, start, end in _milliseconds(words):
+    for word, start, end in milliseconds(words):
         table.writerow(
             (
                 count,
@@ -56,7 +56,7 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
     out.write('"words": [')
     count = 0
     methods: Counter[str] = Counter()
-    for word, start, end in _milliseconds(words):
+    for word, start, end in milliseconds(words):
         entry = {
             "word": word.text,
             "space": word.space,
@@ -77,7 +77,7 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
     return count
 
 
-def _milliseconds(words: Iterable[TimedWord]) -> Iterator[tuple[TimedWord, int, int]]:
+def milliseconds(words: Iterable[TimedWord]) -> Iterator[tuple[TimedWord, int, int]]:
     """Words with times rounded to ms, keeping start < end and no overlap."""
     last = 0
     for word in words:

@@ -1,0 +1,91 @@
+"""Timing files with one word a cue, as programs that set captions themselves take them. They are not delivered: the
+download service writes them when they are asked for."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from f5_pipeline.speech.captions.cues import Cue
+from f5_pipeline.speech.captions.formats import CAPTIONS, WORD_TIMES, CaptionFormat, TimedNarration, as_text
+from f5_pipeline.speech.captions.srt import write_srt
+from f5_pipeline.speech.captions.text import one_line
+from f5_pipeline.speech.captions.vtt import write_vtt
+from f5_pipeline.speech.captions.word_files import milliseconds
+
+if TYPE_CHECKING:
+    from f5_pipeline.speech.timeline import TimedWord
+
+
+def word_cues(words: Iterable[TimedWord]) -> Iterator[Cue]:
+    """A cue for each word, from its start to its end."""
+    for index, (word, start, end) in enumerate(milliseconds(words), 1):
+        yield Cue(index, start / 1000, end / 1000, (one_line(word.text),), word.voice)
+
+
+def write_compact(words: Iterable[TimedWord], out: TextIO) -> None:
+    """Write CSV under the names word, start_time and end_time; seconds with three decimals."""
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(("word", "start_time", "end_time"))
+    table.writerows((cue.lines[0], f"{cue.start:.3f}", f"{cue.end:.3f}") for cue in word_cues(words))
+
+
+def write_entries(words: Iterable[TimedWord], out: TextIO) -> None:
+    """Write a JSON list of {"word", "start_time", "end_time"}; seconds."""
+    out.write("[")
+    for cue in word_cues(words):
+        entry = {"word": cue.lines[0], "start_time": cue.start, "end_time": cue.end}
+        out.write((",\n" if cue.index > 1 else "\n") + json.dumps(entry, ensure_ascii=False))
+    out.write("\n]\n")
+
+
+def _write_ass(narration: TimedNarration, path: Path) -> None:
+    import pysubs2
+
+    file = pysubs2.SSAFile()
+    for cue in narration.cues():
+        # Braces are commands, and backslashes escapes: neither can be written as text.
+        text = cue.lines[0].replace("\\", "⧵").replace("{", "❴").replace("}", "❵")
+        file.append(pysubs2.SSAEvent(round(cue.start * 1000), round(cue.end * 1000), text))
+    file.save(str(path), format_="ass")
+
+
+def _by_word(file_format: CaptionFormat) -> CaptionFormat:
+    """The format with a cue for each word."""
+
+    def write(narration: TimedNarration, path: Path) -> None:
+        file_format.write(replace(narration, cues=lambda: word_cues(narration.words())), path)
+
+    return replace(file_format, write=write)
+
+
+ONE_WORD: dict[str, CaptionFormat] = {
+    "srt": _by_word(
+        CaptionFormat(
+            ".word.srt", "application/x-subrip; charset=utf-8", CAPTIONS, "SubRip, one word a cue",
+            as_text(lambda narration, out: write_srt(narration.cues(), out)),
+        )
+    ),
+    "vtt": _by_word(
+        CaptionFormat(
+            ".word.vtt", "text/vtt; charset=utf-8", CAPTIONS, "WebVTT, one word a cue",
+            as_text(lambda narration, out: write_vtt(narration.cues(), out)),
+        )
+    ),
+    "ass": _by_word(
+        CaptionFormat(".word.ass", "text/x-ssa; charset=utf-8", CAPTIONS, "ASS, one word a cue", _write_ass)
+    ),
+    "compact": CaptionFormat(
+        ".compact.csv", "text/csv; charset=utf-8", WORD_TIMES, "compact CSV",
+        as_text(lambda narration, out: write_compact(narration.words(), out)),
+    ),
+    "json": CaptionFormat(
+        ".compact.json", "application/json", WORD_TIMES, "compact JSON",
+        as_text(lambda narration, out: write_entries(narration.words(), out)),
+    ),
+}  # fmt: skip
+"""By the name that the HTTP API has for them."""
