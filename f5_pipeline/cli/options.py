@@ -28,6 +28,7 @@ _OPTIONS = (
     click.option(
         "--preset", type=click.Choice(["final", "fast", "rapid"]), help="Steps of the f5 engine: 32, 16 or 7."
     ),
+    click.option("--seed", type=int, help="Of the f5 engine: another one is another reading.", metavar="NUMBER"),
     click.option("--chapters", metavar="NUMBERS", help="Chapters to narrate, as 1-3,5; all: all again."),
     click.option("--priority", type=int, help="-9 to 9: the in-box takes the highest first; from 1 on, at once."),
     click.option("--commercial/--not-commercial", default=None, help="Refuse models and voices that do not allow it."),

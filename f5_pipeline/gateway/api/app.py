@@ -86,12 +86,14 @@ def _http_answer(error: HTTPException) -> JSONResponse:
 
 
 def _on_pipeline_error(request: Request, error: PipelineError) -> JSONResponse:
-    where = ":".join(str(part) for part in (error.file, error.place) if part is not None)
+    # An option that is wrong has "configuration" for its file, as in the UI.
+    file, place = (str(error.place), None) if error.file == "configuration" else (error.file, error.place)
+    where = ":".join(str(part) for part in (file, place) if part is not None)
     message = f"{where}: {error.message}" if where else error.message
     if isinstance(error, ConflictError):
         return _answer(409, message, error.hint)
     if isinstance(error, InputError):
-        return _answer(422, message, error.hint, error.file)
+        return _answer(422, message, error.hint, file)
     if isinstance(error, QuotaError):
         return _answer(429, message, error.hint)
     if isinstance(error, NotFoundError):

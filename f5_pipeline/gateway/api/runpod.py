@@ -1,7 +1,7 @@
 """/run, /runsync, /status and /cancel, as clients of the serverless worker that this service replaces call them.
 
-`input` is a text to narrate, or names an `endpoint`: upload, list_voices, status, result, download. Narrations are those
-of /v1: their `job_id` is their id.
+`input` is a text to narrate, or names an `endpoint`: upload, list_voices, status, result, download. Narrations are
+those of /v1: their `job_id` is their id.
 """
 
 from __future__ import annotations
