@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from typing import ClassVar, cast
+from typing import cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -25,28 +24,20 @@ class BoundedProtocol(H11Protocol):
     """uvicorn's protocol, which itself waits without end for the head of a request and for readers of an answer."""
 
     head_seconds, stalled_seconds, share = HEAD_SECONDS, STALLED_SECONDS, MAX_CONNECTIONS_AN_ADDRESS
-    _counts: ClassVar[Counter[str]] = Counter()
-    _address: str | None = None
     _head: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
-        if not self.config.proxy_headers:
-            if self._counts[address] >= self.share:
-                transport.abort()
-                return
-            self._address = address
-            self._counts[address] += 1
-        self._await_head()
+        clients = (connection.client for connection in self.connections)
+        same = sum(client is not None and client[0] == address for client in clients)
+        if same > self.share and not self.config.proxy_headers:
+            transport.abort()
+        else:
+            self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._address is not None:
-            self._counts[self._address] -= 1
-            if not self._counts[self._address]:
-                del self._counts[self._address]
-            self._address = None
         self._forget("_head")
         self._forget("_stalled")
         super().connection_lost(exc)

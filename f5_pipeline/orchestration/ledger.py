@@ -239,8 +239,9 @@ class Ledger:
                 continue
             if outcome and tried:
                 retryable = failed or (was_killed(outcome.run) if started else outcome.retryable)
-                waited = time.time() - outcome.at >= wait * 4 ** (tried - 1)
-                if outcome.state == "done" or tried >= attempts or not retryable or not waited:
+                if outcome.state == "done" or tried >= attempts or not retryable:
+                    continue
+                if time.time() - outcome.at < wait * 4 ** (tried - 1):
                     continue
             waiting.append(Pending(narration=name, script=script, attempts=tried))
         return sorted(waiting, key=lambda item: (-item.script.priority, item.script.since, item.narration))

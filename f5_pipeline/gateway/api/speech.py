@@ -186,31 +186,31 @@ def _make_missing(
 
 
 class _Pipe(RawIOBase):
-    """What an encoder writes to: blocks go out as they come. What it would correct at the beginning in the end, as the
-    length in a header, stays as it is: a stream has no known length."""
+    """What an encoder writes to: what is there can be taken. What it corrects of that in the end, as the length in a
+    header, is lost: a stream has no known length."""
 
     def __init__(self) -> None:
-        self.blocks: list[bytes] = []
-        self._at = self._size = 0
+        self._kept = bytearray()
+        self._at = self._taken = 0
 
     def write(self, data: Any) -> int:
         data = bytes(data)
-        if self._at == self._size:
-            self.blocks.append(data)
-            self._size += len(data)
+        if (begin := self._at - self._taken) >= 0:
+            self._kept[begin : begin + len(data)] = data
         self._at += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = offset + (0, self._at, self._size)[whence]
+        self._at = offset + (0, self._at, self._taken + len(self._kept))[whence]
         return self._at
 
     def tell(self) -> int:
         return self._at
 
     def taken(self) -> bytes:
-        blocks, self.blocks = self.blocks, []
-        return b"".join(blocks)
+        block, self._kept = bytes(self._kept), bytearray()
+        self._taken += len(block)
+        return block
 
 
 def encoded(pieces: Iterator[np.ndarray], file_format: str) -> Iterator[bytes]:
@@ -231,7 +231,8 @@ def encoded(pieces: Iterator[np.ndarray], file_format: str) -> Iterator[bytes]:
     with soundfile.SoundFile(pipe, "w", SAMPLE_RATE, 1, subtype, format=container) as encoder:  # type: ignore[arg-type]
         for piece in pieces:
             encoder.write(piece)
-            if block := pipe.taken():
+            # FLAC is kept to its end: readers refuse one that does not say its length.
+            if file_format != "flac" and (block := pipe.taken()):
                 yield block
     if block := pipe.taken():
         yield block
