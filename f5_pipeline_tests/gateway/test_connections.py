@@ -46,7 +46,7 @@ def serving(**limits: float) -> Iterator[Server]:
     protocol = type("Short", (connections.BoundedProtocol,), limits)
     app = Starlette(routes=[Route("/large", _large), Route("/", _whole, methods=["GET", "POST"])])
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None))
+    server = Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, proxy_headers=False))
     server.address = listener.getsockname()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

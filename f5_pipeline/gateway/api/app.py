@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
@@ -54,6 +55,7 @@ def create_api(service: Service, *, local: bool) -> FastAPI:
         exception_handlers={
             PipelineError: _on_pipeline_error,  # type: ignore[dict-item]
             RequestValidationError: _on_invalid,  # type: ignore[dict-item]
+            ValidationError: _on_invalid,  # type: ignore[dict-item]
             HTTPException: lambda _, error: _http_answer(error),  # type: ignore[dict-item]
             OSError: _on_failure,  # type: ignore[dict-item]
         },
@@ -107,7 +109,7 @@ def _on_failure(request: Request, error: OSError) -> JSONResponse:
     return _answer(503, "it cannot be done just now", "Try again.", **{"retry-after": RETRY_AFTER_SECONDS})
 
 
-def _on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+def _on_invalid(request: Request, error: RequestValidationError | ValidationError) -> JSONResponse:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")
     message = first["msg"].removeprefix("Value error, ")

@@ -127,18 +127,17 @@ def cancel(job: str, caller: Narrator, service: At) -> RunAnswer:
 def _run(given: RunRequest, caller: ApiKey, service: Service, request: Request) -> RunAnswer:
     try:
         values = Input.model_validate(given.input)
-    except ValidationError as error:
-        first = error.errors()[0]
-        return _remembered(caller, None, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    action = _ACTIONS.get(values.endpoint or "")
-    if action is None and values.endpoint not in (None, "", "tts", "narrate"):
-        return _remembered(caller, None, f"there is no endpoint {values.endpoint!r}")
-    try:
+        action = _ACTIONS.get(values.endpoint or "")
+        if action is None and values.endpoint not in (None, "", "tts", "narrate"):
+            raise InputError(f"there is no endpoint {values.endpoint!r}")
         if action is not None:
             return _remembered(caller, action(values, caller, service, request), None)
         narration = _narrate(values, caller, service, request)
         request.scope[AUDIT]["narration"] = narration.id
         return _envelope(narration)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return _remembered(caller, None, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     except (InputError, NotFoundError) as error:
         return _remembered(caller, None, str(error))
 

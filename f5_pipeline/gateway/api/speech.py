@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from functools import cache
 from io import RawIOBase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -26,6 +26,7 @@ from f5_pipeline.gateway.api.narrations import At
 from f5_pipeline.gateway.api.service import Service
 from f5_pipeline.gateway.app import AUDIT
 from f5_pipeline.speech import engines
+from f5_pipeline.speech.audio.encoding import MP3_LEVEL
 from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Engine, Failed
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
@@ -228,7 +229,9 @@ def encoded(pieces: Iterator[np.ndarray], file_format: str) -> Iterator[bytes]:
     subtype = {"mp3": "MPEG_LAYER_III", "flac": "PCM_16", "opus": "OPUS"}[file_format]
     container = {"mp3": "MP3", "flac": "FLAC", "opus": "OGG"}[file_format]
     pipe = _Pipe()
-    with soundfile.SoundFile(pipe, "w", SAMPLE_RATE, 1, subtype, format=container) as encoder:  # type: ignore[arg-type]
+    # Players tell the length of a stream of MP3 by its bit rate.
+    rate: dict[str, Any] = {"bitrate_mode": "CONSTANT", "compression_level": MP3_LEVEL} if file_format == "mp3" else {}
+    with soundfile.SoundFile(cast("BinaryIO", pipe), "w", SAMPLE_RATE, 1, subtype, format=container, **rate) as encoder:
         for piece in pieces:
             encoder.write(piece)
             # FLAC is kept to its end: readers refuse one that does not say its length.
