@@ -30,7 +30,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
-        clients = (connection.client for connection in self.connections)
+        clients = (getattr(connection, "client", None) for connection in self.connections)
         same = sum(client is not None and client[0] == address for client in clients)
         if same > self.share and not self.config.proxy_headers:
             transport.abort()

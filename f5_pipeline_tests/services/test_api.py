@@ -37,7 +37,9 @@ def test_the_session_of_the_docs(up: Services):
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}\n{(root / 'up.log').read_text()[-3000:]}"
     states = re.findall(r"\"state\":\"(\w+)\"", ended.stdout)
     assert states[-1] == "done", ended.stdout
-    result = json.loads(next(line for line in re.findall(r"\{\"id\":.*?\}(?=\{|$|\n)", ended.stdout) if "timing" in line))
+    result = json.loads(
+        next(line for line in re.findall(r"\{\"id\":.*?\}(?=\{|$|\n)", ended.stdout) if "timing" in line)
+    )
     with urllib.request.urlopen(result["timing_files"]["srt"]) as answer:
         assert b"-->" in answer.read()
     assert (root / "speech.mp3").stat().st_size > 2000

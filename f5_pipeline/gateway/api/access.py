@@ -54,7 +54,7 @@ class Door:
         self._app, self._store, self._local, self._refuse = app, store, local, refuse
         self._known: OrderedDict[str, tuple[float, ApiKey | None]] = OrderedDict()
         self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock, self._keyed = threading.Lock(), False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -104,7 +104,9 @@ class Door:
         return key
 
     def _keyless(self) -> bool:
-        return not has_keys(self._store)
+        # Once there is a key there is always one: what comes without a valid one does not ask the store again.
+        self._keyed = self._keyed or has_keys(self._store)
+        return not self._keyed
 
     def _take(self, caller: ApiKey) -> None:
         """Count a request to a caller's rate; it may come in bursts of a quarter of a minute's."""

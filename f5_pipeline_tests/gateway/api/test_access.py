@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from f5_pipeline.gateway.api import access
-from f5_pipeline.studio.keys import find_key, list_keys, revoke_key
+from f5_pipeline.studio.keys import SCOPES, find_key, list_keys, revoke_key
 from f5_pipeline_tests.gateway.api.conftest import Api
 from f5_pipeline_tests.support.quick import quick
 
@@ -34,7 +34,7 @@ ALLOWED = {
 
 
 def test_each_scope_opens_what_is_its_own_and_nothing_else(api: Api):
-    for scope in ("narrate", "voices", "read", "admin"):
+    for scope in SCOPES:
         client = api.client(api.key(scope))
         for (method, path), scopes in ALLOWED.items():
             answer = client.request(method, path, json={} if method == "POST" else None)
@@ -92,7 +92,7 @@ def test_without_keys_it_answers_programs_on_this_machine_alone(api: Api, header
 
 
 def test_a_narration_is_its_owners_and_an_admins(api: Api):
-    owner, other, admin = (api.client(api.key(*scopes)) for scopes in ((), (), ("admin",)))
+    owner, other, admin = api.client(api.key()), api.client(api.key()), api.client(api.key("admin"))
     name = owner.post("/v1/narrations", json=TEXT).json()["id"]
     for method, path in (
         ("GET", ""), ("GET", "/events"), ("GET", "/result"), ("POST", "/cancel"), ("POST", "/retry"), ("DELETE", "")

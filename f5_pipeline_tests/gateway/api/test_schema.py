@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from f5_pipeline_tests.gateway.api.conftest import Api
 
-EXAMPLES_EACH = 12
+EXAMPLES_EACH = 8
 SLOW = ("/events", "/runsync")
 """What waits is asked little."""
 
@@ -25,11 +25,13 @@ def _ask(client: TestClient, operation: schemathesis.APIOperation, count: int, s
         max_examples=count,
         deadline=None,
         database=None,
-        suppress_health_check=list(hypothesis.HealthCheck),
+        suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much],
         phases=[hypothesis.Phase.generate],
     )
     @hypothesis.given(case=operation.as_strategy())
     def ask(case: schemathesis.Case) -> None:
+        if operation.path == "/runsync":
+            case.query["wait"] = 0
         answer = case.call(headers={"authorization": client.headers["authorization"]})
         seen.setdefault(operation.label, set()).add(answer.status_code)
         case.validate_response(answer, checks=[not_a_server_error])
@@ -44,11 +46,11 @@ def test_no_request_that_the_document_allows_or_forbids_breaks_the_service(api: 
     schema = schemathesis.openapi.from_asgi("/openapi.json", client.app)
     seen: dict[str, set[int]] = {}
     for result in schema.get_all_operations():
-        operation = result.ok()
+        operation = result.ok()  # pyright: ignore[reportAttributeAccessIssue]
         count = 2 if operation.path.endswith(SLOW) else EXAMPLES_EACH
 
         _ask(client, operation, count, seen)
-    assert len(seen) > 20 and any(202 in statuses for statuses in seen.values()), seen
+    assert len(seen) > 20 and sum(200 in statuses for statuses in seen.values()) > 5, seen
 
 
 def test_the_document_and_its_page(api: Api):
