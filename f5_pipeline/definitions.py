@@ -13,7 +13,7 @@ from f5_pipeline.orchestration.assets.timing_files import timing_files
 from f5_pipeline.orchestration.batch.report import batch_report
 from f5_pipeline.orchestration.io_manager import StoreIOManager
 from f5_pipeline.orchestration.jobs import JOBS
-from f5_pipeline.orchestration.launching.inbox import inbox
+from f5_pipeline.orchestration.launching.inbox import inbox, inbox_calls
 from f5_pipeline.orchestration.launching.nightly import OFF, nightly
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource, bucket_resources
 from f5_pipeline.orchestration.step_processes import (
@@ -46,7 +46,7 @@ defs = dg.Definitions(
         batch_report,
     ],
     jobs=JOBS,
-    sensors=[inbox] if _settings.inbox != "off" else [],
+    sensors=[inbox, inbox_calls] if _settings.inbox != "off" else [],
     schedules=[nightly] if _settings.nightly != OFF else [],
     resources={
         "store": _store,

@@ -45,6 +45,7 @@ _OPTIONS = (
     click.option(
         "--preset", type=click.Choice(["final", "fast", "rapid"]), help="Steps of the f5 engine: 32, 16 or 7."
     ),
+    click.option("--seed", type=int, help="Of the f5 engine: another one is another reading.", metavar="NUMBER"),
     click.option("--chapters", metavar="NUMBERS", help="Chapters to narrate, as 1-3,5; all: all again."),
     click.option("--captions", metavar="NAMES", help="Caption files, as srt,vtt,ass,ttml; see docs/captions.md."),
     click.option("--words-per-cue", type=int, help="Words of a caption: 1 for each its own; 0: by the norms."),

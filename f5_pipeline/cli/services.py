@@ -20,13 +20,15 @@ import click
 
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.output import print_info, print_note
-from f5_pipeline.cli.session import open_store
+from f5_pipeline.cli.session import open_store, studio_options
 from f5_pipeline.cli.supervisor import STOP_SECONDS, Service, supervise
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
     from f5_pipeline.settings import Settings
+    from f5_pipeline.store.base import Store
+    from f5_pipeline.studio.links.tokens import LinkSigner
 
 
 @cli.command()
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--port", type=int, help="Port to listen on. [default: F5_PORT or 3080]")
 @click.option("--trusted-proxies", help="Addresses whose X-Forwarded-* headers are believed.")
 def serve(host: str | None, port: int | None, trusted_proxies: str | None) -> None:
-    """Serve the download links until stopped."""
+    """Serve the download links and the HTTP API until stopped."""
     from f5_pipeline.gateway.app import create_app
     from f5_pipeline.gateway.deliveries import Deliveries
     from f5_pipeline.gateway.server import serve as run
@@ -42,22 +44,83 @@ def serve(host: str | None, port: int | None, trusted_proxies: str | None) -> No
     from f5_pipeline.studio.links.making import open_signer
 
     settings, store = get_settings(), open_store()
+    host = host or settings.host
     deliveries = Deliveries(store)
-    app = create_app(
+    signer = open_signer(settings.home_folder, settings.link_secret, settings.link_seconds)
+    with ExitStack() as stack:
+        api, folders, note = _api(settings, store, signer, stack, local=_is_local(settings, host, trusted_proxies))
+
+        def announce(url: str) -> None:
+            print_info(f"download service: {url}; HTTP API: {url}/docs")
+            print_info(note)
+
+        app = create_app(
+            store=store,
+            signer=signer,
+            permit=deliveries.permit,
+            files_of=deliveries.files_of,
+            page_facts=deliveries.page_facts,
+            timing_file=deliveries.timing_file,
+            presign_seconds=settings.presign_seconds if settings.downloads == "redirect" else None,
+            api=api,
+            api_folders=folders,
+        )
+        run(
+            app,
+            host=host,
+            port=settings.port if port is None else port,
+            trusted_proxies=trusted_proxies,
+            on_ready=announce,
+        )
+
+
+def _is_local(settings: Settings, host: str, trusted_proxies: str | None) -> bool:
+    """Whether the service is for this machine alone: it listens here, and nothing says that others come to it."""
+    from urllib.parse import urlsplit
+
+    from f5_pipeline.gateway.api.access import is_loopback
+
+    public = urlsplit(settings.base_url).hostname or ""
+    return is_loopback(host) and is_loopback(public) and trusted_proxies is None
+
+
+def _api(settings: Settings, store: Store, signer: LinkSigner, stack: ExitStack, *, local: bool):
+    """The HTTP API, the folders of its paths, and a sentence about who may use it."""
+    from functools import cache
+
+    from f5_pipeline.gateway.api.app import FOLDERS, create_api
+    from f5_pipeline.gateway.api.service import Service as ApiService
+    from f5_pipeline.studio.keys import has_keys
+
+    @cache
+    def opened() -> DagsterInstance:
+        from f5_pipeline.dagster_host.instance import open_instance
+
+        return stack.enter_context(open_instance(settings))
+
+    class Desk:
+        """The in-box's desk, imported with Dagster at the first call."""
+
+        def __getattr__(self, name: str):
+            from f5_pipeline.orchestration.launching.desk import InboxDesk
+
+            return getattr(InboxDesk(opened, store, studio_options(), settings), name)
+
+    service = ApiService(
         store=store,
-        signer=open_signer(settings.home_folder, settings.link_secret, settings.link_seconds),
-        permit=deliveries.permit,
-        files_of=deliveries.files_of,
-        page_facts=deliveries.page_facts,
-        presign_seconds=settings.presign_seconds if settings.downloads == "redirect" else None,
+        options=studio_options(),
+        desk=Desk(),  # type: ignore[arg-type]
+        signer=signer,
+        base_url=settings.base_url,
+        gpu_hour_cost=settings.gpu_hour_cost,
     )
-    run(
-        app,
-        host=host or settings.host,
-        port=settings.port if port is None else port,
-        trusted_proxies=trusted_proxies,
-        on_ready=lambda url: print_info(f"download service: {url}"),
-    )
+    if has_keys(store):
+        note = "the API asks for a key: f5-pipeline keys list"
+    elif local:
+        note = "the API has no keys: it answers programs on this machine alone; f5-pipeline keys add NAME makes one"
+    else:
+        note = "the API has no keys and answers nobody, as others can reach it: f5-pipeline keys add NAME"
+    return create_api(service, local=local), FOLDERS, note
 
 
 @cli.command()

@@ -8,6 +8,7 @@
         waveform        the loudness of the whole, a byte a column
     /static/<file>      the page's own style sheet, script and icon
     /healthz            200 "ok" if the store answers
+    /v1, /docs, …       the HTTP API (gateway/api), where `f5-pipeline` serves it too
 
 Its token and the record of its grant decide what a link opens. The record is read for each request, so that revoking a
 link ends it at once; a key of the store never comes from a URL. 403: not a link of ours, not for this file, or
@@ -23,7 +24,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from anyio import Lock
 from starlette.applications import Starlette
@@ -33,12 +34,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from f5_pipeline.errors import NotFoundError, StoreError
-from f5_pipeline.gateway.delivery import DeliveredFile, ObjectReader, deliver, redirect
+from f5_pipeline.gateway.delivery import DeliveredFile, ObjectReader, content_disposition, deliver, redirect
 from f5_pipeline.gateway.page import STATIC, PageFacts, render_notice, render_page
 from f5_pipeline.gateway.reading import SUFFIX as TEXT_SUFFIX
 from f5_pipeline.gateway.reading import ReadingText
@@ -87,6 +88,9 @@ _DOWNLOAD_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+AUDIT = "f5_pipeline.audit"
+"""In a scope: what the API says of a request in its line of the log: the key's id, the path, the narration."""
+
 _CLAIM = "f5_pipeline.claim"
 _REVISION = "f5_pipeline.revision"
 _FILE = "f5_pipeline.file"
@@ -105,10 +109,13 @@ def create_app(
     permit: Callable[[LinkClaim], Permit],
     files_of: Callable[[str, str], Sequence[DeliveredFile]],
     page_facts: Callable[[str, str], PageFacts],
+    timing_file: Callable[[str, str, str], tuple[bytes, str] | None] = lambda narration, revision, name: None,
     presign_seconds: int | None = None,
     probe: Callable[[], object] | None = None,
     now: Callable[[], float] = time.time,
     health_seconds: float = HEALTH_SECONDS,
+    api: ASGIApp | None = None,
+    api_folders: Collection[str] = (),
 ) -> Starlette:
     """The download service.
 
@@ -120,13 +127,17 @@ def create_app(
         permit: what a signed token opens now, called for each request; raises LinkError if nothing.
         files_of: the delivered files of a narration and revision; raises NotFoundError if there is no such revision.
         page_facts: what the page of a narration and revision shows; raises NotFoundError as above.
+        timing_file: content and media type of a timing file of a revision that is made when it is asked for; None where
+            there is none of this name.
         presign_seconds: validity of the store's addresses that downloads are redirected to; None: the service sends
             the bytes itself, as it does where the store has no addresses.
         probe: raises if the store does not work; None: asks the store for an object that does not exist.
         now: Unix time, s.
         health_seconds: how long an answer of /healthz is kept.
+        api: the app below the first parts of paths in `api_folders`.
     """
     service = _Service(store, signer, permit, files_of, page_facts, presign_seconds, probe, now, health_seconds)
+    service.timing_file = timing_file
     app = Starlette(
         routes=[
             Route("/", service.root),
@@ -139,6 +150,7 @@ def create_app(
             Route("/n/{token}/text/{part:int}", service.text),
             Route("/n/{token}/waveform", service.waveform),
             Mount("/static", StaticFiles(directory=STATIC)),
+            *([_Folders(api, api_folders)] if api else []),
         ],
         middleware=[Middleware(_Guard)],
         exception_handlers={
@@ -153,7 +165,25 @@ def create_app(
     return app
 
 
+class _Folders(BaseRoute):
+    """Hands paths below some folders to an app, as they are."""
+
+    def __init__(self, app: ASGIApp, folders: Collection[str]) -> None:
+        self.app, self.folders = app, frozenset(folders)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        is_ours = (
+            scope["type"] == "http" and scope["path"].split("/")[1:2] and scope["path"].split("/")[1] in self.folders
+        )
+        return Match.FULL if is_ours else Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
 class _Service:
+    timing_file: Callable[[str, str, str], tuple[bytes, str] | None]
+
     def __init__(
         self,
         store: ObjectReader,
@@ -204,7 +234,12 @@ class _Service:
         permit, files = await self._opened(request, claim)
         file = next((file for file in files if file.name == name), None)
         if file is None:
-            raise NotFoundError("no such file in this revision")
+            made = await run_in_threadpool(self.timing_file, claim.narration, permit.revision, name)
+            if made is None:
+                raise NotFoundError("no such file in this revision")
+            request.scope[_FILE] = name
+            headers = {"content-disposition": content_disposition(name), "content-security-policy": _DOWNLOAD_POLICY}
+            return Response(made[0], headers={"content-type": made[1], **headers})
         request.scope[_FILE] = file.name
         inline = "inline" in request.query_params
         response = None
@@ -418,5 +453,6 @@ class _Guard:
             entry |= {"narration": claim.narration, "grant": claim.grant}
             entry["revision"] = scope.get(_REVISION, claim.revision)
             entry["file"] = scope.get(_FILE, "page" if scope["path"].startswith("/n/") else None)
+        entry |= scope.get(AUDIT, {})
         # JSON, so that names cannot break the line and log collectors can parse it.
         access.info("%s", json.dumps(entry))

@@ -15,6 +15,7 @@ from f5_pipeline.studio.links.making import read_manifest
 from f5_pipeline.studio.links.rights import check_delivery
 from f5_pipeline.studio.links.tokens import LinkClaim, Permit, WithheldLink
 from f5_pipeline.studio.records import Manifest
+from f5_pipeline.studio.timing_files import write_timing_file
 
 MAX_MANIFESTS = 256
 """Manifests that are kept in memory."""
@@ -59,6 +60,10 @@ class Deliveries:
             DeliveredFile(file.name, file.key, file.size, file.sha256, media_type_of(file.name), created)
             for file in manifest.files
         ]
+
+    def timing_file(self, narration: str, revision: str, name: str) -> tuple[bytes, str] | None:
+        """A timing file of a revision that is made when it is asked for: see `write_timing_file`."""
+        return write_timing_file(self._store, self._manifest(narration, revision), name)
 
     def page_facts(self, narration: str, revision: str) -> PageFacts:
         """The facts for the page of a revision."""

@@ -94,7 +94,7 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
         }
         for chapter, end in zip(facts.chapters, ends, strict=False)
     ]
-    return _template("page.html").render(
+    return template("page.html").render(
         facts=facts,
         groups=groups,
         sources=sources,
@@ -116,7 +116,7 @@ def _address(token: str, file: DeliveredFile, query: Sequence[tuple[str, str]]) 
 
 def render_notice(status: int, title: str, text: str, root: str) -> str:
     """HTML of a small page with one message; `root` is the relative path to the service's root, "" or "../../"."""
-    return _template("notice.html").render(status=status, title=title, text=text, root=root)
+    return template("notice.html").render(status=status, title=title, text=text, root=root)
 
 
 def clock(seconds: float) -> str:
@@ -171,5 +171,6 @@ def _environment() -> Environment:
     )
 
 
-def _template(name: str):
+def template(name: str):
+    """One of our templates; it escapes what it is given."""
     return _environment().get_template(name)

@@ -45,6 +45,8 @@ def serve(
     import uvicorn
     from uvicorn.config import LOGGING_CONFIG
 
+    from f5_pipeline.gateway.connections import MAX_CONNECTIONS, BoundedProtocol
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
@@ -58,7 +60,8 @@ def serve(
         app,
         host=host,
         port=bound,
-        http="h11",  # limits the size of a request's headers; httptools takes a URL of any length
+        http=BoundedProtocol,  # h11 limits the size of a request's headers; httptools takes a URL of any length
+        limit_concurrency=MAX_CONNECTIONS,
         ws="none",  # its handshake would log the path, which contains the token
         lifespan="off",
         log_config=_log_config(LOGGING_CONFIG),

@@ -8,6 +8,7 @@ pending where their versions differ. The runs themselves show who works on it (`
 their process ends, so that nothing has to be released.
 """
 
+import json
 import time
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -42,6 +43,12 @@ _RETRY_WINDOW_SECONDS = 24 * 3600.0
 
 _MAX_RECENT_BATCHES = 100
 """Failed or canceled batches that are looked at, the newest first."""
+
+_MANY_ATTEMPTS = 1000
+"""More than any setting allows."""
+
+_CALLS, _MAX_CALL_SECONDS = "f5/calls", 600.0
+"""Key of the calls, and how long they are kept."""
 
 _MAX_PREPARING_SECONDS = 600.0
 """How long a command on another host may read scripts and fetch weights before its first run."""
@@ -179,6 +186,33 @@ class Ledger:
         )
         self._write("f5/outcome/", {narration: outcome})
 
+    def cancel(self, narration: str, version: str, reason: str) -> None:
+        """Record that nobody wants this version of a narration any more: it is not pending until `retry` or an edit."""
+        outcome = Outcome(
+            version=version, state="failed", attempts=_MANY_ATTEMPTS, run="", at=time.time(), reason=reason
+        )
+        self._write("f5/outcome/", {narration: outcome})
+
+    def retry(self, narration: str, version: str) -> None:
+        """Let a narration that failed or was canceled be pending at once, with all its attempts."""
+        outcome = Outcome(version=version, state="postponed", attempts=0, run="", at=time.time(), retryable=True)
+        self._write("f5/outcome/", {narration: outcome})
+        scripts = self.scripts([narration]).items()
+        self.record_scripts({name: script.model_copy(update={"since": time.time()}) for name, script in scripts})
+
+    def call(self, narration: str) -> None:
+        """Ask for a script to be looked at now, and not at the in-box's next look. Where two processes call at once,
+        one call may be lost: the next look finds the script."""
+        now = time.time()
+        recent = {name: at for name, at in self.calls(0.0).items() if now - at < _MAX_CALL_SECONDS}
+        value = json.dumps({**recent, narration: now})
+        self._instance.daemon_cursor_storage.set_cursor_values({_CALLS: value})
+
+    def calls(self, since: float) -> dict[str, float]:
+        """The narrations that were called after a POSIX time, and when."""
+        value = self._instance.daemon_cursor_storage.get_cursor_values({_CALLS}).get(_CALLS)
+        return {name: at for name, at in json.loads(value or "{}").items() if at > since}
+
     def pending(
         self, *, attempts: int, wait: float = 0.0, failed: bool = False, besides: str | None = None
     ) -> list[Pending]:
@@ -205,8 +239,9 @@ class Ledger:
                 continue
             if outcome and tried:
                 retryable = failed or (was_killed(outcome.run) if started else outcome.retryable)
-                waited = time.time() - outcome.at >= wait * 4 ** (tried - 1)
-                if outcome.state == "done" or tried >= attempts or not retryable or not waited:
+                if outcome.state == "done" or tried >= attempts or not retryable:
+                    continue
+                if time.time() - outcome.at < wait * 4 ** (tried - 1):
                     continue
             waiting.append(Pending(narration=name, script=script, attempts=tried))
         return sorted(waiting, key=lambda item: (-item.script.priority, item.script.since, item.narration))

@@ -19,6 +19,9 @@ narrations/<narration>/<revision>/…          delivered files, never changed; m
 grants/<narration>/<grant>.json              a grant of links: expiry, and whether it was revoked
 speeds/<hash>/<card>.json                    how long an engine with a model and sampler took on a card
 batches/<run>.json                           the outcome of a batch
+keys/<key>.json                              a key of the HTTP API, hashed; <key>/<month>.json what it has used
+requests/<owner>/<request>.json              a narration that was submitted by HTTP, by the id of its owner's key
+requests/<owner>/voices/<voice>              a voice that was added by HTTP
 runs/<run>/…                                 values that steps of one run pass to others
 logs/…                                       Dagster's compute logs, if kept here
 """
@@ -134,6 +137,10 @@ waveform = Key("narrations/{narration}/{revision}/waveform.bin")
 grant = Key("grants/{narration}/{grant}.json")
 speed = Key("speeds/{configuration:.16}/{card}.json")
 batch_report = Key("batches/{run}.json")
+api_key = Key("keys/{key}.json")
+api_usage = Key("keys/{key}/{month}.json")
+api_request = Key("requests/{owner}/{request}.json")
+api_voice = Key("requests/{owner}/voices/{voice}")
 step_value = Key("runs/{run}/{path}")
 """A value that one step of a run passes to another; see `run_value`."""
 

@@ -25,6 +25,10 @@ VALUES = {
     "run": "0f-1",
     "card": "nvidia-h100",
     "path": "shards/000.jsonl",
+    "key": "0123456789ab",
+    "month": "2026-05",
+    "owner": "local",
+    "request": "0123456789abcdef",
 }
 SHORTENED = {"sha256", "samples", "sound", "configuration"}
 

@@ -105,8 +105,14 @@ class ScriptChanges:
     problems: list[str] = field(default_factory=list)
 
 
-def find_script_changes(store: Store, ledger: Ledger, page: Page, now: float) -> ScriptChanges:
-    """Compare a page of `scripts/` with the ledger."""
+def find_script_changes(
+    store: Store, ledger: Ledger, page: Page, now: float, *, settled: bool = False
+) -> ScriptChanges:
+    """Compare a page of `scripts/` with the ledger.
+
+    Args:
+        settled: whether its objects are known to be complete, however young they are.
+    """
     objects, problems = _group_by_narration(page.objects)
     changes = ScriptChanges(problems=problems)
     known = ledger.scripts({*objects, *_narrations_on(page, ledger.narrations())})
@@ -130,7 +136,7 @@ def find_script_changes(store: Store, ledger: Ledger, page: Page, now: float) ->
             return name, error
 
     # In the order of their keys, in which "a-b" comes before "a".
-    changed = [name for name in objects if _is_settled(store, objects[name], now) and is_changed(name)]
+    changed = [name for name in objects if (settled or _is_settled(store, objects[name], now)) and is_changed(name)]
     if len(changed) > MAX_SCRIPTS_READ:
         changes.unread = changed[MAX_SCRIPTS_READ]
     for name, state in in_parallel(store, read, changed[:MAX_SCRIPTS_READ]):
@@ -299,13 +305,7 @@ def inbox(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.Senso
     cursor = Cursor.model_validate_json(context.cursor) if context.cursor else Cursor()
 
     scripts = find_script_changes(opened, ledger, next_page(opened, "scripts/", cursor), now)
-    register_all(instance, NARRATIONS, scripts.changed)
-    for name, state in scripts.changed.items():
-        report = report_state if name in scripts.returned else report_source
-        report(instance, "script", name, state.version, {"state": "in the in-box", "bytes": state.size})
-    for name, state in scripts.retired.items():
-        report_state(instance, "script", name, state.version, {"state": "retired: its script was removed"})
-    ledger.record_scripts({**scripts.changed, **scripts.retired})
+    _take_in(instance, ledger, scripts)
     if scripts.unread is not None:
         cursor.after["scripts/"] = f"scripts/{scripts.unread}"
 
@@ -336,6 +336,38 @@ def inbox(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.Senso
             reason = f"{len(problems)} cannot be used. {problems[0]}"
         return dg.SensorResult(skip_reason=reason, cursor=cursor.model_dump_json())
     return dg.SensorResult(run_requests=requests, cursor=cursor.model_dump_json())
+
+
+def _take_in(instance: dg.DagsterInstance, ledger: Ledger, scripts: ScriptChanges) -> None:
+    """Report changes of scripts to Dagster, then to the ledger."""
+    register_all(instance, NARRATIONS, scripts.changed)
+    for name, state in scripts.changed.items():
+        report = report_state if name in scripts.returned else report_source
+        report(instance, "script", name, state.version, {"state": "in the in-box", "bytes": state.size})
+    for name, state in scripts.retired.items():
+        report_state(instance, "script", name, state.version, {"state": "retired: its script was removed"})
+    ledger.record_scripts({**scripts.changed, **scripts.retired})
+
+
+@dg.sensor(
+    name="inbox_calls",
+    jobs=[narrate_batch],
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Scripts that the HTTP API has put into the in-box are looked at now; else a tick asks no store.",
+)
+def inbox_calls(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult | dg.SkipReason:
+    instance, ledger = context.instance, Ledger(context.instance)
+    calls = ledger.calls(float(context.cursor or 0))
+    if not calls:
+        return dg.SkipReason("Nobody has called.")
+    opened, now = store.open(), time.time()
+    for name in sorted(calls):
+        prefix = f"scripts/{name}."
+        page = Page(prefix, prefix + LAST, list(opened.list(prefix)))
+        _take_in(instance, ledger, find_script_changes(opened, ledger, page, now, settled=True))
+    requests = _batches_to_launch(instance, ledger)[0] if get_settings().inbox == "now" else []
+    return dg.SensorResult(run_requests=requests, cursor=str(max(calls.values())))
 
 
 def _batches_to_launch(instance: dg.DagsterInstance, ledger: Ledger) -> tuple[list[dg.RunRequest], int]:

@@ -1,12 +1,10 @@
 """Jobs that check and keep what people submit: scripts from the UI, voices from files put into the store."""
 
-import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
-import yaml
 from pydantic import Field
 
 from f5_pipeline.errors import InputError
@@ -17,7 +15,8 @@ from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.speech.engines import choices
 from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.store import layout
-from f5_pipeline.studio.narrating.scripts import keep_script, list_scripts, read_script
+from f5_pipeline.studio.narrating.scripts import keep_script, list_scripts
+from f5_pipeline.studio.narrating.submission import read_submission
 from f5_pipeline.studio.voices import add_voice
 
 if TYPE_CHECKING:
@@ -64,15 +63,16 @@ def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreRe
                 f"there is a narration {name!r} already",
                 hint="Choose another title or name, or set `replace: true` to replace its text.",
             )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{name}.md"
-            header = _header(config.text, config.title)
-            path.write_text(header + config.text, encoding="utf-8")
-            try:
-                loaded = read_script(opened, path, name, _options(config), replace=True, origin="the job submit_script")
-            except InputError as error:
-                raise _in_configuration(error, path, header) from None
-            keep_script(opened, loaded)
+        loaded = read_submission(
+            opened,
+            config.text.encode(),
+            name,
+            _options(config),
+            header={"title": config.title},
+            origin="the job submit_script",
+            place_of="`{}:` in the configuration",
+        )
+        keep_script(opened, loaded)
     context.add_output_metadata(
         {
             "narration": name,
@@ -93,24 +93,6 @@ def _options(config: Submission) -> ScriptOptions:
     }
     values = {name: value for name, value in options.items() if value}
     return ScriptOptions.model_validate({**values, "engine": config.engine, "priority": config.priority})
-
-
-def _header(text: str, title: str) -> str:
-    """Front matter with the title, unless the text has front matter of its own."""
-    if text.lstrip().startswith("---"):
-        return ""
-    return f"---\n{yaml.safe_dump({'title': title}, allow_unicode=True)}---\n"
-
-
-def _in_configuration(error: InputError, path: Path, header: str) -> InputError:
-    """Turn an error about the temporary file into one about the configuration in the Launchpad."""
-    place, file = error.place, error.file
-    if file == str(path):
-        file = "text"
-        if isinstance(place, int):
-            place = max(1, place - header.count("\n"))
-    hint = re.sub(r"--(\w+)", r"`\1:` in the configuration", error.hint or "") or None
-    return InputError(error.message, file=file, place=place, hint=hint)
 
 
 @dg.job(

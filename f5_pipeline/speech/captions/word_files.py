@@ -30,7 +30,7 @@ def write_words_csv(words: Iterable[TimedWord], out: TextIO) -> int:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(CSV_COLUMNS)
     count = 0
-    for word, start, end in _milliseconds(words):
+    for word, start, end in milliseconds(words):
         table.writerow(
             (
                 count,
@@ -117,7 +117,7 @@ class _Block(NamedTuple):
 
 def _blocks(words: Iterable[TimedWord], language: str) -> Iterator[_Block]:
     """Paragraphs; a sentence ends where the voice changes, too."""
-    for _, timed in groupby(_milliseconds(words), lambda item: item[0].paragraph):
+    for _, timed in groupby(milliseconds(words), lambda item: item[0].paragraph):
         block = list(timed)
         ends: list[int] = []
         for _, run in groupby(block, lambda item: (item[0].voice, item[0].language)):
@@ -150,7 +150,7 @@ def write_words_parquet(words: Iterable[TimedWord], path: Path) -> int:
     schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in types.items()])
     count = chapter = 0
     heading: int | None = None
-    timed = _milliseconds(words)
+    timed = milliseconds(words)
     with parquet.ParquetWriter(path, schema) as out:
         while batch := list(islice(timed, ROWS_AT_A_TIME)):
             rows = []
@@ -165,7 +165,7 @@ def write_words_parquet(words: Iterable[TimedWord], path: Path) -> int:
     return count
 
 
-def _milliseconds(words: Iterable[TimedWord]) -> Iterator[tuple[TimedWord, int, int]]:
+def milliseconds(words: Iterable[TimedWord]) -> Iterator[tuple[TimedWord, int, int]]:
     """Words with times rounded to ms, keeping start < end and no overlap."""
     last = 0
     for word in words:

@@ -14,6 +14,7 @@ class EngineOptions(BaseModel):
     Attributes:
         model, preset: of the F5 engine, where a script asks for none.
         nfe, cfg_strength, sway, ode: of the F5 engine's sampler; None: the preset's.
+        seed: of the F5 engine's noise; None: what its takes have without one.
         device: where F5 computes: auto, cpu, mps, cuda, cuda:<n>.
         gpus: GPUs of this machine that may be used: auto, none, or their numbers (0,1).
         dtype, attention, compile: see `speech.engines.f5.network.Network`.
@@ -29,6 +30,7 @@ class EngineOptions(BaseModel):
     cfg_strength: float | None = None
     sway: float | None = None
     ode: Literal["euler", "midpoint"] | None = None
+    seed: int | None = None
     device: str = "auto"
     gpus: str = "auto"
     dtype: Literal["auto", "fp32", "fp16", "bf16"] = "auto"

@@ -99,6 +99,7 @@ class ScriptOptions(BaseModel):
     speed: float | None = Field(default=None, gt=0.3, lt=3.0, description="1.0 is the voice's own pace")
     model: str | None = Field(default=None, min_length=1, max_length=64, description="model of the F5 engine")
     preset: Preset | None = Field(default=None, description="sampler of the F5 engine: final, fast or rapid")
+    seed: int | None = Field(default=None, ge=0, lt=1 << 31, description="of the F5 engine: another is another reading")
     chapters: ChapterChoice | None = Field(default=None, description="numbers of chapters, as 1-3,5; None: all")
     captions: CaptionNames | None = Field(default=None, description="files of captions and word times, as srt,ass")
     words_per_cue: int | None = Field(default=None, ge=0, le=20, description="words of a caption; 0: by the norms")

@@ -82,6 +82,8 @@ def choose_engine(loaded: LoadedScript, options: StudioOptions) -> EngineChoice:
     """
     asked = loaded.options.engine if loaded.options.engine != engines.AUTO else options.engine
     spec, note = engines.resolve(asked, options)
+    if loaded.options.seed is not None:
+        options = options.model_copy(update={"seed": loaded.options.seed})
     configuration = spec.configure(options, loaded.script.model, loaded.script.preset)
     return EngineChoice(spec.name, asked, note, **configuration._asdict())
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from f5_pipeline.speech.engines.f5.checkpoint import import_f5_tts
 
@@ -32,6 +32,7 @@ class Sampler(BaseModel):
         sway: coefficient of sway sampling, -1..1: below 0 more steps early; None for even steps.
         epss: take the empirically pruned steps where `nfe` has them (EPSS_STEPS), as F5-TTS does.
         dtype: the network's precision. "auto": what suits the device that speaks, see `acceleration.choose_dtype`.
+        seed: another one gives other noise to every take; None: as it was before there were seeds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +43,13 @@ class Sampler(BaseModel):
     sway: float | None = Field(default=-1.0, ge=-1.0, le=1.0, allow_inf_nan=False)
     epss: bool = True
     dtype: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    seed: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unset_seed(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of takes without a seed stay as they were."""
+        values = serialize(self)
+        return {name: value for name, value in values.items() if name != "seed" or value is not None}
 
 
 PRESETS = MappingProxyType({"final": Sampler(nfe=32), "fast": Sampler(nfe=16), "rapid": Sampler(nfe=7)})
@@ -56,6 +64,7 @@ def sampler(
     sway: float | None = None,
     method: Literal["euler", "midpoint"] | None = None,
     dtype: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
+    seed: int | None = None,
 ) -> Sampler:
     """A preset, with the given settings in place of its own.
 
@@ -63,7 +72,7 @@ def sampler(
         KeyError: no such preset.
         pydantic.ValidationError: a setting is out of bounds.
     """
-    given: dict[str, Any] = {"nfe": nfe, "cfg_strength": cfg_strength, "sway": sway, "method": method}
+    given: dict[str, Any] = {"nfe": nfe, "cfg_strength": cfg_strength, "sway": sway, "method": method, "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
     return Sampler.model_validate({**PRESETS[preset].model_dump(), **changes, "dtype": dtype})
 

@@ -28,6 +28,7 @@ def _configure(options: EngineOptions, model: str | None, preset: str | None) ->
         sway=options.sway,
         method=options.ode,
         dtype=options.dtype,
+        seed=options.seed,
     )
     return Configuration(model or options.model, preset, settings.model_dump())
 

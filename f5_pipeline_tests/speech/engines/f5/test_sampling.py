@@ -84,3 +84,9 @@ def test_presets_and_what_is_put_in_their_place() -> None:
         sampler("draft")
     with pytest.raises(ValueError, match="nfe"):
         sampler("final", nfe=0)
+
+
+def test_only_a_seed_that_is_given_changes_the_settings():
+    assert sampler("final").model_dump() == PRESETS["final"].model_dump()
+    assert "seed" not in sampler("final").model_dump() and '"seed"' not in sampler("final").model_dump_json()
+    assert sampler("final", seed=7).model_dump() == {**PRESETS["final"].model_dump(), "seed": 7}

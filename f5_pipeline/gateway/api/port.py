@@ -1,0 +1,27 @@
+"""What the API needs of whoever runs narrations: `orchestration.launching.desk`, which `f5-pipeline serve` brings."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from f5_pipeline.studio.state import NarrationState
+
+
+class Desk(Protocol):
+    """The in-box. Calls may block."""
+
+    def call(self, narration: str) -> None:
+        """Have the script of a narration looked at now."""
+        ...
+
+    def state(self, narration: str) -> NarrationState:
+        """How far it is. Raises InputError where it has no script."""
+        ...
+
+    def cancel(self, narration: str) -> None:
+        """Do not make it; a run that works on it alone is interrupted."""
+        ...
+
+    def retry(self, narration: str) -> None:
+        """Make it after all, at once."""
+        ...

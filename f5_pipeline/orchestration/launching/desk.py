@@ -1,0 +1,49 @@
+"""What the HTTP API may ask of the in-box: look now, how far is it, cancel, try again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dagster as dg
+
+from f5_pipeline.orchestration.internals import PARTITION_NAME_TAG
+from f5_pipeline.orchestration.ledger import ACTIVE, BATCH_JOB, SINGLE_JOB, Ledger, narrations_of
+from f5_pipeline.orchestration.reporting.states import narration_states
+from f5_pipeline.settings import Settings
+from f5_pipeline.store.base import Store
+from f5_pipeline.studio.narrating.scripts import script_version
+from f5_pipeline.studio.options import StudioOptions
+from f5_pipeline.studio.state import NarrationState
+
+
+class InboxDesk:
+    """Implements `gateway.api.port.Desk` on an instance, which is opened at the first call."""
+
+    def __init__(
+        self, open_instance: Callable[[], dg.DagsterInstance], store: Store, options: StudioOptions, settings: Settings
+    ) -> None:
+        self._open, self._store, self._options, self._settings = open_instance, store, options, settings
+
+    def call(self, narration: str) -> None:
+        Ledger(self._open()).call(narration)
+
+    def state(self, narration: str) -> NarrationState:
+        instance = self._open()
+        (state,) = narration_states(instance, self._store, self._options, narration)
+        outcome = Ledger(instance).outcomes([narration]).get(narration)
+        if state.state == "failed" and outcome and outcome.retryable and outcome.attempts < self._settings.attempts:
+            return state.model_copy(update={"state": "planned"})  # the in-box tries it again by itself
+        return state
+
+    def cancel(self, narration: str) -> None:
+        instance = self._open()
+        Ledger(instance).cancel(narration, script_version(self._store, narration), "canceled by its owner")
+        for run in instance.get_runs(dg.RunsFilter(statuses=ACTIVE)):
+            alone = run.job_name == BATCH_JOB and narrations_of(run) == [narration]
+            if alone or (run.job_name == SINGLE_JOB and run.tags.get(PARTITION_NAME_TAG) == narration):
+                instance.run_coordinator.cancel_run(run.run_id)
+
+    def retry(self, narration: str) -> None:
+        ledger = Ledger(self._open())
+        ledger.retry(narration, script_version(self._store, narration))
+        ledger.call(narration)

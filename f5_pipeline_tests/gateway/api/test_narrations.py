@@ -1,0 +1,186 @@
+"""Narrations from submission to result."""
+
+from __future__ import annotations
+
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from f5_pipeline.orchestration.launching.inbox import inbox_calls
+from f5_pipeline.studio.narrating.scripts import list_scripts, load_script, script_version
+from f5_pipeline_tests.gateway.api.conftest import Api
+from f5_pipeline_tests.support.installation import EXAMPLES
+from f5_pipeline_tests.support.ticks import _STORES, StoreOf
+
+TEXT = {"text": "The lamp was lit. Nobody saw it.", "voice": "ada"}
+
+
+def scripts(api: Api) -> list[str]:
+    return [name for name, _ in list_scripts(api.store)]
+
+
+def called(api: Api) -> list[list[str]]:
+    """The batches that a tick of the sensor for calls would launch."""
+    import dagster as dg
+
+    _STORES[api.store.url] = api.store
+    with dg.build_sensor_context(instance=api.instance, resources={"store": StoreOf(url=api.store.url)}) as context:
+        result = inbox_calls(context)
+    requests = result.run_requests if isinstance(result, dg.SensorResult) else []
+    return [request.run_config["ops"]["plan_batch"]["config"]["narrations"] for request in requests or []]
+
+
+def test_a_text_becomes_a_narration_with_links(api: Api):
+    client = api.client(api.key())
+    options = {"title": "The <i>lamp</i>", "formats": ["mp3"], "speed": 1.2, "priority": 3, "timing_formats": ["vtt"]}
+    answer = client.post("/v1/narrations", json=TEXT | options)
+    name = answer.json()["id"]
+    assert answer.status_code == 202 and answer.headers["location"] == f"/v1/narrations/{name}"
+    loaded = load_script(api.store, name)
+    assert loaded.script.title == "The <i>lamp</i>" and loaded.script.formats == ["mp3"]
+    assert (loaded.options.voice, loaded.options.speed, loaded.options.priority) == ("ada", 1.2, 3)
+    assert client.get(f"/v1/narrations/{name}/result").status_code == 409
+    assert called(api) == [[name]], "the in-box takes it at once"
+    api.deliver(name)
+    shown = client.get(f"/v1/narrations/{name}").json()
+    assert shown["state"] == "done" and shown["seconds"] > 1 and shown["progress"]["made"] == shown["progress"]["takes"]
+    result = client.get(f"/v1/narrations/{name}/result", params={"timing_format": "srt"}).json()
+    assert {file["name"].removeprefix(name) for file in result["files"]} == {
+        ".mp3", ".srt", ".vtt", ".words.csv", ".words.json"
+    }  # fmt: skip
+    assert set(result["timing_files"]) == {"vtt", "srt"} and result["words"] == 7
+    for file in result["files"]:
+        assert file["url"].startswith("http://127.0.0.1/d/") and client.get(file["url"]).status_code == 200
+    assert "&lt;i&gt;lamp" in client.get(result["page"]).text and "<i>lamp" not in client.get(result["page"]).text
+    events = client.get(f"/v1/narrations/{name}/events").text
+    assert events.startswith("event: narration\ndata: ") and json.loads(events.split("data: ")[1])["state"] == "done"
+    assert client.post(f"/v1/narrations/{name}/cancel").status_code == 409
+
+    assert client.delete(f"/v1/narrations/{name}").json() == {"id": name, "removed": True}
+    assert client.get(result["files"][0]["url"]).status_code == 403, "its links end with it"
+    assert client.get(f"/v1/narrations/{name}").status_code == 404 and scripts(api) == []
+
+
+def test_the_same_idempotency_key_gives_the_same_narration(api: Api):
+    client, other = api.client(api.key()), api.client(api.key())
+    headers = {"idempotency-key": "order 17"}
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: client.post("/v1/narrations", json=TEXT, headers=headers), range(4)))
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 202]
+    assert len(scripts(api)) == 1
+    assert client.post("/v1/narrations", json=TEXT | {"speed": 1.1}, headers=headers).status_code == 409
+    assert other.post("/v1/narrations", json=TEXT, headers=headers).status_code == 202
+    assert len(scripts(api)) == 2
+    client.post("/v1/narrations", json=TEXT)
+    assert len(scripts(api)) == 3, "without one, each is its own"
+
+
+def test_files_come_by_form_and_in_base64(api: Api):
+    client = api.client(api.key())
+    text = "---\ntitle: The lamp\nvoice: ada\n---\n\nIt was lit.\n"
+    form = {"options": json.dumps({"speed": 0.9})}
+    answer = client.post("/v1/narrations/upload", files={"file": ("../../lamp.md", text)}, data=form)
+    assert answer.status_code == 202 and answer.json()["title"] == "The lamp"
+    assert load_script(api.store, answer.json()["id"]).options.speed == 0.9
+    given = {"file": base64.b64encode(text.encode()).decode(), "file_name": "lamp.md"}
+    assert client.post("/v1/narrations", json=given).status_code == 202
+    refused = client.post("/v1/narrations/upload", files={"file": ("lamp.odt", b"x")})
+    assert refused.status_code == 422 and ".epub" in refused.json()["error"]["hint"]
+    refused = client.post("/v1/narrations/upload", files={"file": ("lamp.md", text)}, data={"options": '{"speed": 9}'})
+    assert refused.status_code == 422 and "speed" in refused.json()["error"]["param"]
+
+
+@pytest.mark.parametrize(
+    ("given", "about"),
+    [
+        ({"voice": "adda"}, "Did you mean ada?"),
+        ({"language": "klingon"}, "language"),
+        ({"model": "no-model"}, "model"),
+        ({"engine": "no-engine"}, "engine"),
+        ({"text": "Fine.\n\n[break 2s Broken.\n\n[nobody] Hello."}, "the script:"),
+        ({"text": "---\nspeed: quick\n---\nHello."}, "the script:2"),
+        ({"file": "????", "text": None, "file_name": "a.md"}, "base64"),
+        ({"url": "http://169.254.169.254/x.md", "text": None}, "not on the public internet"),
+        ({"speed": "<script>alert(1)</script>"}, "speed"),
+        ({"url": "https://example.org/x.md"}, "one of text, file and url"),
+        ({"sped": 1}, "sped"),
+    ],
+)
+def test_what_cannot_be_narrated_is_refused_with_its_place_and_nothing_is_kept(api: Api, given, about):
+    answer = api.client(api.key()).post("/v1/narrations", json=TEXT | given)
+    error = answer.json()["error"]
+    assert answer.status_code == 422 and about in f"{error['message']} {error['hint']}", error
+    assert "/tmp" not in answer.text and answer.headers["content-type"] == "application/json"
+    assert scripts(api) == [] and not list(api.store.list("requests/"))
+
+
+def test_cancel_and_retry(api: Api):
+    client = api.client(api.key())
+    name = client.post("/v1/narrations", json=TEXT).json()["id"]
+    assert client.post(f"/v1/narrations/{name}/cancel").json()["state"] == "canceled"
+    assert called(api) == [], "it is not begun"
+    assert api.ledger.pending(attempts=3, failed=True) == [], "nor at night"
+    events = client.get(f"/v1/narrations/{name}/events").text
+    assert '"canceled"' in events
+    assert client.post(f"/v1/narrations/{name}/retry").json()["state"] == "queued"
+    assert called(api) == [[name]]
+
+    version = script_version(api.store, name)
+    api.ledger.start({name: version}, "run")
+    api.ledger.finish(name, version, "run", "the voice is mute")
+    shown = client.get(f"/v1/narrations/{name}").json()
+    assert (shown["state"], shown["error"]) == ("failed", "the voice is mute")
+    api.ledger.finish(name, version, "run", "the store is away", retryable=True)
+    assert client.get(f"/v1/narrations/{name}").json()["state"] == "queued", "the in-box tries it again by itself"
+
+
+def test_pages_of_a_list(api: Api):
+    client = api.client(api.key())
+    names = {client.post("/v1/narrations", json=TEXT | {"title": f"Lamp {n}"}).json()["id"] for n in range(5)}
+    seen, after = [], None
+    while True:
+        page = client.get("/v1/narrations", params={"limit": 2} | ({"after": after} if after else {})).json()
+        seen += [narration["id"] for narration in page["narrations"]]
+        if (after := page["after"]) is None:
+            break
+    assert len(seen) == 5 and set(seen) == names
+
+
+def test_voices_come_and_go(api: Api):
+    client, other, admin = api.client(api.key()), api.client(api.key()), api.client(api.key("admin"))
+    recording = (EXAMPLES / "voices" / "ada.flac").read_bytes()
+    text = (EXAMPLES / "voices" / "ada.txt").read_bytes()
+    files = {"recording": ("x.flac", recording), "transcript": ("x.txt", text)}
+    answer = client.post("/v1/voices/upload", files=files, data={"name": "kit", "commercial_use": "yes"})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["ready"] and answer.json()["commercial_use"] == "yes"
+    refused = other.post("/v1/voices/upload", files=files, data={"name": "kit"})
+    assert refused.status_code == 409 and other.delete("/v1/voices/kit").status_code == 409
+    assert client.delete("/v1/voices/ada").status_code == 409, "added at the command line"
+    wrong = client.post("/v1/voices/upload", files={"recording": ("x.flac", b"no audio")}, data={"name": "kim"})
+    assert wrong.status_code == 422 and "/tmp" not in wrong.text
+    assert client.post("/v1/voices/upload", files=files, data={"name": "../kim"}).status_code == 422
+    assert [voice["name"] for voice in other.get("/v1/voices").json()["voices"]] == ["ada", "kit"]
+    assert client.get("/v1/voices/kit").json()["reference_seconds"] > 1
+    assert client.delete("/v1/voices/kit").status_code == 200 and client.get("/v1/voices/kit").status_code == 404
+    assert admin.delete("/v1/voices/ada").status_code == 200
+    assert not list(api.store.list("voices/"))
+
+
+def test_lexicon_plan_and_models(api: Api):
+    admin = api.client(api.key("admin"))
+    entry = {"written": "Nietzsche", "said": "Neecha"}
+    assert admin.post("/v1/lexicon", json=[entry]).json()["added"] == 1
+    assert admin.get("/v1/lexicon").json()["entries"][0]["said"] == "Neecha"
+    assert admin.post("/v1/lexicon", json=[entry | {"voice": "nobody"}]).status_code == 422
+    assert admin.delete("/v1/lexicon", params={"written": "nietzsche"}).json()["entries"] == []
+    assert admin.delete("/v1/lexicon", params={"written": "nietzsche"}).status_code == 404
+    planned = admin.post("/v1/plan", json=TEXT).json()
+    assert (planned["words"], planned["takes_to_make"], planned["engine"]) == (7, 1, "draft"), (
+        "short sentences are joined"
+    )
+    assert planned["cost"] is None and scripts(api) == []
+    assert {"draft", "F5TTS_v1_Base"} <= {model["id"] for model in admin.get("/v1/models").json()["data"]}
