@@ -28,7 +28,8 @@ from f5_pipeline.speech.text.lexicon import Entry
 UNSPOKEN = frozenset({"priority", "file"})
 """Options that do not change the sound."""
 
-AudioFormat = Literal["flac", "mp3"]
+AudioFormat = Literal["flac", "mp3", "wav", "opus", "m4b"]
+MasterName = Literal["podcast", "ebu", "acx", "retail"]
 Preset = Literal["final", "fast", "rapid"]
 ChapterChoice = Annotated[str | None, BeforeValidator(written_choice)]
 
