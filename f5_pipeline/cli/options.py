@@ -29,6 +29,14 @@ _OPTIONS = (
         "--preset", type=click.Choice(["final", "fast", "rapid"]), help="Steps of the f5 engine: 32, 16 or 7."
     ),
     click.option("--chapters", metavar="NUMBERS", help="Chapters to narrate, as 1-3,5; all: all again."),
+    click.option("--formats", metavar="NAMES", help="Audio files, as flac,mp3,wav,opus,m4b."),
+    click.option(
+        "--master",
+        type=click.Choice(["podcast", "ebu", "acx", "retail"]),
+        help="What the audio files must meet: docs/audio.md.",
+    ),
+    click.option("--chapter-files/--no-chapter-files", default=None, help="One audio file for each chapter."),
+    click.option("--cover", metavar="FILE", help="A picture, or: drawn, none. Else the book's own."),
     click.option("--priority", type=int, help="-9 to 9: the in-box takes the highest first; from 1 on, at once."),
     click.option("--commercial/--not-commercial", default=None, help="Refuse models and voices that do not allow it."),
     click.option("--allow-outside", is_flag=True, help="A .toml script may name a gen_file outside of its own folder."),

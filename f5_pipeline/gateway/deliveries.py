@@ -56,7 +56,9 @@ class Deliveries:
         manifest = self._manifest(narration, revision)
         created = datetime.fromisoformat(manifest.created).timestamp()
         return [
-            DeliveredFile(file.name, file.key, file.size, file.sha256, media_type_of(file.name), created)
+            DeliveredFile(
+                file.name, file.key, file.size, file.sha256, media_type_of(file.name), created, chapter=file.chapter
+            )
             for file in manifest.files
         ]
 
@@ -72,6 +74,7 @@ class Deliveries:
             author=audio.plan.author,
             created=datetime.fromisoformat(manifest.created),
             language=audio.plan.language,
+            name=narration,
             chapters=[PageChapter(chapter.title, chapter.start) for chapter in audio.chapters],
         )
 

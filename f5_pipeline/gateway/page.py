@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from f5_pipeline.gateway.archive import archive_name
 from f5_pipeline.gateway.delivery import DeliveredFile
 from f5_pipeline.speech.audio.encoding import FORMATS as AUDIO_FORMATS
 from f5_pipeline.studio.formats import describe_file
@@ -46,6 +47,7 @@ class PageFacts:
         created: when the revision was made (with time zone).
         language: BCP 47 tag of the script.
         chapters: in order; a single one is not listed.
+        name: the narration's, for the file with everything.
     """
 
     title: str
@@ -56,6 +58,7 @@ class PageFacts:
     created: datetime | None = None
     language: str = "en"
     chapters: Sequence[PageChapter] = ()
+    name: str = "narration"
 
 
 def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit, token: str, *, newest: bool) -> str:
@@ -73,12 +76,13 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
             "type": file.media_type,
             "url": _address(token, file, query),
             "inline": _address(token, file, [*query, ("inline", "1")]),
+            "whole": file.chapter is None,
         }
         for file in files
     ]
     # A browser takes the first source that it can play: the small one loads fast, the lossless one is the fallback.
     lossless = {audio_format.media_type for audio_format in AUDIO_FORMATS.values() if audio_format.lossless}
-    sources = [row for row in rows if row["type"].startswith("audio/")]
+    sources = [row for row in rows if row["type"].startswith("audio/") and row["whole"]]
     sources.sort(key=lambda row: row["type"] in lossless)
     chapters = [
         {"title": chapter.title, "start": f"{chapter.start:.3f}", "clock": clock(chapter.start)}
@@ -87,6 +91,8 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
     return _template("page.html").render(
         facts=facts,
         files=rows,
+        archive=f"../../d/{token}/{archive_name(facts.name)}" + (f"?{urlencode(query)}" if query else ""),
+        archive_size=human_size(sum(file.size for file in files)),
         sources=sources,
         # the only caption format that HTML's <track> takes
         captions=next((row for row in rows if row["type"].startswith("text/vtt")), None),

@@ -4,7 +4,7 @@ lexicon.csv                                  how words are said, for people to e
 voices/<voice>/voice.json                    a voice as added: recording, transcript, language
 voices/<voice>/{recordings,transcripts}/…    the original files, by hash
 voices/<voice>/reference.json                the reference of F5; references/<hash>.flac its audio
-scripts/<narration>.<ext>                    a script; <narration>.options.json its options
+scripts/<narration>.<ext>                    a script; <narration>.options.json its options, .cover.jpg its cover
 voices/<voice>/bands/<hash>.json             the voice's band of measures, by all that decides its sound
 models/weights.json                          the engines and their weights
 models/<model>/<revision>.json               the lock of a model; models/blobs/<hash>.<ext> its files
@@ -13,6 +13,7 @@ takes/<ab>/<key>.flac|.json                  the audio of a chunk and its record
 narrations/<narration>/{plan,takes,audio,timings,links}.json   the newest record of each step
 narrations/<narration>/address.json          its permanent address: grant, revision, expiry
 narrations/<narration>/{plans,takes}/<hash>.jsonl              one line a chunk
+narrations/<narration>/covers/<hash>.jpg                       covers of its files
 narrations/<narration>/<revision>/…          delivered files, never changed; manifest.json is written last
 grants/<narration>/<grant>.json              a grant of links: expiry, and whether it was revoked
 speeds/<hash>/<card>.json                    how long an engine with a model and sampler took on a card
@@ -102,6 +103,8 @@ script = Key("scripts/{narration}{extension}", extension="|".join(map(re.escape,
 script_options = Key("scripts/{narration}.options.json")
 script_text = Key("scripts/{narration}.gen_file")
 """The text of a TOML script that names a gen_file."""
+script_cover = Key("scripts/{narration}.cover.jpg")
+"""The cover that a script or its options name."""
 
 lexicon = Key("lexicon.csv")
 
@@ -119,6 +122,7 @@ take_record = Key("takes/{take:.2}/{take}.json")
 narration_state = Key("narrations/{narration}/{step}.json")
 """The newest record of a step of a narration: plan, takes, audio, timings, links or address."""
 plan_chunks = Key("narrations/{narration}/plans/{sha256:.16}.jsonl")
+narration_cover = Key("narrations/{narration}/covers/{sha256:.16}.jpg")
 narration_takes = Key("narrations/{narration}/takes/{sha256:.16}.jsonl")
 delivered = Key("narrations/{narration}/{revision}/{file}")
 manifest = Key("narrations/{narration}/{revision}/manifest.json")
@@ -137,7 +141,7 @@ def run_value(run_id: str, *names: str) -> str:
 
 def content_digits(key: str) -> str | None:
     """The first digits of the sha256 of an object, from its key; None where the key has none."""
-    for kind in (plan_chunks, narration_takes, voice_recording, voice_transcript):
+    for kind in (plan_chunks, narration_cover, narration_takes, voice_recording, voice_transcript):
         if fields := kind.match(key):
             return fields["sha256"]
     fields = model_blob.match(key)

@@ -175,7 +175,8 @@ def _group_by_narration(objects: Iterable[ObjectStat]) -> tuple[dict[str, list[O
     problems = []
     for item in objects:
         name = layout.stem(item.key, layout.SCRIPTS)
-        if not any(kind.match(item.key) for kind in (layout.script, layout.script_options, layout.script_text)):
+        beside = (layout.script_options, layout.script_text, layout.script_cover)
+        if not any(kind.match(item.key) for kind in (layout.script, *beside)):
             kinds = ", ".join(layout.SCRIPT_EXTENSIONS)
             problems.append(f"{item.key}: no kind of script; use one of {kinds}, directly in {layout.SCRIPTS}")
         elif not layout.NAME.fullmatch(name):

@@ -28,7 +28,7 @@ _FONTS = (
 
 
 def checked_cover(data: bytes, file: str, place: str | int | None = None) -> bytes:
-    """A picture as a JPEG in RGB of at most `MAX_COVER_SIDE` pixels a side; the same picture gives the same bytes.
+    """A picture as a JPEG of at most `MAX_COVER_SIDE` pixels a side; one that is so already stays as it is.
 
     Raises:
         InputError: it is no picture that can be read, or too large or small.
@@ -48,6 +48,10 @@ def checked_cover(data: bytes, file: str, place: str | int | None = None) -> byt
             if min(picture.size) < MIN_COVER_SIDE:
                 size = f"{picture.width} x {picture.height} pixels"
                 raise InputError(f"the cover has only {size}", file=file, place=place, hint=hint)
+            is_fine = picture.format == "JPEG" and picture.mode in ("RGB", "L") and 0x0112 not in picture.getexif()
+            if is_fine and max(picture.size) <= MAX_COVER_SIDE:
+                picture.load()
+                return data
             picture.draft("RGB", (MAX_COVER_SIDE, MAX_COVER_SIDE))
             picture = ImageOps.exif_transpose(picture)
             picture.thumbnail((MAX_COVER_SIDE, MAX_COVER_SIDE), Image.Resampling.LANCZOS)

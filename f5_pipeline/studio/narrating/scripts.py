@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from f5_pipeline.errors import InputError, NotFoundError, StoreError
+from f5_pipeline.speech.audio.cover import MAX_COVER_BYTES, checked_cover
 from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.script.decoding import near
 from f5_pipeline.speech.script.model import UNSPOKEN, OptionError, Script, ScriptOptions, parse_script
@@ -44,6 +47,7 @@ class LoadedScript:
         text: bytes of the gen_file that it names, if any.
         origin: path of its file; None where it was read from the store.
         lexicon: the entries of the store's lexicon.
+        cover: the picture that it or its options name, as it is kept.
     """
 
     narration: str
@@ -55,11 +59,12 @@ class LoadedScript:
     text: bytes | None = field(default=None, repr=False)
     origin: str | None = None
     lexicon: Sequence[Entry] = field(default=(), repr=False)
+    cover: bytes | None = field(default=None, repr=False)
 
     @property
     def version(self) -> str:
         """Changes whenever the spoken text would change."""
-        return _version(self.narration, self.data, self.options, self.text, self.lexicon)
+        return _version(self.narration, self.data, self.options, self.text, self.lexicon, self.cover)
 
 
 def read_script(
@@ -108,6 +113,16 @@ def read_script(
         return texts[-1]
 
     script = _parse(store, data, str(path), merged, gen_file, _places(narration, options, origin))
+
+    def picture() -> tuple[bytes, str]:
+        if options is not None and options.cover:
+            return read_file(Path(options.cover), limit=MAX_COVER_BYTES), options.cover
+        if merged.cover:
+            return _kept_cover(store, narration)
+        found = path_beside(path, str(script.cover), allow_outside=allow_outside)
+        return read_file(found, limit=MAX_COVER_BYTES, named_by=str(path)), str(path)
+
+    cover = _checked_cover(script, picture)
     key = layout.script(narration, path.suffix.lower())
     others = [other for other in layout.SCRIPT_EXTENSIONS if not key.endswith(other)]
     exist = in_parallel(store, lambda other: store.exists(layout.script(narration, other)), others)
@@ -127,7 +142,16 @@ def read_script(
         )
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=path.name, size=len(data))
     return LoadedScript(
-        narration, source, merged, script, str(path), data, texts[-1] if texts else None, origin, load_lexicon(store)
+        narration,
+        source,
+        merged,
+        script,
+        str(path),
+        data,
+        texts[-1] if texts else None,
+        origin,
+        load_lexicon(store),
+        cover,
     )
 
 
@@ -172,6 +196,8 @@ def keep_script(store: Store, loaded: LoadedScript) -> None:
     # The script last: once it exists, it must be complete.
     if loaded.text is not None:
         store.replace_bytes(layout.script_text(loaded.narration), loaded.text)
+    if loaded.cover is not None:
+        store.replace_bytes(layout.script_cover(loaded.narration), loaded.cover)
     keep_options(store, loaded)
     store.replace_bytes(loaded.source.key, loaded.data)
 
@@ -199,11 +225,19 @@ def keep_options(store: Store, loaded: LoadedScript) -> None:
         write_record(store, layout.script_options(loaded.narration), record)
 
 
-def _version(narration: str, data: bytes, options: ScriptOptions, text: bytes | None, lexicon: Sequence[Entry]) -> str:
+def _version(
+    narration: str,
+    data: bytes,
+    options: ScriptOptions,
+    text: bytes | None,
+    lexicon: Sequence[Entry],
+    cover: bytes | None,
+) -> str:
     spoken = options.model_dump(exclude=set(UNSPOKEN), exclude_defaults=True)
     said = touched(lexicon, narration, data, text)
     of_text = sha256(text).hexdigest() if text is not None else None
-    return digest_of([sha256(data).hexdigest(), spoken, of_text, *([said] if said else [])])
+    parts: list[Any] = [sha256(data).hexdigest(), spoken, of_text, *([said] if said else [])]
+    return digest_of([*parts, {"cover": sha256(cover).hexdigest()}] if cover is not None else parts)
 
 
 def script_version(store: Store, narration: str) -> str:
@@ -215,7 +249,9 @@ def script_version(store: Store, narration: str) -> str:
     data = store.get_bytes(find_script(store, narration))
     text = _text_beside(store, narration, data)
     try:
-        return _version(narration, data, read_options(store, narration), text, load_lexicon(store))
+        options = read_options(store, narration)
+        cover = _find(store, layout.script_cover(narration)) if _names_cover(data, options) else None
+        return _version(narration, data, options, text, load_lexicon(store), cover)
     except (InputError, StoreError):  # damaged options or a damaged lexicon: reported when it is narrated
         raw = _find(store, layout.script_options(narration)) or b""
         return digest_of([sha256(data).hexdigest(), sha256(raw).hexdigest()])
@@ -267,7 +303,33 @@ def load_script(store: Store, narration: str, options: ScriptOptions | None = No
         script = script.model_copy(update={"title": Path(name).stem})
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
     text = texts[-1] if texts else _text_beside(store, narration, data)
-    return LoadedScript(narration, source, merged, script, key, data, text, lexicon=load_lexicon(store))
+    cover = _checked_cover(script, lambda: _kept_cover(store, narration))
+    return LoadedScript(narration, source, merged, script, key, data, text, lexicon=load_lexicon(store), cover=cover)
+
+
+_COVER_LINE = re.compile(rb"^cover[ \t]*:[ \t]*[\"']?([^\"'\s#])", re.MULTILINE)
+
+
+def _names_cover(data: bytes, options: ScriptOptions) -> bool:
+    """Whether a script may name a file as its cover, told without parsing it."""
+    return options.cover not in ("none", "drawn") and bool(options.cover or _COVER_LINE.search(data, 0, 1 << 16))
+
+
+def _checked_cover(script: Script, picture: Callable[[], tuple[bytes, str]]) -> bytes | None:
+    """The picture that a script names, fit to be kept; `picture` gives its bytes and the file that errors name."""
+    if script.cover in (None, "none", "drawn"):
+        return None
+    data, file = picture()
+    return checked_cover(data, file, script.lines.get("cover"))
+
+
+def _kept_cover(store: Store, narration: str) -> tuple[bytes, str]:
+    key = layout.script_cover(narration)
+    data = _find(store, key)
+    if data is None:
+        hint = f"Add the script again with --cover FILE, or put the picture there as {key}."
+        raise InputError("the cover that the script names is not in the store", file=key, hint=hint)
+    return data, key
 
 
 def _text_beside(store: Store, narration: str, data: bytes) -> bytes | None:
