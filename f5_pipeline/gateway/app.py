@@ -1,7 +1,7 @@
 """The download service as an ASGI app.
 
     /d/<token>/<file>   a delivered file: ranges, validators, download by default, `?inline=1` plays it in place;
-                        `<narration>.zip` has all files, for a token that opens everything;
+                        `all.zip` has all files, for a token that opens everything;
                         `?revision=…` as a permanent address's page names it: refused where there is a newer one
     /n/<token>/         the page of a narration, for a token that opens everything
     /static/<file>      the page's own style sheet, script and icon
@@ -36,7 +36,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from f5_pipeline.errors import NotFoundError, StoreError
-from f5_pipeline.gateway.archive import archive_name, deliver_archive
+from f5_pipeline.gateway.archive import ARCHIVE, deliver_archive
 from f5_pipeline.gateway.delivery import DeliveredFile, ObjectReader, deliver, redirect
 from f5_pipeline.gateway.page import STATIC, PageFacts, render_notice, render_page
 from f5_pipeline.gateway.verification import Verifier
@@ -198,9 +198,9 @@ class _Service:
             raise ReplacedRevision("there is a newer revision")
         files = await run_in_threadpool(self.files_of, claim.narration, permit.revision)
         file = next((file for file in files if file.name == name), None)
-        if file is None and claim.everything and name == archive_name(claim.narration):
+        if file is None and claim.everything and name == ARCHIVE:
             request.scope[_FILE] = name
-            response = await deliver_archive(request, self.store, files, name, self.verifier)
+            response = await deliver_archive(request, self.store, files, f"{claim.narration}.zip", self.verifier)
             response.headers["content-security-policy"] = _DOWNLOAD_POLICY
             return response
         if file is None:

@@ -11,16 +11,14 @@ from f5_pipeline.errors import StoreError
 from f5_pipeline.gateway.delivery import BLOCK_BYTES, DeliveredFile, ObjectReader, content_disposition
 from f5_pipeline.gateway.verification import Verifier
 
-
-def archive_name(narration: str) -> str:
-    """The name of the ZIP in links."""
-    return f"{narration}.zip"
+ARCHIVE = "all.zip"
+"""The name of the ZIP in links; no delivered file has it."""
 
 
 async def deliver_archive(
     request: Request, store: ObjectReader, files: Sequence[DeliveredFile], name: str, verifier: Verifier
 ) -> Response:
-    """Answer a GET or HEAD for all files. They are stored as they are: sound is compressed already, and the length is known.
+    """Answer a GET or HEAD for all files. They are not compressed again, so that the length is known.
 
     Raises:
         StoreError: a file is not what was delivered.

@@ -74,7 +74,6 @@ class Deliveries:
             author=audio.plan.author,
             created=datetime.fromisoformat(manifest.created),
             language=audio.plan.language,
-            name=narration,
             chapters=[PageChapter(chapter.title, chapter.start) for chapter in audio.chapters],
         )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from f5_pipeline.gateway.archive import archive_name
+from f5_pipeline.gateway.archive import ARCHIVE
 from f5_pipeline.gateway.delivery import DeliveredFile
 from f5_pipeline.speech.audio.encoding import FORMATS as AUDIO_FORMATS
 from f5_pipeline.studio.formats import describe_file
@@ -47,7 +47,6 @@ class PageFacts:
         created: when the revision was made (with time zone).
         language: BCP 47 tag of the script.
         chapters: in order; a single one is not listed.
-        name: the narration's, for the file with everything.
     """
 
     title: str
@@ -58,7 +57,6 @@ class PageFacts:
     created: datetime | None = None
     language: str = "en"
     chapters: Sequence[PageChapter] = ()
-    name: str = "narration"
 
 
 def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit, token: str, *, newest: bool) -> str:
@@ -91,7 +89,7 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
     return _template("page.html").render(
         facts=facts,
         files=rows,
-        archive=f"../../d/{token}/{archive_name(facts.name)}" + (f"?{urlencode(query)}" if query else ""),
+        archive=f"../../d/{token}/{ARCHIVE}" + (f"?{urlencode(query)}" if query else ""),
         archive_size=human_size(sum(file.size for file in files)),
         sources=sources,
         # the only caption format that HTML's <track> takes

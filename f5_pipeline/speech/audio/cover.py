@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from typing import Any
 
 from f5_pipeline.errors import InputError
 
@@ -40,7 +41,7 @@ def checked_cover(data: bytes, file: str, place: str | int | None = None) -> byt
         raise InputError(f"the cover has more than {MAX_COVER_BYTES >> 20} MiB", file=file, place=place, hint=hint)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is lower
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "GIF"))
             if picture.width * picture.height > MAX_COVER_PIXELS:
                 size = f"{picture.width} x {picture.height} pixels"
@@ -61,6 +62,8 @@ def checked_cover(data: bytes, file: str, place: str | int | None = None) -> byt
                 picture.paste(layers, mask=layers.getchannel("A"))
     except InputError:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError("the cover has too many pixels", file=file, place=place, hint=hint) from None
     except Exception as error:  # Pillow raises many kinds for damaged files
         raise InputError(f"the cover cannot be read: {error}", file=file, place=place, hint=hint) from None
     return _jpeg(picture.convert("RGB"))
@@ -141,13 +144,17 @@ def _font_for(text: str) -> str | None:
             font = _font(name, 20)
         except OSError:  # not on this machine
             continue
-        missing = bytes(font.getmask("\uffff"))
-        if all(character.isspace() or bytes(font.getmask(character)) != missing for character in text):
+        missing = _glyph(font, "\uffff")
+        if all(character.isspace() or _glyph(font, character) != missing for character in text):
             return name
     return None
 
 
-def _fitted(draw, name: str, text: str, width: float, height: float, largest: int):
+def _glyph(font: Any, character: str) -> bytes:
+    return bytes(font.getmask(character))
+
+
+def _fitted(draw: Any, name: str, text: str, width: float, height: float, largest: int) -> tuple[list[str], Any]:
     """Lines of a text and the largest font with which they fit."""
     for size in range(largest, 30, -6):
         font = _font(name, size)
@@ -168,7 +175,7 @@ def _wrapped(draw, text: str, font, width: float) -> list[str]:
     return lines
 
 
-def _font(name: str, size: int):
+def _font(name: str, size: int) -> Any:
     from PIL import ImageFont
 
     return ImageFont.truetype(name, size) if name else ImageFont.load_default(size)

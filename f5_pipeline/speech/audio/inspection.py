@@ -6,7 +6,7 @@ import math
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pydantic import BaseModel, Field
 
@@ -137,7 +137,16 @@ def _decoded(path: Path) -> tuple[int, Iterator[NDArray[np.float32]]]:
         rate = soundfile.info(path).samplerate
     except soundfile.LibsndfileError as error:
         raise PipelineError(f"the file cannot be decoded ({error})", file=path.name, hint="Run it again.") from error
-    return rate, soundfile.blocks(path, _BLOCK, dtype="float32")
+    return rate, _by_libsndfile(path)
+
+
+def _by_libsndfile(path: Path) -> Iterator[NDArray[np.float32]]:
+    """Without seeking, as `soundfile.blocks` does: an MP3 decoder that was moved lacks the frames before."""
+    import soundfile
+
+    with soundfile.SoundFile(path) as file:
+        while len(block := file.read(_BLOCK, dtype="float32")):
+            yield cast("NDArray[np.float32]", block)
 
 
 def _by_ffmpeg(path: Path) -> Iterator[NDArray[np.float32]]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 REACH = round(0.008 * SAMPLE_RATE)
 """Samples around a peak over which the limiter is fully down; as long again is its way there and back."""
 
-HEADROOM_DB = 1.0
-"""How far the limiter stays below the peak asked for: an MP3 or AAC file has higher peaks than what was encoded."""
+HEADROOM_DB = 1.5
+"""How far the limiter stays below the peak asked for: what an encoder makes of it has higher peaks."""
 
 _SUBBLOCK, _TAPS = 512, 16
 _OVERSHOOT = 1.6  # how much higher than the samples beside it speech is in between, at most: 4 dB
@@ -74,9 +74,9 @@ _BOOKSHOP = MasterPreset(
 )  # fmt: skip
 
 PRESETS: dict[MasterName, MasterPreset] = {
-    # a narration is mono, which sounds as loud as stereo at -16
-    "podcast": MasterPreset("loudness", -19.0, -19.5, -18.5, -1.0),
-    "ebu": MasterPreset("loudness", -23.0, -23.5, -22.5, -1.0),
+    # a narration is mono, which sounds as loud as stereo at -16; an MP3 is up to 0.5 LU quieter than its master
+    "podcast": MasterPreset("loudness", -18.8, -19.5, -18.5, -1.0),
+    "ebu": MasterPreset("loudness", -22.8, -23.5, -22.5, -1.0),
     "acx": _BOOKSHOP,
     "retail": _BOOKSHOP,
 }
