@@ -261,7 +261,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--words", type=int, nargs="+", default=SIZES, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS, help="audio files to make")
+    parser.add_argument(
+        "--formats", nargs="+", choices=(*FORMATS, "wav", "opus", "m4b"), default=FORMATS, help="audio files to make"
+    )
     parser.add_argument("--until", choices=SHOWN, default=SHOWN[-1], help="the last stage to run")
     parser.add_argument(
         "--folder", type=Path, help="where the stores are made; the system's temporary folder by default"

@@ -86,6 +86,14 @@ class Settings(BaseModel):
     )
     workers: int = Field(0, ge=0, le=512, description="processes of the draft engine; 0: one for each core")
     shards: int = Field(1, ge=1, le=256, description="synthesis steps of a run that work side by side")
+    formats: str = Field(
+        "flac,mp3",
+        pattern=r"^ *(flac|mp3|wav|opus|m4b)( *, *(flac|mp3|wav|opus|m4b))* *$",
+        description="audio files of scripts that name none: flac, mp3, wav, opus, m4b",
+    )
+    master: Literal["podcast", "ebu", "acx", "retail"] | None = Field(
+        None, description="what the audio files of scripts that name none must meet: podcast, ebu, acx, retail"
+    )
     loudness: float = Field(-19.0, ge=-40, le=-5, description="integrated loudness of narrations, LUFS")
     peak: float = Field(-1.0, ge=-12, le=0, description="highest true peak of narrations, dBTP")
     captions: str = Field("", description="caption files where the script names none, as srt,vtt,ass")

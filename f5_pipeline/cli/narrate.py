@@ -122,6 +122,7 @@ def _read_all(
 ) -> list[LoadedScript]:
     """Read all scripts; raise an error where one cannot be narrated, before any is kept."""
     from f5_pipeline.cli.weights import download_progress
+    from f5_pipeline.studio.narrating.delivery import formats_of
     from f5_pipeline.studio.narrating.engines import chosen_engine, foreign_voices
     from f5_pipeline.studio.narrating.scripts import check_language, open_script
     from f5_pipeline.studio.weights import open_library
@@ -133,6 +134,7 @@ def _read_all(
         narration = loaded.narration
         with chosen_engine(store, loaded, studio_options()) as (engine, choice):
             check_language(engine, loaded)
+        formats_of(loaded, studio_options())
         for note in foreign_voices(store, loaded, choice):
             print_note(f"{loaded.file}: {note}")
         model = choice.model

@@ -1,6 +1,7 @@
 """The download service as an ASGI app.
 
     /d/<token>/<file>   a delivered file: ranges, validators, download by default, `?inline=1` plays it in place;
+                        `all.zip` has all files, for a token that opens everything;
                         `?revision=…` as a permanent address's page names it: refused where there is a newer one
     /n/<token>/         the page of a narration, for a token that opens everything; below it, for its script:
         text            the parts of the text, as JSON: [first ms, last ms, words] of each
@@ -39,6 +40,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from f5_pipeline.errors import NotFoundError, StoreError
+from f5_pipeline.gateway.archive import ARCHIVE, deliver_archive
 from f5_pipeline.gateway.delivery import DeliveredFile, ObjectReader, content_disposition, deliver, redirect
 from f5_pipeline.gateway.page import STATIC, PageFacts, render_notice, render_page
 from f5_pipeline.gateway.reading import SUFFIX as TEXT_SUFFIX
@@ -233,6 +235,11 @@ class _Service:
             raise BadLink("this link is not for this file")
         permit, files = await self._opened(request, claim)
         file = next((file for file in files if file.name == name), None)
+        if file is None and claim.everything and name == ARCHIVE:
+            request.scope[_FILE] = name
+            response = await deliver_archive(request, self.store, files, f"{claim.narration}.zip", self.verifier)
+            response.headers["content-security-policy"] = _DOWNLOAD_POLICY
+            return response
         if file is None:
             made = await run_in_threadpool(self.timing_file, claim.narration, permit.revision, name)
             if made is None:

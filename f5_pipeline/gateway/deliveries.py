@@ -57,7 +57,9 @@ class Deliveries:
         manifest = self._manifest(narration, revision)
         created = datetime.fromisoformat(manifest.created).timestamp()
         return [
-            DeliveredFile(file.name, file.key, file.size, file.sha256, media_type_of(file.name), created)
+            DeliveredFile(
+                file.name, file.key, file.size, file.sha256, media_type_of(file.name), created, chapter=file.chapter
+            )
             for file in manifest.files
         ]
 

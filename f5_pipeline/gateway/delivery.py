@@ -52,6 +52,7 @@ class DeliveredFile:
         sha256: of the content, 64 hex digits.
         media_type: for example "audio/flac"; see `media_type_of`.
         modified: when its revision was made, Unix time, s.
+        chapter: number of the only chapter in it; None: it is about the whole narration.
     """
 
     name: str
@@ -60,6 +61,7 @@ class DeliveredFile:
     sha256: str
     media_type: str
     modified: float
+    chapter: int | None = None
 
     @property
     def etag(self) -> str:

@@ -10,9 +10,10 @@ import functools
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from f5_pipeline.gateway.archive import ARCHIVE
 from f5_pipeline.gateway.delivery import DeliveredFile
 from f5_pipeline.gateway.reading import SUFFIX as TEXT_SUFFIX
 from f5_pipeline.speech.audio.encoding import FORMATS as AUDIO_FORMATS
@@ -66,7 +67,7 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
         newest: the page shows whichever revision is the newest, so its links name the present one.
     """
     query = [("revision", permit.revision)] if newest else []
-    groups: dict[str, list[dict[str, str]]] = {}
+    groups: dict[str, list[dict[str, Any]]] = {}
     for file in files:
         file_format = format_of(file.name)
         groups.setdefault(file_format.group if file_format else "Other files", []).append(
@@ -77,12 +78,13 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
                 "type": file.media_type,
                 "url": _address(token, file, query),
                 "inline": _address(token, file, [*query, ("inline", "1")]),
+                "whole": file.chapter is None,
             }
         )
     rows = [row for group in groups.values() for row in group]
     # A browser takes the first source that it can play: the small one loads fast, the lossless one is the fallback.
     lossless = {audio_format.media_type for audio_format in AUDIO_FORMATS.values() if audio_format.lossless}
-    sources = [row for row in rows if row["type"].startswith("audio/")]
+    sources = [row for row in rows if row["type"].startswith("audio/") and row["whole"]]
     sources.sort(key=lambda row: row["type"] in lossless)
     ends = [*(chapter.start for chapter in facts.chapters[1:]), facts.seconds]
     chapters = [
@@ -97,6 +99,8 @@ def render_page(facts: PageFacts, files: Sequence[DeliveredFile], permit: Permit
     return template("page.html").render(
         facts=facts,
         groups=groups,
+        archive=f"../../d/{token}/{ARCHIVE}" + (f"?{urlencode(query)}" if query else ""),
+        archive_size=human_size(sum(file.size for file in files)),
         sources=sources,
         readable=any(file.name.endswith(TEXT_SUFFIX) for file in files),
         query=f"?{urlencode(query)}" if query else "",

@@ -53,6 +53,8 @@ class Chapter(BaseModel):
 
     text: str
     start: float
+    end: float = Field(default=0.0, description="end of the last sound before the next heading, s")
+    is_empty: bool = Field(default=True, description="nothing but the heading is in it")
 
 
 TOLERANCE_SECONDS = 0.05

@@ -5,7 +5,8 @@ voices/<voice>/voice.json                    a voice as added: recording, transc
 voices/<voice>/{recordings,transcripts,consents}/…   the original files, by hash
 voices/<voice>/reference.json                the reference of F5; references/<hash>.flac its audio
 scripts/<narration>.<ext>                    a script; <narration>.options.json its options,
-                                             <narration>.choices.json what was chosen for single chunks
+                                             <narration>.choices.json what was chosen for single chunks,
+                                             <narration>.cover.jpg its cover
 voices/<voice>/bands/<hash>.json             the voice's band of measures, by all that decides its sound
 models/weights.json                          the engines and their weights
 models/<model>/<revision>.json               the lock of a model; models/blobs/<hash>.<ext> its files
@@ -16,6 +17,7 @@ narrations/<narration>/address.json          its permanent address: grant, revis
 narrations/<narration>/{plans,takes}/<hash>.jsonl              one line a chunk
 narrations/<narration>/<revision>/…          delivered files, never changed; manifest.json is written last;
                                              waveform.bin is drawn from the audio, for pages and metadata
+narrations/<narration>/covers/<hash>.jpg                       covers of its files
 grants/<narration>/<grant>.json              a grant of links: expiry, and whether it was revoked
 speeds/<hash>/<card>.json                    how long an engine with a model and sampler took on a card
 batches/<run>.json                           the outcome of a batch
@@ -111,6 +113,8 @@ script_choices = Key("scripts/{narration}.choices.json")
 """What a person chose for single chunks: attempts, speed."""
 script_text = Key("scripts/{narration}.gen_file")
 """The text of a TOML script that names a gen_file."""
+script_cover = Key("scripts/{narration}.cover.jpg")
+"""The cover that a script or its options name."""
 
 lexicon = Key("lexicon.csv")
 
@@ -128,6 +132,7 @@ take_record = Key("takes/{take:.2}/{take}.json")
 narration_state = Key("narrations/{narration}/{step}.json")
 """The newest record of a step of a narration: plan, takes, audio, timings, links or address."""
 plan_chunks = Key("narrations/{narration}/plans/{sha256:.16}.jsonl")
+narration_cover = Key("narrations/{narration}/covers/{sha256:.16}.jpg")
 narration_takes = Key("narrations/{narration}/takes/{sha256:.16}.jsonl")
 delivered = Key("narrations/{narration}/{revision}/{file}")
 manifest = Key("narrations/{narration}/{revision}/manifest.json")
@@ -152,7 +157,7 @@ def run_value(run_id: str, *names: str) -> str:
 
 def content_digits(key: str) -> str | None:
     """The first digits of the sha256 of an object, from its key; None where the key has none."""
-    for kind in (plan_chunks, narration_takes, voice_recording, voice_transcript, voice_consent):
+    for kind in (plan_chunks, narration_cover, narration_takes, voice_recording, voice_transcript, voice_consent):
         if fields := kind.match(key):
             return fields["sha256"]
     fields = model_blob.match(key)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from f5_pipeline.speech.engines.options import EngineOptions
+from f5_pipeline.speech.script.model import DEFAULT_FORMATS, Formats, MasterName
 
 
 class StudioOptions(EngineOptions):
@@ -14,6 +15,8 @@ class StudioOptions(EngineOptions):
 
     Attributes:
         engine: engine of scripts that ask for none: "auto", or a name.
+        formats: audio files of scripts that name none.
+        master: preset of scripts that name none; None: one linear gain to the loudness.
         retakes: how often a doubtful take is made again, at most.
         shards: synthesis steps of a run that work in parallel.
         cache: folder of model weights on this machine.
@@ -31,6 +34,8 @@ class StudioOptions(EngineOptions):
     """
 
     engine: str = "auto"
+    formats: Formats = Field(default=[*DEFAULT_FORMATS])
+    master: MasterName | None = None
     retakes: int = 2
     shards: int = 1
     cache: Path = Path("~/.cache/f5_pipeline")

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from f5_pipeline.speech.audio.assembly import AssemblySettings
+from f5_pipeline.speech.audio.inspection import FileMeasures
 from f5_pipeline.speech.chunks import Chunk
-from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses, ScriptOptions
+from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, MasterName, Pauses, ScriptOptions
 from f5_pipeline.speech.takes import Take
 from f5_pipeline.speech.text.lexicon import UsedEntry
 from f5_pipeline.speech.timeline import SlotFit
@@ -167,6 +168,15 @@ class PlannedChunk(BaseModel):
     chunk: Chunk
 
 
+class Delivery(BaseModel):
+    """What a narration is delivered as, beside its formats; it does not change its takes."""
+
+    master: MasterName | None = Field(default=None, description="preset that the files must meet")
+    chapter_files: bool = Field(default=False, description="one file for each chapter, where a format allows")
+    description: str | None = Field(default=None, description="of the book, for its tags")
+    cover: str | None = Field(default=None, description="sha256 of the cover")
+
+
 class Plan(BaseModel):
     """All chunks of a narration with their keys; the chunks themselves are lines under `chunks_key`."""
 
@@ -190,6 +200,9 @@ class Plan(BaseModel):
     pauses: Pauses
     captions: CaptionStyle
     formats: list[AudioFormat]
+    delivery: Delivery = Delivery()
+    cover_key: str | None = Field(default=None, description="of the cover, a JPEG")
+    headings: int = Field(default=0, description="chunks that are headings; 0 in plans that are older than this field")
     chunks_key: str
     chunks: int
     words: int
@@ -307,6 +320,7 @@ class File(BaseModel):
     key: str
     size: int
     sha256: str
+    chapter: int | None = Field(default=None, description="number of the only chapter in it, from 1")
 
 
 class Chapter(BaseModel):
@@ -334,6 +348,7 @@ class Audio(BaseModel):
     slots: SlotFit | None = Field(default=None, description="how its subtitles fit their slots; None: it has none")
     timeline_key: str
     files: list[File]
+    measures: list[FileMeasures] = Field(default=[], description="of the finished files, where a master is asked")
 
 
 class Timings(BaseModel):

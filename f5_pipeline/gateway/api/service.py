@@ -92,25 +92,18 @@ class Service:
 
     def load(self, data: bytes, suffix: str, options: Options, name: str) -> LoadedScript:
         """A submitted script, read and checked as `scripts add` does; nothing is kept."""
-        given = options.model_dump(exclude_unset=True, exclude={"title", "formats", "timing_formats"})
+        given = options.model_dump(exclude_unset=True, exclude={"title", "timing_formats"})
         try:
             script_options = ScriptOptions.model_validate(given)
         except ValueError as error:
             raise InputError(f"an option is not valid: {error}") from None
-        header = {
-            "title": options.title or _title(data, suffix),
-            **({"formats": options.formats} if options.formats else {}),
-        }
+        header = {"title": options.title or _title(data, suffix)}
         if suffix not in layout.SCRIPT_EXTENSIONS:
             hint = f"Use one of {', '.join(layout.SCRIPT_EXTENSIONS)}."
             raise InputError(f"{suffix or 'a name without an ending'} is not a kind of script", hint=hint)
         loaded = read_submission(
             self.store, data, name, script_options, suffix=suffix, header=header, origin=ORIGIN, file="the script"
         )
-        missing = sorted(set(options.formats or ()) - set(loaded.script.formats))
-        if missing:
-            hint = "Write formats into its header, or leave them out."
-            raise InputError(f"the script delivers no {', '.join(missing)}", hint=hint)
         # Whether the engine works is not asked: others may have it, on other machines.
         engines.check_choice(options.engine)
         return loaded

@@ -26,7 +26,6 @@ from f5_pipeline.gateway.api.narrations import At
 from f5_pipeline.gateway.api.service import Service
 from f5_pipeline.gateway.app import AUDIT
 from f5_pipeline.speech import engines
-from f5_pipeline.speech.audio.encoding import MP3_LEVEL
 from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Engine, Failed
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
@@ -49,6 +48,9 @@ router = APIRouter(tags=["speech"])
 
 DEFAULT_MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "auto")
 """Names that mean the engine of this installation."""
+
+_MP3_LEVEL = 0.5
+"""Of libsndfile: in the middle of the bit rates that 24 kHz has, 84 kbit/s."""
 
 MAX_DEVICE_SECONDS = 120.0
 """How long another engine may take, and wait for a device, before the request is given up."""
@@ -230,7 +232,7 @@ def encoded(pieces: Iterator[np.ndarray], file_format: str) -> Iterator[bytes]:
     container = {"mp3": "MP3", "flac": "FLAC", "opus": "OGG"}[file_format]
     pipe = _Pipe()
     # Players tell the length of a stream of MP3 by its bit rate.
-    rate: dict[str, Any] = {"bitrate_mode": "CONSTANT", "compression_level": MP3_LEVEL} if file_format == "mp3" else {}
+    rate: dict[str, Any] = {"bitrate_mode": "CONSTANT", "compression_level": _MP3_LEVEL} if file_format == "mp3" else {}
     with soundfile.SoundFile(cast("BinaryIO", pipe), "w", SAMPLE_RATE, 1, subtype, format=container, **rate) as encoder:
         for piece in pieces:
             encoder.write(piece)

@@ -166,7 +166,7 @@ def _read_state(store: Store, name: str, objects: list[ObjectStat], old: SourceS
 
 def _is_beside(key: str) -> bool:
     """Whether an object says how a script is narrated."""
-    return bool(layout.script_options.match(key) or layout.script_choices.match(key))
+    return bool(layout.script_options.match(key) or layout.script_choices.match(key) or layout.script_cover.match(key))
 
 
 def _marks(objects: list[ObjectStat]) -> dict[str, str]:

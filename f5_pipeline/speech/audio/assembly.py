@@ -8,7 +8,9 @@ floor that changes with the voice is more audible than silence.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +18,11 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.speech.audio.encoding import BLOCK, FORMATS, disk_error, encode
+from f5_pipeline.speech.audio.encoding import BLOCK, FORMATS, MP3_KBPS, WHOLE, Output, disk_error, encode
+from f5_pipeline.speech.audio.inspection import FileMeasures, measure
 from f5_pipeline.speech.audio.loudness import LoudnessMeter, choose_gain, decibels
+from f5_pipeline.speech.audio.mastering import Master, MasterPreset, master_to
+from f5_pipeline.speech.audio.tags import Mark, Tagging
 from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script.model import AudioFormat
@@ -55,6 +60,15 @@ class AssemblySettings(BaseModel):
     joint: float = Field(default=0.06, ge=0, le=0.5, description="the same where chunks touch, s")
 
 
+class ChapterFile(BaseModel):
+    """A file with one chapter."""
+
+    format: AudioFormat
+    path: Path
+    number: int = Field(description="from 1")
+    title: str
+
+
 class Assembled(BaseModel):
     """A finished narration; its files are in the `work` folder of `assemble`."""
 
@@ -66,7 +80,9 @@ class Assembled(BaseModel):
     true_peak_dbtp: float | None = Field(description="of the master; None for silence")
     gain_db: float
     limited_by_peak: bool = Field(description="the peak ceiling kept the narration below the target loudness")
-    files: dict[AudioFormat, Path]
+    files: dict[AudioFormat, Path] = Field(description="of the whole")
+    chapter_files: list[ChapterFile] = []
+    measures: list[FileMeasures] = Field(default=[], description="of the files, by their names, where a preset asks")
     timeline: Path = Field(description="one TimedWord a line, JSON")
     chunk_index: Path = Field(description="one PlacedChunk a line, JSON")
     chapters: list[Chapter]
@@ -89,6 +105,9 @@ def assemble(
     *,
     formats: Sequence[AudioFormat] = ("flac", "mp3"),
     tags: Mapping[str, str] | None = None,
+    cover: bytes | None = None,
+    preset: MasterPreset | None = None,
+    by_chapter: bool = False,
     progress: Callable[[int], None] | None = None,
     encoding: Callable[[int, int], None] = lambda done, total: None,
 ) -> Assembled:
@@ -104,6 +123,9 @@ def assemble(
         settings: pauses, loudness and the rest.
         formats: files to write, by their names in `encoding.FORMATS`: narration.flac, narration.mp3.
         tags: see `tags.TAGS`.
+        cover: a JPEG, embedded where a format can.
+        preset: what the files must meet; its level takes the place of the settings', and a limiter lets it be reached.
+        by_chapter: one file for each chapter, narration-001.mp3, of all formats but `encoding.WHOLE`.
         progress: called after each chunk with the number of chunks placed.
         encoding: called while the files are written, with the samples done and the samples in all.
 
@@ -112,8 +134,8 @@ def assemble(
             result is left in `work` then.
     """
     pcm, timeline, chunk_index = work / "narration.f32", work / "timeline.jsonl", work / "chunks.jsonl"
-    files: dict[AudioFormat, Path] = {name: work / f"narration{FORMATS[name].suffix}" for name in formats}
-    meter = LoudnessMeter()
+    outputs: list[Output] = []
+    meter = LoudnessMeter(detailed=preset is not None)
     log = _Log()
     try:
         with _Scratch(pcm, "wb") as audio, _Scratch(timeline, "w") as words, _Scratch(chunk_index, "w") as chunks:
@@ -130,31 +152,92 @@ def assemble(
             raise PipelineError(f"the last word ends at {log.last_end:.3f} s, after the audio")
         loudness, true_peak = meter.integrated, meter.true_peak
         gain, limited = choose_gain(loudness, true_peak, settings.loudness, settings.peak)
-        encode(pcm, gain, files, tags or {}, progress=encoding)
+        master = Master(pcm, gain) if preset is None else master_to(pcm, meter, preset)
+        fields, mp3 = dict(tags or {}), (preset and preset.mp3) or (SAMPLE_RATE, MP3_KBPS)
+        sections = log.sections(fields.get("title", ""))
+        is_divided = by_chapter and len(sections) > 1
+        whole: dict[AudioFormat, Output] = {}
+        marks = _marks(log, fields.get("title", ""), samples / SAMPLE_RATE)
+        for name in formats:
+            if not is_divided or name in WHOLE:
+                path = work / f"narration{FORMATS[name].suffix}"
+                whole[name] = Output(name, path, 0, samples, Tagging(fields, marks, cover), mp3)
+        chapters = [
+            ChapterFile(
+                format=name, path=work / f"narration-{index:03}{FORMATS[name].suffix}", number=index, title=title
+            )
+            for name in formats
+            if name not in whole
+            for index, (title, _, _) in enumerate(sections, 1)
+        ]
+        spans = _spans(sections, settings, samples)
+        outputs += whole.values()
+        for file in chapters:
+            of_file = {
+                "title": file.title,
+                "album": fields.get("title", ""),
+                "tracknumber": f"{file.number}/{len(sections)}",
+            }
+            tagging = Tagging({**fields, **of_file}, (), cover)
+            outputs.append(Output(file.format, file.path, *spans[file.number - 1], tagging, mp3))
+        encode(master, outputs, progress=encoding)
+        measures: list[FileMeasures] = []
+        if preset is not None:
+            with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+                measures = list(pool.map(lambda output: measure(output.path, output.path.name), outputs))
     except BaseException as error:
-        for path in (timeline, chunk_index, *files.values()):
+        for path in (timeline, chunk_index, *(output.path for output in outputs)):
             path.unlink(missing_ok=True)
         if isinstance(error, _WriteError):
             raise disk_error(error.cause, error.path) from error.cause
         raise
     finally:
         pcm.unlink(missing_ok=True)
-    gain_db = decibels(gain)
+    gain_db = decibels(master.gain)
+    of_whole = next(
+        (found for found in measures if found.name in [output.path.name for output in whole.values()]), None
+    )
     return Assembled(
         seconds=samples / SAMPLE_RATE,
         samples=samples,
         words=log.words,
         chunks=log.chunks,
-        loudness_lufs=_finite(loudness + gain_db),
-        true_peak_dbtp=_finite(true_peak + gain_db),
+        loudness_lufs=of_whole.loudness if of_whole else _finite(loudness + gain_db),
+        true_peak_dbtp=of_whole.peak if of_whole else _finite(true_peak + gain_db),
         gain_db=gain_db,
-        limited_by_peak=limited,
-        files=files,
+        limited_by_peak=limited and preset is None,
+        files={name: output.path for name, output in whole.items()},
+        chapter_files=chapters,
+        measures=measures,
         timeline=timeline,
         chunk_index=chunk_index,
         chapters=log.chapters,
         slots=log.slots,
     )
+
+
+def _marks(log: _Log, title: str, seconds: float) -> list[Mark]:
+    """The chapters of the whole; what is spoken before the first heading has the narration's title."""
+    if not log.chapters:
+        return []
+    starts = [(chapter.text, chapter.start) for chapter in log.chapters]
+    if log.before is not None:
+        starts.insert(0, (title, 0.0))
+    ends = [start for _, start in starts[1:]] + [seconds]
+    return [Mark(text, start, end) for (text, start), end in zip(starts, ends, strict=True)]
+
+
+def _spans(sections: Sequence[_Section], settings: AssemblySettings, samples: int) -> list[tuple[int, int]]:
+    """The part of the master for each section, with the silence before and after it, but nothing of its neighbours."""
+    spans, clear = [], settings.margin + 2 * FADE / SAMPLE_RATE
+    for index, (_, start, end) in enumerate(sections):
+        begin, stop = start - settings.head, end + settings.tail
+        if index:
+            begin = max(begin, min(sections[index - 1][2] + clear, start))
+        if index + 1 < len(sections):
+            stop = min(stop, max(sections[index + 1][1] - clear, end))
+        spans.append((max(0, _samples(begin)), min(samples, _samples(stop))))
+    return spans
 
 
 def _finite(value: float) -> float | None:
@@ -358,6 +441,10 @@ class _Mix:
         return self._output.position
 
 
+_Section = tuple[str, float, float]
+"""What goes into one file: its title, start and end of its sound, s."""
+
+
 @dataclass
 class _Log:
     """Writes timeline and chunk index, and checks the words: in order, none empty, none twice."""
@@ -368,6 +455,8 @@ class _Log:
     last_chunk: int = -1
     chapters: list[Chapter] = field(default_factory=list)
     slots: SlotFit | None = None
+    before: tuple[float, float] | None = None
+    """Start and end of what is spoken before the first heading, s."""
     _heading: int | None = None
     _space: str = ""
 
@@ -431,16 +520,35 @@ class _Log:
         self._chapter(chunk, place)
 
     def _chapter(self, chunk: Chunk, place: _Place) -> None:
+        if self.chapters and (not chunk.heading or self._heading == chunk.paragraph):
+            self.chapters[-1].end = round(place.end, 6)
         if not chunk.heading:
             self._heading = None
+            if self.chapters:
+                self.chapters[-1].is_empty = False
+            else:
+                self.before = (self.before or (place.start,))[0], place.end
             return
         if self._heading == chunk.paragraph:  # a long heading in several chunks, or voices
             chapter = self.chapters[-1]
             chapter.text += self._space + chunk.written
         else:
-            self.chapters.append(Chapter(text=chunk.written, start=round(place.start, 6)))
+            start, end = round(place.start, 6), round(place.end, 6)
+            self.chapters.append(Chapter(text=chunk.written, start=start, end=end))
         self._heading = chunk.paragraph
         self._space = chunk.words[-1].space if chunk.words else " "
+
+    def sections(self, title: str) -> list[_Section]:
+        """What goes into one file each: the chapters, those without text with the one that follows."""
+        sections: list[_Section] = [(title, *self.before)] if self.before else []
+        titles: list[str] = []
+        for index, chapter in enumerate(self.chapters):
+            start = self.chapters[index - len(titles)].start
+            titles.append(chapter.text)
+            if not chapter.is_empty or index + 1 == len(self.chapters):
+                sections.append((" – ".join(titles), start, chapter.end))
+                titles = []
+        return sections
 
 
 def _load(part: Part) -> Samples:

@@ -1,17 +1,26 @@
-"""Delivered audio files: a table of their formats, and their writers, from raw samples in one pass."""
+"""Delivered audio files: a table of their formats, and their writers; files and parts of files side by side."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import struct
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.speech.audio.tags import clean_tags, id3v2
+from f5_pipeline.speech.audio import mp3_parts
+from f5_pipeline.speech.audio.ffmpeg import need_ffmpeg
+from f5_pipeline.speech.audio.mastering import Master
+from f5_pipeline.speech.audio.tags import Tagging, alpha3, ffmetadata, flac_blocks, id3v2, place_free_form
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.file_format import FileFormat
 from f5_pipeline.speech.script.model import AudioFormat
@@ -25,70 +34,160 @@ if TYPE_CHECKING:
 BLOCK = 1 << 16
 """Samples read and encoded at a time."""
 
-MP3_LEVEL = 0.5
-"""libsndfile's compression level of the MP3: 0.5 is 80 kb/s for mono at 24 kHz. The bit rate is constant: in
-long files of variable bit rate, players seek to within seconds only, and captions would lose the voice."""
+MP3_RATES = {SAMPLE_RATE: (8, 160), 44_100: (32, 320)}
+"""Lowest and highest bit rate of an MP3, kbit/s, by sampling rate, Hz."""
+
+MP3_KBPS = 84
+"""By libsndfile's scale; it is 80 kb/s for mono at 24 kHz. The bit rate is constant: in long files of variable bit
+rate, players seek to within seconds only, and captions would lose the voice."""
+
+SEEK_SECONDS = 10
+"""Distance of the seek points of a FLAC file."""
+
+MAX_WAV_BYTES = round(3.9 * (1 << 30))
+"""Size above which a WAV file is an RF64: the sizes in it have 32 bits."""
 
 DITHER_SEED = 0x0F5
-"""Seed of the master's dither: the same samples always give the same file."""
+"""Seed of the dither: the same samples always give the same file."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file to write.
+
+    Attributes:
+        start, stop: its part of the master, in samples; before the first and after the last is silence.
+        mp3: sampling rate, Hz, and constant bit rate, kbit/s, of an MP3.
+    """
+
+    format: AudioFormat
+    path: Path
+    start: int
+    stop: int
+    tags: Tagging = field(default_factory=Tagging)
+    mp3: tuple[int, int] = (SAMPLE_RATE, MP3_KBPS)
+
+    @property
+    def rate(self) -> int:
+        return self.mp3[0] if self.format == "mp3" else SAMPLE_RATE
+
+    @property
+    def frames(self) -> int:
+        """Samples of the file."""
+        return -(-(self.stop - self.start) * self.rate // SAMPLE_RATE)
 
 
 def encode(
-    source: Path,
-    gain: float,
-    outputs: Mapping[AudioFormat, Path],
-    tags: Mapping[str, str],
+    master: Master,
+    outputs: Sequence[Output],
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> int:
-    """Write the delivered files from raw samples, in one pass and flat memory.
+    workers: int | None = None,
+) -> None:
+    """Write the delivered files, side by side and in flat memory.
 
-    FLAC is the master: 24 kHz, 16 bit, with deterministic triangular dither of one step; digital silence stays silent.
-    MP3 has a constant bit rate and an ID3v2.4 tag in UTF-8: libsndfile itself writes only ID3v1, with 30 bytes a field
-    and no defined encoding.
+    FLAC and WAV have 24 kHz and 16 bit, with deterministic triangular dither of one step; digital silence stays silent.
+    A long MP3 is encoded in parts; see `mp3_parts`. The files do not depend on `workers`.
 
     Args:
-        source: raw little-endian float32, mono, SAMPLE_RATE Hz. Raw, because a WAV above 4 GiB reads back short.
-        gain: linear factor.
-        outputs: path by format. A file there is replaced; on an error none is left.
-        tags: by the names in TAGS; empty ones are left out.
-        progress: called after each block with the samples written and in total.
-
-    Returns:
-        Samples written to each file.
+        outputs: a file there is replaced; on an error none is left.
+        progress: called while the files are written, with the samples written to all files and in total.
+        workers: files and parts written at once; None: one a core.
 
     Raises:
         PipelineError: a file could not be written completely (disk full, quota), or the source ends inside a sample.
+        InputError: ffmpeg is needed and not here.
     """
+    if master.path.stat().st_size % 4:
+        raise PipelineError(
+            "the assembled audio is cut off inside a sample", file=str(master.path), hint="Run it again."
+        )
+    parts = {output.path: mp3_parts.divide(output) for output in outputs}
+    # the longest first, so that no core waits for one that began late
+    tasks = sorted((part for group in parts.values() for part in group), key=lambda part: part.start - part.stop)
+    run = _Run(progress, sum(task.stop - task.start for task in tasks))
+    try:
+        with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
+            futures = [pool.submit(run.write, master, task) for task in tasks]
+            while wait(futures, 0.5).not_done:
+                run.tell()
+        run.tell()
+        for future in futures:
+            future.result()
+        for output in outputs:
+            if len(parts[output.path]) > 1 and not mp3_parts.join(output.path, parts[output.path], id3v2(output.tags)):
+                _write(master, output, run)  # a join that cannot be shown to be without a seam
+    except BaseException as error:
+        for output in outputs:
+            output.path.unlink(missing_ok=True)
+        if run.error is not None:
+            raise run.error from run.error.__cause__
+        if isinstance(error, OSError):
+            raise disk_error(error, master.path) from error
+        raise
+    finally:
+        for group in parts.values():
+            for part in group if len(group) > 1 else ():
+                part.path.unlink(missing_ok=True)
+
+
+class _Run:
+    """What the writers of one call share: how much is written, and the first error, after which all stop."""
+
+    def __init__(self, progress: Callable[[int, int], None], total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+        self._lock = threading.Lock()
+        self.error: BaseException | None = None
+
+    def write(self, master: Master, output: Output) -> None:
+        try:
+            _write(master, output, self)
+        except BaseException as error:
+            with self._lock:
+                self.error = self.error or error
+            raise
+
+    def add(self, samples: int) -> None:
+        with self._lock:
+            self._done += samples
+        if self.error is not None:
+            raise PipelineError("another file could not be written")
+
+    def tell(self) -> None:
+        self._progress(min(self._done, self._total), self._total)
+
+
+def _write(master: Master, output: Output, run: _Run) -> None:
     import numpy as np
 
-    clean = clean_tags(tags)
-    size = source.stat().st_size
-    if size % 4:
-        raise PipelineError("the assembled audio is cut off inside a sample", file=str(source), hint="Run it again.")
-    writers: list[AudioWriter] = []
+    resampler = None
+    if output.rate != SAMPLE_RATE:
+        import soxr
+
+        resampler = soxr.ResampleStream(SAMPLE_RATE, output.rate, 1, dtype="float32")
+    writer = FORMATS[output.format].writer(output)
     try:
-        for name, path in outputs.items():
-            writers.append(FORMATS[name].writer(path, clean))
-        with source.open("rb") as stream:
-            while raw := stream.read(4 * BLOCK):
-                block = np.frombuffer(raw, dtype="<f4") * np.float32(gain)
-                for writer in writers:
-                    writer.write(block)
-                progress(stream.tell() // 4, size // 4)
-        for writer in writers:
-            writer.close()
-            if writer.frames() != size // 4:
-                raise PipelineError(
-                    f"the file reads back with {writer.frames()} samples of {size // 4}",
-                    file=str(writer.path),
-                    hint="Check the disk and run it again.",
-                )
+        left = output.frames
+        for start in range(output.start, output.stop, BLOCK):
+            stop = min(start + BLOCK, output.stop)
+            block = master.read(start, stop)
+            if resampler is not None:
+                block = resampler.resample_chunk(block, last=stop == output.stop)[:left]
+                if stop == output.stop:
+                    block = np.pad(block, (0, left - len(block)))
+            left -= len(block)
+            writer.write(block)
+            run.add(stop - start)
+        writer.close()
+        if writer.frames() != output.frames:
+            raise PipelineError(
+                f"the file reads back with {writer.frames()} samples of {output.frames}",
+                file=str(writer.path),
+                hint="Check the disk and run it again.",
+            )
     except BaseException:
-        for writer in writers:
-            writer.abort()
+        writer.abort()
         raise
-    return size // 4
 
 
 def disk_error(error: OSError, path: Path) -> PipelineError:
@@ -110,6 +209,7 @@ class _Sink(io.RawIOBase):
 
     def __init__(self, path: Path, head: bytes) -> None:
         self.error: OSError | None = None
+        self.watch: Callable[[int, Any], None] | None = None
         self._offset = len(head)
         self._file = path.open("w+b")
         try:
@@ -121,6 +221,8 @@ class _Sink(io.RawIOBase):
     def write(self, data: Any) -> int:
         if self.error is None:
             try:
+                if self.watch is not None:
+                    self.watch(self._file.tell(), data)
                 return self._file.write(data)
             except OSError as error:
                 self.error = error
@@ -157,28 +259,32 @@ class _Sink(io.RawIOBase):
 class AudioWriter:
     """An output file, written as a stream; each format has a subclass. An error leaves no file."""
 
-    def __init__(self, path: Path, tags: Mapping[str, str]) -> None:
-        self.path = path
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.path = output.path
         try:
-            self._sink = _Sink(path, self.head(tags))
+            self._sink = _Sink(self.path, self.head())
         except OSError as error:
-            path.unlink(missing_ok=True)
-            raise disk_error(error, path) from error
+            self.path.unlink(missing_ok=True)
+            raise disk_error(error, self.path) from error
         try:
-            self._audio = self.open(tags)
+            self._audio = self.open()
             self._check()
         except BaseException as error:
             self.abort()
             if self._sink.error is not None and not isinstance(error, PipelineError):
-                raise disk_error(self._sink.error, path) from error
+                raise disk_error(self._sink.error, self.path) from error
             raise
 
-    def head(self, tags: Mapping[str, str]) -> bytes:
+    def head(self) -> bytes:
         """Bytes before the audio."""
         return b""
 
-    def open(self, tags: Mapping[str, str]):
+    def open(self):
         raise NotImplementedError
+
+    def finish(self) -> None:
+        """Complete the closed file."""
 
     def quantise(self, block: Samples) -> NDArray[Any]:
         """Samples as the encoder takes them."""
@@ -195,12 +301,16 @@ class AudioWriter:
         self._check()
 
     def close(self) -> None:
-        self._finish()
+        self._shut()
         self._check()
+        try:
+            self.finish()
+        except OSError as error:
+            raise disk_error(error, self.path) from error
 
     def abort(self) -> None:
         """Close and remove the file."""
-        self._finish()
+        self._shut()
         self.path.unlink(missing_ok=True)
 
     def frames(self) -> int:
@@ -208,7 +318,7 @@ class AudioWriter:
 
         return soundfile.info(self.path).frames
 
-    def _finish(self) -> None:
+    def _shut(self) -> None:
         import soundfile
 
         audio = getattr(self, "_audio", None)
@@ -223,39 +333,180 @@ class AudioWriter:
         if self._sink.error is not None:
             raise disk_error(self._sink.error, self.path) from self._sink.error
 
-
-class _FlacWriter(AudioWriter):
-    def open(self, tags: Mapping[str, str]):
-        import numpy as np
+    def _open(self, **how: Any):
         import soundfile
 
+        return soundfile.SoundFile(cast("BinaryIO", self._sink), "w", self.output.rate, 1, **how)
+
+
+class _PcmWriter(AudioWriter):
+    def open(self):
+        import numpy as np
+
         self._noise = np.random.PCG64(DITHER_SEED)
-        audio = soundfile.SoundFile(cast("BinaryIO", self._sink), "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC")
-        for name, text in tags.items():
-            setattr(audio, name, text)
-        return audio
+        return self._container()
+
+    def _container(self):
+        raise NotImplementedError
 
     def quantise(self, block: Samples) -> NDArray[Any]:
         return _sixteen_bit(block, self._noise)
 
 
+class _FlacWriter(_PcmWriter):
+    """libsndfile writes neither seek points nor chapters: it is made to leave room, which is filled in the end."""
+
+    _frame = 4096  # samples of a frame of libFLAC at 24 kHz
+
+    def _container(self):
+        points = -(-self.output.frames // (SEEK_SECONDS * SAMPLE_RATE))
+        blocks = flac_blocks(self.output.tags, [(0, 0, 0)] * points)
+        audio = self._open(subtype="PCM_16", format="FLAC")
+        audio.comment = "." * sum(4 + len(content) for _, content in blocks)
+        self._points: list[tuple[int, int, int]] = []
+        self._frames, self._first = 0, 0
+        self._sink.watch = self._see
+        return audio
+
+    def _see(self, place: int, data: Any) -> None:
+        """Note where frames begin: libFLAC hands on each as a whole."""
+        if bytes(data[:2]) not in (b"\xff\xf8", b"\xff\xf9"):
+            return
+        self._first = self._first or place
+        sample = self._frames * self._frame
+        if sample >= len(self._points) * SEEK_SECONDS * SAMPLE_RATE:
+            self._points.append((sample, place - self._first, min(self._frame, self.output.frames - sample)))
+        self._frames += 1
+
+    def finish(self) -> None:
+        with self.path.open("r+b") as file:
+            smallest, largest = struct.unpack(">8x2H", file.read(12))
+            points = self._points if smallest == largest == self._frame or self._frames == 1 else []
+            blocks = list(flac_blocks(self.output.tags, points))
+            left = self._first - 42 - sum(4 + len(content) for _, content in blocks) - 4
+            for kind, content in (*blocks, (0x81, bytes(left))):  # padding is the last
+                if file.tell() < 42:
+                    file.seek(42)
+                file.write(struct.pack(">I", kind << 24 | len(content)) + content)
+
+
+class _WavWriter(_PcmWriter):
+    def _container(self):
+        size = 2 * self.output.frames
+        return self._open(subtype="PCM_16", format="WAV" if size < MAX_WAV_BYTES else "RF64")
+
+    def finish(self) -> None:
+        """Append the tags as a chunk, and count it in the size of the whole."""
+        tag = id3v2(self.output.tags)
+        if not tag:
+            return
+        with self.path.open("r+b") as file:
+            is_large = file.read(4) == b"RF64"
+            file.seek(0, os.SEEK_END)
+            file.write(bytes(file.tell() % 2) + b"id3 " + struct.pack("<I", len(tag)) + tag + bytes(len(tag) % 2))
+            size = file.tell() - 8
+            file.seek(20 if is_large else 4)
+            file.write(struct.pack("<Q" if is_large else "<I", size))
+
+
 class _Mp3Writer(AudioWriter):
-    def head(self, tags: Mapping[str, str]) -> bytes:
-        return id3v2(tags)
+    def head(self) -> bytes:
+        return id3v2(self.output.tags)
 
-    def open(self, tags: Mapping[str, str]):
-        import soundfile
+    def open(self):
+        lowest, highest = MP3_RATES[self.output.rate]
+        level = (highest - self.output.mp3[1]) / (highest - lowest)
+        return self._open(subtype="MPEG_LAYER_III", format="MP3", bitrate_mode="CONSTANT", compression_level=level)
 
-        return soundfile.SoundFile(
-            cast("BinaryIO", self._sink),
-            "w",
-            SAMPLE_RATE,
-            1,
-            "MPEG_LAYER_III",
-            format="MP3",
-            bitrate_mode="CONSTANT",
-            compression_level=MP3_LEVEL,
-        )
+
+class _FfmpegWriter(AudioWriter):
+    """A file that ffmpeg writes from samples in its standard input."""
+
+    codec: tuple[str, ...]
+    is_mp4 = False
+
+    def open(self):
+        tags = self.output.tags
+        self._work = tempfile.TemporaryDirectory(prefix="f5-ffmpeg-")
+        meta, cover, self._log = (Path(self._work.name, name) for name in ("meta", "cover.jpg", "log"))
+        meta.write_text(ffmetadata(tags, mp4=self.is_mp4), encoding="utf-8")
+        call = [need_ffmpeg(f"a file of the format {self.output.format}"), "-v", "error", "-nostdin", "-y"]
+        call += [
+            "-f",
+            "f32le",
+            "-ar",
+            str(SAMPLE_RATE),
+            "-ac",
+            "1",
+            "-i",
+            "pipe:0",
+            "-f",
+            "ffmetadata",
+            "-i",
+            str(meta),
+        ]
+        mapped = ["-map", "0:a", "-map_metadata", "1", "-map_chapters", "1"]
+        if self.is_mp4 and tags.cover:
+            cover.write_bytes(tags.cover)
+            call += ["-f", "mjpeg", "-i", str(cover)]
+            mapped += ["-map", "2:v", "-c:v", "copy", "-disposition:v:0", "attached_pic"]
+        if self.is_mp4:
+            mapped += ["-metadata:s:a:0", f"language={alpha3(tags.fields.get('language', ''))}"]
+        with self._log.open("wb") as log:
+            self._ffmpeg = subprocess.Popen(
+                [*call, *mapped, *self.codec, "-fflags", "+bitexact", "-flags", "+bitexact", f"file:{self.path}"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+        return self._ffmpeg.stdin
+
+    def write(self, block: Samples) -> None:
+        try:
+            self._audio.write(block.astype("<f4", copy=False).tobytes())
+        except OSError:
+            self._fail()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._audio.close()
+        if self._ffmpeg.wait():
+            self._fail()
+        super().close()
+
+    def _fail(self) -> None:
+        self._ffmpeg.wait()
+        told = self._log.read_text(errors="replace").strip().splitlines()
+        if any(os.strerror(number) in line for line in told for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
+            raise disk_error(OSError(errno.ENOSPC, "no space"), self.path)
+        raise disk_error(OSError(errno.EIO, f"ffmpeg: {told[-1] if told else 'ended early'}"), self.path)
+
+    def frames(self) -> int:
+        return self.output.frames  # else ffmpeg has failed
+
+    def _shut(self) -> None:
+        self._sink.shut()
+        if ffmpeg := getattr(self, "_ffmpeg", None):
+            ffmpeg.kill()
+            ffmpeg.communicate()
+        if work := getattr(self, "_work", None):
+            work.cleanup()
+
+
+class _OpusWriter(_FfmpegWriter):
+    codec = ("-c:a", "libopus", "-b:a", "40k", "-application", "voip", "-f", "opus")
+
+
+class _M4bWriter(_FfmpegWriter):
+    codec = ("-c:a", "aac", "-b:a", "80k", "-movflags", "+faststart", "-f", "ipod")
+    is_mp4 = True
+
+    def finish(self) -> None:
+        with self.path.open("r+b") as file:
+            head = file.read(64 << 20)  # tags, cover and the tables of 20 h lie before the sound
+            if placed := place_free_form(head, self.output.tags):
+                file.seek(placed[0])
+                file.write(placed[1])
 
 
 def _sixteen_bit(block: Samples, noise: np.random.PCG64) -> NDArray[np.int16]:
@@ -288,5 +539,16 @@ class AudioFileFormat(FileFormat):
 FORMATS: dict[AudioFormat, AudioFileFormat] = {
     "flac": AudioFileFormat(".flac", "audio/flac", "Audio", "lossless FLAC", _FlacWriter, lossless=True),
     "mp3": AudioFileFormat(".mp3", "audio/mpeg", "Audio", "MP3", _Mp3Writer, lossless=False),
+    "wav": AudioFileFormat(".wav", "audio/wav", "Audio", "WAV", _WavWriter, lossless=True),
+    "opus": AudioFileFormat(".opus", "audio/ogg; codecs=opus", "Audio", "Opus", _OpusWriter, lossless=False),
+    "m4b": AudioFileFormat(".m4b", "audio/mp4", "Audiobook", "M4B", _M4bWriter, lossless=False),
 }
 """By name in scripts. A new format needs its name in `script.model.AudioFormat` too."""
+
+WHOLE: frozenset[AudioFormat] = frozenset({"flac", "m4b"})
+"""Formats that are one file also where the others are one for each chapter: the master, and the audiobook."""
+
+BY_FFMPEG: frozenset[AudioFormat] = frozenset(
+    name for name, audio_format in FORMATS.items() if issubclass(audio_format.writer, _FfmpegWriter)
+)
+"""Formats that ffmpeg writes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,13 @@ class LoudnessMeter:
 
     Args:
         rate: samples a second.
+        detailed: whether `levels` are kept too.
     """
 
     _SUBBLOCK = 512  # true peak is searched only in those sub-blocks that can hold a new one
     _TAPS = 16  # per phase of the interpolator
 
-    def __init__(self, rate: int = SAMPLE_RATE) -> None:
+    def __init__(self, rate: int = SAMPLE_RATE, *, detailed: bool = False) -> None:
         import numpy as np
 
         if rate % 10:
@@ -47,7 +49,9 @@ class LoudnessMeter:
         self._hops = array("d")  # energy of each full 100 ms after K-weighting
         self._open = 0.0  # energy of the 100 ms under way
         self._open_samples = 0
-        self._phases = _interpolator(self._TAPS)
+        self._details = (array("d"), array("f")) if detailed else None
+        self._rest = np.zeros(0, dtype=np.float32)  # samples of the 100 ms under way, where details are kept
+        self._phases = interpolator(self._TAPS)
         # |y| <= L1 norm of the filter x largest |x|: what cannot raise the peak need not be interpolated
         self._bound = max(float(np.abs(phase).sum()) for phase in self._phases)
         self._history = np.zeros(self._TAPS - 1, dtype=np.float32)
@@ -80,6 +84,13 @@ class LoudnessMeter:
             self._open = float(rest[full * self._hop :].sum())
             self._open_samples = len(rest) - full * self._hop
 
+        if self._details is not None:
+            samples = np.concatenate([self._rest, block])
+            full = len(samples) // self._hop
+            rows = samples[: full * self._hop].reshape(full, self._hop)
+            self._details[0].extend(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+            self._details[1].extend(np.abs(rows).max(axis=1, initial=0))
+            self._rest = samples[full * self._hop :]
         with_history = np.concatenate([self._history, block])
         self._true_peak = self._search(with_history, self._true_peak)
         self._history = with_history[-(self._TAPS - 1) :]
@@ -117,23 +128,15 @@ class LoudnessMeter:
     @property
     def integrated(self) -> float:
         """Integrated loudness so far, LUFS; -inf where nothing is above -70 LUFS, or before 400 ms."""
-        count, total = self._gated(_power(-70.0))
-        if not count:
-            return float("-inf")
-        count, total = self._gated(max(_power(-70.0), math.nextafter(total / count / 10, math.inf)))
-        return -0.691 + 10 * math.log10(total / count)
+        return integrated_loudness(self._hops, self._hop)
 
-    def _gated(self, min_power: float) -> tuple[int, float]:
-        """Number of 400 ms blocks with at least this power, and the sum of their power."""
+    @property
+    def levels(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+        """Of each full 100 ms: energy after K-weighting, energy, and the largest sample."""
         import numpy as np
 
-        count, total = 0, 0.0
-        for start in range(0, len(self._hops) - 3, 1 << 16):
-            hops = np.array(self._hops[start : start + (1 << 16) + 3])
-            power = (hops[:-3] + hops[1:-2] + hops[2:-1] + hops[3:]) / (4 * self._hop)
-            power = power[power >= min_power]
-            count, total = count + len(power), total + float(power.sum())
-        return count, total
+        energies, peaks = self._details or (array("d"), array("f"))
+        return np.array(self._hops), np.array(energies), np.array(peaks, dtype=np.float32)
 
     @property
     def true_peak(self) -> float:
@@ -142,6 +145,28 @@ class LoudnessMeter:
 
         tail = np.concatenate([self._history, np.zeros(self._TAPS - 1, dtype=np.float32)])
         return decibels(self._search(tail, self._true_peak))
+
+
+def integrated_loudness(hops: Sequence[float] | NDArray[np.float64], samples: int) -> float:
+    """Integrated loudness of K-weighted energies of 100 ms with so many samples each, LUFS; see `LoudnessMeter`."""
+    count, total = _gated(hops, samples, _power(-70.0))
+    if not count:
+        return float("-inf")
+    count, total = _gated(hops, samples, max(_power(-70.0), math.nextafter(total / count / 10, math.inf)))
+    return -0.691 + 10 * math.log10(total / count)
+
+
+def _gated(energies: Sequence[float] | NDArray[np.float64], samples: int, min_power: float) -> tuple[int, float]:
+    """Number of 400 ms blocks with at least this power, and the sum of their power."""
+    import numpy as np
+
+    count, total = 0, 0.0
+    for start in range(0, len(energies) - 3, 1 << 16):
+        hops = np.array(energies[start : start + (1 << 16) + 3])
+        power = (hops[:-3] + hops[1:-2] + hops[2:-1] + hops[3:]) / (4 * samples)
+        power = power[power >= min_power]
+        count, total = count + len(power), total + float(power.sum())
+    return count, total
 
 
 def k_weighting(rate: int) -> NDArray[np.float64]:
@@ -188,7 +213,7 @@ def _weighting_spectrum(rate: int, size: int) -> NDArray[np.complex128]:
 
 
 @lru_cache(maxsize=1)
-def _interpolator(taps: int) -> list[NDArray[np.float32]]:
+def interpolator(taps: int) -> list[NDArray[np.float32]]:
     """Phases 1 to 3 of a 4 x interpolator (windowed sinc); phase 0 is the signal itself."""
     import numpy as np
 

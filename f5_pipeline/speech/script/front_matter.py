@@ -10,13 +10,13 @@ from pydantic import BaseModel, ValidationError
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.script.decoding import language_tag, listed, near, safe
-from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, Pauses, Preset, ScriptOptions
+from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, MasterName, Pauses, Preset, ScriptOptions
 from f5_pipeline.speech.text.languages import word_set
 from f5_pipeline.speech.text.lexicon import Entry, checked_entry
 
 KEYS = (
     "title", "author", "language", "voice", "voices", "speed", "pauses", "formats", "captions", "model", "preset",
-    "commercial", "lexicon",
+    "commercial", "lexicon", "master", "chapter_files", "cover", "description",
 )  # fmt: skip
 _FOREIGN = word_set(
     "tags tag date draft layout aliases alias format categories category cover slug description summary keywords "
@@ -25,8 +25,13 @@ _FOREIGN = word_set(
     "publish excerpt sidebar math mathjax published status created_at updated_at versions vocabulary"
 )
 """Keys of Hugo, Jekyll, Obsidian and Quarto, some of which resemble ours."""
-_OPTIONS = ("speed", "model", "preset", "commercial")
-_EXAMPLES = {"model": "F5TTS_v1_Base", "preset": "fast", "commercial": "true", "formats": "[srt, ass]"}
+_OPTIONS = ("speed", "model", "preset", "commercial", "master", "chapter_files")
+_EXAMPLES = {
+    "model": "F5TTS_v1_Base", "preset": "fast", "commercial": "true", "master": "podcast", "chapter_files": "true",
+    "formats": "[srt, ass]",
+}  # fmt: skip
+_SHARED = ("cover", "description")
+"""Keys that other programs use too, with values of other kinds; those have no effect."""
 MAX_HEADER_CHARS = 64 * 1024
 _FENCE = re.compile(r"(?:---|\.\.\.)[ \t]*")
 _KEY_LINE = re.compile(r"[A-Za-z_][\w-]*[ \t]*:(?:\s|$)")
@@ -57,7 +62,11 @@ class Header:
     preset: Preset | None = None
     commercial: bool | None = None
     pauses: Pauses = field(default_factory=Pauses)
-    formats: list[AudioFormat] = field(default_factory=lambda: ["flac", "mp3"])
+    formats: list[AudioFormat] | None = None
+    master: MasterName | None = None
+    chapter_files: bool | None = None
+    cover: str | None = None
+    description: str | None = None
     captions: CaptionStyle = field(default_factory=CaptionStyle)
     lexicon: list[Entry] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
@@ -102,7 +111,9 @@ def parse_header(text: str, file: str) -> Header:
         header.lines[key] = line
         if _is_null(value):
             continue
-        if key in ("title", "author", "voice"):
+        if key in _SHARED and not isinstance(getattr(value, "value", None), str):
+            ignored.append(key)
+        elif key in ("title", "author", "voice", *_SHARED):
             setattr(header, key, _string(value, key, file, line))
         elif key == "language":
             header.language = language_tag(_string(value, key, file, line), file, line)

@@ -29,8 +29,18 @@ from f5_pipeline.speech.text.lexicon import Entry
 UNSPOKEN = frozenset({"priority", "file"})
 """Options that do not change the sound."""
 
-AudioFormat = Literal["flac", "mp3"]
+AudioFormat = Literal["flac", "mp3", "wav", "opus", "m4b"]
+MasterName = Literal["podcast", "ebu", "acx", "retail"]
 Preset = Literal["final", "fast", "rapid"]
+DEFAULT_FORMATS: tuple[AudioFormat, ...] = ("flac", "mp3")
+
+
+def written_formats(value: object) -> object:
+    """Names of formats from text: "flac, mp3"."""
+    return [name.strip().lower() for name in value.split(",")] if isinstance(value, str) else value
+
+
+Formats = Annotated[list[AudioFormat], BeforeValidator(written_formats), Field(min_length=1)]
 ChapterChoice = Annotated[str | None, BeforeValidator(written_choice)]
 
 
@@ -104,6 +114,10 @@ class ScriptOptions(BaseModel):
     captions: CaptionNames | None = Field(default=None, description="files of captions and word times, as srt,ass")
     words_per_cue: int | None = Field(default=None, ge=0, le=20, description="words of a caption; 0: by the norms")
     commercial: bool | None = Field(default=None, description="used commercially: models and voices must allow it")
+    formats: Formats | None = Field(default=None, description="audio files: flac, mp3, wav, opus, m4b")
+    master: MasterName | None = Field(default=None, description="what the files must meet: podcast, ebu, acx, retail")
+    chapter_files: bool | None = Field(default=None, description="one file for each chapter")
+    cover: str | None = Field(default=None, min_length=1, max_length=500, description="a file, 'drawn' or 'none'")
     priority: int = Field(
         default=0, ge=-9, le=9, description="which of many comes first: the higher; 1 and more at once"
     )
@@ -151,7 +165,11 @@ class Script(BaseModel):
     voices: list[str] = Field(description="every voice that speaks, in order of first appearance")
     pauses: Pauses = Pauses()
     captions: CaptionStyle = CaptionStyle()
-    formats: list[AudioFormat] = ["flac", "mp3"]
+    formats: list[AudioFormat] | None = Field(default=None, description="None: the installation's")
+    master: MasterName | None = Field(default=None, description="None: the installation's")
+    chapter_files: bool | None = Field(default=None, description="None: as the master asks")
+    cover: str | None = Field(default=None, description="a file's name, 'drawn' or 'none'; None: the book's own")
+    description: str | None = None
     model: str | None = Field(default=None, description="model of the F5 engine; None: the installation's")
     preset: Preset | None = Field(default=None, description="sampler of the F5 engine; None: the installation's")
     commercial: bool = Field(default=False, description="used commercially: models and voices must allow it")

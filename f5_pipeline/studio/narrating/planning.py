@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from f5_pipeline.errors import EngineError, InputError
@@ -20,6 +21,7 @@ from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import put_lines, read_lines
 from f5_pipeline.studio.links.rights import check_consent, check_rights, clones_voices
 from f5_pipeline.studio.narrating.choices import chosen_speed, identity
+from f5_pipeline.studio.narrating.delivery import cover_for, delivery_of, formats_of
 from f5_pipeline.studio.narrating.engines import chosen_engine, retakes_of
 from f5_pipeline.studio.narrating.gate import Bands, choose, keys_of
 from f5_pipeline.studio.narrating.scripts import LoadedScript, check_language, load_script
@@ -41,6 +43,7 @@ class _Tally:
     chunks: int = 0
     words: int = 0
     characters: int = 0
+    headings: int = 0
     seconds: float = 0.0
     takes: set[bytes] = field(default_factory=set)
     slots: SlotFit | None = None
@@ -50,6 +53,7 @@ class _Tally:
         self.words += len(planned.chunk.words)
         self.characters += len(planned.chunk.spoken)
         chunk = planned.chunk
+        self.headings += chunk.heading
         if chunk.at is not None and chunk.seconds is not None:
             self.slots = self.slots or SlotFit()
             add_expected(self.slots, chunk)
@@ -97,6 +101,7 @@ def planned_chunks(
 def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: StudioOptions) -> Plan:
     """Plan a script and keep its chunks. Raises as `plan_narration`."""
     script, tally = loaded.script, _Tally(loaded.script.pauses)
+    formats, delivery, cover_key = formats_of(loaded, options), delivery_of(loaded, options), None
     with chosen_engine(store, loaded, options) as (engine, choice):
         engine_weights = weights.engines.get(choice.weights)
         if engine_weights is None:
@@ -121,6 +126,11 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
         )
     if not tally.chunks:
         raise InputError("there is nothing to speak in it", file=loaded.source.key, hint="Write some words.")
+    if cover := cover_for(loaded, formats):
+        delivery.cover = sha256(cover).hexdigest()
+        cover_key = layout.narration_cover(loaded.narration, delivery.cover)
+        if not store.exists(cover_key):
+            store.put_bytes(cover_key, cover)
     header: dict[str, Any] = {
         "title": script.title,
         "author": script.author,
@@ -129,7 +139,7 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
         "voices": script.voices,
         "pauses": script.pauses.model_dump(),
         "captions": caption_style(script, options).model_dump(),
-        "formats": script.formats,
+        "formats": formats,
         "commercial": script.commercial,
     }
     return Plan.model_validate(
@@ -146,6 +156,9 @@ def make_plan(store: Store, loaded: LoadedScript, weights: Weights, options: Stu
             "weights": engine_weights,
             "script": loaded.source,
             "options": loaded.options.model_dump(),
+            "delivery": delivery,
+            "cover_key": cover_key,
+            "headings": tally.headings,
             "chunks_key": chunks_key,
             "chunks": tally.chunks,
             "words": tally.words,

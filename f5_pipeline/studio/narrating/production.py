@@ -10,7 +10,8 @@ from typing import Any
 from f5_pipeline import __version__
 from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
 from f5_pipeline.speech.audio import encoding
-from f5_pipeline.speech.audio.assembly import AssemblySettings, Part, assemble
+from f5_pipeline.speech.audio.assembly import Assembled, AssemblySettings, Part, assemble
+from f5_pipeline.speech.audio.mastering import PRESETS, MasterPreset
 from f5_pipeline.speech.captions import formats as captions
 from f5_pipeline.speech.captions.cues import Cue, iter_cues
 from f5_pipeline.speech.engine import SAMPLE_RATE
@@ -19,8 +20,9 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, read_lines, write_record
+from f5_pipeline.studio.formats import COVER
 from f5_pipeline.studio.narrating.gathering import plan_again, read_takes
-from f5_pipeline.studio.narrating.waveforms import keep_waveform
+from f5_pipeline.studio.narrating.waveforms import READABLE, keep_waveform
 from f5_pipeline.studio.records import (
     Audio,
     Chapter,
@@ -37,15 +39,37 @@ from f5_pipeline.system.clock import iso_time
 from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.scratch import workspace
 
+MIN_CHAPTER_SECONDS = 1.25
+"""Pause around headings where the files of chapters must have silence at both ends, s."""
+
 
 def assembly_settings(plan: Plan, *, loudness: float, peak: float) -> AssemblySettings:
-    """Assembly settings of a plan: the script's pauses, and this loudness (LUFS) and peak (dBTP)."""
-    return AssemblySettings(**plan.pauses.model_dump(), loudness=loudness, peak=peak)
+    """Assembly settings of a plan: the script's pauses, and this loudness (LUFS) and peak (dBTP), or those of its
+    master."""
+    settings = AssemblySettings(**plan.pauses.model_dump(), loudness=loudness, peak=peak)
+    preset = _preset(plan)
+    if preset is None:
+        return settings
+    changes: dict[str, float] = {"peak": preset.peak}
+    if preset.measure == "loudness":
+        changes["loudness"] = preset.target
+    if preset.head and preset.tail:
+        changes |= {"head": sum(preset.head) / 2, "tail": preset.tail[0] + 1, "chapter": settings.chapter}
+        changes["chapter"] = max(settings.chapter, MIN_CHAPTER_SECONDS)
+    return settings.model_copy(update=changes)
+
+
+def _preset(plan: Plan) -> MasterPreset | None:
+    return PRESETS[plan.delivery.master] if plan.delivery.master else None
 
 
 def revision_of(plan: Plan, takes: Takes, assembly: AssemblySettings) -> str:
-    """The revision: a hash (16 hex digits) of the plan, the takes and the assembly settings."""
-    return digest_of({"plan": plan.digest, "takes": takes.digest, "assembly": assembly.model_dump()})[:16]
+    """The revision: a hash (16 hex digits) of the plan, the takes, the assembly settings and what is delivered."""
+    parts = {"plan": plan.digest, "takes": takes.digest, "assembly": assembly.model_dump()}
+    delivery: dict[str, Any] = plan.delivery.model_dump(exclude_defaults=True)
+    if plan.headings:  # chapters were not marked in files once
+        delivery["chapters"] = "marked"
+    return digest_of(parts | ({"delivery": delivery} if delivery else {}))[:16]
 
 
 def make_audio(
@@ -84,18 +108,26 @@ def make_audio(
             assembly,
             formats=plan.formats,
             tags=_tags(plan, revision),
+            cover=store.get_bytes(plan.cover_key) if plan.cover_key else None,
+            preset=_preset(plan),
+            by_chapter=plan.delivery.chapter_files,
             progress=lambda chunks: on_progress("chunks placed", chunks, plan.chunks),
             encoding=lambda done, total: on_progress("seconds encoded", done // SAMPLE_RATE, total // SAMPLE_RATE),
         )
         if assembled.words != plan.words:
             problem = f"it holds {assembled.words} words, and {plan.words} are planned"
             raise DamagedError(problem, file=plan.chunks_key, hint=plan_again(plan))
+        named = _names(plan, assembled)
         files = [
-            _deliver(store, plan.narration, revision, path, f"{plan.narration}{encoding.FORMATS[name].suffix}")
-            for name, path in assembled.files.items()
+            _deliver(store, plan.narration, revision, path, name).model_copy(update={"chapter": chapter})
+            for path, name, chapter in named
         ]
-        first = next(iter(assembled.files.values()))
-        keep_waveform(store, plan.narration, revision, first, assembled.seconds)
+        if readable := [path for path in assembled.files.values() if path.suffix in READABLE]:
+            keep_waveform(store, plan.narration, revision, readable[0], assembled.seconds)
+        if plan.cover_key:
+            with store.fetch(plan.cover_key) as cover:
+                files.append(_deliver(store, plan.narration, revision, cover, f"{plan.narration}{COVER.suffix}"))
+        names = {path.name: name for path, name, _ in named}
         timeline = _deliver(store, plan.narration, revision, assembled.timeline, "timeline.jsonl")
         _deliver(store, plan.narration, revision, assembled.chunk_index, "chunks.jsonl")
         audio = Audio(
@@ -116,6 +148,7 @@ def make_audio(
             slots=assembled.slots,
             timeline_key=timeline.key,
             files=files,
+            measures=[found.model_copy(update={"name": names[found.name]}) for found in assembled.measures],
         )
         write_record(store, record_key, audio)
     return audio
@@ -141,11 +174,33 @@ def _part(store: Store, planned: PlannedChunk, chosen: ChosenTake) -> Part:
     return Part(planned.chunk, take, decode)
 
 
+def _names(plan: Plan, assembled: Assembled) -> list[tuple[Path, str, int | None]]:
+    """The files, the names that they are delivered by (story.mp3, story-01-the-lamp.mp3), and their chapters."""
+    named: list[tuple[Path, str, int | None]] = [
+        (path, f"{plan.narration}{encoding.FORMATS[name].suffix}", None) for name, path in assembled.files.items()
+    ]
+    digits = len(str(max((file.number for file in assembled.chapter_files), default=0)))
+    for file in assembled.chapter_files:
+        title = layout.slug(file.title)[:40].strip("-_")
+        stem = "-".join(filter(None, [plan.narration, f"{file.number:0{max(2, digits)}}", title]))
+        named.append((file.path, f"{stem}{encoding.FORMATS[file.format].suffix}", file.number))
+    return named
+
+
 def _tags(plan: Plan, revision: str) -> dict[str, str]:
-    """Tags that players show. The comment names the engine, so that nobody takes a draft for the final narration."""
+    """Tags that players show. The comment names the engine, so that nobody takes a draft for the final narration; that
+    the voice is synthetic is said for programs too (IPTC, "Digital Source Type")."""
+    source = "trainedAlgorithmicMedia" if plan.references and plan.weights.model else "algorithmicMedia"
     return {
         "title": plan.title,
+        "album": plan.title,
         "artist": plan.author or ", ".join(plan.voices),
+        "narrator": ", ".join(plan.voices),
+        "language": plan.language,
+        "description": plan.delivery.description or "",
+        "genre": "Audiobook" if plan.headings else "",
+        "synthetic_voice": "yes",
+        "digital_source_type": f"http://cv.iptc.org/newscodes/digitalsourcetype/{source}",
         "comment": f"{plan.engine_note}. Voices: {', '.join(plan.voices)}. Revision {revision}.",
         "software": f"f5_pipeline {__version__}, {plan.weights.name} {plan.weights.version}",
     }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path, PurePath
+from typing import Any
 
 from f5_pipeline.errors import InputError, NotFoundError, StoreError
+from f5_pipeline.speech.audio.cover import MAX_COVER_BYTES, checked_cover
 from f5_pipeline.speech.captions.formats import chosen_formats
 from f5_pipeline.speech.engine import Engine
 from f5_pipeline.speech.script.decoding import near
@@ -50,6 +53,7 @@ class LoadedScript:
         origin: path of its file; None where it was read from the store.
         lexicon: the entries of the store's lexicon.
         choices: what a person chose for single chunks.
+        cover: the picture that it or its options name, as it is kept.
     """
 
     narration: str
@@ -62,11 +66,12 @@ class LoadedScript:
     origin: str | None = None
     lexicon: Sequence[Entry] = field(default=(), repr=False)
     choices: Choices = field(default_factory=Choices, repr=False)
+    cover: bytes | None = field(default=None, repr=False)
 
     @property
     def version(self) -> str:
-        """Changes whenever the spoken text or a choice for a chunk would change."""
-        return _version(self.narration, self.data, self.options, self.text, self.lexicon, self.choices)
+        """Changes whenever the spoken text, a choice for a chunk or the cover would change."""
+        return _version(self.narration, self.data, self.options, self.text, self.lexicon, self.choices, self.cover)
 
 
 def read_script(
@@ -113,6 +118,16 @@ def read_script(
         return texts[-1]
 
     script = _parse(store, data, str(path), merged, gen_file, _places(narration, options, origin))
+
+    def picture() -> tuple[bytes, str]:
+        if options is not None and options.cover:
+            return read_file(Path(options.cover), limit=MAX_COVER_BYTES), options.cover
+        if merged.cover:
+            return _kept_cover(store, narration)
+        found = path_beside(path, str(script.cover), allow_outside=allow_outside)
+        return read_file(found, limit=MAX_COVER_BYTES, named_by=str(path)), str(path)
+
+    cover = _checked_cover(script, picture)
     key = layout.script(narration, path.suffix.lower())
     others = [other for other in layout.SCRIPT_EXTENSIONS if not key.endswith(other)]
     exist = in_parallel(store, lambda other: store.exists(layout.script(narration, other)), others)
@@ -142,6 +157,7 @@ def read_script(
         origin,
         load_lexicon(store),
         find_choices(store, narration),
+        cover,
     )
 
 
@@ -195,6 +211,8 @@ def keep_script(store: Store, loaded: LoadedScript) -> None:
     # The script last: once it exists, it must be complete.
     if loaded.text is not None:
         store.replace_bytes(layout.script_text(loaded.narration), loaded.text)
+    if loaded.cover is not None:
+        store.replace_bytes(layout.script_cover(loaded.narration), loaded.cover)
     keep_options(store, loaded)
     store.replace_bytes(loaded.source.key, loaded.data)
 
@@ -229,12 +247,14 @@ def _version(
     text: bytes | None,
     lexicon: Sequence[Entry],
     choices: Choices,
+    cover: bytes | None,
 ) -> str:
     spoken = options.model_dump(exclude=set(UNSPOKEN), exclude_defaults=True)
     said = touched(lexicon, narration, data, text)
     of_text = sha256(text).hexdigest() if text is not None else None
-    more = [value for value in (said, choices.version) if value]
-    return digest_of([sha256(data).hexdigest(), spoken, of_text, *more])
+    parts: list[Any] = [sha256(data).hexdigest(), spoken, of_text]
+    parts += [value for value in (said, choices.version) if value]
+    return digest_of([*parts, {"cover": sha256(cover).hexdigest()}] if cover is not None else parts)
 
 
 def script_version(store: Store, narration: str) -> str:
@@ -247,7 +267,8 @@ def script_version(store: Store, narration: str) -> str:
     text = _text_beside(store, narration, data)
     try:
         options, choices = read_options(store, narration), find_choices(store, narration)
-        return _version(narration, data, options, text, load_lexicon(store), choices)
+        cover = _find(store, layout.script_cover(narration)) if _names_cover(data, options) else None
+        return _version(narration, data, options, text, load_lexicon(store), choices, cover)
     except (InputError, StoreError):  # damaged options or a damaged lexicon: reported when it is narrated
         raw = _find(store, layout.script_options(narration)) or b""
         return digest_of([sha256(data).hexdigest(), sha256(raw).hexdigest()])
@@ -299,8 +320,43 @@ def load_script(store: Store, narration: str, options: ScriptOptions | None = No
         script = script.model_copy(update={"title": Path(name).stem})
     source = Source(key=key, sha256=sha256(data).hexdigest(), name=name, size=len(data))
     text = texts[-1] if texts else _text_beside(store, narration, data)
-    lexicon, choices = load_lexicon(store), find_choices(store, narration)
-    return LoadedScript(narration, source, merged, script, key, data, text, lexicon=lexicon, choices=choices)
+    return LoadedScript(
+        narration,
+        source,
+        merged,
+        script,
+        key,
+        data,
+        text,
+        lexicon=load_lexicon(store),
+        choices=find_choices(store, narration),
+        cover=_checked_cover(script, lambda: _kept_cover(store, narration)),
+    )
+
+
+_COVER_LINE = re.compile(rb"^cover[ \t]*:[ \t]*[\"']?([^\"'\s#])", re.MULTILINE)
+
+
+def _names_cover(data: bytes, options: ScriptOptions) -> bool:
+    """Whether a script may name a file as its cover, told without parsing it."""
+    return options.cover not in ("none", "drawn") and bool(options.cover or _COVER_LINE.search(data, 0, 1 << 16))
+
+
+def _checked_cover(script: Script, picture: Callable[[], tuple[bytes, str]]) -> bytes | None:
+    """The picture that a script names, fit to be kept; `picture` gives its bytes and the file that errors name."""
+    if script.cover in (None, "none", "drawn"):
+        return None
+    data, file = picture()
+    return checked_cover(data, file, script.lines.get("cover"))
+
+
+def _kept_cover(store: Store, narration: str) -> tuple[bytes, str]:
+    key = layout.script_cover(narration)
+    data = _find(store, key)
+    if data is None:
+        hint = f"Add the script again with --cover FILE, or put the picture there as {key}."
+        raise InputError("the cover that the script names is not in the store", file=key, hint=hint)
+    return data, key
 
 
 def _text_beside(store: Store, narration: str, data: bytes) -> bytes | None:

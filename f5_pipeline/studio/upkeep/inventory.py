@@ -431,8 +431,9 @@ class Inventory:
                 lambda where=(narration, name), revision=revision: self._is_removable(*where, revision),
             )
         for key in old:
-            if lines := layout.plan_chunks.match(key) or layout.narration_takes.match(key):
-                unused = self._single("plans", key, (f"narrations/{lines['narration']}",))
+            kinds = (layout.plan_chunks, layout.narration_takes, layout.narration_cover)
+            if fields := next(filter(None, (kind.match(key) for kind in kinds)), None):
+                unused = self._single("plans", key, (f"narrations/{fields['narration']}",))
             elif layout.band.match(key):
                 unused = self._single("bands", key, (BANDS,))
             elif reference := layout.reference_audio.match(key):

@@ -197,7 +197,9 @@ def _of_plan(plan: Plan, key: str) -> References:
     spec = engines.find(plan.engine)
     retakes = MAX_RETAKES if spec is None or spec.retakes else 0
     return References(
-        targets=[Target(plan.chunks_key, key, _narrate(plan.narration))],
+        targets=[
+            Target(target, key, _narrate(plan.narration)) for target in (plan.chunks_key, plan.cover_key) if target
+        ],
         kept=_bands(plan),
         takes=[take for choice in plan.choices.values() for take in choice.takes],
         lists=[Lines(plan.chunks_key, plan.sounds, retakes)],
@@ -219,6 +221,8 @@ def _of_audio(audio: Audio, key: str, hint: str | None = None) -> References:
     hint = hint or _narrate(narration)
     targets = [Target(file.key, key, hint, file.size, file.sha256) for file in audio.files]
     others = [audio.timeline_key, layout.delivered(narration, revision, "audio.json"), plan.chunks_key]
+    if plan.cover_key:
+        others.append(plan.cover_key)
     if audio.takes_key:
         others.append(audio.takes_key)
     targets += [Target(other, key, hint) for other in others]

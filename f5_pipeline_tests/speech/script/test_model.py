@@ -111,7 +111,7 @@ def test_only_voice_is_used_when_none_is_named():
         ("---\nvoice: ada\nspeed: fast\n---\nHi", 3, "speed"),
         ("---\nvoice: ada\nspeed: 9\n---\nHi", 3, "speed"),
         ("---\ncaptions: {max_lines: true}\n---\nHi", 2, "max_lines"),
-        ("---\nformats: [mp3, wav]\n---\nHi", 2, "wav"),
+        ("---\nformats: [mp3, aiff]\n---\nHi", 2, "aiff"),
         ("---\nlanguage: 'e n'\n---\nHi", 2, "language tag"),
         ("---\ntitle: [a\n---\nHi", 2, "YAML"),
         ("---\ntitle: a: b\n---\nHi", 2, "YAML"),

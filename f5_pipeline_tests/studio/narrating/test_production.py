@@ -9,7 +9,9 @@ import pytest
 
 from f5_pipeline.errors import InputError, StoreError
 from f5_pipeline.gateway.deliveries import Deliveries
+from f5_pipeline.orchestration.assets.narration_audio import _judged
 from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.audio.cover import drawn_cover
 from f5_pipeline.speech.timeline import TimedWord
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import put_lines, read_lines
@@ -18,7 +20,9 @@ from f5_pipeline.studio.narrating.production import assembly_settings, make_audi
 from f5_pipeline.studio.narrating.timing_check import check_timings
 from f5_pipeline.studio.narrating.waveforms import read_waveform
 from f5_pipeline.studio.records import PlannedChunk
+from f5_pipeline_tests.support.ffmpeg import chapters_of
 from f5_pipeline_tests.support.small_studio import levels
+from f5_pipeline_tests.support.some import some
 
 TEXT = "# One\n\nThe first sentence is here. A second one follows.\n\n# Two\n\nThe end.\n"
 
@@ -46,7 +50,7 @@ def test_the_waveform_is_kept_and_made_again_where_it_is_not(studio):
     _, audio, _ = studio.produce(plan)
     key = layout.waveform("story", audio.revision)
     kept = studio.store.get_bytes(key)
-    assert read_waveform(studio.store, audio).seconds == audio.seconds
+    assert some(read_waveform(studio.store, audio)).seconds == audio.seconds
     for change in (lambda: studio.store.delete(key), lambda: studio.store.put_bytes(key, b"1")):
         change()
         read_waveform(studio.store, audio)
@@ -282,3 +286,46 @@ def test_a_fault_in_the_timings_is_found(studio, change, told):
     assert check_timings(studio.store, plan, audio).fault is None
     fault = check_timings(studio.store, plan, tampered(studio, audio, change)).fault
     assert fault is not None and told in fault
+
+
+def test_files_by_chapter_with_a_cover_and_a_master(studio):
+    (studio.store.root.parent / "cover.png").write_bytes(drawn_cover("Given", None))
+    header = {"formats": ["flac", "mp3", "m4b"], "master": "acx", "cover": "cover.png", "description": "D"}
+    plan = studio.plan(story(**header), "story.md")
+    _, audio, _ = studio.produce(plan)
+    assert [(file.name, file.chapter) for file in audio.files] == [
+        ("story.flac", None),
+        ("story.m4b", None),
+        ("story-01-one.mp3", 1),
+        ("story-02-two.mp3", 2),
+        ("story.cover.jpg", None),
+    ]
+    assert plan.cover_key and studio.store.get_bytes(audio.files[-1].key) == drawn_cover("Given", None)
+    judged = _judged(audio)
+    assert {name for name, _ in judged} == {file.name for file in audio.files[:-1]}
+    failed = [(name, line.what) for name, line in judged if not line.passed]
+    assert failed == [("story-02-two.mp3", "RMS")], "two words, and more silence than speech"
+    with studio.store.fetch(audio.files[0].key) as path:
+        assert [title for title, _ in chapters_of(path)] == ["One", "Two"]
+
+
+def test_a_cover_that_is_not_there_is_told_with_its_line(studio):
+    with pytest.raises(InputError, match=r"none\.jpg") as caught:
+        studio.plan(f"---\ntitle: A\ncover: none.jpg\n---\n{TEXT}", "story.md")
+    assert "story.md" in str(caught.value)
+    assert not studio.store.exists(layout.script("story", ".md"))
+
+
+def test_a_format_without_its_program_is_refused_with_its_line(studio, monkeypatch):
+    monkeypatch.setattr("f5_pipeline.studio.narrating.delivery.find_ffmpeg", lambda: None)
+    with pytest.raises(InputError, match="m4b files are made by ffmpeg") as caught:
+        studio.plan(f"---\ntitle: A\nformats: [m4b]\n---\n{TEXT}", "story.md")
+    assert caught.value.place == 3 and "f5-pipeline[media]" in str(caught.value)
+
+
+def test_what_is_delivered_decides_the_revision_and_no_take(studio):
+    plans = [studio.plan(story(**header), "story.md") for header in ({}, {"master": "ebu"}, {"chapter_files": True})]
+    assert len({plan.digest for plan in plans}) == 1
+    takes = studio.takes(plans[0])
+    settings = assembly_settings(plans[0], **levels())
+    assert len({revision_of(plan, takes, settings) for plan in plans}) == 3
