@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.output import print_info, print_json, print_table
 from f5_pipeline.cli.session import open_store
-from f5_pipeline.store.base import Store
-from f5_pipeline.studio.keys import DEFAULT_RATE, DEFAULT_SCOPES, SCOPES, ApiKey
+
+if TYPE_CHECKING:
+    from f5_pipeline.store.base import Store
+    from f5_pipeline.studio.keys import ApiKey
+
+SCOPES, DEFAULT_SCOPES, DEFAULT_RATE = ("narrate", "voices", "read", "admin"), ("narrate", "voices", "read"), 120
+"""As `studio.keys` has them, which takes long to import."""
 
 
 @cli.group()

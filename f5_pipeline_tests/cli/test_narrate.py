@@ -57,7 +57,7 @@ def sentences(count: int, about: str) -> str:
 def test_a_script_becomes_a_narration(studio):
     told = studio.first
     assert set(told) == {
-        "narration", "revision", "engine", "files", "links", "takes", "audio_seconds", "wall_seconds",
+        "narration", "revision", "engine", "files", "links", "takes", "audio_seconds", "wall_seconds", "slots",
     }  # fmt: skip
     assert told["narration"] == "kettle"
     assert told["engine"] == "draft"

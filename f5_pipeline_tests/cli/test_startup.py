@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from f5_pipeline.cli import keys as cli_keys
+from f5_pipeline.studio import keys as studio_keys
 from f5_pipeline_tests.support.installation import Installation
 
 PROGRAM = """
@@ -21,6 +23,11 @@ print("imported", *sys.modules)
 """
 ALWAYS = {"numpy", "scipy", "numba", "soundfile", "PIL", "boto3", "httpx", "starlette", "torch", "babel", "alembic"}
 DAGSTER = {"dagster", "sqlalchemy", "asyncio"}
+
+
+def test_constants_of_commands_are_those_of_the_studio():
+    for name in ("SCOPES", "DEFAULT_SCOPES", "DEFAULT_RATE"):
+        assert getattr(cli_keys, name) == getattr(studio_keys, name)
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,8 @@ def test_what_is_no_record_is_refused(resources, store):
 
 def test_the_config_of_a_run_does_not_aim_the_store_elsewhere(resources, tmp_path):
     @dg.asset(partitions_def=VOICES)
-    def reference_audio(context: dg.AssetExecutionContext) -> ReferenceClip:
+    def reference_audio(context: dg.AssetExecutionContext, store: StoreResource) -> ReferenceClip:
+        store.open()
         return clip(context.partition_key)
 
     other = f"file:{tmp_path / 'other'}"

@@ -77,8 +77,8 @@ def test_what_was_written_is_there_for_others_at_once_and_closed_afterwards(here
         folder = Path(instance.root_directory) / "history" / "runs"
         with closing(sqlite3.connect(folder / "index.db")) as other:
             assert other.execute("SELECT count(*) FROM asset_keys").fetchone() == (1,)
-        assert [path for path in open_files() if path.suffix == ".db"]
-    assert not [path for path in open_files() if path.suffix == ".db"]
+        assert [path for path in open_files() if path.is_relative_to(folder)]
+    assert not [path for path in open_files() if path.is_relative_to(folder)]
     assert not list(folder.glob("*-wal"))  # all is in the databases
     with dg.DagsterInstance.get() as instance:
         assert instance.get_latest_materialization_event(KEY)

@@ -77,9 +77,16 @@ def test_what_is_not_ours_is_of_no_kind(key):
 
 
 def test_the_names_of_content_are_known():
-    kinds = ("plan_chunks", "narration_takes", "voice_recording", "voice_transcript", "model_blob")
+    kinds = (
+        "plan_chunks",
+        "narration_takes",
+        "voice_recording",
+        "voice_transcript",
+        "voice_consent",
+        "narration_cover",
+    )
     named = {name for name, kind in KEYS.items() if layout.content_digits(kind(*values_of(kind).values()))}
-    assert named == {*kinds}
+    assert named == {*kinds, "model_blob"}
     assert layout.content_digits(layout.plan_chunks("story", HASH)) == HASH[:16]
     assert layout.content_digits(layout.model_blob(f"{HASH}.pt")) == HASH
 

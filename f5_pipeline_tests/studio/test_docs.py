@@ -37,7 +37,6 @@ def test_the_options_are_those_of_the_settings():
     from f5_pipeline.settings import Settings
     from f5_pipeline.studio.options import StudioOptions
 
-    for name, field in StudioOptions.model_fields.items():
-        assert field.default == Settings.model_fields[name].default, name
+    assert StudioOptions.model_fields.keys() - Settings.model_fields.keys() == {"seed"}, "of one script alone"
     settings = Settings.model_construct(**{name: f.default for name, f in Settings.model_fields.items()})
     assert studio_options(settings) == StudioOptions()

@@ -11,25 +11,33 @@ from f5_pipeline.orchestration.assets.narration_audio import _checks as audio_ch
 from f5_pipeline.orchestration.assets.reference_audio import CHECKS, product
 from f5_pipeline.speech.audio.assembly import AssemblySettings
 from f5_pipeline.store.local import LocalStore
-from f5_pipeline.studio.records import Audio, Takes
+from f5_pipeline.studio.records import Audio, Delivery, Plan, Takes
 from f5_pipeline.studio.voices import add_voice, make_reference
 from f5_pipeline_tests.support.installation import EXAMPLES
+
+HELD = "the peak limit of -1 dBTP holds it back; a master (F5_MASTER=podcast) limits"
 
 
 @pytest.mark.parametrize(
     ("loudness", "peak", "limited", "passed", "description"),
     [
         (-19.1, -4.0, False, True, "reached -19.1 LUFS of -19 asked for"),
-        (-19.4, -1.0, True, True, "reached -19.4 LUFS of -19 asked for: the peak limit of -1 dBTP holds it back"),
-        (-20.5, -1.0, True, False, "reached -20.5 LUFS of -19 asked for: the peak limit of -1 dBTP holds it back"),
+        (-19.4, -1.0, True, True, f"reached -19.4 LUFS of -19 asked for: {HELD}"),
+        (-20.5, -1.0, True, False, f"reached -20.5 LUFS of -19 asked for: {HELD}"),
         (-17.0, -4.0, False, False, "reached -17.0 LUFS of -19 asked for"),
         (-19.0, 0.5, False, False, "reached -19.0 LUFS of -19 asked for"),
         (None, None, False, False, "it is too short or too quiet to be measured"),
     ],
 )
 def test_mastered_says_what_was_reached_of_what_was_asked_for(loudness, peak, limited, passed, description):
+    plan = Plan.model_construct(delivery=Delivery())
     audio = Audio.model_construct(
-        assembly=AssemblySettings(), loudness_lufs=loudness, true_peak_dbtp=peak, limited_by_peak=limited
+        plan=plan,
+        measures=[],
+        assembly=AssemblySettings(),
+        loudness_lufs=loudness,
+        true_peak_dbtp=peak,
+        limited_by_peak=limited,
     )
     takes = Takes.model_construct(doubtful=0, measured=0, retaken=0, chunks=1, doubts=[])
     mastered = next(check for check in audio_checks(audio, takes) if check.check_name == "mastered")

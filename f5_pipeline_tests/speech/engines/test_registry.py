@@ -78,6 +78,6 @@ def test_a_package_that_does_not_import_leaves_the_others(monkeypatch, caplog):
         def load(self):
             raise ImportError("no module named nowhere")
 
-    monkeypatch.setattr(engines, "entry_points", lambda group: [Broken()])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [Broken()])
     assert list(engines._specs.__wrapped__()) == ["draft", "f5"]
     assert "the engine toy (nowhere:TOY) is left out" in caplog.text
