@@ -290,7 +290,7 @@ def test_without_scripts_it_is_a_player_and_a_list(browser, address):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
-    assert page.locator("audio").is_visible() and page.locator(".files a").count() == 6
+    assert page.locator("audio").is_visible() and page.locator(".files a").count() == 7
     for hidden in ("#reading", "#waveform", "#controls"):
         assert not page.locator(hidden).is_visible()
     assert "The loom" in page.locator("#chapters").inner_text()
