@@ -217,7 +217,7 @@ def test_up_starts_all_and_stops_all(up, number):
 
 SERVICES = {
     "download service": "f5_pipeline.cli serve",
-    "web server": "dagster_host.web_server",
+    "web server": "f5_pipeline.dagster_host.web_server",
     "daemon": "dagster._daemon",
     "code server": "api grpc",
 }
@@ -258,7 +258,7 @@ def test_a_run_outlives_its_services_and_is_continued_after_a_stop(up, voices):
     up.start().wait_until_all_answer()
     run_id = up.launch("narrate", **{"dagster/partition": "long"})
     wait_for("first takes", lambda: len(up.made.take_records()) > 20)
-    for command in ("dagster._daemon", "api grpc", "dagster_host.web_server"):
+    for command in ("dagster._daemon", "api grpc", "f5_pipeline.dagster_host.web_server"):
         (pid,) = up.running(command)
         os.kill(pid, signal.SIGKILL)
     made = len(up.made.take_records())
