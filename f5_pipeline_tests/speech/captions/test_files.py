@@ -17,7 +17,7 @@ import ttconv.imsc.reader
 import ttconv.srt.writer
 import webvtt
 
-from f5_pipeline.speech.captions.ass import write_ass
+from f5_pipeline.speech.captions.ass import usual_look, write_ass
 from f5_pipeline.speech.captions.cues import Cue, Span, iter_cues
 from f5_pipeline.speech.captions.srt import write_srt
 from f5_pipeline.speech.captions.ttml import write_ttml
@@ -118,6 +118,13 @@ def test_ass_reads_back_with_its_karaoke(cues: list[Cue]):
             assert abs(at - span.start * 1000) <= 16 or span.start < cue.start or at == event.end
             at += 10 * length
         assert shown(re.sub(r"\{\\k\d+\}", "", event.text).replace("\\N", "\n")) == "\n".join(cue.lines)
+
+
+def test_ass_lays_out_lines_as_a_whole_where_they_run_from_the_right(cues: list[Cue]):
+    for language, encoding in (("ar-EG", -1), ("en", 1)):
+        out = io.StringIO()
+        write_ass(cues, out, look=usual_look(language))
+        assert pysubs2.SSAFile.from_string(out.getvalue(), format_="ass").styles["Default"].encoding == encoding
 
 
 def test_ttml_reads_back_and_keeps_the_rules_of_imsc(cues: list[Cue]):
