@@ -58,7 +58,7 @@ def video(tmp_path_factory) -> Path:
     path = folder / "fi lm's.mkv"
     ffmpeg(
         "-v", "error", "-f", "lavfi", "-i", "testsrc=s=160x90:r=10:d=2", "-f", "lavfi", "-i", "sine=d=2",
-        "-i", folder / "own.srt", "-map", "0", "-map", "1", "-map", "2", "-pix_fmt", "yuv420p", path,
+        "-i", folder / "own.srt", "-map", "0", "-map", "1", "-map", "2", "-pix_fmt", "yuv420p", "-c:s", "srt", path,
     )  # fmt: skip
     return path
 
@@ -172,7 +172,7 @@ def test_bad_input_is_refused_before_anything_is_written(store, manifest, tmp_pa
 
 def test_a_failure_of_ffmpeg_is_told_in_a_sentence_and_leaves_nothing(store, manifest, video, tmp_path):
     data, cut = video.read_bytes(), tmp_path / "cut.mkv"
-    cut.write_bytes(data[: data.index(b"\x1f\x43\xb6\x75")])  # all before the first cluster of Matroska
+    cut.write_bytes(data[: data.index(b"\x1f\x43\xb6\x75") + 40])  # a cluster of Matroska, without a whole picture
     with pytest.raises(PipelineError, match=r"^ffmpeg could not make the video: [^\n\[]+$"):
         caption_video(store, manifest, cut, tmp_path / "out.mp4", burnt=True)
     assert list(tmp_path.iterdir()) == [cut]
