@@ -1,4 +1,4 @@
-"""f5-pipeline captions and audiogram."""
+"""f5-pipeline captions, audiogram and epub."""
 
 from __future__ import annotations
 
@@ -112,4 +112,22 @@ def audiogram(narration: str, shape: str, output: Path | None, force: bool) -> N
     output = output or Path(f"{narration}-{shape}.mp4")
     with progress(narration, quiet=False) as show:
         write_audiogram(store, manifest, shape, output, force=force, on_progress=show.advance("seconds of video"))
+    click.echo(output)
+
+
+@cli.command()
+@click.argument("narration")
+@click.option("--output", type=_FILE, metavar="FILE", help="Else NARRATION.epub in this folder.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def epub(narration: str, output: Path | None, force: bool) -> None:
+    """Write a NARRATION as an EPUB 3 with its sound, whose sentences reading systems light as they are said."""
+    from f5_pipeline.store import layout
+    from f5_pipeline.studio.videos import newest_delivery, write_book
+
+    layout.check_name(narration, "narration")
+    store = open_store()
+    manifest = newest_delivery(store, narration)
+    output = output or Path(f"{narration}.epub")
+    with progress(narration, quiet=False) as show:
+        write_book(store, manifest, output, force=force, on_progress=show.advance("seconds of sound"))
     click.echo(output)

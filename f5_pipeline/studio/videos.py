@@ -1,15 +1,18 @@
-"""What is made from a delivered narration without narrating again: captions, videos with them, audiograms."""
+"""What is made from a delivered narration without narrating again: captions, videos with them, audiograms, EPUB."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.audio.cover import drawn_cover
 from f5_pipeline.speech.audio.waveform import FINE_COLUMNS, peaks_of
 from f5_pipeline.speech.captions.ass import write_ass
+from f5_pipeline.speech.captions.epub import Book, write_epub
 from f5_pipeline.speech.captions.formats import FORMATS, named_format
 from f5_pipeline.speech.script.model import CaptionStyle
 from f5_pipeline.speech.video.audiogram import SHAPES, make_audiogram
@@ -158,8 +161,7 @@ def write_audiogram(
     _, _, columns, lines = shape.words
     bounds = {"max_chars": columns, "max_lines": lines, "words_per_cue": None}
     style = plan.captions.model_copy(update=bounds)
-    covers = [file for file in manifest.files if file.name.endswith(COVER.suffix)]
-    cover = store.get_bytes(covers[0].key) if covers else drawn_cover(plan.title, plan.author, lettered=False)
+    cover = _cover(store, manifest) or drawn_cover(plan.title, plan.author, lettered=False)
     with workspace() as folder, _fetched(store, sound_of(manifest)) as sound, new_file(output, force=force) as draft:
         assert sound is not None
         timed, _ = timed_narration(store, audio, style, folder)
@@ -183,6 +185,50 @@ def write_audiogram(
         )
 
 
+def write_book(
+    store: Store, manifest: Manifest, output: Path, *, force: bool = False, on_progress: Progress | None = None
+) -> int:
+    """Write a revision as an EPUB 3 whose sentences are lit as they are said: see `speech.captions.epub`. Its sound is
+    the revision's MP3; where there is none it is encoded as AAC.
+
+    Returns:
+        The number of chapters.
+
+    Raises:
+        InputError: the output cannot be written, or the narration has no whole sound file.
+        PipelineError: ffmpeg failed.
+    """
+    if output.suffix.lower() != ".epub":
+        raise InputError("a book is an EPUB", file=str(output), hint="End its name in .epub.")
+    check_new(output, force=force)
+    audio, plan = manifest.audio, manifest.audio.plan
+    whole = [file for file in audio.files if file.chapter is None and file.name.endswith(".mp3")]
+    file = whole[0] if whole else sound_of(manifest)
+    with workspace() as folder, _fetched(store, file) as sound, new_file(output, force=force) as draft:
+        assert sound is not None
+        if not whole:
+            encoded = folder / "audio.m4a"
+            options = ["-map", "0:a:0", "-c:a", "aac", "-b:a", "64k", "-movflags", "+faststart", "-f", "ipod"]
+            run(["-i", f"file:{sound}", *options], encoded, folder, seconds=audio.seconds, on_progress=on_progress)
+            sound = encoded
+        timed, _ = timed_narration(store, audio, plan.captions, folder)
+        created = datetime.fromisoformat(manifest.created).astimezone(timezone.utc)
+        book = Book(
+            identifier=f"urn:uuid:{uuid5(NAMESPACE_URL, f'{manifest.narration}/{manifest.revision}')}",
+            title=plan.title,
+            language=plan.language,
+            authors=[plan.author] if plan.author else [],
+            narrators=plan.voices,
+            description=plan.delivery.description or "",
+            modified=f"{created:%Y-%m-%dT%H:%M:%SZ}",
+            seconds=audio.seconds,
+            audio=sound,
+            audio_suffix=".mp3" if whole else ".m4a",
+            cover=_cover(store, manifest),
+        )
+        return write_epub(timed.words(), book, draft)
+
+
 def sound_of(manifest: Manifest) -> File:
     """The best file with the whole sound of a revision. Raises InputError: it has files of chapters alone."""
     for suffix in _SOUND:
@@ -194,6 +240,11 @@ def sound_of(manifest: Manifest) -> File:
         file=manifest.narration,
         hint="Narrate it with flac among its formats, which makes no take anew: --formats flac,mp3.",
     )
+
+
+def _cover(store: Store, manifest: Manifest) -> bytes | None:
+    covers = [file for file in manifest.files if file.name.endswith(COVER.suffix)]
+    return store.get_bytes(covers[0].key) if covers else None
 
 
 @contextmanager

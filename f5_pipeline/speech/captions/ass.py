@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TextIO
 
 from f5_pipeline.speech.captions.cues import Cue
-from f5_pipeline.speech.captions.text import one_line
+from f5_pipeline.speech.captions.text import one_line, runs_from_right
 
 _HEADER = """\
 [Script Info]
@@ -59,12 +59,9 @@ class AssLook:
     overrides: str = ""
 
 
-_RIGHT_TO_LEFT = frozenset({"ar", "he", "fa", "ur", "yi", "ps", "sd", "ug", "ckb", "dv"})
-
-
 def usual_look(language: str) -> AssLook:
     """The look of files in the language of a BCP 47 tag: words stand in their order where that is from the right."""
-    return AssLook(encoding=-1 if language.split("-")[0].lower() in _RIGHT_TO_LEFT else 1)
+    return AssLook(encoding=-1 if runs_from_right(language) else 1)
 
 
 def write_ass(cues: Iterable[Cue], out: TextIO, title: str = "", look: AssLook | None = None) -> int:
