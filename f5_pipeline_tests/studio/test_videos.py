@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.store.records import write_record
 from f5_pipeline.studio.records import Manifest
-from f5_pipeline.studio.videos import caption_video, newest_delivery, write_audiogram, write_captions
+from f5_pipeline.studio.videos import caption_video, newest_delivery, write_audiogram, write_book, write_captions
 from f5_pipeline_tests.support.ffmpeg import ffmpeg
 from f5_pipeline_tests.support.shared import made_once
 from f5_pipeline_tests.support.small_studio import Studio
@@ -195,6 +197,27 @@ def test_audiograms_are_as_long_as_the_narration_and_light_the_words(store, mani
     assert lit.max() > dim[:, width // 4 :].max() + 50, "the waveform is lit as it is played"
     middle = layout_.words[0]
     assert frame(output, 0.9)[middle - 100 : middle + 100].max() > 200, "there are words"
+
+
+def test_a_book_has_a_part_of_the_sound_for_each_sentence(store, manifest, tmp_path):
+    path = tmp_path / "story.epub"
+    assert write_book(store, manifest, path) == 1
+    with zipfile.ZipFile(path) as archive:
+        assert archive.infolist()[0].filename == "mimetype" and not archive.infolist()[0].compress_type
+        parsed = {name: archive.read(name) for name in archive.namelist() if name.endswith(("html", "smil", "opf"))}
+        roots = {name: ElementTree.fromstring(data) for name, data in parsed.items()}
+        sound = next(file for file in manifest.files if file.name.endswith(".mp3"))
+        assert archive.read("EPUB/audio.mp3") == store.get_bytes(sound.key)
+    html, smil = "{http://www.w3.org/1999/xhtml}", "{http://www.w3.org/ns/SMIL}"
+    spans = {span.get("id"): span.text for span in roots["EPUB/chapter00001.xhtml"].iter(f"{html}span")}
+    assert list(spans.values()) == ["The lamp burned.", "Nobody came."]
+    pars = list(roots["EPUB/chapter00001.smil"].iter(f"{smil}par"))
+    texts = [text.get("src", "") for par in pars for text in par.iter(f"{smil}text")]
+    assert texts == [f"chapter00001.xhtml#{name}" for name in spans]
+    clips = [(clip.get("clipBegin"), clip.get("clipEnd")) for par in pars for clip in par.iter(f"{smil}audio")]
+    assert clips[0][0] == "0.000s" and clips[0][1] == clips[1][0] and clips[1][1] == f"{manifest.audio.seconds:.3f}s"
+    package = "".join(roots["EPUB/package.opf"].itertext())
+    assert "A {title}, with marks" in package and f"{manifest.audio.seconds:.3f}s" in package
 
 
 def test_the_command_says_what_is_wrong_and_writes_files(here, delivered, tmp_path, monkeypatch, capsys):

@@ -108,7 +108,7 @@ def make_audiogram(
     filters = ";".join(
         (
             f"[0:v]format=yuv420p,loop=loop=-1:size=1,setpts=N/({RATE}*TB)[ground]",
-            f"[1:v]format=yuva420p,fps={RATE}[bars]",
+            "[1:v]format=yuva420p[bars]",
             f"[ground][bars]overlay={left}:{top}:eof_action=repeat[wave]",
             f"[wave][2:v]overlay='{left}+{width}*mod(t\\,{page_seconds:.6f})/{page_seconds:.6f}':{top}[lit]",
             "[lit]ass=captions.ass,format=yuv420p[out]",
