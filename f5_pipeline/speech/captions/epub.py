@@ -208,7 +208,7 @@ def _sentences(paragraph: Paragraph) -> Iterator[_Sentence]:
 
 
 def _body(chapter: Sequence[_Sentence]) -> str:
-    parts, begins, headings = [], True, 0
+    parts, begins, headings, tag = [], True, 0, "p"
     for number, sentence in enumerate(chapter, 1):
         if begins:
             headings += sentence.heading
