@@ -15,6 +15,7 @@ from f5_pipeline.cli import (
     status,
     store,
     verify,
+    videos,
     voices,
     weights,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "status",
     "store",
     "verify",
+    "videos",
     "voices",
     "weights",
 ]

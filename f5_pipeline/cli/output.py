@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any
@@ -123,6 +123,18 @@ class Progress:
             stage = stage_of(step.name)
             if stage:
                 self._show(stage + (" (again)" if step.kind == "retry" else ""), None, None)
+
+    def advance(self, what: str) -> Callable[[int, int], None]:
+        """A function that shows how far work without steps is: done and total of `what`. Lines come at each tenth."""
+        tenth = -1
+
+        def show(done: int, total: int) -> None:
+            nonlocal tenth
+            before, tenth = tenth, 10 * done // max(total, 1)
+            if self._bar is not None or tenth != before:
+                self._show(f"{done} of {total} {what}{self._left(what, done, total)}", done, total)
+
+        return show
 
     def _left(self, what: str, done: int, total: int) -> str:
         """The time left at the pace so far; empty before the pace is known."""

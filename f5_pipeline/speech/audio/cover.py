@@ -69,8 +69,9 @@ def checked_cover(data: bytes, file: str, place: str | int | None = None) -> byt
     return _jpeg(picture.convert("RGB"))
 
 
-def drawn_cover(title: str, author: str | None) -> bytes:
-    """A square cover with title and author, as a JPEG; the same words give the same picture.
+def drawn_cover(title: str, author: str | None, *, lettered: bool = True) -> bytes:
+    """A square cover with title and author, as a JPEG; the same words give the same picture. Without letters it is the
+    ornament alone.
 
     The font that comes with Pillow has the letters of English; for others one of the system's is taken. Words that no
     font has are left out, and the ornament stands alone.
@@ -81,17 +82,17 @@ def drawn_cover(title: str, author: str | None) -> bytes:
     ground, accent = _PALETTES[seed[0] % len(_PALETTES)]
     picture = Image.new("RGB", (_SIDE, _SIDE), ground)
     draw = ImageDraw.Draw(picture)
-    _draw_waves(picture, accent, seed)
+    _draw_waves(picture, accent, seed, top=_SIDE // 2 if lettered else _SIDE // 3)
     edge = _SIDE // 16
     draw.rectangle([edge, edge, _SIDE - edge, _SIDE - edge], outline=accent, width=6)
     width = _SIDE - 4 * edge
-    if name := _font_for(title):
+    if lettered and (name := _font_for(title)):
         lines, font = _fitted(draw, name, title, width, _SIDE * 0.34, 250)
         top = _SIDE * 0.15
         for line in lines:
             draw.text((2 * edge, top), line, fill="#ffffff", font=font)
             top += font.size * 1.18
-    if author and (name := _font_for(author)):
+    if lettered and author and (name := _font_for(author)):
         lines, font = _fitted(draw, name, author, width, _SIDE * 0.1, 92)
         top = _SIDE - 2 * edge - len(lines) * font.size * 1.2
         for line in lines:
@@ -117,7 +118,7 @@ def _jpeg(picture) -> bytes:
     return out.getvalue()
 
 
-def _draw_waves(picture, accent: str, seed: bytes) -> None:
+def _draw_waves(picture, accent: str, seed: bytes, top: int) -> None:
     """A sound's envelope across the middle, by the seed; drawn larger and reduced, for smooth edges."""
     from PIL import Image, ImageDraw
 
@@ -134,7 +135,7 @@ def _draw_waves(picture, accent: str, seed: bytes) -> None:
         box = [left, middle - reach, left + pitch * 0.55 * scale, middle + reach]
         draw.rounded_rectangle(box, radius=pitch * 0.27 * scale, fill=255)
     mask = mask.reduce(scale)
-    picture.paste(accent, (0, round(_SIDE * 0.5)), mask)
+    picture.paste(accent, (0, top), mask)
 
 
 def _font_for(text: str) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from f5_pipeline.errors import InputError
-from f5_pipeline.speech.captions.ass import write_ass
+from f5_pipeline.speech.captions.ass import usual_look, write_ass
 from f5_pipeline.speech.captions.srt import write_srt
 from f5_pipeline.speech.captions.ttml import write_ttml
 from f5_pipeline.speech.captions.vtt import write_vtt
@@ -102,7 +102,9 @@ FORMATS: dict[str, CaptionFormat] = {
         ),
         CaptionFormat(
             ".ass", "text/x-ssa; charset=utf-8", CAPTIONS, "ASS with karaoke",
-            as_text(lambda narration, out: write_ass(narration.cues(), out, narration.meta["title"])),
+            as_text(lambda narration, out: write_ass(
+                narration.cues(), out, narration.meta["title"], usual_look(narration.meta["language"])
+            )),
             usual=False,
         ),
         CaptionFormat(
@@ -133,7 +135,7 @@ def chosen_formats(names: Sequence[str]) -> list[CaptionFormat]:
     Raises:
         InputError: a name is unknown, or what its format needs is not installed.
     """
-    named = [_named(name) for name in names]
+    named = [named_format(name) for name in names]
     captions = any(known.group == CAPTIONS for known in named)
     return [
         known
@@ -142,7 +144,8 @@ def chosen_formats(names: Sequence[str]) -> list[CaptionFormat]:
     ]
 
 
-def _named(name: str) -> CaptionFormat:
+def named_format(name: str) -> CaptionFormat:
+    """The format of this name: see `chosen_formats`. Raises InputError."""
     known = FORMATS.get(f".{name}") or next((f for f in FORMATS.values() if f.name.endswith(f".{name}")), None)
     if known is None:
         listed = ", ".join(known.name for known in FORMATS.values())

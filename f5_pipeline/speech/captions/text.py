@@ -37,3 +37,11 @@ def _printable(character: str) -> str:
     if category in ("Cc", "Zl", "Zp"):
         return " " if character.isspace() else ""
     return character
+
+
+_FROM_RIGHT = frozenset({"ar", "he", "fa", "ur", "yi", "ps", "sd", "ug", "ckb", "dv"})
+
+
+def runs_from_right(language: str) -> bool:
+    """Whether a language, a BCP 47 tag, is written from right to left."""
+    return language.split("-")[0].lower() in _FROM_RIGHT

@@ -71,7 +71,7 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
     sentences: list[str] = []
     paragraphs: list[str] = []
     chapters: list[dict[str, Any]] = []
-    for block in _blocks(words, meta.get("language") or "en"):
+    for block in paragraphs_of(words, meta.get("language") or "en"):
         for word, start, end in block.words:
             entry = {
                 "word": word.text,
@@ -108,14 +108,14 @@ def write_words_json(words: Iterable[TimedWord], out: TextIO, meta: Mapping[str,
     return count
 
 
-class _Block(NamedTuple):
-    """A paragraph: its words with start and end in ms, and the indices of the last words of its sentences."""
+class Paragraph(NamedTuple):
+    """Its words with start and end in ms, and the indices of the last words of its sentences."""
 
     words: list[tuple[TimedWord, int, int]]
     sentences: list[int]
 
 
-def _blocks(words: Iterable[TimedWord], language: str) -> Iterator[_Block]:
+def paragraphs_of(words: Iterable[TimedWord], language: str) -> Iterator[Paragraph]:
     """Paragraphs; a sentence ends where the voice changes, too."""
     for _, timed in groupby(milliseconds(words), lambda item: item[0].paragraph):
         block = list(timed)
@@ -125,7 +125,7 @@ def _blocks(words: Iterable[TimedWord], language: str) -> Iterator[_Block]:
             first = ends[-1] + 1 if ends else 0
             found = sentence_ends([Written(word.text, word.space) for word in own], own[0].language or language)
             ends += [first + index for index in sorted({*found, len(own) - 1})]
-        yield _Block(block, ends)
+        yield Paragraph(block, ends)
 
 
 def _part(words: Sequence[tuple[TimedWord, int, int]], first: int) -> dict[str, Any]:

@@ -13,13 +13,11 @@ from f5_pipeline.speech.audio import encoding
 from f5_pipeline.speech.audio.assembly import Assembled, AssemblySettings, Part, assemble
 from f5_pipeline.speech.audio.mastering import PRESETS, MasterPreset
 from f5_pipeline.speech.captions import formats as captions
-from f5_pipeline.speech.captions.cues import Cue, iter_cues
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.timeline import TimedWord
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
-from f5_pipeline.store.records import find_record, read_lines, write_record
+from f5_pipeline.store.records import find_record, write_record
 from f5_pipeline.studio.formats import COVER
 from f5_pipeline.studio.narrating.gathering import plan_again, read_takes
 from f5_pipeline.studio.narrating.waveforms import READABLE, keep_waveform
@@ -35,6 +33,7 @@ from f5_pipeline.studio.records import (
     Timings,
     digest_of,
 )
+from f5_pipeline.studio.timing_files import timed_narration
 from f5_pipeline.system.clock import iso_time
 from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.scratch import workspace
@@ -107,7 +106,7 @@ def make_audio(
             folder,
             assembly,
             formats=plan.formats,
-            tags=_tags(plan, revision),
+            tags=tags_of(plan, revision),
             cover=store.get_bytes(plan.cover_key) if plan.cover_key else None,
             preset=_preset(plan),
             by_chapter=plan.delivery.chapter_files,
@@ -187,7 +186,7 @@ def _names(plan: Plan, assembled: Assembled) -> list[tuple[Path, str, int | None
     return named
 
 
-def _tags(plan: Plan, revision: str) -> dict[str, str]:
+def tags_of(plan: Plan, revision: str) -> dict[str, str]:
     """Tags that players show. The comment names the engine, so that nobody takes a draft for the final narration; that
     the voice is synthetic is said for programs too (IPTC, "Digital Source Type")."""
     source = "trainedAlgorithmicMedia" if plan.references and plan.weights.model else "algorithmicMedia"
@@ -240,50 +239,9 @@ def make_timings(store: Store, audio: Audio) -> Timings:
 
     plan = audio.plan
     formats = captions.chosen_formats(plan.captions.formats)
-    several = len(plan.voices) > 1
-    languages = {
-        planned.chunk.index: planned.chunk.language
-        for planned in read_lines(store, plan.chunks_key, PlannedChunk)
-        if planned.chunk.language != plan.language
-    }
-
-    def words() -> Iterator[TimedWord]:
-        for word in read_lines(store, audio.timeline_key, TimedWord):
-            word.language = languages.get(word.chunk, "")
-            yield word
-
-    cue_count = 0
     files = []
     with workspace() as folder:
-        # Made once: several files hold them.
-        cues = folder / "cues.jsonl"
-        with cues.open("w", encoding="utf-8", newline="\n") as out:
-            for cue in iter_cues(
-                words(),
-                plan.captions,
-                language=plan.language,
-                audio_seconds=audio.seconds,
-                speakers=several and plan.captions.speakers,
-            ):
-                out.write(cue.model_dump_json() + "\n")
-                cue_count = cue.index
-
-        def read_cues() -> Iterator[Cue]:
-            with cues.open(encoding="utf-8") as lines:
-                yield from map(Cue.model_validate_json, lines)
-
-        timed = captions.TimedNarration(
-            words,
-            read_cues,
-            {
-                "narration": narration,
-                "revision": revision,
-                "title": plan.title,
-                "language": plan.language,
-                "seconds": audio.seconds,
-            },
-            voices=plan.voices if several and not plan.captions.speakers else (),
-        )
+        timed, cue_count = timed_narration(store, audio, plan.captions, folder)
         for file_format in formats:
             path = folder / f"{narration}{file_format.suffix}"
             file_format.write(timed, path)

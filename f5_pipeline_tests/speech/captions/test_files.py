@@ -5,6 +5,7 @@ import io
 import json
 import re
 import subprocess
+import zipfile
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,8 +18,9 @@ import ttconv.imsc.reader
 import ttconv.srt.writer
 import webvtt
 
-from f5_pipeline.speech.captions.ass import write_ass
+from f5_pipeline.speech.captions.ass import usual_look, write_ass
 from f5_pipeline.speech.captions.cues import Cue, Span, iter_cues
+from f5_pipeline.speech.captions.epub import Book, write_epub
 from f5_pipeline.speech.captions.srt import write_srt
 from f5_pipeline.speech.captions.ttml import write_ttml
 from f5_pipeline.speech.captions.vtt import write_vtt
@@ -118,6 +120,13 @@ def test_ass_reads_back_with_its_karaoke(cues: list[Cue]):
             assert abs(at - span.start * 1000) <= 16 or span.start < cue.start or at == event.end
             at += 10 * length
         assert shown(re.sub(r"\{\\k\d+\}", "", event.text).replace("\\N", "\n")) == "\n".join(cue.lines)
+
+
+def test_ass_lays_out_lines_as_a_whole_where_they_run_from_the_right(cues: list[Cue]):
+    for language, encoding in (("ar-EG", -1), ("en", 1)):
+        out = io.StringIO()
+        write_ass(cues, out, look=usual_look(language))
+        assert pysubs2.SSAFile.from_string(out.getvalue(), format_="ass").styles["Default"].encoding == encoding
 
 
 def test_ttml_reads_back_and_keeps_the_rules_of_imsc(cues: list[Cue]):
@@ -332,3 +341,27 @@ def test_parquet_reads_back(tmp_path: Path):
     assert set(frame.speaker) == {"Ada", "Ben"} and set(frame.method) == {"interpolated", "engine"}
     write_words_parquet(words, tmp_path / "again.parquet")
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "words.parquet").read_bytes()
+
+
+def test_a_book_has_a_chapter_for_each_heading_with_text(tmp_path: Path):
+    words = [
+        *timed(["Before", "all."], paragraph=0, at=0.5),
+        *timed(["Part", "<one>"], paragraph=1, at=2.0, heading=True),
+        *timed(["The", "sea"], paragraph=2, at=3.0, heading=True),
+        *timed(["It", "rose.", "Why?"], paragraph=3, at=4.0),
+    ]
+    (tmp_path / "audio").write_bytes(b"sound")
+    book = Book(
+        identifier="urn:x:1", title="A & B", language="ar", authors=[], narrators=["ada"], description="",
+        modified="2026-01-01T00:00:00Z", seconds=6.0, audio=tmp_path / "audio", audio_suffix=".m4a", cover=b"picture",
+    )  # fmt: skip
+    assert write_epub(words, book, tmp_path / "book.epub") == 2
+    with zipfile.ZipFile(tmp_path / "book.epub") as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert "A &amp; B" in files["EPUB/chapter00001.xhtml"] and 'dir="rtl"' in files["EPUB/chapter00001.xhtml"]
+    body = files["EPUB/chapter00002.xhtml"]
+    assert '<h1><span id="s1">Part &lt;one&gt;</span></h1>' in body and '<h2><span id="s2">The sea</span></h2>' in body
+    assert '<p><span id="s3">It rose.</span> <span id="s4">Why?</span></p>' in body
+    assert 'clipBegin="0.000s" clipEnd="2.000s"' in files["EPUB/chapter00001.smil"]
+    assert files["EPUB/chapter00002.smil"].endswith('clipEnd="6.000s"/></par>\n</body>\n</smil>\n')
+    assert '<meta property="media:duration" refines="#o2">4.000s</meta>' in files["EPUB/package.opf"]
