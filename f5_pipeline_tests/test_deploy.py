@@ -245,6 +245,21 @@ def test_the_example_of_the_environment_is_whole_and_has_no_secret() -> None:
     assert asked <= example.keys()
 
 
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_is_valid_and_safe(path: Path) -> None:
+    """By GitHub's schema, and by zizmor: pinned actions, least permissions, nothing of a caller in a shell's text."""
+    schema = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    audit = [shutil.which("zizmor", path=Path(sys.executable).parent) or "zizmor", "--offline", "--no-config"]
+    for command in (schema, audit):
+        checked = subprocess.run([*command, path], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+    images = yaml.safe_load(path.read_text())["jobs"]["image"]["strategy"]["matrix"]["image"]
+    assert set(images) == {"light", "worker"}
+
+
 def documents(text: str) -> list[dict[str, Any]]:
     return [one for one in yaml.safe_load_all(text) if one]
 

@@ -17,6 +17,7 @@ from f5_pipeline.cli import (
     verify,
     voices,
     weights,
+    worker,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "verify",
     "voices",
     "weights",
+    "worker",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from f5_pipeline.studio.state import NarrationState
+from f5_pipeline.studio.webhooks import Webhook
 
 
 class Desk(Protocol):
@@ -20,6 +21,14 @@ class Desk(Protocol):
 
     def cancel(self, narration: str) -> None:
         """Do not make it; a run that works on it alone is interrupted."""
+        ...
+
+    def subscribe(self, narration: str, webhook: Webhook) -> None:
+        """Tell this address when the narration has ended."""
+        ...
+
+    def webhook(self, narration: str) -> Webhook | None:
+        """How far that is."""
         ...
 
     def retry(self, narration: str) -> None:

@@ -1,0 +1,153 @@
+"""Narrations and batches that have ended are told to those who asked, by a sensor, until they answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import dagster as dg
+
+from f5_pipeline.errors import NotFoundError, PipelineError
+from f5_pipeline.orchestration.ledger import BATCH_JOB, Ledger, Outcome
+from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.settings import Settings, get_settings
+from f5_pipeline.store.base import Store
+from f5_pipeline.studio.links.making import read_manifest
+from f5_pipeline.studio.narrating.batches import BatchReport
+from f5_pipeline.studio.records import Links
+from f5_pipeline.studio.state import read_state
+from f5_pipeline.studio.webhooks import Webhook, open_secrets, send_all
+from f5_pipeline.system.addresses import Address, is_public
+
+MAX_SENDS = 50
+"""In a tick, side by side."""
+
+MAX_BATCHES, MAX_BATCH_SECONDS = 200, 26 * 3600.0
+"""Batches that are looked at: those of the time that attempts may take."""
+
+MAX_NARRATIONS_TOLD = 1000
+
+_TICK = threading.Lock()
+"""Dagster gives up a tick that takes too long and begins the next one: the first may still be sending."""
+
+
+def announce_batch(ledger: Ledger, report: BatchReport, url: str) -> None:
+    """Let the installation's address be told of a batch."""
+    name = f"batch/{report.run}"
+    if ledger.webhooks([name]):
+        return  # the step is tried again
+    failed = len(report.failed)
+    hook = Webhook(url=url, title=f"batch by {report.launcher}", trusted=True).with_message(
+        report.run,
+        "batch",
+        time.time(),
+        state="failed" if failed else "done",
+        title=f"batch by {report.launcher}",
+        seconds=report.audio_seconds,
+        result=None,
+        error=f"{failed} of {len(report.narrations)} narrations failed" if failed else None,
+        cost=report.cost,
+        narrations_done=len(report.done),
+        narrations_failed=failed,
+        narrations=[
+            {
+                "id": outcome.narration,
+                "state": "postponed" if outcome.postponed else "failed" if outcome.reason else "done",
+                "error": outcome.reason,
+            }
+            for outcome in report.narrations[:MAX_NARRATIONS_TOLD]
+        ],
+    )
+    ledger.record_webhooks({name: hook})
+
+
+def tell(
+    instance: dg.DagsterInstance,
+    open_store: Callable[[], Store],
+    settings: Settings,
+    now: float,
+    allowed: Callable[[Address], bool] = is_public,
+) -> dict[str, Webhook]:
+    """Make messages of what has ended, and one attempt at each that is due; return those, as they stand after it.
+
+    Args:
+        now: POSIX time, s.
+        allowed: whether an address that a submission names may be connected to.
+    """
+    ledger = Ledger(instance)
+    if not ledger.has_webhooks() or not _TICK.acquire(blocking=False):
+        return {}
+    try:
+        hooks = ledger.webhooks([*ledger.narrations(), *_recent_batches(instance, now)])
+        ended = {
+            name: message
+            for name, outcome in ledger.outcomes(hooks).items()
+            if outcome.at > hooks[name].ended
+            and (message := _message(hooks[name], name, outcome, open_store, settings)) is not None
+        }
+        ledger.record_webhooks(ended)
+        due = {name: hook for name, hook in {**hooks, **ended}.items() if hook.state == "sending" and hook.due <= now}
+        first = sorted(due.items(), key=lambda item: item[1].due)[:MAX_SENDS]
+        if not first:
+            return {}
+        # Written before it is sent: an attempt that is killed counts, and is not made again at once.
+        begun = {name: hook.begun(now) for name, hook in first}
+        keys = open_secrets(settings.home_folder, settings.webhook_secret)
+        ledger.record_webhooks(begun)
+        answers = send_all(begun.values(), keys, now, allowed)
+        told = {name: hook.answered(answer) for (name, hook), answer in zip(begun.items(), answers, strict=True)}
+        ledger.record_webhooks(told)
+        return told
+    finally:
+        _TICK.release()
+
+
+def _recent_batches(instance: dg.DagsterInstance, now: float) -> Sequence[str]:
+    records = instance.get_run_records(dg.RunsFilter(job_name=BATCH_JOB), limit=MAX_BATCHES)
+    young = (record for record in records if now - record.create_timestamp.timestamp() < MAX_BATCH_SECONDS)
+    return [f"batch/{record.dagster_run.run_id}" for record in young]
+
+
+def _message(
+    hook: Webhook, narration: str, outcome: Outcome, open_store: Callable[[], Store], settings: Settings
+) -> Webhook | None:
+    """A message about a narration's end; None where it has not ended, or its records cannot be read now."""
+    state, seconds = outcome.end(settings.attempts), None
+    if state is None:
+        return None
+    if state == "done":
+        try:
+            store = open_store()
+            revision = read_state(store, Links, narration).revision
+            seconds = read_manifest(store, narration, revision).audio.seconds
+        except NotFoundError:  # deleted since
+            pass
+        except PipelineError as error:
+            if error.retryable:
+                return None
+    return hook.with_message(
+        narration,
+        "narration",
+        outcome.at,
+        state=state,
+        title=hook.title,
+        seconds=seconds,
+        result=f"{settings.base_url}/v1/narrations/{narration}/result" if state == "done" else None,
+        error=outcome.reason if state != "done" else None,
+    )
+
+
+@dg.sensor(
+    name="webhooks",
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells webhooks of narrations and batches that have ended; launches nothing.",
+)
+def webhooks(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SkipReason:
+    told = tell(context.instance, store.open, get_settings(), time.time())
+    for name, hook in told.items():
+        if hook.state != "delivered":
+            context.log.warning(f"webhook of {name}, attempt {hook.attempts}: {hook.answer}; {hook.state}")
+    delivered = sum(hook.state == "delivered" for hook in told.values())
+    return dg.SkipReason(f"{delivered} of {len(told)} delivered." if told else "Nothing is to be told.")
