@@ -238,7 +238,7 @@ def test_the_example_of_the_environment_is_whole_and_has_no_secret() -> None:
     example = environment_example()
     fields = {f"F5_{name.upper()}" for name in Settings.model_fields}
     assert {name for name in example if name.startswith("F5_")} <= fields
-    secret = {"F5_STORE_KEY_ID", "F5_STORE_KEY", "F5_LINK_SECRET", "POSTGRES_PASSWORD"}
+    secret = {"F5_STORE_KEY_ID", "F5_STORE_KEY", "F5_LINK_SECRET", "F5_WEBHOOK_SECRET", "POSTGRES_PASSWORD"}
     assert {name for name, value in example.items() if not value} == secret
     asked = set(re.findall(r"env: (\w+)", (DEPLOY / "dagster.yaml").read_text()))
     asked |= set(re.findall(r"(?<!\$)\$\{(\w+)", (DEPLOY / "compose.yaml").read_text()))

@@ -51,8 +51,6 @@ _MANY_ATTEMPTS = 1000
 _CALLS, _MAX_CALL_SECONDS = "f5/calls", 600.0
 """Key of the calls, and how long they are kept."""
 
-_WEBHOOKS = "f5/webhooks"
-
 _MAX_PREPARING_SECONDS = 600.0
 """How long a command on another host may read scripts and fetch weights before its first run."""
 
@@ -227,17 +225,11 @@ class Ledger:
         return {name: at for name, at in json.loads(value or "{}").items() if at > since}
 
     def webhooks(self, names: Iterable[str]) -> dict[str, Webhook]:
-        """Who is to be told of these narrations and batches, and how far that is."""
+        """Who is told of the newest end of these narrations and batches, and how far that is."""
         return self._read("f5/webhook/", names, Webhook)
-
-    def has_webhooks(self) -> bool:
-        """Whether anybody ever asked to be told of anything."""
-        return bool(self._instance.daemon_cursor_storage.get_cursor_values({_WEBHOOKS}))
 
     def record_webhooks(self, hooks: Mapping[str, Webhook]) -> None:
         self._write("f5/webhook/", hooks)
-        if hooks:
-            self._instance.daemon_cursor_storage.set_cursor_values({_WEBHOOKS: "asked"})
 
     def pending(
         self, *, attempts: int, wait: float = 0.0, failed: bool = False, besides: str | None = None

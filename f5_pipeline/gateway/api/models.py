@@ -87,7 +87,8 @@ class WebhookAnswer(BaseModel):
     """How far it is to tell the webhook of a narration's newest end."""
 
     state: Literal["waiting", "sending", "delivered", "failed"] = Field(
-        description="waiting: for the end; sending: until it answers with 2xx; failed: it is given up"
+        default="waiting",
+        description="waiting: for the end; sending: until it answers with 2xx; failed: given up",
     )
     attempts: int = 0
     answer: str | None = Field(default=None, description="status of the last answer, or why there was none")

@@ -23,12 +23,8 @@ class Desk(Protocol):
         """Do not make it; a run that works on it alone is interrupted."""
         ...
 
-    def subscribe(self, narration: str, webhook: Webhook) -> None:
-        """Tell this address when the narration has ended."""
-        ...
-
     def webhook(self, narration: str) -> Webhook | None:
-        """How far that is."""
+        """How far it is to tell of its newest end; None before the first."""
         ...
 
     def retry(self, narration: str) -> None:

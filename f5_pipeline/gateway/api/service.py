@@ -155,7 +155,8 @@ class Service:
             )
             # The record last: a submission that was cut off is made again by the same Idempotency-Key.
             if options.webhook:
-                self.desk.subscribe(name, Webhook(url=options.webhook, title=request.title))
+                webhook = Webhook(url=options.webhook, title=request.title)
+                write_record(self.store, layout.webhook(name), webhook)
             keep_script(self.store, loaded)
             write_record(self.store, key, request)
         self.desk.call(name)
@@ -199,8 +200,10 @@ class Service:
         )
 
     def _webhook(self, request: ApiRequest | None) -> WebhookAnswer | None:
-        hook = self.desk.webhook(request.narration) if request and request.options.webhook else None
-        return WebhookAnswer(state=hook.state, attempts=hook.attempts, answer=hook.answer) if hook else None
+        if request is None or request.options.webhook is None:
+            return None
+        hook = self.desk.webhook(request.narration)
+        return WebhookAnswer(**hook.model_dump(include=set(WebhookAnswer.model_fields))) if hook else WebhookAnswer()
 
     def list(self, caller: ApiKey, limit: int, after: str | None) -> tuple[list[Narration], str | None]:
         """Narrations of the caller, for an admin of all keys, the newest first, and where the next page begins."""

@@ -44,9 +44,6 @@ class InboxDesk:
             if alone or (run.job_name == SINGLE_JOB and run.tags.get(PARTITION_NAME_TAG) == narration):
                 instance.run_coordinator.cancel_run(run.run_id)
 
-    def subscribe(self, narration: str, webhook: Webhook) -> None:
-        Ledger(self._open()).record_webhooks({narration: webhook})
-
     def webhook(self, narration: str) -> Webhook | None:
         return Ledger(self._open()).webhooks([narration]).get(narration)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,13 +13,18 @@ from f5_pipeline.errors import NotFoundError, PipelineError
 from f5_pipeline.orchestration.ledger import BATCH_JOB, Ledger, Outcome
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import Settings, get_settings
+from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.store.records import find_record
 from f5_pipeline.studio.links.making import read_manifest
 from f5_pipeline.studio.narrating.batches import BatchReport
 from f5_pipeline.studio.records import Links
 from f5_pipeline.studio.state import read_state
 from f5_pipeline.studio.webhooks import Webhook, open_secrets, send_all
 from f5_pipeline.system.addresses import Address, is_public
+
+API_NAME = re.compile(r"-[0-9a-f]{16}$")
+"""How names of narrations end that were submitted by HTTP."""
 
 MAX_SENDS = 50
 """In a tick, side by side."""
@@ -76,18 +82,19 @@ def tell(
         allowed: whether an address that a submission names may be connected to.
     """
     ledger = Ledger(instance)
-    if not ledger.has_webhooks() or not _TICK.acquire(blocking=False):
+    if not _TICK.acquire(blocking=False):
         return {}
     try:
-        hooks = ledger.webhooks([*ledger.narrations(), *_recent_batches(instance, now)])
-        ended = {
-            name: message
-            for name, outcome in ledger.outcomes(hooks).items()
-            if outcome.at > hooks[name].ended
-            and (message := _message(hooks[name], name, outcome, open_store, settings)) is not None
-        }
-        ledger.record_webhooks(ended)
-        due = {name: hook for name, hook in {**hooks, **ended}.items() if hook.state == "sending" and hook.due <= now}
+        names = [name for name in ledger.narrations() if API_NAME.search(name)]
+        hooks = ledger.webhooks([*names, *_recent_batches(instance, now)])
+        for name, outcome in ledger.outcomes(names).items():
+            before = hooks.get(name)
+            if before is None or (outcome.at > before.ended and before.url):
+                hook = _message(before, name, outcome, open_store, settings)
+                if hook is not None:
+                    hooks[name] = hook
+                    ledger.record_webhooks({name: hook})
+        due = {name: hook for name, hook in hooks.items() if hook.state == "sending" and hook.due <= now}
         first = sorted(due.items(), key=lambda item: item[1].due)[:MAX_SENDS]
         if not first:
             return {}
@@ -110,22 +117,30 @@ def _recent_batches(instance: dg.DagsterInstance, now: float) -> Sequence[str]:
 
 
 def _message(
-    hook: Webhook, narration: str, outcome: Outcome, open_store: Callable[[], Store], settings: Settings
+    hook: Webhook | None, narration: str, outcome: Outcome, open_store: Callable[[], Store], settings: Settings
 ) -> Webhook | None:
-    """A message about a narration's end; None where it has not ended, or its records cannot be read now."""
+    """A message about a narration's end; None where it has not ended, or its records cannot be read now. It has no
+    address where nobody asked, so that the store is asked once.
+
+    Args:
+        hook: the one about an earlier end.
+    """
     state, seconds = outcome.end(settings.attempts), None
     if state is None:
         return None
-    if state == "done":
-        try:
-            store = open_store()
+    try:
+        store = open_store()
+        hook = hook or find_record(store, layout.webhook(narration), Webhook)
+        if hook is None:
+            return Webhook(url="", state="delivered", ended=outcome.at)
+        if state == "done":
             revision = read_state(store, Links, narration).revision
             seconds = read_manifest(store, narration, revision).audio.seconds
-        except NotFoundError:  # deleted since
-            pass
-        except PipelineError as error:
-            if error.retryable:
-                return None
+    except NotFoundError:  # deleted since
+        pass
+    except PipelineError as error:
+        if error.retryable or hook is None:
+            return None
     return hook.with_message(
         narration,
         "narration",

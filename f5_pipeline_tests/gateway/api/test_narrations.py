@@ -123,7 +123,7 @@ def test_what_cannot_be_narrated_is_refused_with_its_place_and_nothing_is_kept(a
     error = answer.json()["error"]
     assert answer.status_code == 422 and about in f"{error['message']} {error['hint']}", error
     assert "/tmp" not in answer.text and answer.headers["content-type"] == "application/json"
-    assert scripts(api) == [] and not list(api.store.list("requests/"))
+    assert scripts(api) == [] and not list(api.store.list("requests/")) and not list(api.store.list("narrations/"))
 
 
 def test_cancel_and_retry(api: Api):

@@ -20,10 +20,15 @@ from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.orchestration.reporting.observations import register_all
 from f5_pipeline.settings import get_settings
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.records import write_record
 from f5_pipeline.studio.narrating.batches import BatchReport, NarrationOutcome
 from f5_pipeline.studio.webhooks import SECRET_FILE, WAIT_SECONDS, Webhook, open_secrets
+from f5_pipeline_tests.support.installation import Installation
 from f5_pipeline_tests.support.ticks import batch_run, instance  # noqa: F401
 
+STORY = "story-0123456789abcdef"
 WAIT = WAIT_SECONDS[0] + 1
 
 
@@ -70,28 +75,26 @@ class Teller:
     """The sensor's work, tick by tick, at times of the test's choosing, and from a ledger that is opened anew."""
 
     instance: dg.DagsterInstance
+    store: Store
     now: float = field(default_factory=time.time)
 
     def tick(self, seconds: float = 0.0) -> dict[str, Webhook]:
-        def no_store():
-            raise AssertionError("the store is not asked for what has failed")
-
         self.now += seconds
-        return tell(self.instance, no_store, get_settings(), self.now)
+        return tell(self.instance, lambda: self.store, get_settings(), self.now)
 
     def failed(self, url: str, *, trusted: bool = True) -> Ledger:
         """A narration that failed for good, and is to be told to `url`."""
         ledger = Ledger(self.instance)
-        ledger.record_webhooks({"story": Webhook(url=url, title="A story", trusted=trusted)})
-        register_all(self.instance, NARRATIONS, ["story"])
-        ledger.start({"story": "1"}, "a run")
-        ledger.finish("story", "1", "a run", reason="line 3: no voice")
+        write_record(self.store, layout.webhook(STORY), Webhook(url=url, title="A story", trusted=trusted))
+        register_all(self.instance, NARRATIONS, [STORY])
+        ledger.start({STORY: "1"}, "a run")
+        ledger.finish(STORY, "1", "a run", reason="line 3: no voice")
         return ledger
 
 
 @pytest.fixture
-def teller(instance) -> Teller:
-    return Teller(instance)
+def teller(here: Installation, instance) -> Teller:
+    return Teller(instance, here.store)
 
 
 def test_a_receiver_that_fails_twice_gets_the_same_message_the_third_time(teller, receiver):
@@ -100,16 +103,16 @@ def test_a_receiver_that_fails_twice_gets_the_same_message_the_third_time(teller
     ledger = teller.failed(receiver.url)
     assert [hook.answer for hook in teller.tick().values()] == ["500"]
     assert teller.tick(seconds=WAIT_SECONDS[0] - 1) == {}, "not before its time"
-    assert teller.tick(seconds=2)["story"].answer == "302"
-    assert teller.tick(seconds=WAIT_SECONDS[1] + 1)["story"].state == "delivered"
-    assert Teller(teller.instance, teller.now + 100_000).tick() == {}
+    assert teller.tick(seconds=2)[STORY].answer == "302"
+    assert teller.tick(seconds=WAIT_SECONDS[1] + 1)[STORY].state == "delivered"
+    assert Teller(teller.instance, teller.store, teller.now + 100_000).tick() == {}
     assert len(receiver.received) == 3, "redirects are not followed"
     first, last = (receiver.received[number] for number in (0, 2))
     assert first[1] == last[1] and first[0]["webhook-id"] == last[0]["webhook-id"]
     assert receiver.verified(0) == {
         "type": "narration.failed",
         "timestamp": receiver.verified(2)["timestamp"],
-        "id": "story",
+        "id": STORY,
         "state": "failed",
         "title": "A story",
         "seconds": None,
@@ -119,9 +122,9 @@ def test_a_receiver_that_fails_twice_gets_the_same_message_the_third_time(teller
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         standardwebhooks.Webhook("whsec_" + "A" * 44).verify(last[1], last[0])
 
-    ledger.retry("story", "1")
+    ledger.retry(STORY, "1")
     assert teller.tick() == {}
-    ledger.cancel("story", "1", "canceled by its owner")
+    ledger.cancel(STORY, "1", "canceled by its owner")
     teller.tick()
     assert receiver.verified(3)["state"] == "canceled"
     assert receiver.received[3][0]["webhook-id"] != last[0]["webhook-id"], "another end is another message"
@@ -129,16 +132,26 @@ def test_a_receiver_that_fails_twice_gets_the_same_message_the_third_time(teller
 
 def test_what_may_be_tried_again_has_not_ended(teller, receiver):
     ledger = teller.failed(receiver.url)
-    ledger.start({"story": "2"}, "a run")
-    ledger.finish("story", "2", "a run", reason="the bucket does not answer", retryable=True)
+    ledger.start({STORY: "2"}, "a run")
+    ledger.finish(STORY, "2", "a run", reason="the bucket does not answer", retryable=True)
     assert teller.tick() == {} and not receiver.received
+
+
+def test_who_did_not_ask_is_not_told_and_the_store_is_asked_once(teller, monkeypatch):
+    ledger = teller.failed("")
+    teller.store.delete(layout.webhook(STORY))
+    assert teller.tick() == {}
+    monkeypatch.setattr(teller, "store", None)
+    ledger.start({STORY: "2"}, "a run")
+    ledger.finish(STORY, "2", "a run", reason="line 3: no voice")
+    assert teller.tick() == {}
 
 
 def test_eight_attempts_in_a_day_and_no_more(teller, receiver):
     receiver.statuses = [503]
     teller.failed(receiver.url)
-    states = [teller.tick()["story"].state]
-    states += [teller.tick(seconds=wait + 1)["story"].state for wait in WAIT_SECONDS]
+    states = [teller.tick()[STORY].state]
+    states += [teller.tick(seconds=wait + 1)[STORY].state for wait in WAIT_SECONDS]
     assert states == ["sending"] * 7 + ["failed"] and len(receiver.received) == 8
     assert 20 * 3600 < sum(WAIT_SECONDS) < 25 * 3600
     assert teller.tick(seconds=1e6) == {}
@@ -147,7 +160,7 @@ def test_eight_attempts_in_a_day_and_no_more(teller, receiver):
 def test_a_receiver_that_is_gone_is_not_asked_again(teller, receiver):
     receiver.statuses = [410]
     teller.failed(receiver.url)
-    assert teller.tick()["story"].state == "failed"
+    assert teller.tick()[STORY].state == "failed"
 
 
 def test_an_attempt_that_is_killed_is_made_again_after_its_wait(teller, receiver, monkeypatch):
@@ -162,14 +175,14 @@ def test_an_attempt_that_is_killed_is_made_again_after_its_wait(teller, receiver
         with pytest.raises(KeyboardInterrupt):
             teller.tick()
     assert teller.tick() == {}, "not at once: it may have arrived"
-    assert teller.tick(seconds=WAIT)["story"].state == "delivered"
-    assert Ledger(teller.instance).webhooks(["story"])["story"].attempts == 2
+    assert teller.tick(seconds=WAIT)[STORY].state == "delivered"
+    assert Ledger(teller.instance).webhooks([STORY])[STORY].attempts == 2
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_what_a_submission_names_reaches_nothing_private(teller, receiver, scheme):
     teller.failed(receiver.url.replace("http", scheme, 1), trusted=False)
-    hook = teller.tick()["story"]
+    hook = teller.tick()[STORY]
     assert hook.state == "sending" and not receiver.received
     assert hook.answer in ("it is no https address", "its host is not on the public internet")
 
