@@ -9,12 +9,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-import httpx
-
 from f5_pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    import httpx
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -54,6 +55,8 @@ def pin(
     Raises:
         InputError: it is none that may be connected to.
     """
+    import httpx
+
     kind = " or ".join(schemes)
 
     def refusal(problem: str) -> InputError:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import dagster as dg
 
-from f5_pipeline.errors import NotFoundError, PipelineError
+from f5_pipeline.errors import PipelineError
 from f5_pipeline.orchestration.ledger import BATCH_JOB, Ledger, Outcome
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.settings import Settings, get_settings
@@ -136,11 +136,12 @@ def _message(
         if state == "done":
             revision = read_state(store, Links, narration).revision
             seconds = read_manifest(store, narration, revision).audio.seconds
-    except NotFoundError:  # deleted since
-        pass
     except PipelineError as error:
-        if error.retryable or hook is None:
+        if error.retryable:
             return None
+        if hook is None:
+            return Webhook(url="", state="failed", ended=outcome.at, answer=error.message)
+        # Else it was deleted since, or is damaged: what has ended is told all the same.
     return hook.with_message(
         narration,
         "narration",
