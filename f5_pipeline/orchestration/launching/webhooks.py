@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import datetime, timezone
 
 import dagster as dg
 
@@ -29,8 +30,8 @@ API_NAME = re.compile(r"-[0-9a-f]{16}$")
 MAX_SENDS = 50
 """In a tick, side by side."""
 
-MAX_BATCHES, MAX_BATCH_SECONDS = 200, 26 * 3600.0
-"""Batches that are looked at: those of the time that attempts may take."""
+MAX_BATCHES, MAX_TELLING_SECONDS = 2000, 26 * 3600.0
+"""Batches that are looked at, and how long after its end one is told."""
 
 MAX_NARRATIONS_TOLD = 1000
 
@@ -86,7 +87,7 @@ def tell(
         return {}
     try:
         names = [name for name in ledger.narrations() if API_NAME.search(name)]
-        hooks = ledger.webhooks([*names, *_recent_batches(instance, now)])
+        hooks = ledger.webhooks([*names, *_recent_batches(instance, settings, now)])
         for name, outcome in ledger.outcomes(names).items():
             before = hooks.get(name)
             if before is None or (outcome.at > before.ended and before.url):
@@ -110,10 +111,12 @@ def tell(
         _TICK.release()
 
 
-def _recent_batches(instance: dg.DagsterInstance, now: float) -> Sequence[str]:
-    records = instance.get_run_records(dg.RunsFilter(job_name=BATCH_JOB), limit=MAX_BATCHES)
-    young = (record for record in records if now - record.create_timestamp.timestamp() < MAX_BATCH_SECONDS)
-    return [f"batch/{record.dagster_run.run_id}" for record in young]
+def _recent_batches(instance: dg.DagsterInstance, settings: Settings, now: float) -> list[str]:
+    if settings.webhook is None:
+        return []
+    oldest = datetime.fromtimestamp(now - settings.max_run_hours * 3600 - MAX_TELLING_SECONDS, timezone.utc)
+    runs = dg.RunsFilter(job_name=BATCH_JOB, created_after=oldest)
+    return [f"batch/{run}" for run in instance.get_run_ids(runs, limit=MAX_BATCHES)]
 
 
 def _message(

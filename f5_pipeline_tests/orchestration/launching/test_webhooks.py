@@ -187,7 +187,9 @@ def test_what_a_submission_names_reaches_nothing_private(teller, receiver, schem
     assert hook.answer in ("it is no https address", "its host is not on the public internet")
 
 
-def test_the_report_of_a_batch(teller, receiver, instance):
+def test_the_report_of_a_batch(teller, receiver, instance, monkeypatch):
+    monkeypatch.setenv("F5_WEBHOOK", receiver.url)
+    get_settings.cache_clear()
     run = batch_run(instance, "story", "poem").run_id
     outcomes = [
         NarrationOutcome(narration="story", version="1", engine="draft", seconds=60.0),
