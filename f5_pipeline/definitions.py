@@ -15,6 +15,7 @@ from f5_pipeline.orchestration.io_manager import StoreIOManager
 from f5_pipeline.orchestration.jobs import JOBS
 from f5_pipeline.orchestration.launching.inbox import inbox, inbox_calls
 from f5_pipeline.orchestration.launching.nightly import OFF, nightly
+from f5_pipeline.orchestration.launching.webhooks import webhooks
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource, bucket_resources
 from f5_pipeline.orchestration.step_processes import (
     end_steps_with_their_run,
@@ -46,7 +47,7 @@ defs = dg.Definitions(
         batch_report,
     ],
     jobs=JOBS,
-    sensors=[inbox, inbox_calls] if _settings.inbox != "off" else [],
+    sensors=[webhooks, *([inbox, inbox_calls] if _settings.inbox != "off" else [])],
     schedules=[nightly] if _settings.nightly != OFF else [],
     resources={
         "store": _store,

@@ -117,6 +117,13 @@ class Settings(BaseModel):
     presign_seconds: int = Field(300, ge=10, le=3600, description="how long a presigned URL is valid, s")
     link_seconds: int = Field(7 * DAY_SECONDS, ge=60, le=365 * DAY_SECONDS, description="how long a link is valid, s")
 
+    webhook: str | None = Field(
+        None, pattern=r"^https?://[^/]", description="address that is told of each batch that has ended"
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, description="secrets that sign webhooks, whsec_…, separated by commas; else kept in DAGSTER_HOME"
+    )
+
     gpus: str = Field(
         "auto", pattern=r"^(auto|none|\d+(,\d+)*)$", description="GPUs of this machine to use: auto, none, 0,1"
     )

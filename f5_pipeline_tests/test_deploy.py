@@ -238,11 +238,26 @@ def test_the_example_of_the_environment_is_whole_and_has_no_secret() -> None:
     example = environment_example()
     fields = {f"F5_{name.upper()}" for name in Settings.model_fields}
     assert {name for name in example if name.startswith("F5_")} <= fields
-    secret = {"F5_STORE_KEY_ID", "F5_STORE_KEY", "F5_LINK_SECRET", "POSTGRES_PASSWORD"}
+    secret = {"F5_STORE_KEY_ID", "F5_STORE_KEY", "F5_LINK_SECRET", "F5_WEBHOOK_SECRET", "POSTGRES_PASSWORD"}
     assert {name for name, value in example.items() if not value} == secret
     asked = set(re.findall(r"env: (\w+)", (DEPLOY / "dagster.yaml").read_text()))
     asked |= set(re.findall(r"(?<!\$)\$\{(\w+)", (DEPLOY / "compose.yaml").read_text()))
     assert asked <= example.keys()
+
+
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_is_valid_and_safe(path: Path) -> None:
+    """By GitHub's schema, and by zizmor: pinned actions, least permissions, nothing of a caller in a shell's text."""
+    schema = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    audit = [shutil.which("zizmor", path=Path(sys.executable).parent) or "zizmor", "--offline", "--no-config"]
+    for command in (schema, audit):
+        checked = subprocess.run([*command, path], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+    images = yaml.safe_load(path.read_text())["jobs"]["image"]["strategy"]["matrix"]["image"]
+    assert set(images) == {"light", "worker"}
 
 
 def documents(text: str) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from f5_pipeline.cli import (
     videos,
     voices,
     weights,
+    worker,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "videos",
     "voices",
     "weights",
+    "worker",
 ]

@@ -1,4 +1,4 @@
-"""f5-pipeline keys: add, list, revoke."""
+"""f5-pipeline keys: add, list, revoke, webhook."""
 
 from __future__ import annotations
 
@@ -79,3 +79,13 @@ def revoke(key: str) -> None:
 
     record = revoke_key(open_store(), key)
     print_info(f"key {record.key} of {record.name} is revoked")
+
+
+@keys.command()
+def webhook() -> None:
+    """Print the secret that webhooks are signed with; whoever has it can sign in this installation's name."""
+    from f5_pipeline.settings import get_settings
+    from f5_pipeline.studio.webhooks import open_secrets
+
+    settings = get_settings()
+    click.echo(open_secrets(settings.home_folder, settings.webhook_secret)[0])

@@ -20,6 +20,7 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from f5_pipeline.orchestration.internals import AUTO_RETRY_RUN_ID_TAG, PARTITION_NAME_TAG, WILL_RETRY_TAG
 from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.orchestration.tags import WORKER_TAG
+from f5_pipeline.studio.webhooks import Webhook
 from f5_pipeline.system.processes import is_living
 
 BATCH_JOB = "narrate_batch"
@@ -80,6 +81,16 @@ class Outcome(BaseModel):
         validation_alias=AliasChoices("retryable", "passing"),
         description="whether trying again may help by itself",
     )
+
+    def end(self, attempts: int) -> Literal["done", "failed", "canceled"] | None:
+        """How a narration has ended; None where a run works on it, or may yet.
+
+        Args:
+            attempts: maximum attempts at a version.
+        """
+        if self.state == "failed" and (self.attempts >= attempts or not self.retryable):
+            return "canceled" if self.attempts >= _MANY_ATTEMPTS else "failed"
+        return "done" if self.state == "done" else None
 
 
 class Pending(BaseModel):
@@ -212,6 +223,13 @@ class Ledger:
         """The narrations that were called after a POSIX time, and when."""
         value = self._instance.daemon_cursor_storage.get_cursor_values({_CALLS}).get(_CALLS)
         return {name: at for name, at in json.loads(value or "{}").items() if at > since}
+
+    def webhooks(self, names: Iterable[str]) -> dict[str, Webhook]:
+        """Who is told of the newest end of these narrations and batches, and how far that is."""
+        return self._read("f5/webhook/", names, Webhook)
+
+    def record_webhooks(self, hooks: Mapping[str, Webhook]) -> None:
+        self._write("f5/webhook/", hooks)
 
     def pending(
         self, *, attempts: int, wait: float = 0.0, failed: bool = False, besides: str | None = None

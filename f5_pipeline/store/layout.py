@@ -14,6 +14,7 @@ models/recognisers/<name>.json               the lock of a Whisper model, which 
 takes/<ab>/<key>.flac|.json                  the audio of a chunk and its record; the record is written last
 narrations/<narration>/{plan,takes,audio,timings,links}.json   the newest record of each step
 narrations/<narration>/address.json          its permanent address: grant, revision, expiry
+narrations/<narration>/webhook.json          who is told when it has ended
 narrations/<narration>/{plans,takes}/<hash>.jsonl              one line a chunk
 narrations/<narration>/<revision>/…          delivered files, never changed; manifest.json is written last;
                                              waveform.bin is drawn from the audio, for pages and metadata
@@ -144,6 +145,7 @@ speed = Key("speeds/{configuration:.16}/{card}.json")
 batch_report = Key("batches/{run}.json")
 api_key = Key("keys/{key}.json")
 api_usage = Key("keys/{key}/{month}.json")
+webhook = Key("narrations/{narration}/webhook.json")
 api_request = Key("requests/{owner}/{request}.json")
 api_voice = Key("requests/{owner}/voices/{voice}")
 step_value = Key("runs/{run}/{path}")

@@ -172,14 +172,18 @@ def _limited(receive: Receive, limit: int) -> Receive:
     return next_message
 
 
+def check_scope(key: ApiKey, *scopes: KeyScope) -> None:
+    """Refuse a key that has none of the scopes; "admin" has all."""
+    if not {"admin", *scopes} & set(key.scopes):
+        raise HTTPException(403, f"this key lacks the scope {' or '.join(scopes)}")
+
+
 def needs(*scopes: KeyScope) -> Callable[[Request], ApiKey]:
     """A dependency: the caller, who must have one of the scopes; "admin" has all."""
 
     def caller(request: Request) -> ApiKey:
-        key: ApiKey = request.state.caller
-        if not {"admin", *scopes} & set(key.scopes):
-            raise HTTPException(403, f"this key lacks the scope {' or '.join(scopes)}")
-        return key
+        check_scope(request.state.caller, *scopes)
+        return request.state.caller
 
     return caller
 

@@ -7,8 +7,6 @@ the environment are not used: they would resolve the name again.
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -19,16 +17,13 @@ from urllib.parse import unquote, urljoin, urlsplit
 import httpx
 
 from f5_pipeline.errors import InputError, PipelineError
+from f5_pipeline.system.addresses import Address, is_public, pin
 
 MAX_REDIRECTS = 4
 MAX_FETCH_SECONDS = 60.0
 MAX_FETCH_BYTES = 256 << 20
 _BLOCK = 1 << 16
 _FETCHES = threading.BoundedSemaphore(8)  # each holds one of the service's threads
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class BusyError(PipelineError):
@@ -42,20 +37,6 @@ class Fetched(NamedTuple):
 
     name: str
     data: bytes
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address belongs to the internet; one that carries an IPv4 address is judged by that."""
-    if isinstance(address, ipaddress.IPv6Address):
-        teredo = address.teredo[1] if address.teredo else None
-        inner = address.ipv4_mapped or address.sixtofour or teredo
-        if inner is None and (address in _NAT64 or int(address) >> 32 == 0):
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-        if address.scope_id is not None:
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def fetch(
@@ -98,17 +79,13 @@ def _refusal(
 
 def _get(url: str, limit: int, end: float, allowed: Callable[[Address], bool]) -> tuple[str | None, bytes]:
     """The Location of a redirect, or the content."""
-    host, port, address = _checked(url, allowed)
-    parsed = httpx.URL(url)
+    target = pin(url, allowed)
     if (left := end - time.monotonic()) <= 0:
         raise _refusal(url, "it took too long", "Try again, or upload the file itself.")
-    # By the address that was checked, under the name of the host: in Host, and in TLS for name and certificate.
-    target = parsed.copy_with(host=str(address), fragment=None)
-    named = f"[{host}]" if ":" in host else host
-    headers = {"host": f"{named}:{port}" if parsed.port else named, "accept-encoding": "identity"}
+    headers = {**target.headers, "accept-encoding": "identity"}
     with (
         httpx.Client(trust_env=False, timeout=min(10.0, left)) as client,
-        client.stream("GET", target, headers=headers, extensions={"sni_hostname": host}) as answer,
+        client.stream("GET", target.url, headers=headers, extensions=target.extensions) as answer,
     ):
         if answer.is_redirect:
             return answer.headers.get("location", ""), b""
@@ -124,26 +101,3 @@ def _get(url: str, limit: int, end: float, allowed: Callable[[Address], bool]) -
             if time.monotonic() > end:
                 raise _refusal(url, "it took too long", "Try again, or upload the file itself.")
     return None, bytes(data)
-
-
-def _checked(url: str, allowed: Callable[[Address], bool]) -> tuple[str, int, Address]:
-    """Host and port of a URL, and an address of it that may be connected to."""
-    try:
-        parts = urlsplit(url)
-        host, port = httpx.URL(url).raw_host.decode("ascii"), parts.port
-        host = host.strip("[]")
-    except (ValueError, httpx.InvalidURL, UnicodeError):
-        raise _refusal(url, "it is no address") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise _refusal(url, "it is no http or https address")
-    if parts.username is not None or parts.password is not None:
-        raise _refusal(url, "it contains a password")
-    port = port or (443 if parts.scheme == "https" else 80)
-    try:
-        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [ipaddress.ip_address(str(answer[4][0])) for answer in answers]
-    except (OSError, UnicodeError, ValueError):
-        raise _refusal(url, "its host is not known") from None
-    if not addresses or not all(map(allowed, addresses)):
-        raise _refusal(url, "its host is not on the public internet")
-    return host, port, addresses[0]

@@ -50,6 +50,7 @@ class Options(Strict):
     timing_formats: list[TimingFormat] = Field(
         default=[], max_length=5, description="files with one word a cue, beside captions and word times"
     )
+    webhook: Url | None = Field(default=None, description="https address that is told of the end")
 
 
 class Submission(Options):
@@ -82,6 +83,17 @@ class Progress(BaseModel):
     made: int | None = Field(default=None, description="of these, made")
 
 
+class WebhookAnswer(BaseModel):
+    """How far it is to tell the webhook of a narration's newest end."""
+
+    state: Literal["waiting", "sending", "delivered", "failed"] = Field(
+        default="waiting",
+        description="waiting: for the end; sending: until it answers with 2xx; failed: given up",
+    )
+    attempts: int = 0
+    answer: str | None = Field(default=None, description="status of the last answer, or why there was none")
+
+
 class Narration(BaseModel):
     """A narration and how far it is."""
 
@@ -94,6 +106,7 @@ class Narration(BaseModel):
     seconds: float | None = Field(default=None, description="length of the audio")
     created: str | None = None
     owner: str | None = Field(default=None, description="id of the key that submitted it")
+    webhook: WebhookAnswer | None = None
 
     model_config = ConfigDict(
         json_schema_extra={

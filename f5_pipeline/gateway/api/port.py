@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from f5_pipeline.studio.state import NarrationState
+from f5_pipeline.studio.webhooks import Webhook
 
 
 class Desk(Protocol):
@@ -20,6 +21,10 @@ class Desk(Protocol):
 
     def cancel(self, narration: str) -> None:
         """Do not make it; a run that works on it alone is interrupted."""
+        ...
+
+    def webhook(self, narration: str) -> Webhook | None:
+        """How far it is to tell of its newest end; None before the first."""
         ...
 
     def retry(self, narration: str) -> None:

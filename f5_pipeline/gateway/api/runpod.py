@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from f5_pipeline.errors import InputError, NotFoundError
-from f5_pipeline.gateway.api.access import Narrator, Teller, needs
+from f5_pipeline.gateway.api.access import Narrator, Teller, check_scope
 from f5_pipeline.gateway.api.models import (
     Encoded,
     Narration,
@@ -125,21 +125,40 @@ def cancel(job: str, caller: Narrator, service: At) -> RunAnswer:
 
 
 def _run(given: RunRequest, caller: ApiKey, service: Service, request: Request) -> RunAnswer:
+    answer = handle(given.input, caller, service)
+    if answer.status == "IN_QUEUE":
+        request.scope[AUDIT]["narration"] = answer.id
+    return answer
+
+
+def handle(given: dict[str, Any], caller: ApiKey, service: Service) -> RunAnswer:
+    """Do what an `input` asks for, or put it into the in-box; what is wrong with it is in the answer.
+
+    Raises:
+        HTTPException: the caller may not.
+    """
     try:
-        values = Input.model_validate(given.input)
+        values = Input.model_validate(given)
         action = _ACTIONS.get(values.endpoint or "")
         if action is None and values.endpoint not in (None, "", "tts", "narrate"):
             raise InputError(f"there is no endpoint {values.endpoint!r}")
         if action is not None:
-            return _remembered(caller, action(values, caller, service, request), None)
-        narration = _narrate(values, caller, service, request)
-        request.scope[AUDIT]["narration"] = narration.id
-        return _envelope(narration)
+            return _remembered(caller, action(values, caller, service), None)
+        return _envelope(_narrate(values, caller, service))
     except ValidationError as error:
         first = error.errors()[0]
         return _remembered(caller, None, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     except (InputError, NotFoundError) as error:
         return _remembered(caller, None, str(error))
+
+
+def finished(given: dict[str, Any], caller: ApiKey, service: Service) -> dict[str, Any]:
+    """What a serverless worker answers: the output, or `error`. The service's desk narrates before it returns."""
+    answer = handle(given, caller, service)
+    if not answer.id.startswith("sync-"):
+        answer = _state(answer.id, caller, service)
+    failed = answer.status != "COMPLETED"
+    return {"error": answer.error or f"it is {answer.status}"} if failed else answer.output or {}
 
 
 def _remembered(caller: ApiKey, output: dict[str, Any] | None, error: str | None) -> RunAnswer:
@@ -165,26 +184,26 @@ def _state(job: str, caller: ApiKey, service: Service) -> RunAnswer:
     return _envelope(narration, _result_of(job, caller, service) if narration.state == "done" else None)
 
 
-def _narrate(values: Input, caller: ApiKey, service: Service, request: Request) -> Narration:
-    needs("narrate")(request)
+def _narrate(values: Input, caller: ApiKey, service: Service) -> Narration:
+    check_scope(caller, "narrate")
     if not values.text or not values.text.strip():
         raise InputError("there is no text", file="input.text", hint="Give the text to narrate.")
     given: dict[str, Any] = {"speed": values.speed, "language": values.language, "seed": values.seed}
     if values.local_voice:
-        given["voice"] = _voice_of(values, caller, service, request)
+        given["voice"] = _voice_of(values, caller, service)
     formats = {"formats": [_AUDIO], "timing_formats": [values.timing_format] if values.return_word_timings else []}
     options = Options.model_validate({name: value for name, value in given.items() if value is not None} | formats)
     return service.submit(caller, values.text.encode(), ".md", options)[0]
 
 
-def _voice_of(values: Input, caller: ApiKey, service: Service, request: Request) -> str:
+def _voice_of(values: Input, caller: ApiKey, service: Service) -> str:
     """The voice that `local_voice` names, by its name, its file's name, or a URL of its recording."""
     place = values.local_voice or ""
     is_url = place.lower().startswith(("http://", "https://"))
     file = PurePosixPath(unquote(urlsplit(place).path)).name if is_url else place
     name = _voice_name(file)
     if is_url and find_voice(service.store, name) is None:
-        needs("voices")(request)
+        check_scope(caller, "voices")
         add_submitted(service, caller, _submission(values, name, recording_url=place))
     return name
 
@@ -205,8 +224,8 @@ def _submission(values: Input, name: str, **recording: Any) -> VoiceSubmission:
     return VoiceSubmission(name=name, language=values.language, **texts, **recording)
 
 
-def _upload(values: Input, caller: ApiKey, service: Service, request: Request) -> dict[str, Any]:
-    needs("voices")(request)
+def _upload(values: Input, caller: ApiKey, service: Service) -> dict[str, Any]:
+    check_scope(caller, "voices")
     if not values.voice_name:
         raise InputError("voice_name is required for upload")
     if values.voice_file is None and values.voice_file_url is None:
@@ -219,7 +238,7 @@ def _upload(values: Input, caller: ApiKey, service: Service, request: Request) -
     return {"status": f"Voice '{voice.name}' and reference text uploaded successfully.", "voice_name": voice.name}
 
 
-def _list(values: Input, caller: ApiKey, service: Service, request: Request) -> dict[str, Any]:
+def _list(values: Input, caller: ApiKey, service: Service) -> dict[str, Any]:
     voices = [
         {"name": voice.name, "size": voice.recording.size, "last_modified": voice.added}
         for voice in list_voices(service.store)
@@ -233,13 +252,13 @@ def _job(values: Input) -> str:
     return values.job_id
 
 
-def _job_status(values: Input, caller: ApiKey, service: Service, request: Request) -> dict[str, Any]:
+def _job_status(values: Input, caller: ApiKey, service: Service) -> dict[str, Any]:
     job = _job(values)
     narration = service.describe(service.request_of(caller, job), job)
     return {"job_id": job, "status": _STATUS[narration.state]} | ({"error": narration.error} if narration.error else {})
 
 
-def _job_result(values: Input, caller: ApiKey, service: Service, request: Request) -> dict[str, Any]:
+def _job_result(values: Input, caller: ApiKey, service: Service) -> dict[str, Any]:
     job = _job(values)
     narration = service.describe(service.request_of(caller, job), job)
     if narration.state != "done":
@@ -257,7 +276,7 @@ def _result_of(job: str, caller: ApiKey, service: Service) -> dict[str, Any]:
     )
 
 
-def _download(values: Input, caller: ApiKey, service: Service, request: Request) -> dict[str, Any]:
+def _download(values: Input, caller: ApiKey, service: Service) -> dict[str, Any]:
     """A delivered file by its name, its link or "output/<job_id>.wav": its link, and its content where it is small."""
     if not values.file_path:
         raise InputError("file_path is required for download")

@@ -15,7 +15,16 @@ from pydantic import BaseModel
 from f5_pipeline.errors import InputError, NotFoundError
 from f5_pipeline.gateway.api.access import is_admin
 from f5_pipeline.gateway.api.fetching import fetch
-from f5_pipeline.gateway.api.models import Narration, Options, Progress, Result, ResultFile, State, Submission
+from f5_pipeline.gateway.api.models import (
+    Narration,
+    Options,
+    Progress,
+    Result,
+    ResultFile,
+    State,
+    Submission,
+    WebhookAnswer,
+)
 from f5_pipeline.gateway.api.port import Desk
 from f5_pipeline.gateway.delivery import media_type_of
 from f5_pipeline.speech import engines
@@ -37,6 +46,8 @@ from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Links, Timings
 from f5_pipeline.studio.removal import remove_narration
 from f5_pipeline.studio.state import find_state, write_state
+from f5_pipeline.studio.webhooks import Webhook
+from f5_pipeline.system.addresses import pin
 from f5_pipeline.system.clock import iso_time
 
 ORIGIN = "the HTTP API"
@@ -92,7 +103,7 @@ class Service:
 
     def load(self, data: bytes, suffix: str, options: Options, name: str) -> LoadedScript:
         """A submitted script, read and checked as `scripts add` does; nothing is kept."""
-        given = options.model_dump(exclude_unset=True, exclude={"title", "timing_formats"})
+        given = options.model_dump(exclude_unset=True, exclude={"title", "timing_formats", "webhook"})
         try:
             script_options = ScriptOptions.model_validate(given)
         except ValueError as error:
@@ -130,6 +141,8 @@ class Service:
                 return self.describe(present), False
             title = options.title or _title(data, suffix)
             name = f"{(layout.slug(title) or 'narration')[:40].strip('-_')}-{identifier}"
+            if options.webhook:
+                pin(options.webhook, schemes=["https"])
             loaded = self.load(data, suffix, options, name)
             charge(self.store, caller, sum(chunk.expected_seconds for chunk in iter_chunks(loaded.script)))
             request = ApiRequest(
@@ -141,10 +154,14 @@ class Service:
                 options=options,
             )
             # The record last: a submission that was cut off is made again by the same Idempotency-Key.
+            if options.webhook:
+                webhook = Webhook(url=options.webhook, title=request.title)
+                write_record(self.store, layout.webhook(name), webhook)
             keep_script(self.store, loaded)
             write_record(self.store, key, request)
         self.desk.call(name)
-        return Narration(id=name, title=request.title, state="queued", created=request.created, owner=caller.key), True
+        new = Narration(id=name, title=request.title, state="queued", created=request.created, owner=caller.key)
+        return new.model_copy(update={"webhook": self._webhook(request)}), True
 
     def request_of(self, caller: ApiKey, narration: str) -> ApiRequest | None:
         """The request for a narration; None for one that was not made by HTTP, which only an admin sees.
@@ -179,7 +196,14 @@ class Service:
             seconds=state.seconds,
             created=request.created if request else None,
             owner=request.owner if request else None,
+            webhook=self._webhook(request),
         )
+
+    def _webhook(self, request: ApiRequest | None) -> WebhookAnswer | None:
+        if request is None or request.options.webhook is None:
+            return None
+        hook = self.desk.webhook(request.narration)
+        return WebhookAnswer(**hook.model_dump(include=set(WebhookAnswer.model_fields))) if hook else WebhookAnswer()
 
     def list(self, caller: ApiKey, limit: int, after: str | None) -> tuple[list[Narration], str | None]:
         """Narrations of the caller, for an admin of all keys, the newest first, and where the next page begins."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from f5_pipeline.orchestration.launching.webhooks import announce_batch
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.orchestration.lineage import spec
 from f5_pipeline.orchestration.reporting.failures import failures
@@ -55,6 +56,8 @@ def report_op(
         )
         write_record(store.open(), layout.batch_report(context.run_id), report)
         context.log_event(dg.AssetMaterialization("batch_report", metadata=report_metadata(report)))
+        if settings.webhook:
+            announce_batch(Ledger(context.instance), report, settings.webhook)
         if report.failed:
             # All else is done and kept; the failure makes the run stand out.
             raise dg.Failure(

@@ -14,6 +14,7 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.scripts import script_version
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.state import NarrationState
+from f5_pipeline.studio.webhooks import Webhook
 
 
 class InboxDesk:
@@ -42,6 +43,9 @@ class InboxDesk:
             alone = run.job_name == BATCH_JOB and narrations_of(run) == [narration]
             if alone or (run.job_name == SINGLE_JOB and run.tags.get(PARTITION_NAME_TAG) == narration):
                 instance.run_coordinator.cancel_run(run.run_id)
+
+    def webhook(self, narration: str) -> Webhook | None:
+        return Ledger(self._open()).webhooks([narration]).get(narration)
 
     def retry(self, narration: str) -> None:
         ledger = Ledger(self._open())

@@ -20,7 +20,7 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -302,7 +302,13 @@ class LinkSigner:
         return claim
 
 
-def load_secret(path: Path, env_value: str | None, *, env_name: str = "F5_LINK_SECRET") -> list[str]:
+def load_secret(
+    path: Path,
+    env_value: str | None,
+    *,
+    env_name: str = "F5_LINK_SECRET",
+    draw: Callable[[], str] = lambda: secrets.token_urlsafe(48),
+) -> list[str]:
     """The signing secrets, newest first.
 
     Args:
@@ -311,6 +317,7 @@ def load_secret(path: Path, env_value: str | None, *, env_name: str = "F5_LINK_S
         env_value: value of the environment variable, secrets separated by commas. It takes precedence over the file;
             None or blank: not set.
         env_name: name of that variable, for messages.
+        draw: makes a new secret.
 
     Raises:
         InputError: a secret is too short, or the file is empty, not readable, or open to other users.
@@ -320,7 +327,7 @@ def load_secret(path: Path, env_value: str | None, *, env_name: str = "F5_LINK_S
     try:
         text = _read_private(path)
     except FileNotFoundError:
-        _create_private(path, secrets.token_urlsafe(48) + "\n", env_name)
+        _create_private(path, draw() + "\n", env_name)
         text = _read_private(path)  # ours, or that of another process
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:

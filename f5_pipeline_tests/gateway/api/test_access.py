@@ -158,3 +158,10 @@ def test_keys_at_the_command_line(api: Api, here):
     assert find_key(here.store, made["token"]) is None
     assert "revoked" in quick(here, "keys", "list").out
     assert "no key" in quick(here, "keys", "revoke", "x", code=2).err
+
+
+def test_the_secret_of_webhooks_is_shown(here):
+    secret = quick(here, "keys", "webhook").out
+    assert secret.startswith("whsec_") and quick(here, "keys", "webhook").out == secret
+    refused = quick(here, "keys", "webhook", code=2, F5_WEBHOOK_SECRET="x" * 40)
+    assert "F5_WEBHOOK_SECRET" in refused.err and "x" * 40 not in refused.err

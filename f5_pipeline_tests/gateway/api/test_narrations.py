@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from f5_pipeline.orchestration.launching import webhooks
 from f5_pipeline.orchestration.launching.inbox import inbox_calls
+from f5_pipeline.orchestration.launching.webhooks import tell
+from f5_pipeline.orchestration.partitions import NARRATIONS
+from f5_pipeline.orchestration.reporting.observations import register_all
+from f5_pipeline.settings import get_settings
 from f5_pipeline.studio.narrating.scripts import list_scripts, load_script, script_version
+from f5_pipeline.studio.webhooks import Webhook
 from f5_pipeline_tests.gateway.api.conftest import Api
 from f5_pipeline_tests.support.installation import EXAMPLES
 from f5_pipeline_tests.support.ticks import _STORES, StoreOf
@@ -107,6 +114,8 @@ def test_files_come_by_form_and_in_base64(api: Api):
         ({"speed": "<script>alert(1)</script>"}, "speed"),
         ({"url": "https://example.org/x.md"}, "one of text, file and url"),
         ({"sped": 1}, "sped"),
+        ({"webhook": "https://10.0.0.1/hook"}, "not on the public internet"),
+        ({"webhook": "http://93.184.216.34/hook"}, "no https address"),
     ],
 )
 def test_what_cannot_be_narrated_is_refused_with_its_place_and_nothing_is_kept(api: Api, given, about):
@@ -114,7 +123,7 @@ def test_what_cannot_be_narrated_is_refused_with_its_place_and_nothing_is_kept(a
     error = answer.json()["error"]
     assert answer.status_code == 422 and about in f"{error['message']} {error['hint']}", error
     assert "/tmp" not in answer.text and answer.headers["content-type"] == "application/json"
-    assert scripts(api) == [] and not list(api.store.list("requests/"))
+    assert scripts(api) == [] and not list(api.store.list("requests/")) and not list(api.store.list("narrations/"))
 
 
 def test_cancel_and_retry(api: Api):
@@ -184,3 +193,31 @@ def test_lexicon_plan_and_models(api: Api):
     )
     assert planned["cost"] is None and scripts(api) == []
     assert {"draft", "F5TTS_v1_Base"} <= {model["id"] for model in admin.get("/v1/models").json()["data"]}
+
+
+def test_a_webhook_is_told_and_its_state_is_shown(api: Api, monkeypatch: pytest.MonkeyPatch):
+    """What is sent, and how often, has tests of its own: orchestration/launching/test_webhooks.py."""
+    sent: list[Webhook] = []
+
+    def refuse(hooks, keys, now, allowed):
+        sent.extend(hooks)
+        return ["500" for _ in sent]
+
+    monkeypatch.setattr(webhooks, "send_all", refuse)
+    client = api.client(api.key())
+    given = TEXT | {"webhook": "https://93.184.216.34/hook?token=secret"}
+    answer = client.post("/v1/narrations", json=given).json()
+    name = answer["id"]
+    assert answer["webhook"] == {"state": "waiting", "attempts": 0, "answer": None}
+    assert "secret" not in json.dumps(answer)
+    register_all(api.instance, NARRATIONS, [name])
+    tell(api.instance, lambda: api.store, get_settings(), time.time())
+    assert sent == []
+    api.deliver(name)
+    api.ledger.finish(name, script_version(api.store, name), "a run")
+    tell(api.instance, lambda: api.store, get_settings(), time.time())
+    message = json.loads(sent[0].body)
+    shown = client.get(f"/v1/narrations/{name}").json()
+    assert shown["webhook"] == {"state": "sending", "attempts": 1, "answer": "500"}
+    assert (message["id"], message["state"], message["seconds"]) == (name, "done", shown["seconds"])
+    assert message["result"].endswith(f"/v1/narrations/{name}/result")
