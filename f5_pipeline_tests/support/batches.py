@@ -43,7 +43,11 @@ mutation ($run: String!) {
 }
 """
 
-SERVICES = {"code server": "dagster api grpc", "web server": "f5_pipeline.dagster_host.web_server", "daemon": "dagster._daemon"}
+SERVICES = {
+    "code server": "dagster api grpc",
+    "web server": "f5_pipeline.dagster_host.web_server",
+    "daemon": "dagster._daemon",
+}
 """Services of `up`, and what their command lines hold."""
 
 

@@ -86,13 +86,13 @@ def drawn_cover(title: str, author: str | None, *, lettered: bool = True) -> byt
     edge = _SIDE // 16
     draw.rectangle([edge, edge, _SIDE - edge, _SIDE - edge], outline=accent, width=6)
     width = _SIDE - 4 * edge
-    if lettered and (name := _font_for(title)):
+    if lettered and (name := _font_for(title)) is not None:
         lines, font = _fitted(draw, name, title, width, _SIDE * 0.34, 250)
         top = _SIDE * 0.15
         for line in lines:
             draw.text((2 * edge, top), line, fill="#ffffff", font=font)
             top += font.size * 1.18
-    if lettered and author and (name := _font_for(author)):
+    if lettered and author and (name := _font_for(author)) is not None:
         lines, font = _fitted(draw, name, author, width, _SIDE * 0.1, 92)
         top = _SIDE - 2 * edge - len(lines) * font.size * 1.2
         for line in lines:
