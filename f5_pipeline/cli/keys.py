@@ -12,9 +12,11 @@ from f5_pipeline.cli.session import open_store
 
 if TYPE_CHECKING:
     from f5_pipeline.store.base import Store
-    from f5_pipeline.studio.keys import ApiKey
+    from f5_pipeline.studio.keys import ApiKey, Scope
 
-SCOPES, DEFAULT_SCOPES, DEFAULT_RATE = ("narrate", "voices", "read", "admin"), ("narrate", "voices", "read"), 120
+SCOPES: tuple[Scope, ...] = ("narrate", "voices", "read", "admin")
+DEFAULT_SCOPES: tuple[Scope, ...] = ("narrate", "voices", "read")
+DEFAULT_RATE = 120
 """As `studio.keys` has them, which takes long to import."""
 
 
