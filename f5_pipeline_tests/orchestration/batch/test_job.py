@@ -320,7 +320,7 @@ def test_bad_ones_fail_alone_with_their_reasons(story):
         if entry.dagster_event
     ]
     assert len(failed) == 1 and failed[0].user_failure_data
-    assert "5 of 10 narrations failed, the others are done" in str(failed[0].user_failure_data.description)
+    assert "5 of 12 narrations failed, the others are done" in str(failed[0].user_failure_data.description)
     assert set(failed[0].user_failure_data.metadata) == set(BAD)
 
 
