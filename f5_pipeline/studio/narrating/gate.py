@@ -7,10 +7,9 @@ MIN_BAND_TAKES takes of the voice; then it is learnt from them, once, and kept, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from f5_pipeline.errors import DamagedError, NotFoundError
-from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.quality.gate import PRIOR, Band, Measures, Verdict, band_of, judge
 from f5_pipeline.speech.takes import Take, problem_of, take_key
 from f5_pipeline.store import layout
@@ -73,7 +72,16 @@ def verdict_of(take: Take, band: Band) -> Verdict:
     return judge(Measures.model_validate(take.measures), band)
 
 
-def keys_of(chunk: Chunk, sound: dict[str, Any]) -> Callable[[int], str]:
+class Spoken(Protocol):
+    """What of a chunk decides its take keys."""
+
+    spoken: str
+    language: str
+    speed: float
+    seconds: float | None
+
+
+def keys_of(chunk: Spoken, sound: dict[str, Any]) -> Callable[[int], str]:
     """A function from an attempt of a chunk to its take key."""
 
     def key(attempt: int) -> str:

@@ -15,11 +15,11 @@ from pydantic import BaseModel, Field
 from f5_pipeline.errors import StoreError
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.quality.gate import Band
-from f5_pipeline.speech.takes import take_key
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import parse_record, read_lines
 from f5_pipeline.studio.narrating.batches import BatchReport
+from f5_pipeline.studio.narrating.gate import keys_of
 from f5_pipeline.studio.records import (
     Address,
     Audio,
@@ -174,15 +174,7 @@ def takes_of(store: Store, lines: Lines) -> Iterator[str]:
         sound = lines.sounds.get(chunk.voice)
         if sound is None:
             raise StoreError(f"its plan knows no voice {chunk.voice!r}", file=lines.key, hint="Plan it again.")
-        for attempt in range(1, lines.retakes + 1):
-            yield take_key(
-                text=chunk.spoken,
-                language=chunk.language,
-                sound=sound,
-                speed=chunk.speed,
-                attempt=attempt,
-                room=chunk.seconds,
-            )
+        yield from map(keys_of(chunk, sound), range(1, lines.retakes + 1))
 
 
 def _narrate(narration: str) -> str:
