@@ -25,7 +25,7 @@ def worker(runpod: bool) -> None:
     from f5_pipeline.errors import InputError
 
     try:
-        from runpod import serverless
+        from runpod import serverless  # pyright: ignore[reportMissingImports] - an extra beside which f5-tts does not install
     except ImportError:
         hint = "Install it: pip install 'f5-pipeline[runpod]'"
         raise InputError("RunPod's SDK is not installed", hint=hint) from None
