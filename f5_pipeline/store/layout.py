@@ -54,6 +54,7 @@ _PATTERNS = {
     "model": r"(?!blobs/|recognisers/)[^/]+",
     "revision": r"[0-9a-f]{16}",
     "take": r"[0-9a-f]{64}",
+    "step": r"(?!webhook\b)[^/]+",
     "blob": r"[0-9a-f]{64}[^/]*",
     "extension": r"(?:\.[^/]+)?",
     "path": r".+",
