@@ -28,6 +28,7 @@ from f5_pipeline.orchestration.internals import (
     LocalComputeLogManager,
 )
 from f5_pipeline.settings import Settings, get_settings
+from f5_pipeline.store.connect import is_bucket
 
 SHOW_SECONDS = 1.0
 """How often what a step prints is shown where it runs."""
@@ -111,7 +112,7 @@ class StoreComputeLogs(LocalComputeLogManager):
 
 def check_compute_logs(settings: Settings) -> None:
     """Raise InputError where logs belong in a store that is not a bucket: Dagster notices only when a run begins."""
-    if settings.compute_logs == "store" and settings.store_url.startswith("file:"):
+    if settings.compute_logs == "store" and not is_bucket(settings.store_url):
         raise InputError(
             "compute logs can be kept in the store only where that is a bucket",
             file="F5_COMPUTE_LOGS",

@@ -12,6 +12,7 @@ from pydantic import Field
 from f5_pipeline.orchestration.configured import check_configured, open_store
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
+from f5_pipeline.store.connect import is_bucket
 
 if TYPE_CHECKING:
     from f5_pipeline.studio.links.tokens import LinkSigner
@@ -56,7 +57,7 @@ class LinksResource(dg.ConfigurableResource):
 
 def bucket_resources(url: str) -> dict[str, dg.ConfigurableResource]:
     """dagster-aws's resource `s3` on the store's own client, where the store at `url` is a bucket; else nothing."""
-    if url.startswith("file:"):
+    if not is_bucket(url):
         return {}
     from f5_pipeline.orchestration.bucket_resource import BucketResource
 

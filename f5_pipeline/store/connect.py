@@ -10,10 +10,16 @@ from f5_pipeline.store.base import Store, check_key
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.store.s3.access import Access, complete
 
-__all__ = ["Access", "connect"]
+__all__ = ["Access", "connect", "is_bucket"]
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_BUCKETS = ("b2", "s3")
 _HINT = "Use file:<folder>, b2://<bucket>/<prefix> or s3://<bucket>/<prefix>."
+
+
+def is_bucket(url: str) -> bool:
+    """Whether the address is that of an S3 bucket."""
+    return url.partition(":")[0] in _BUCKETS
 
 
 def connect(
@@ -39,7 +45,7 @@ def connect(
     if scheme == "file" and (folder := rest.removeprefix("//")):
         return LocalStore(Path(folder).expanduser())
     name, _, prefix = rest.removeprefix("//").partition("/")
-    if scheme not in ("b2", "s3") or not rest.startswith("//") or not _BUCKET.fullmatch(name):
+    if scheme not in _BUCKETS or not rest.startswith("//") or not _BUCKET.fullmatch(name):
         # The part before an @ may be a key.
         shown = url if "@" not in url else f"{scheme}:…"
         raise InputError(f"{shown!r} is not the address of a store", file="F5_STORE", hint=_HINT)
