@@ -52,6 +52,7 @@ def written(found: list[Chunk]) -> str:
         ("en", "Wait... what? Well… yes. 1. First item.", 3),
         ("en", "“One is. Two was.” He said so. hello. you.", 5),
         ("en", "At 3:45 p.m. he left. Pi is 3.14. Version 1.2.3.4 is out.", 3),
+        ("en", "It opens at 10 a.m. Monday. We met at 5 p.m. She left.", 3),
         ("de", "Das ist z. B. gut. Am 3. Mai kam er. Der 2. Weltkrieg endete. Er kam am 5. Dann ging er.", 5),
         ("fr", "M. Dupont est là. Mme. Curie aussi. C'est p. ex. bon.", 3),
         ("es", "El Sr. López vino. ¿Qué tal? EE. UU. es grande.", 3),

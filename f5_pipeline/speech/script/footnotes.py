@@ -21,7 +21,11 @@ _AFTER_STOP = re.compile(
 _DIGITS = "¹²³⁴-⁹⁰"
 _RAISED = re.compile(rf"(?<=[^\s\d{_DIGITS}⁺⁻(])[{_DIGITS}]{{1,3}}(?:[,–][{_DIGITS}]{{1,3}}){{0,4}}(?![⁺⁻\w])")
 _LETTERS = re.compile(rf"[^\W\d_{_DIGITS}]+\Z")
-_UNITS = re.compile(r"(?:m[eèéê]t(?:er|re|ro|ri)s?|metrów|метр\w*|inch(?:es)?|feet|foot|yards?|miles?|quadrat)\Z", re.I)
+_UNITS = re.compile(
+    r"(?:m[eèéê]t(?:er|re|ro|ri)s?|metrów|метр\w*|inch(?:es)?|feet|foot|yards?|miles?|quadrat"
+    r"|cos|sin|tan|cot|sec|log)\Z",
+    re.I,
+)
 _BEFORE_NUMBER = word_set(
     "abb abs alg anm art bsp bzgl cap chap col dept eq eqs ex ext fasc fig figs fol kap lib nos num nums obj para par "
     "pag pos prop sec sect seite ser tab teil thm tom vers vol vols ver zit ziff port file line page item step room "
@@ -60,4 +64,4 @@ def _is_power(line: str, found: re.Match[str]) -> bool:
     word = _LETTERS.search(line[max(0, found.start() - 40) : found.start()])
     if word is None:
         return line[found.start() - 1] not in '.,;:!?…”"’»)]'
-    return found[0] != "¹" and (len(word[0]) < 4 or bool(_UNITS.search(word[0])))
+    return found[0] != "¹" and (len(word[0]) < 3 or bool(_UNITS.search(word[0])))

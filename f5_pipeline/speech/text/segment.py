@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from f5_pipeline.speech.text.cldr import weekdays
 from f5_pipeline.speech.text.duration import pause_after
 from f5_pipeline.speech.text.languages import Language, base, language_data, word_set
 from f5_pipeline.speech.text.reading import Reading
@@ -131,6 +132,8 @@ def _belongs(before: str, piece: str, data: Language, symbols: frozenset[str]) -
             return True
         if len(word) == 1 and first.islower():
             return True
+        if word.lower() in ("a.m", "p.m") and (day := re.match(r"\w+", piece)):
+            return day[0].lower() in weekdays(data.code) or day[0].lower() in data.month_abbreviations
         if data.code in ("ar", "hi", "ur", "fa") and len(word) <= 3 and word in ("د", "م", "أ", "ا"):
             return True
     if data.code == "hi" and tail.rstrip().endswith("डॉ."):
