@@ -14,7 +14,7 @@ const call = async (path, fields) => {
     headers: { "X-Desk-Token": token, ...(fields && { "Content-Type": "application/json" }) },
     body: fields && JSON.stringify(fields),
   });
-  if (answer.ok) return answer;
+  if (answer.ok) return answer.arrayBuffer();
   if (answer.status === 401) location.reload(); // the session has ended: the page is the log-in now
   const { error } = await answer.json();
   throw new Error([error.message, error.hint].filter(Boolean).join(". "));
@@ -112,9 +112,9 @@ const sayDraft = async (form) => {
   const input = parts.map(literal).join(isSound ? phoneme() : literal(as));
   const { voice, language } = form.dataset;
   const context = new AudioContext(); // while the click counts as a gesture
-  const answer = await call("audio/speech", { model: "draft", response_format: "flac", voice, language, input });
+  const audio = await call("audio/speech", { model: "draft", response_format: "flac", voice, language, input });
   const source = context.createBufferSource();
-  source.buffer = await context.decodeAudioData(await answer.arrayBuffer());
+  source.buffer = await context.decodeAudioData(audio);
   source.connect(context.destination);
   source.addEventListener("ended", () => context.close());
   source.start();
@@ -123,7 +123,7 @@ const sayDraft = async (form) => {
 let sides = [];
 const compare = () => {
   const boxes = [...document.querySelectorAll("[name=compare]:checked")];
-  if (boxes.length !== 2) throw new Error("Mark two attempts, at their ends, to compare them.");
+  if (boxes.length !== 2) throw new Error("Mark two attempts to compare them.");
   sides = boxes.map(({ value, dataset }) => ({ take: value, letter: dataset.letter }));
   if (crypto.getRandomValues(new Uint8Array(1))[0] % 2) sides.reverse();
   const path = document.querySelector("[data-play]").dataset.play.replace(/[^/]*$/, "");

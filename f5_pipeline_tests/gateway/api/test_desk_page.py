@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from f5_pipeline_tests.gateway.api.conftest import Api
-from f5_pipeline_tests.gateway.api.test_desk import narrated, takes, toy  # noqa: F401
+from f5_pipeline_tests.gateway.api.test_desk import doubt, narrated, takes, toy  # noqa: F401
 from f5_pipeline_tests.gateway.api.test_narrations import called
 from f5_pipeline_tests.services.test_listening_page import CHROMIUM, browser, opened, running, shoot  # noqa: F401
 
@@ -47,6 +47,7 @@ def test_hear_ask_compare_lock_and_deliver(browser, toy: Api):  # noqa: F811
     key = toy.key()
     client = toy.client(key)
     name = narrated(toy, client, title="The lamp")
+    doubt(toy, name, "A word may be missing.")
     result, before = client.get(f"/v1/narrations/{name}/result").json(), takes(toy)
     with running(client.app) as url:
         page = opened(browser, f"{url}/desk")
@@ -58,7 +59,9 @@ def test_hear_ask_compare_lock_and_deliver(browser, toy: Api):  # noqa: F811
         expect(page.get_by_role("heading", name="Narrations")).to_be_visible()
         check(page, "list")
         page.get_by_role("link", name="The lamp").press("Enter")
-        page.locator("#chunk-1").press("Enter")
+        page.get_by_text("1 sentence is doubted").press("Enter")
+        check(page, "doubted")
+        page.locator("#doubts a").press("Enter")
         expect(page.get_by_role("heading", name="Sentence 1")).to_be_focused()
         assert heard(page, "#hear-A") > 1
 
@@ -69,9 +72,8 @@ def test_hear_ask_compare_lock_and_deliver(browser, toy: Api):  # noqa: F811
         expect(page.get_by_role("button", name="Hear B")).to_be_visible()
         expect(page.locator("#progress")).to_have_text("Everything chosen is delivered.")
         assert heard(page, "#hear-B") > 1
-        check(page, "sentence")
 
-        page.get_by_role("button", name="Compare two blind").press("Enter")
+        page.get_by_role("button", name="Compare the two marked").press("Enter")
         dialog = page.get_by_role("dialog")
         assert "Hear B" not in dialog.inner_text() and heard(page, "[data-side='0']") > 1
         check(page, "blind")
@@ -91,6 +93,7 @@ def test_hear_ask_compare_lock_and_deliver(browser, toy: Api):  # noqa: F811
         with page.expect_response("**/v1/audio/speech") as answer:
             page.get_by_role("button", name="Say it").press("Enter")
         assert answer.value.ok and "phoneme" in answer.value.request.post_data
+        check(page, "chosen")
         page.get_by_role("button", name="Deliver now").press("Enter")
         assert called(toy) == [[name]]
         toy.deliver(name)
@@ -98,10 +101,11 @@ def test_hear_ask_compare_lock_and_deliver(browser, toy: Api):  # noqa: F811
         expect(page.locator("#problem")).to_be_empty()
         assert len(takes(toy) - before) == 1, "takes made: one"
         assert client.get(f"/v1/narrations/{name}/result").json()["revision"] != result["revision"]
-        check(page, "delivered")
         page.get_by_role("button", name="Log out").press("Enter")
         expect(page.get_by_label("Key")).to_be_visible()
         assert page.goto(f"{url}/desk/n/{name}") and page.get_by_label("Key").is_visible()
         assert not [address for address in asked if not address.startswith(url)]
-        assert [text for text in page.problems if "/events" not in text] == []
+        # A player that has another sound to play gives up the request it has, and so does what follows a state.
+        given_up = tuple(f"{end} net::ERR_ABORTED" for end in (chosen["key"], first["key"], "/events"))
+        assert [text for text in page.problems if not text.endswith(given_up)] == []
         page.close()
