@@ -51,7 +51,7 @@ def serve(host: str | None, port: int | None, trusted_proxies: str | None) -> No
         api, folders, note = _api(settings, store, signer, stack, local=_is_local(settings, host, trusted_proxies))
 
         def announce(url: str) -> None:
-            print_info(f"download service: {url}; HTTP API: {url}/docs")
+            print_info(f"download service: {url}; HTTP API: {url}/docs; retake desk: {url}/desk")
             print_info(note)
 
         app = create_app(

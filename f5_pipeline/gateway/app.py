@@ -9,7 +9,7 @@
         waveform        the loudness of the whole, a byte a column
     /static/<file>      the page's own style sheet, script and icon
     /healthz            200 "ok" if the store answers
-    /v1, /docs, …       the HTTP API (gateway/api), where `f5-pipeline` serves it too
+    /v1, /docs, …       the HTTP API (gateway/api), where `f5-pipeline` serves it too; /desk its retake desk
 
 Its token and the record of its grant decide what a link opens. The record is read for each request, so that revoking a
 link ends it at once; a key of the store never comes from a URL. 403: not a link of ours, not for this file, or
@@ -79,7 +79,7 @@ _HEADERS = {
     "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "cache-control": "no-store",
 }
-_PAGE_POLICY = (
+PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -428,7 +428,7 @@ class _Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("content-security-policy", _PAGE_POLICY)
+                headers.setdefault("content-security-policy", PAGE_POLICY)
             elif message["type"] == "http.response.body" and scope["method"] != "HEAD":
                 sent += len(message.get("body", b""))
             await send(message)

@@ -84,10 +84,14 @@ def has_keys(store: Store) -> bool:
 def find_key(store: Store, token: str) -> ApiKey | None:
     """The record of a key that may be used; None where there is none, or it was revoked."""
     match = _TOKEN.fullmatch(token)
-    key = find_record(store, layout.api_key(match[1]), ApiKey) if match else None
-    if key is None or not hmac.compare_digest(sha256(token.encode()).hexdigest(), key.sha256):
-        return None
-    return None if key.revoked else key
+    key = key_record(store, match[1]) if match else None
+    return key if key and hmac.compare_digest(sha256(token.encode()).hexdigest(), key.sha256) else None
+
+
+def key_record(store: Store, identifier: str) -> ApiKey | None:
+    """The record of a key that may be used, by its id alone, which proves nothing; None where it was revoked."""
+    key = find_record(store, layout.api_key(identifier), ApiKey)
+    return None if key is None or key.revoked else key
 
 
 def revoke_key(store: Store, identifier: str) -> ApiKey:

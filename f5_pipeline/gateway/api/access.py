@@ -21,9 +21,10 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from f5_pipeline.gateway.api.session import READING_METHODS, TOKEN_HEADER, Session, Sessions, has_token
 from f5_pipeline.gateway.app import AUDIT
 from f5_pipeline.store.base import Store
-from f5_pipeline.studio.keys import SCOPES, ApiKey, find_key, has_keys
+from f5_pipeline.studio.keys import SCOPES, ApiKey, find_key, has_keys, key_record
 from f5_pipeline.studio.keys import Scope as KeyScope
 
 MAX_BODY_BYTES, MAX_JSON_BYTES, MAX_FILE_BYTES = 1 << 20, 48 << 20, 272 << 20
@@ -36,6 +37,11 @@ KEY_SECONDS = 2.0
 """How long a key that was read is believed: a revoked one opens nothing after that."""
 
 MAX_CALLERS = 10_000
+
+_LOCAL_ONLY = "without keys it answers programs on this machine alone: f5-pipeline keys add NAME"
+
+LOG_IN, LOG_IN_RATE = "/desk/log-in", 20
+"""Where the desk is opened, and how often an address may try a minute."""
 
 PUBLIC = frozenset({"/docs", "/openapi.json", "/v1/health"})
 
@@ -50,9 +56,10 @@ class Door:
         local: whether the service listens on this machine alone, and is meant for it alone.
     """
 
-    def __init__(self, app: ASGIApp, store: Store, *, local: bool, refuse: Callable) -> None:
+    def __init__(self, app: ASGIApp, store: Store, sessions: Sessions, *, local: bool, refuse: Callable) -> None:
         self._app, self._store, self._local, self._refuse = app, store, local, refuse
-        self._known: OrderedDict[str, tuple[float, ApiKey | None]] = OrderedDict()
+        self._sessions = sessions
+        self._known: OrderedDict[tuple[str, Callable], tuple[float, ApiKey | None]] = OrderedDict()
         self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock, self._keyed = threading.Lock(), False
 
@@ -63,22 +70,56 @@ class Door:
         headers = Headers(scope=scope)
         try:
             if scope["path"] not in PUBLIC:
-                caller = await run_in_threadpool(self._caller, scope, headers)
-                scope.setdefault("state", {})["caller"] = caller
-                scope[AUDIT] = {"key": caller.key, "path": scope["path"][:200]}
-                self._take(caller)
+                caller, session = await run_in_threadpool(self._enter, scope, headers)
+                scope.setdefault("state", {}).update(caller=caller, session=session)
+                scope[AUDIT] = {"key": caller.key if caller else None, "path": scope["path"][:200]}
+                if scope["path"] == LOG_IN:
+                    self._take(f"from {(scope.get('client') or ('',))[0]}", LOG_IN_RATE)
+                elif caller:
+                    self._take(caller.key, caller.rate)
             limit = _limit(scope, headers)
             length = headers.get("content-length", "0")
             if not length.isdecimal() or int(length) > limit:
                 raise HTTPException(413, f"the body may have {limit} bytes at most")
         except HTTPException as error:
-            await self._refuse(error)(scope, receive, send)
+            await self._refuse(error, scope["path"])(scope, receive, send)
             return
         await self._app(scope, _limited(receive, limit), send)
 
-    def _caller(self, scope: Scope, headers: Headers) -> ApiKey:
+    def _enter(self, scope: Scope, headers: Headers) -> tuple[ApiKey | None, Session | None]:
+        """Who calls, and by which session of the desk; nobody where a page of the desk is asked for without either."""
         given = headers.get("x-api-key") or headers.get("authorization", "")
         token = given[7:].strip() if given[:7].lower() == "bearer " else given.strip()
+        on_desk = is_desk(scope["path"])
+        if on_desk and scope["method"] not in READING_METHODS and not self._sessions.is_own_page(headers):
+            raise HTTPException(403, "it does not come from a page of this service")
+        session = None if token else self._sessions.find(headers)
+        if session is not None and (caller := self._of_session(scope, headers, session)):
+            return caller, session
+        try:
+            return self._caller(scope, headers, token), None
+        except HTTPException as error:
+            if on_desk and error.status_code == 401:
+                return None, None
+            raise
+
+    def _of_session(self, scope: Scope, headers: Headers, session: Session) -> ApiKey | None:
+        if session.key == LOCAL.key:
+            if not (self._local and self._keyless()):
+                return None
+            _check_machine(scope, headers)
+        key = LOCAL if session.key == LOCAL.key else self._key(session.key, key_record)
+        if key is None or is_desk(scope["path"]):  # the desk's own forms have the token within
+            return key
+        if scope["method"] in READING_METHODS:
+            is_own = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+        else:
+            is_own = self._sessions.is_own_page(headers) and has_token(session, headers.get(TOKEN_HEADER, ""))
+        if not is_own:
+            raise HTTPException(403, "it does not come from a page of the desk")
+        return key
+
+    def _caller(self, scope: Scope, headers: Headers, token: str) -> ApiKey:
         if token and (key := self._key(token)) is not None:
             return key
         if not token or self._keyless():
@@ -90,15 +131,15 @@ class Door:
                 raise HTTPException(403, hint)
         raise HTTPException(401, "a valid key is needed: Authorization: Bearer …", {"www-authenticate": "Bearer"})
 
-    def _key(self, token: str) -> ApiKey | None:
+    def _key(self, token: str, find: Callable[[Store, str], ApiKey | None] = find_key) -> ApiKey | None:
         now = time.monotonic()
         with self._lock:
-            read, key = self._known.get(token, (0.0, None))
+            read, key = self._known.get((token, find), (0.0, None))
         if key is None or now - read > KEY_SECONDS:
-            key = find_key(self._store, token)
+            key = find(self._store, token)
             if key is not None:  # what is no key is not remembered: there are endlessly many
                 with self._lock:
-                    self._known[token] = now, key
+                    self._known[token, find] = now, key
                     while len(self._known) > MAX_CALLERS:
                         self._known.popitem(last=False)
         return key
@@ -108,28 +149,42 @@ class Door:
         self._keyed = self._keyed or has_keys(self._store)
         return not self._keyed
 
-    def _take(self, caller: ApiKey) -> None:
+    def _take(self, name: str, rate: int) -> None:
         """Count a request to a caller's rate; it may come in bursts of a quarter of a minute's."""
-        now, burst = time.monotonic(), max(1.0, caller.rate / 4)
+        now, burst = time.monotonic(), max(1.0, rate / 4)
         with self._lock:
-            tokens, at = self._tokens.pop(caller.key, (burst, now))
-            tokens = min(burst, tokens + (now - at) * caller.rate / 60)
-            self._tokens[caller.key] = max(0.0, tokens - 1), now
+            tokens, at = self._tokens.pop(name, (burst, now))
+            tokens = min(burst, tokens + (now - at) * rate / 60)
+            self._tokens[name] = max(0.0, tokens - 1), now
             while len(self._tokens) > MAX_CALLERS:
                 self._tokens.popitem(last=False)
         if tokens < 1:
-            wait = str(round((1 - tokens) * 60 / caller.rate) + 1)
-            raise HTTPException(429, f"more than {caller.rate} requests a minute", {"retry-after": wait})
+            wait = str(round((1 - tokens) * 60 / rate) + 1)
+            raise HTTPException(429, f"more than {rate} requests a minute", {"retry-after": wait})
 
 
 def _check_local(scope: Scope, headers: Headers) -> None:
     """Raise where a request does not come from a program on this machine."""
+    _check_machine(scope, headers)
+    if headers.get("origin") or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise HTTPException(403, _LOCAL_ONLY)
+
+
+def _check_machine(scope: Scope, headers: Headers) -> None:
+    """Raise where a request comes from another machine, or by a name that may be anybody's."""
     client = (scope.get("client") or ("",))[0]
-    host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-    foreign = headers.get("origin") or headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    try:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:
+        host = ""
     passed_on = any(headers.get(name) for name in ("forwarded", "x-forwarded-for", "via", "x-real-ip"))
-    if not (is_loopback(client) and is_loopback(host)) or foreign or passed_on:
-        raise HTTPException(403, "without keys it answers programs on this machine alone: f5-pipeline keys add NAME")
+    if not (is_loopback(client) and is_loopback(host)) or passed_on:
+        raise HTTPException(403, _LOCAL_ONLY)
+
+
+def is_desk(path: str) -> bool:
+    """Whether a path is of the retake desk's pages."""
+    return path == "/desk" or path.startswith("/desk/")
 
 
 def is_loopback(host: str) -> bool:

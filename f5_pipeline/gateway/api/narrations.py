@@ -107,7 +107,7 @@ def list_narrations(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str | None, Query(max_length=64, description="`after` of the page before")] = None,
 ) -> NarrationPage:
-    """Those of the key, the newest first; with the scope admin those of all keys."""
+    """Those of the key, the newest first; with the scope admin all, those of the command line too."""
     page, more = service.list(caller, limit, after)
     return NarrationPage(narrations=page, after=more)
 

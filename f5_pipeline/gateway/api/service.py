@@ -206,19 +206,29 @@ class Service:
         return WebhookAnswer(**hook.model_dump(include=set(WebhookAnswer.model_fields))) if hook else WebhookAnswer()
 
     def list(self, caller: ApiKey, limit: int, after: str | None) -> tuple[list[Narration], str | None]:
-        """Narrations of the caller, for an admin of all keys, the newest first, and where the next page begins."""
+        """Narrations of the caller, for an admin all, the newest first, and where the next page begins."""
         prefix = "requests/" if is_admin(caller) else f"requests/{caller.key}/"
         stats = [stat for stat in self.store.list(prefix) if layout.api_request.match(stat.key)]
-        stats.sort(key=lambda stat: (-stat.modified, stat.key))
-        ids = [stat.key.rpartition("/")[2].removesuffix(".json") for stat in stats]
+        rows = {stat.key.rpartition("/")[2].removesuffix(".json"): (stat.modified, stat.key) for stat in stats}
+        if is_admin(caller):  # also those that were not submitted by HTTP
+            for stat in self.store.list(layout.SCRIPTS):
+                fields = layout.script.match(stat.key)
+                name = fields["narration"] if fields else ""
+                match = _ID.fullmatch(name)
+                if layout.NAME.fullmatch(name) and not (match and match[1] in rows):
+                    rows[name] = stat.modified, ""
+        ids = sorted(rows, key=lambda row: (-rows[row][0], row))
         begin = ids.index(after) + 1 if after in ids else 0
-        page = [read_record(self.store, stat.key, ApiRequest) for stat in stats[begin : begin + limit]]
-        more = ids[begin + limit - 1] if begin + limit < len(stats) else None
-        return [narration for request in page if (narration := self._described(request))], more
+        page = [
+            (read_record(self.store, rows[row][1], ApiRequest) if rows[row][1] else None, row)
+            for row in ids[begin : begin + limit]
+        ]
+        more = ids[begin + limit - 1] if begin + limit < len(ids) else None
+        return [narration for row in page if (narration := self._described(*row))], more
 
-    def _described(self, request: ApiRequest) -> Narration | None:
+    def _described(self, request: ApiRequest | None, narration: str) -> Narration | None:
         try:
-            return self.describe(request)
+            return self.describe(request, narration)
         except InputError:  # its script was removed at the command line
             return None
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from itsdangerous import BadData, Signer
+from itsdangerous import BadData, Signer, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -202,6 +202,12 @@ class LinkSigner:
 
     def __reduce__(self):
         raise TypeError("a LinkSigner holds secrets and is not pickled; build it where it is needed")
+
+    def timestamps(self, purpose: str) -> TimestampSigner:
+        """A signer of values with their time, by the same secrets and for another purpose than links."""
+        salt = f"f5-pipeline.{purpose}"
+        keys = self._signer.secret_keys
+        return TimestampSigner(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
     def sign(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from pydantic import BaseModel, Field
 
@@ -16,8 +17,17 @@ from f5_pipeline.studio.narrating.choices import find_choices, identity, keep_ch
 from f5_pipeline.studio.narrating.engines import retakes_of
 from f5_pipeline.studio.narrating.gate import Bands, choose, find_take, keys_of, verdict_of
 from f5_pipeline.studio.options import StudioOptions
-from f5_pipeline.studio.records import MAX_SEED, Choices, Chosen, ChunkChoice, Plan, PlannedChunk
-from f5_pipeline.studio.state import read_state
+from f5_pipeline.studio.records import (
+    MAX_SEED,
+    Choices,
+    Chosen,
+    ChosenTake,
+    ChunkChoice,
+    Plan,
+    PlannedChunk,
+    Takes,
+)
+from f5_pipeline.studio.state import find_state, read_state
 
 MIN_SPEED, MAX_SPEED = 0.3, 3.0
 
@@ -105,16 +115,22 @@ class RetakeDesk:
             )
         return attempts
 
+    @property
+    def differ(self) -> bool:
+        """Whether another attempt of this engine sounds another way."""
+        spec = engines.find(self.plan.engine)
+        return spec is None or spec.retakes
+
     def ask(self, count: int = 1, seeds: Sequence[int] = ()) -> list[int]:
         """Ask for further attempts: the next ones, or those of certain numbers. Return their numbers.
 
         Raises:
             InputError: another attempt of this engine sounds the same, or they are too many.
         """
-        spec = engines.find(self.plan.engine)
-        if spec is not None and not spec.retakes:
+        if not self.differ:
+            label = spec.label if (spec := engines.find(self.plan.engine)) else self.plan.engine
             raise InputError(
-                f"every attempt of the {spec.label} sounds the same",
+                f"every attempt of the {label} sounds the same",
                 file=self._narration,
                 hint="Give this chunk another --speed, or say in the lexicon how a word is said.",
             )
@@ -126,9 +142,14 @@ class RetakeDesk:
         return asked
 
     def pick(self, letter: str, *, lock: bool = False) -> Attempt:
-        """Use a certain attempt, whatever the quality gate says; with `lock` also under another model or preset."""
+        """Use a certain attempt, whatever the quality gate says; with `lock` also under another model or preset.
+
+        Args:
+            letter: or the key of its take, which stays the same where others are asked for meanwhile.
+        """
         attempts = {attempt.letter: attempt for attempt in self.attempts() if attempt.made}
-        attempt = attempts.get(letter.upper())
+        by_key = {attempt.key: attempt for attempt in attempts.values()}
+        attempt = attempts.get(letter.upper()) or by_key.get(letter)
         if attempt is None:
             there = f"there {'is' if len(attempts) == 1 else 'are'} {', '.join(attempts) or 'none'}"
             hint = f"See: f5-pipeline retake {self._narration} --chunk {self.planned.chunk.index}."
@@ -164,6 +185,23 @@ class RetakeDesk:
     def audio(self, attempt: Attempt) -> bytes:
         """The FLAC file of an attempt. Raises NotFoundError where it is not made."""
         return self._store.get_bytes(layout.take_audio(attempt.key))
+
+
+def read_chunks(
+    store: Store, plan: Plan, start: int, count: int
+) -> list[tuple[PlannedChunk, ChosenTake | None, ChunkChoice | None]]:
+    """Chunks of a plan from a place on: each with the take that is used (None: not gathered yet) and what is chosen."""
+    planned = list(islice(read_lines(store, plan.chunks_key, PlannedChunk), start, start + count))
+    wanted, chosen = {line.key for line in planned}, find_choices(store, plan.narration).chunks
+    takes, used = find_state(store, Takes, plan.narration), {}
+    if takes is not None:
+        # By key: an edited narration has other chunks than those gathered last.
+        for line in read_lines(store, takes.takes_key, ChosenTake):
+            if line.key in wanted:
+                used[line.key] = line
+            if len(used) == len(wanted):
+                break
+    return [(line, used.get(line.key), chosen.get(identity(line.chunk))) for line in planned]
 
 
 def _letter(number: int) -> str:
