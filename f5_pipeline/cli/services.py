@@ -101,13 +101,17 @@ def _api(settings: Settings, store: Store, signer: LinkSigner, stack: ExitStack,
 
         return stack.enter_context(open_instance(settings))
 
+    @cache
+    def desk():
+        from f5_pipeline.orchestration.launching.desk import InboxDesk
+
+        return InboxDesk(opened, store, studio_options(), settings)
+
     class Desk:
         """The in-box's desk, imported with Dagster at the first call."""
 
         def __getattr__(self, name: str):
-            from f5_pipeline.orchestration.launching.desk import InboxDesk
-
-            return getattr(InboxDesk(opened, store, studio_options(), settings), name)
+            return getattr(desk(), name)
 
     service = ApiService(
         store=store,

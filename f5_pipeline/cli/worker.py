@@ -137,7 +137,9 @@ def _narrate(session: Session, queue: Any, claimed: Any) -> None:
                 result = narrate_all(session, loaded)[name]
             if isinstance(result, str):
                 reason = result
-                retryable = (outcome := Ledger(session.instance).outcomes([name]).get(name)) is None or outcome.retryable
+                retryable = (
+                    outcome := Ledger(session.instance).outcomes([name]).get(name)
+                ) is None or outcome.retryable
         except KeyboardInterrupt:
             if claimed.ended is None:
                 queue.leave(name, attempt)

@@ -1,11 +1,12 @@
 """The queue of narrations for workers that share nothing but the store.
 
 A worker narrates what it has a claim to: an object of its own, which it renews. It writes it, lists those of the
-narration, and has it only where there is no other; workers that meet take theirs back and come again later. Of two writes
-one is the first, and the list of the other shows it, so that two never have the same narration, on every store whose lists
-show what was written before (folders, S3, B2): no conditional write is needed. A claim that a worker has not seen renewed
-for `LEASE_SECONDS` of its own clock is of a dead one. Whoever stands still for longer and wakes notices at its next
-renewal; until then two may work, which costs time and changes nothing, as takes and revisions are named by content.
+narration, and has it only where there is no other; workers that meet take theirs back and come again later. Of two
+writes one is the first, and the list of the other shows it, so that two never have the same narration, on every store
+whose lists show what was written before (folders, S3, B2): no conditional write is needed. A claim that a worker has
+not seen renewed for `LEASE_SECONDS` of its own clock is of a dead one. Whoever stands still for longer and wakes
+notices at its next renewal; until then two may work, which costs time and changes nothing, as takes and revisions are
+named by content.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import secrets
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from pydantic import BaseModel
 
@@ -138,7 +139,7 @@ class Queue:
         self._seen: dict[str, tuple[str, float]] = {}
 
     def next(self) -> Claim | None:
-        """A claim to the most urgent narration that waits, the oldest first; None where there is none for this worker."""
+        """A claim to the most urgent narration that waits, the oldest first; None where this worker can take none."""
         for narration in self._pending():
             if (claim := self.claim(narration)) is not None:
                 return claim
@@ -270,6 +271,9 @@ class QueueDesk:
             reason=tried.reason if tried and over else None,
             running=running,
         )
+
+    def states(self, narrations: Collection[str]) -> dict[str, NarrationState]:
+        return {narration: self.state(narration) for narration in narrations}
 
     def cancel(self, narration: str) -> None:
         write_record(self._store, layout.work_canceled(narration), Canceled(at=time.time()))

@@ -69,8 +69,8 @@ class _Model:
 
 
 class _Kept:
-    """Loaded models that no engine of this process uses, the last used last. An engine takes one out and puts it back when
-    it is closed, so that no two threads share one."""
+    """Loaded models that no engine of this process uses, the last used last. An engine takes one out and puts it back
+    when it is closed, so that no two threads share one."""
 
     def __init__(self) -> None:
         self.max_models, self.lost = 0, False

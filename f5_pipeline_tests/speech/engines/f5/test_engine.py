@@ -625,7 +625,9 @@ def test_a_lost_device_is_not_kept(make_engine: MakeEngine, monkeypatch: pytest.
     monkeypatch.setattr(engines, "_kept", engines._Kept())
     engines.keep_models(1)
     lost = make_engine()
-    monkeypatch.setattr(lost._loaded().network, "sample", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("CUDA error")))
+    monkeypatch.setattr(
+        lost._loaded().network, "sample", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("CUDA error"))
+    )
     with pytest.raises(EngineError):
         speech(lost, request())
     lost.close()
