@@ -150,12 +150,16 @@ api_usage = Key("keys/{key}/{month}.json")
 webhook = Key("narrations/{narration}/webhook.json")
 api_request = Key("requests/{owner}/{request}.json")
 api_voice = Key("requests/{owner}/voices/{voice}")
-work_of = Key("work/{narration}/")
 work_claim = Key("work/{narration}/claims/{worker}.json")
 work_attempts = Key("work/{narration}/attempts.json")
 work_canceled = Key("work/{narration}/canceled.json")
 step_value = Key("runs/{run}/{path}")
 """A value that one step of a run passes to another; see `run_value`."""
+
+
+def work_of(narration: str) -> str:
+    """The prefix of what workers write about a narration."""
+    return f"{WORK}{narration}/"
 
 
 def run_value(run_id: str, *names: str) -> str:
