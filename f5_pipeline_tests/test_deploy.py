@@ -430,8 +430,6 @@ class Containers:
             "DAGSTER_HOME": str(home),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
-        if name == "downloads":
-            environment |= {"POSTGRES_PASSWORD": ""}
         with (self.installation.root / f"{name}.log").open("a") as log:
             return subprocess.Popen(changed, cwd=home, env=environment, stdout=log, stderr=log, start_new_session=True)
 
@@ -502,6 +500,28 @@ def containers(postgres: dict[str, str], moto_server: S3Server, tmp_path: Path) 
             made.kill(name)
 
 
+def canceled_by_the_api(containers: Containers, ui: Services) -> None:
+    """What is submitted to the download service is begun by the daemon; its cancelling ends the run on the worker."""
+
+    def ask(path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{ui.links}/v1/narrations{path}", data, {"content-type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    text = "\n\n".join(f"This is paragraph {n} of another story, which nobody wants." for n in range(400))
+    name = ask("", {"text": text, "voice": "ada"})["id"]
+    wait_for("run of what was submitted", lambda: ask(f"/{name}")["state"] == "running")
+    assert ask(f"/{name}/cancel", {})["state"] == "canceled"
+
+    def ended() -> bool:
+        batches = [one["status"] for one in containers.runs(ui) if one["jobName"] == "narrate_batch"]
+        return batches == ["CANCELED"]
+
+    wait_for("end of the run", ended)
+    assert ask(f"/{name}")["state"] == "canceled"
+
+
 def test_the_containers_commands_work_together_and_outlive_a_dead_worker(containers: Containers) -> None:
     """Each with an instance folder of its own, on Postgres: a run goes from the web server by the daemon to the worker;
     the worker is killed in its midst and started anew, and the run is continued; stop signals end everything."""
@@ -555,6 +575,9 @@ def test_the_containers_commands_work_together_and_outlive_a_dead_worker(contain
     for address in installation.run("links", "story", "--json").object["files"].values():
         with urllib.request.urlopen(address) as answer:
             assert answer.status == 200
+    containers.start("worker")
+    wait_for("health of worker", lambda: containers.healthy("worker"))
+    canceled_by_the_api(containers, ui)
     logs = [one.key for one in containers.store.list("logs/")]
     assert logs, "the steps' logs are in the store, where the web server finds them"
 

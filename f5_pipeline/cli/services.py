@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 @click.option("--host", help="Address to listen on. [default: F5_HOST or 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on. [default: F5_PORT or 3080]")
 @click.option("--trusted-proxies", help="Addresses whose X-Forwarded-* headers are believed.")
-def serve(host: str | None, port: int | None, trusted_proxies: str | None) -> None:
+@click.option("--queue", is_flag=True, help="What is submitted is narrated by `f5-pipeline worker --queue`.")
+def serve(host: str | None, port: int | None, trusted_proxies: str | None, queue: bool) -> None:
     """Serve the download links and the HTTP API until stopped."""
     from f5_pipeline.gateway.app import create_app
     from f5_pipeline.gateway.deliveries import Deliveries
@@ -48,7 +49,8 @@ def serve(host: str | None, port: int | None, trusted_proxies: str | None) -> No
     deliveries = Deliveries(store)
     signer = open_signer(settings.home_folder, settings.link_secret, settings.link_seconds)
     with ExitStack() as stack:
-        api, folders, note = _api(settings, store, signer, stack, local=_is_local(settings, host, trusted_proxies))
+        local = _is_local(settings, host, trusted_proxies)
+        api, folders, note = _api(settings, store, signer, stack, local=local, queue=queue)
 
         def announce(url: str) -> None:
             print_info(f"download service: {url}; HTTP API: {url}/docs; retake desk: {url}/desk")
@@ -84,13 +86,14 @@ def _is_local(settings: Settings, host: str, trusted_proxies: str | None) -> boo
     return is_loopback(host) and is_loopback(public) and trusted_proxies is None
 
 
-def _api(settings: Settings, store: Store, signer: LinkSigner, stack: ExitStack, *, local: bool):
+def _api(settings: Settings, store: Store, signer: LinkSigner, stack: ExitStack, *, local: bool, queue: bool):
     """The HTTP API, the folders of its paths, and a sentence about who may use it."""
     from functools import cache
 
     from f5_pipeline.gateway.api.app import FOLDERS, create_api
     from f5_pipeline.gateway.api.service import Service as ApiService
     from f5_pipeline.studio.keys import has_keys
+    from f5_pipeline.studio.queue import QueueDesk
 
     @cache
     def opened() -> DagsterInstance:
@@ -98,18 +101,22 @@ def _api(settings: Settings, store: Store, signer: LinkSigner, stack: ExitStack,
 
         return stack.enter_context(open_instance(settings))
 
+    @cache
+    def desk():
+        from f5_pipeline.orchestration.launching.desk import InboxDesk
+
+        return InboxDesk(opened, store, studio_options(), settings)
+
     class Desk:
         """The in-box's desk, imported with Dagster at the first call."""
 
         def __getattr__(self, name: str):
-            from f5_pipeline.orchestration.launching.desk import InboxDesk
-
-            return getattr(InboxDesk(opened, store, studio_options(), settings), name)
+            return getattr(desk(), name)
 
     service = ApiService(
         store=store,
         options=studio_options(),
-        desk=Desk(),  # type: ignore[arg-type]
+        desk=QueueDesk(store, studio_options(), settings.attempts) if queue else Desk(),  # type: ignore[arg-type]
         signer=signer,
         base_url=settings.base_url,
         gpu_hour_cost=settings.gpu_hour_cost,

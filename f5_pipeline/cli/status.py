@@ -26,7 +26,8 @@ def status(narration: str | None, as_json: bool) -> None:
 
         if narration is not None:
             find_script(session.store, narration)
-        states = list(narration_states(session.instance, session.store, session.options, narration))
+        names = None if narration is None else [narration]
+        states = list(narration_states(session.instance, session.store, session.options, names))
     lengths = [None if state.seconds is None else format_duration(state.seconds) for state in states]
     rows = [{**state.model_dump(), "length": length} for state, length in zip(states, lengths, strict=True)]
     if as_json:

@@ -10,7 +10,7 @@ their process ends, so that nothing has to be released.
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, Literal, TypeVar
 
@@ -48,8 +48,8 @@ _MAX_RECENT_BATCHES = 100
 _MANY_ATTEMPTS = 1000
 """More than any setting allows."""
 
-_CALLS, _MAX_CALL_SECONDS = "f5/calls", 600.0
-"""Key of the calls, and how long they are kept."""
+_CALLS, _MAX_CALL_SECONDS, _MAX_CALLS = "f5/calls", 600.0, 200
+"""Key of the calls, how long they are kept, and how many: each is a request to the store."""
 
 _MAX_PREPARING_SECONDS = 600.0
 """How long a command on another host may read scripts and fetch weights before its first run."""
@@ -211,12 +211,16 @@ class Ledger:
         scripts = self.scripts([narration]).items()
         self.record_scripts({name: script.model_copy(update={"since": time.time()}) for name, script in scripts})
 
-    def call(self, narration: str) -> None:
-        """Ask for a script to be looked at now, and not at the in-box's next look. Where two processes call at once,
-        one call may be lost: the next look finds the script."""
+    def call(self, narrations: Collection[str]) -> None:
+        """Ask for scripts to be looked at now, and not at the in-box's next look. Where two processes call at once, and
+        of more than `_MAX_CALLS`, calls are lost: the next look finds the scripts."""
         now = time.time()
         recent = {name: at for name, at in self.calls(0.0).items() if now - at < _MAX_CALL_SECONDS}
-        value = json.dumps({**recent, narration: now})
+        calls = {
+            **{name: at for name, at in recent.items() if name not in narrations},
+            **dict.fromkeys(narrations, now),
+        }
+        value = json.dumps(dict(list(calls.items())[-_MAX_CALLS:]))
         self._instance.daemon_cursor_storage.set_cursor_values({_CALLS: value})
 
     def calls(self, since: float) -> dict[str, float]:

@@ -33,6 +33,14 @@ def run_single_steps_in_their_run() -> None:
     internals.multiprocess_executor.execute_step_out_of_process = _execute_step
 
 
+def keep_gpu_steps_in_their_run() -> None:
+    """Run steps that hold a GPU in the process of their run too: for one that keeps its models for the next run."""
+    global _gpu_steps_stay
+    _gpu_steps_stay = True
+
+
+_gpu_steps_stay = False
+
 _execute_step_out_of_process = internals.multiprocess_executor.execute_step_out_of_process
 
 _LAST = frozenset(
@@ -68,7 +76,8 @@ def _execute_step(
     run_id = step_context.run_id
     _over.discard((run_id, step.key))
     alone = all(key == step.key or (run_id, key) in _over for key in active)
-    if step.pool is not None or not alone or _has_siblings(step.get_mapping_key(), known_state.dynamic_mappings):
+    own_process = step.pool is not None and not _gpu_steps_stay
+    if own_process or not alone or _has_siblings(step.get_mapping_key(), known_state.dynamic_mappings):
         events = _execute_step_out_of_process(
             multiprocessing_context, job, step_context, step, errors, processes, active, retries, known_state, load_data
         )

@@ -25,6 +25,8 @@ batches/<run>.json                           the outcome of a batch
 keys/<key>.json                              a key of the HTTP API, hashed; <key>/<month>.json what it has used
 requests/<owner>/<request>.json              a narration that was submitted by HTTP, by the id of its owner's key
 requests/<owner>/voices/<voice>              a voice that was added by HTTP
+work/<narration>/claims/<worker>.json        who narrates it, of the workers that take from the store
+work/<narration>/{attempts,canceled}.json    what they have tried; that nobody wants it any more
 runs/<run>/…                                 values that steps of one run pass to others
 logs/…                                       Dagster's compute logs, if kept here
 """
@@ -41,7 +43,7 @@ from f5_pipeline.speech.script.sources import SOURCES
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 """Names of voices and narrations: part of keys, partition keys, file names and links, on every system."""
 
-SCRIPTS, VOICES = "scripts/", "voices/"
+SCRIPTS, VOICES, WORK = "scripts/", "voices/", "work/"
 
 LOGS = "logs"
 """Folder of Dagster's compute logs."""
@@ -149,8 +151,16 @@ api_usage = Key("keys/{key}/{month}.json")
 webhook = Key("narrations/{narration}/webhook.json")
 api_request = Key("requests/{owner}/{request}.json")
 api_voice = Key("requests/{owner}/voices/{voice}")
+work_claim = Key("work/{narration}/claims/{worker}.json")
+work_attempts = Key("work/{narration}/attempts.json")
+work_canceled = Key("work/{narration}/canceled.json")
 step_value = Key("runs/{run}/{path}")
 """A value that one step of a run passes to another; see `run_value`."""
+
+
+def work_of(narration: str) -> str:
+    """The prefix of what workers write about a narration."""
+    return f"{WORK}{narration}/"
 
 
 def run_value(run_id: str, *names: str) -> str:

@@ -9,7 +9,7 @@ from f5_pipeline.store.base import Store
 def remove_narration(store: Store, narration: str) -> int:
     """Remove a narration's script, deliveries and links; return the number of objects. Its links end at once."""
     layout.check_name(narration, "narration")
-    keys = [stat.key for prefix in ("grants", "narrations") for stat in store.list(f"{prefix}/{narration}/")]
+    keys = [stat.key for prefix in ("grants", "narrations", "work") for stat in store.list(f"{prefix}/{narration}/")]
     # The script first, so that nobody narrates it anew meanwhile.
     return _remove(store, [stat.key for stat in store.list(f"{layout.SCRIPTS}{narration}.")] + keys)
 

@@ -115,7 +115,7 @@ def narration_state(
         state = "scripted"
     elif plan.version != version:
         state = "edited"
-    elif audio and links and links.revision == audio.revision and audio.plan.digest == plan.digest:
+    elif _is_linked(plan, audio, links):
         state = "delivered"
     elif takes and takes.plan == plan.digest:
         state = "synthesized"
@@ -131,6 +131,18 @@ def narration_state(
         revision=links.revision if links else None,
         reason=reason if failed else None,
     )
+
+
+def is_delivered(store: Store, narration: str, version: str) -> bool:
+    """Whether a version of a script is delivered, with links; of another instance's attempts nothing is asked."""
+    plan = find_state(store, Plan, narration)
+    if plan is None or plan.version != version:
+        return False
+    return _is_linked(plan, find_state(store, Audio, narration), find_state(store, Links, narration))
+
+
+def _is_linked(plan: Plan, audio: Audio | None, links: Links | None) -> bool:
+    return bool(audio and links and links.revision == audio.revision and audio.plan.digest == plan.digest)
 
 
 def _delivered_seconds(store: Store, audio: Audio | None, links: Links | None) -> float | None:

@@ -29,6 +29,7 @@ VALUES = {
     "month": "2026-05",
     "owner": "local",
     "request": "0123456789abcdef",
+    "worker": "0123456789abcdef",
 }
 SHORTENED = {"sha256", "samples", "sound", "configuration"}
 

@@ -26,7 +26,7 @@ from f5_pipeline.studio.keys import QuotaError
 
 log = logging.getLogger("f5_pipeline.gateway")
 
-FOLDERS = frozenset({"v1", "desk", "run", "runsync", "status", "cancel", "docs", "openapi.json"})
+FOLDERS = frozenset({"v1", "v2", "desk", "run", "runsync", "status", "cancel", "docs", "openapi.json"})
 """First parts of the paths that belong to the API."""
 
 RETRY_AFTER_SECONDS = "30"
@@ -67,6 +67,8 @@ def create_api(service: Service, *, local: bool) -> FastAPI:
     app.state.service, app.state.sessions = service, sessions
     for part in (narrations, retakes, voices, catalogue, speech, runpod, desk):
         app.include_router(part.router)
+    # As RunPod's own client asks, where its `endpoint_url_base` ends with /v2; endpoints have any name.
+    app.include_router(runpod.router, prefix="/v2/{endpoint}", include_in_schema=False)
 
     @app.get("/docs", include_in_schema=False)
     def reference() -> HTMLResponse:

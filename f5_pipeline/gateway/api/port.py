@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from f5_pipeline.studio.state import NarrationState
@@ -17,6 +18,10 @@ class Desk(Protocol):
 
     def state(self, narration: str) -> NarrationState:
         """How far it is. Raises InputError where it has no script."""
+        ...
+
+    def states(self, narrations: Collection[str]) -> dict[str, NarrationState]:
+        """The same of many, by name. Raises InputError where one has no script."""
         ...
 
     def cancel(self, narration: str) -> None:

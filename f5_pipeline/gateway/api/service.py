@@ -45,7 +45,7 @@ from f5_pipeline.studio.narrating.submission import read_submission
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Links, Timings
 from f5_pipeline.studio.removal import remove_narration
-from f5_pipeline.studio.state import find_state, write_state
+from f5_pipeline.studio.state import NarrationState, find_state, write_state
 from f5_pipeline.studio.webhooks import Webhook
 from f5_pipeline.system.addresses import pin
 from f5_pipeline.system.clock import iso_time
@@ -180,10 +180,12 @@ class Service:
             return None
         raise NotFoundError("there is no such narration", file=narration[:80])
 
-    def describe(self, request: ApiRequest | None, narration: str = "") -> Narration:
-        """A narration and its state."""
+    def describe(
+        self, request: ApiRequest | None, narration: str = "", state: NarrationState | None = None
+    ) -> Narration:
+        """A narration and its state, which is asked for where it is not given."""
         name = request.narration if request else narration
-        state = self.desk.state(name)
+        state = state or self.desk.state(name)
         made = state.takes - (state.missing or 0) if state.takes is not None else None
         shown: State = _STATES.get(state.state, "queued")
         return Narration(
@@ -224,11 +226,19 @@ class Service:
             for row in ids[begin : begin + limit]
         ]
         more = ids[begin + limit - 1] if begin + limit < len(ids) else None
-        return [narration for row in page if (narration := self._described(*row))], more
+        names = [request.narration if request else row for request, row in page]
+        try:  # of all at once
+            states = self.desk.states(names)
+        except InputError:
+            states = {}
+        described = (
+            self._described(request, name, states.get(name)) for (request, _), name in zip(page, names, strict=True)
+        )
+        return [narration for narration in described if narration], more
 
-    def _described(self, request: ApiRequest | None, narration: str) -> Narration | None:
+    def _described(self, request: ApiRequest | None, narration: str, state: NarrationState | None) -> Narration | None:
         try:
-            return self.describe(request, narration)
+            return self.describe(request, narration, state=state)
         except InputError:  # its script was removed at the command line
             return None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
 
 import dagster as dg
 
@@ -24,17 +25,33 @@ class InboxDesk:
         self, open_instance: Callable[[], dg.DagsterInstance], store: Store, options: StudioOptions, settings: Settings
     ) -> None:
         self._open, self._store, self._options, self._settings = open_instance, store, options, settings
+        self._calls: list[str] = []
+        self._calling, self._writing = threading.Lock(), threading.Lock()
 
     def call(self, narration: str) -> None:
-        Ledger(self._open()).call(narration)
+        with self._calling:
+            self._calls.append(narration)
+        with (
+            self._writing
+        ):  # who comes next writes for all that wait here: in a burst, a write each would take its time
+            with self._calling:
+                names, self._calls = self._calls, []
+            if names:
+                Ledger(self._open()).call(names)
 
     def state(self, narration: str) -> NarrationState:
+        return self.states([narration])[narration]
+
+    def states(self, narrations: Collection[str]) -> dict[str, NarrationState]:
         instance = self._open()
-        (state,) = narration_states(instance, self._store, self._options, narration)
-        outcome = Ledger(instance).outcomes([narration]).get(narration)
-        if state.state == "failed" and outcome and outcome.retryable and outcome.attempts < self._settings.attempts:
-            return state.model_copy(update={"state": "planned"})  # the in-box tries it again by itself
-        return state
+        outcomes = Ledger(instance).outcomes(narrations)
+        states = {}
+        for state in narration_states(instance, self._store, self._options, narrations):
+            outcome = outcomes.get(state.narration)
+            if state.state == "failed" and outcome and outcome.retryable and outcome.attempts < self._settings.attempts:
+                state = state.model_copy(update={"state": "planned"})  # the in-box tries it again by itself
+            states[state.narration] = state
+        return states
 
     def cancel(self, narration: str) -> None:
         instance = self._open()
@@ -50,4 +67,4 @@ class InboxDesk:
     def retry(self, narration: str) -> None:
         ledger = Ledger(self._open())
         ledger.retry(narration, script_version(self._store, narration))
-        ledger.call(narration)
+        ledger.call([narration])

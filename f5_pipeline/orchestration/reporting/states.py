@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import dagster as dg
 
@@ -14,16 +14,16 @@ from f5_pipeline.studio.state import NarrationState, narration_state
 
 
 def narration_states(
-    instance: dg.DagsterInstance, store: Store, options: StudioOptions, narration: str | None = None
+    instance: dg.DagsterInstance, store: Store, options: StudioOptions, narrations: Collection[str] | None = None
 ) -> Iterator[NarrationState]:
     """The state of each narration, sorted by name; those whose scripts were removed are retired.
 
     Args:
-        narration: only this one.
+        narrations: only these.
     """
     ledger = Ledger(instance)
-    names = {narration} if narration is not None else {name for name, _ in list_scripts(store)}
-    scripts = ledger.scripts(ledger.narrations()) if narration is None else {}
+    names = {name for name, _ in list_scripts(store)} if narrations is None else set(narrations)
+    scripts = ledger.scripts(ledger.narrations()) if narrations is None else {}
     retired = {name for name, script in scripts.items() if script.retired}
     outcomes, active = ledger.outcomes(names), active_narrations(instance)
     runs = _run_states(instance, {outcome.run for outcome in outcomes.values()})

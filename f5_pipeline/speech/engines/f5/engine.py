@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,48 @@ class _Model:
     vocabulary: Vocabulary
     network: Network
     vocoder: Vocoder
+
+
+class _Kept:
+    """Loaded models that no engine of this process uses, the last used last. An engine takes one out and puts it back
+    when it is closed, so that no two threads share one."""
+
+    def __init__(self) -> None:
+        self.max_models, self.lost = 0, False
+        self._models: dict[tuple[str, ...], _Model] = {}
+        self._lock = threading.Lock()
+
+    def take(self, key: tuple[str, ...]) -> _Model | None:
+        """The model of this key; where there is none, room is made for one more."""
+        with self._lock:
+            model = self._models.pop(key, None)
+            self._shrink(self.max_models - (model is None))
+        return model
+
+    def put(self, key: tuple[str, ...], model: _Model) -> None:
+        with self._lock:
+            self._models[key] = model
+            del model  # so that what is freed is gone
+            self._shrink(self.max_models)
+
+    def _shrink(self, count: int) -> None:
+        while len(self._models) > max(0, count):
+            device = self._models.pop(next(iter(self._models))).network.device
+            _free(device)
+
+
+_kept = _Kept()
+
+
+def keep_models(count: int) -> None:
+    """Keep so many models loaded in this process when their engines are closed: of each content, precision, device,
+    attention and compilation one. Another model that is asked for takes the place of the one that was used first."""
+    _kept.max_models = count
+
+
+def device_is_lost() -> bool:
+    """Whether a device has failed in this process, which then can use it no more: it must be started anew."""
+    return _kept.lost
 
 
 @dataclass(frozen=True)
@@ -136,7 +179,9 @@ class F5Engine:
         self._batch_frames = batch_frames
         self._pace = pace
         self._name = f"the model {model}" if model else "the model"
+        self._key = (model_sha256, sampler.dtype, device, attention, compile)
         self._model: _Model | None = None
+        self._lost = False
         self._budget = 0
         self._conditioned: dict[str, Conditioning | str] = {}
         self.notes: list[str] = []
@@ -193,12 +238,11 @@ class F5Engine:
         yield from failed
 
     def close(self) -> None:
-        """Free the device; a later `speak` loads the model again."""
-        device = self._model.network.device if self._model else None
-        self._model = None
+        """Free the device, unless `keep_models` keeps the model; a later `speak` loads it again."""
+        model, self._model = self._model, None
         self._conditioned.clear()
-        if device is not None:
-            _free(device)
+        if model is not None and not self._lost:
+            _kept.put(self._key, model)
 
     # --- one request --------------------------------------------------------------------------------------------------
 
@@ -310,7 +354,11 @@ class F5Engine:
         except (Cancelled, EngineError):
             raise
         except Exception as error:
-            trouble = _trouble(error, batch, model.network.device)
+            try:
+                trouble = _trouble(error, batch, model.network.device)
+            except EngineError:
+                self._lost = _kept.lost = True
+                raise
             if not trouble.memory:
                 log.warning("%d chunks could not be spoken", len(batch), exc_info=True)
         else:
@@ -353,7 +401,7 @@ class F5Engine:
                     file=files.name,
                     hint="Plan the narration again.",
                 )
-            self._model = self._load(files)
+            self._model = _kept.take(self._key) or self._load(files)
             self.notes = list(self._model.network.notes)
             self._budget = self._batch_frames or max(1, self._model.network.frame_budget())
             self.load_seconds = time.monotonic() - started

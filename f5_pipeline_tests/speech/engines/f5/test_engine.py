@@ -576,3 +576,59 @@ def test_all_that_decides_the_sound_is_in_the_key(tiny: ModelFiles, make_engine:
     # What decides speed only does not.
     assert key() == key(device="cuda", attention="varlen", compile="on", batch_frames=5)
     assert make_engine().sound("ada")["format"] == FORMAT
+
+
+# --- kept loaded ------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_stays_loaded_for_the_next_engine(make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path):
+    """Of each content and precision one; the next that is loaded takes its place. What is spoken stays the same."""
+    from f5_pipeline.speech.engines.f5 import engine as engines
+
+    loads: list[F5Engine] = []
+    load = F5Engine._load
+    monkeypatch.setattr(engines, "_kept", engines._Kept())
+    monkeypatch.setattr(F5Engine, "_load", lambda self, files: loads.append(self) or load(self, files))
+    first = make_engine()
+    before = speech(first, request()).samples
+    first.close()
+    cold = make_engine()
+    speech(cold, request())
+    assert loads == [first, cold], "nothing is kept unless it is asked for"
+    cold.close()
+
+    engines.keep_models(1)
+    loads.clear()
+    for sampler in (QUICK, QUICK, QUICK.model_copy(update={"nfe": QUICK.nfe + 1})):
+        warm = make_engine(sampler=sampler)
+        heard = speech(warm, request()).samples
+        assert sampler != QUICK or np.array_equal(heard, before)
+        assert warm.load_seconds >= 0.0
+        warm.close()
+    assert len(loads) == 1
+    used, beside = make_engine(), make_engine()
+    speech(used, request())
+    speech(beside, request())
+    assert loads[1:] == [beside], "no two engines share one"
+    used.close()
+    beside.close()
+    other = make_engine(make_tiny_model(tmp_path, seed=2))
+    speech(other, request())
+    assert not engines._kept._models, "the one that is not asked for any more has made room"
+    other.close()
+    assert loads[2:] == [other] and len(engines._kept._models) == 1
+
+
+def test_a_lost_device_is_not_kept(make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch):
+    from f5_pipeline.speech.engines.f5 import engine as engines
+
+    monkeypatch.setattr(engines, "_kept", engines._Kept())
+    engines.keep_models(1)
+    lost = make_engine()
+    monkeypatch.setattr(
+        lost._loaded().network, "sample", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("CUDA error"))
+    )
+    with pytest.raises(EngineError):
+        speech(lost, request())
+    lost.close()
+    assert engines.device_is_lost() and not engines._kept._models
