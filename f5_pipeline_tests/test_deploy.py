@@ -514,11 +514,12 @@ def canceled_by_the_api(containers: Containers, ui: Services) -> None:
     wait_for("run of what was submitted", lambda: ask(f"/{name}")["state"] == "running")
     assert ask(f"/{name}/cancel", {})["state"] == "canceled"
 
-    def ended() -> bool:
-        batches = [one["status"] for one in containers.runs(ui) if one["jobName"] == "narrate_batch"]
-        return batches == ["CANCELED"]
+    def statuses() -> list[str]:
+        return [one["status"] for one in containers.runs(ui) if one["jobName"] == "narrate_batch"]
 
-    wait_for("end of the run", ended)
+    wait_for("end of the run", lambda: set(statuses()) <= {"CANCELED", "FAILURE"})
+    # A process that is interrupted while it starts cannot say that it was canceled: it fails, and is not tried again.
+    assert len(statuses()) == 1
     assert ask(f"/{name}")["state"] == "canceled"
 
 
@@ -585,4 +586,7 @@ def test_the_containers_commands_work_together_and_outlive_a_dead_worker(contain
         process = containers.running[name]
         process.terminate()
         process.wait(60)
-        assert "Traceback" not in containers.log(name), containers.log(name)
+        # While the worker is away, a sensor's tick fails: the daemon says so, with a traceback, and goes on.
+        log = containers.log(name)
+        faults = [one for one in log.split("Traceback")[1:] if "DagsterUserCodeUnreachableError" not in one]
+        assert not faults, log

@@ -14,6 +14,7 @@ import dagster as dg
 
 from f5_pipeline.orchestration.internals import (
     GRPC_INFO_TAG,
+    MAX_RETRIES_TAG,
     CanCancelExecutionRequest,
     CanCancelExecutionResult,
     CheckRunHealthResult,
@@ -92,6 +93,9 @@ class LocalRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
     def terminate(self, run_id: str) -> bool:
         """Interrupt a run, as Ctrl-C does: its steps end at their next batch."""
         run = self._instance.get_run_by_id(run_id) if self.has_instance else None
+        if run and run.status in (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING):
+            # A process that is interrupted while it starts fails, and a run whose process failed is tried again.
+            self._instance.add_run_tags(run_id, {MAX_RETRIES_TAG: "0"})
         process = process_of(self._instance, run) if run and not run.is_finished else None
         if run is None or process is None or not process.living:
             return super().terminate(run_id)

@@ -82,6 +82,11 @@ class Outcome(BaseModel):
         description="whether trying again may help by itself",
     )
 
+    @property
+    def canceled(self) -> bool:
+        """Whether nobody wants this version any more."""
+        return self.state == "failed" and self.attempts >= _MANY_ATTEMPTS
+
     def end(self, attempts: int) -> Literal["done", "failed", "canceled"] | None:
         """How a narration has ended; None where a run works on it, or may yet.
 
@@ -89,7 +94,7 @@ class Outcome(BaseModel):
             attempts: maximum attempts at a version.
         """
         if self.state == "failed" and (self.attempts >= attempts or not self.retryable):
-            return "canceled" if self.attempts >= _MANY_ATTEMPTS else "failed"
+            return "canceled" if self.canceled else "failed"
         return "done" if self.state == "done" else None
 
 

@@ -225,6 +225,15 @@ def test_a_run_is_canceled_though_its_code_server_is_gone(instance, process, mak
     assert found and found.status == dg.DagsterRunStatus.CANCELING
 
 
+@pytest.mark.parametrize(
+    ("status", "retries"), [(dg.DagsterRunStatus.STARTING, "0"), (dg.DagsterRunStatus.STARTED, None)]
+)
+def test_a_run_that_is_canceled_while_its_process_starts_is_not_tried_again(instance, process, status, retries):
+    run = new_run(instance, status, **{WORKER_TAG: process_name(process.pid)})
+    assert instance.run_launcher.terminate(run.run_id)
+    assert some(instance.get_run_by_id(run.run_id)).tags.get("dagster/max_retries") == retries
+
+
 def test_a_run_that_is_continued_is_not_taken_for_its_dead_parent(instance, process):
     parent = run_of_command_line(instance, process)
     process.kill()

@@ -31,6 +31,9 @@ from f5_pipeline.studio.records import Plan
 from f5_pipeline.studio.voices import find_voice, make_reference, needs_reference
 from f5_pipeline.studio.weights import gather_weights, open_library
 
+_MAX_LAUNCH_SECONDS = 20.0
+"""How long the in-box's tick may take from its look at the queue to the run; a person needs longer."""
+
 
 class BatchConfig(dg.Config):
     """The narrations of a batch, and what launched it."""
@@ -99,7 +102,7 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
         postponed = sum(outcome.postponed for outcome in failed)
         context.log.info(
             f"{len(plans)} narrations to make, {len(failed) - postponed} cannot be planned, {postponed} postponed, "
-            f"{len(left)} left to others"
+            f"{len(left)} left: done, canceled, or made by others"
         )
         lengths = {plan.narration: plan.expected_seconds for plan in plans}
         batch = BatchPlan(
@@ -130,10 +133,13 @@ def _claim(
     context: dg.OpExecutionContext, store: Store, ledger: Ledger, names: list[str]
 ) -> tuple[dict[str, str], list[str], list[NarrationOutcome]]:
     """The narrations that this run makes, with the versions of their scripts; those that it leaves, because they are
-    done or another run has them; and the failures of those whose scripts cannot be read.
+    done, another run has them, or they were canceled while this run waited; and the failures of those whose scripts
+    cannot be read.
 
     Where two launches name the same narration, the run that was created first makes it.
     """
+    record = context.instance.get_run_record_by_id(context.dagster_run.root_run_id or context.run_id)
+    created = record.create_timestamp.timestamp() if record else 0.0
     others: set[str] = set()
     for run in active_batches(context.instance):
         if run.run_id == context.run_id:
@@ -151,7 +157,9 @@ def _claim(
             failed.append(record_failure(context, ledger, name, waiting, version))
             continue
         outcome = outcomes.get(name)
-        if name in others or (outcome and outcome.state == "done" and outcome.version == version):
+        known = outcome if outcome and outcome.version == version else None
+        canceled = known and known.canceled and known.at > created - _MAX_LAUNCH_SECONDS
+        if name in others or (known and known.state == "done") or canceled:
             left.append(name)
         else:
             versions[name] = version

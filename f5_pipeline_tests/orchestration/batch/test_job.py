@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -391,6 +392,25 @@ def test_a_batch_that_is_older_has_the_narration_that_two_name(studio):
     assert run.status == dg.DagsterRunStatus.SUCCESS
     assert set(studio.ledger.outcomes(["a", "b"])) == {"b"}
     assert [one.narration for one in report_of(studio, run).narrations] == ["b"]
+
+
+def test_what_was_canceled_while_its_run_waited_is_left_and_what_a_person_asks_for_later_is_made(studio, monkeypatch):
+    put(studio, "a", "Nobody wants this one.")
+    put(studio, "b", "This one is wanted.")
+    studio.look()
+    request = dg.RunRequest(job_name=BATCH_JOB, run_config=batch_config("a", "b"))
+    waiting = create(studio, request)
+    studio.ledger.cancel("a", script_version(studio.store, "a"), "canceled by its owner")
+    assert ended(studio, waiting, start(waiting)).status == dg.DagsterRunStatus.SUCCESS
+    outcomes = studio.ledger.outcomes(["a", "b"])
+    assert (outcomes["a"].canceled, outcomes["b"].state) == (True, "done")
+
+    a_minute_ago = outcomes["a"].at - 60
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: a_minute_ago)
+        studio.ledger.cancel("a", script_version(studio.store, "a"), "canceled by its owner")
+    assert run_batch(studio, request).status == dg.DagsterRunStatus.SUCCESS
+    assert outcome(studio, "a").state == "done"
 
 
 def test_a_step_that_is_killed_is_tried_again_and_nothing_is_doubled(studio):
