@@ -74,9 +74,15 @@ def create_api(service: Service, *, local: bool) -> FastAPI:
     def reference() -> HTMLResponse:
         return HTMLResponse(render_reference(app.openapi()))
 
-    schema = app.openapi()
-    schema["components"].setdefault("securitySchemes", {})["key"] = {"type": "http", "scheme": "bearer"}
-    schema["security"] = [{"key": []}]
+    make_schema = app.openapi
+
+    def schema() -> dict[str, Any]:  # costs a second, so it is made when somebody asks for it
+        made = make_schema()
+        made["components"].setdefault("securitySchemes", {})["key"] = {"type": "http", "scheme": "bearer"}
+        made["security"] = [{"key": []}]
+        return made
+
+    app.openapi = schema  # type: ignore[method-assign]
     return app
 
 
