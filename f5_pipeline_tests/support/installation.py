@@ -109,7 +109,7 @@ class Installation:
     def run(self, *arguments: object, code: int | None = 0) -> Ended:
         """Run `f5-pipeline …` to its end; its exit code must be `code`, whatever it is where None."""
         ended = Ended(*run_command([*map(str, arguments)], self.root, self.env, HANG_SECONDS))
-        assert code is None or ended.code == code, f"exit code {ended.code}\n{out}\n{err}"
+        assert code is None or ended.code == code, f"exit code {ended.code}\n{ended.out}\n{ended.err}"
         return ended
 
     def write(self, name: str, text: str | bytes) -> Path:

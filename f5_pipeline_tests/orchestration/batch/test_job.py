@@ -23,6 +23,7 @@ from sqlalchemy.exc import OperationalError
 from f5_pipeline.dagster_host.instance import open_instance
 from f5_pipeline.dagster_host.runs import MODULE, _origin
 from f5_pipeline.errors import InputError, RetryableStoreError
+from f5_pipeline.orchestration.internals import AUTO_RETRY_RUN_ID_TAG
 from f5_pipeline.orchestration.ledger import BATCH_JOB, Outcome
 from f5_pipeline.orchestration.reporting.failures import failures, is_retryable
 from f5_pipeline.orchestration.reporting.provenance import data_version_tags
@@ -107,9 +108,10 @@ def create(box: Inbox, request: dg.RunRequest) -> dg.DagsterRun:
     )
 
 
-def start(run: dg.DagsterRun) -> subprocess.Popen[bytes]:
-    """The process of a run, with the settings that the test has now."""
-    return subprocess.Popen([sys.executable, "-m", "f5_pipeline_tests.support.run_worker", run.run_id], cwd=REPOSITORY)
+def start(run: dg.DagsterRun, *hold: Path) -> subprocess.Popen[bytes]:
+    """The process of a run, with the settings that the test has now; with `hold` see the module that it runs."""
+    module = "f5_pipeline_tests.support.run_worker"
+    return subprocess.Popen([sys.executable, "-m", module, run.run_id, *map(str, hold)], cwd=REPOSITORY)
 
 
 def ended(box: Inbox, run: dg.DagsterRun, process: subprocess.Popen[bytes]) -> dg.DagsterRun:
@@ -435,6 +437,30 @@ def test_a_step_that_is_killed_is_tried_again_and_nothing_is_doubled(studio):
         check_delivered(studio, name)
     links = {name: materialized(studio, run)["download_links", name] for name in names}
     assert links == dict.fromkeys(names, 1), "none was delivered twice"
+    assert batches(studio) == []
+
+
+def test_a_kill_between_links_and_ledger_makes_nothing_anew(studio, tmp_path):
+    put(studio, "a", "Its links are there, and its run has died before it could say so.")
+    (request,) = batches(studio)
+    run = create(studio, request)
+    process = start(run, tmp_path / "held")
+    wait_for("links", (tmp_path / "held").exists)
+    process.kill()
+    process.wait()
+    studio.instance.report_run_failed(run)  # as the daemon does where a process is gone
+    check_delivered(studio, "a")
+    assert outcome(studio, "a").state == "started"
+    links = read_record(studio.store, layout.narration_state("a", "links"), Links)
+    delivered = f"narrations/a/{links.revision}/"
+    before = {one.key: one.mark for prefix in ("takes/", delivered) for one in studio.store.list(prefix)}
+
+    again = create(studio, request)
+    studio.instance.add_run_tags(run.run_id, {AUTO_RETRY_RUN_ID_TAG: again.run_id})
+    assert ended(studio, again, start(again)).status == dg.DagsterRunStatus.SUCCESS
+    assert (outcome(studio, "a").state, outcome(studio, "a").attempts) == ("done", 2)
+    assert {one.key: one.mark for prefix in ("takes/", delivered) for one in studio.store.list(prefix)} == before
+    check_delivered(studio, "a")
     assert batches(studio) == []
 
 
