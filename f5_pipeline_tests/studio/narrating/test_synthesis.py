@@ -119,10 +119,8 @@ def test_how_full_the_batches_of_an_engine_are_is_counted(studio):
         """Tells of batches of 3, 3 and 1, as the f5 engine does."""
 
         def speak(self, requests: Iterable[Request], **options: Any) -> Iterator[Speech | Failed]:
-            facts = (
-                [{"chunks": 3, "frames": 900}] * 3 + [{"chunks": 3, "frames": 600}] * 3 + [{"chunks": 1, "frames": 300}]
-            )
-            for speech, batch in zip(super().speak(requests, **options), facts, strict=True):
+            frames = [900] * 3 + [600] * 3 + [300]
+            for speech, total in zip(super().speak(requests, **options), frames, strict=True):
                 assert isinstance(speech, Speech)
                 yield replace(speech, details={"batch": {"chunks": 1 if total == 300 else 3, "frames": total}})
 
