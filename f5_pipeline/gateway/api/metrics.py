@@ -29,8 +29,11 @@ from f5_pipeline.studio.keys import ApiKey
 
 log = logging.getLogger("f5_pipeline.gateway")
 
-FIGURES_SECONDS, MAX_SHARE = 10.0, 0.03
-"""How long figures are kept, at least; share of the time that reading them may take."""
+FIGURES_SECONDS, MAX_FIGURES_SECONDS, MAX_SHARE = 10.0, 60.0, 0.03
+"""How long figures are kept, at least and at most; between, the share of the time that reading them may take."""
+
+MAX_WAIT_SECONDS = 5.0
+"""How long a scrape waits for another one that reads: while a database hangs, scrapes must not take all threads."""
 
 PREFIX = "f5_pipeline_"
 
@@ -104,16 +107,21 @@ class StudioCollector(Collector):
         yield build
 
     def _figures(self) -> Figures | None:
-        with self._lock:
+        if not self._lock.acquire(timeout=MAX_WAIT_SECONDS):
+            return None
+        try:
             if (started := time.monotonic()) >= self._kept[0]:
                 try:
                     figures = self._service.desk.figures()
                 except Exception as error:  # of any database: the other metrics are told all the same
                     log.error("the queue cannot be read: %s: %s", type(error).__name__, error)
                     figures = None
-                took = time.monotonic() - started
-                self._kept = time.monotonic() + max(FIGURES_SECONDS, took / MAX_SHARE), figures
+                now = time.monotonic()
+                keep = min(MAX_FIGURES_SECONDS, max(FIGURES_SECONDS, (now - started) / MAX_SHARE))
+                self._kept = now + keep, figures
             return self._kept[1]
+        finally:
+            self._lock.release()
 
     def _disks(self) -> Iterator[Metric]:
         free = GaugeMetricFamily(f"{PREFIX}disk_free_bytes", "Free on the disk of a folder.", labels=["folder"])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -38,8 +41,7 @@ PROMETHEUS, BOARD = REPOSITORY / "deploy" / "prometheus", REPOSITORY / "deploy" 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each scrape reads anew."""
-    monkeypatch.setattr(metrics, "FIGURES_SECONDS", 0.0)
-    monkeypatch.setattr(metrics, "MAX_SHARE", float("inf"))
+    monkeypatch.setattr(metrics, "MAX_FIGURES_SECONDS", 0.0)
 
 
 def tell_batch(api: Api, *, done: int = 2, gpu: float = 10.0) -> None:
@@ -173,6 +175,7 @@ def test_a_scrape_asks_no_store_and_a_database_that_is_away_hides_nothing_else(
             self.asked += 1
             raise ConnectionError("the database is away")
 
+    monkeypatch.setattr(metrics, "MAX_FIGURES_SECONDS", 3600.0)
     monkeypatch.setattr(metrics, "FIGURES_SECONDS", 3600.0)
     api.service.store = Unreachable()  # type: ignore[assignment]
     Unreachable.calls.add("GetObject", 3)
@@ -191,6 +194,26 @@ def test_a_scrape_asks_no_store_and_a_database_that_is_away_hides_nothing_else(
         told = [samples_of(collector.collect()) for _ in range(3)][-1]
     assert told["f5_pipeline_ledger_up"] == {(): 0} and told["f5_pipeline_store_calls_total"] and away.asked == 1
     assert "f5_pipeline_queue_narrations" not in told and "the database is away" in caplog.text
+
+
+def test_a_database_that_hangs_holds_one_scrape_and_no_other(api: Api, monkeypatch: pytest.MonkeyPatch):
+    asked, answer = threading.Event(), threading.Event()
+
+    class Hanging:
+        def figures(self) -> Figures:
+            asked.set()
+            assert answer.wait(60)
+            return Figures(running=7)
+
+    monkeypatch.setattr(metrics, "MAX_WAIT_SECONDS", 0.01)
+    api.service.desk = Hanging()  # type: ignore[assignment]
+    collector = StudioCollector(api.service)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(lambda: samples_of(collector.collect()))
+        assert asked.wait(60)
+        assert samples_of(collector.collect())["f5_pipeline_ledger_up"] == {(): 0}
+        answer.set()
+        assert first.result()["f5_pipeline_running_narrations"] == {(): 7}
 
 
 # -- rules and board ---------------------------------------------------------------------------------------------------
@@ -227,6 +250,16 @@ def test_rules_and_board_name_metrics_that_there_are(api: Api):
     assert unknown_metrics("sum(f5_pipeline_queue_narration) / process_cpu_seconds_total", told) == {
         "f5_pipeline_queue_narration"
     }
+
+
+def test_the_page_names_every_metric(api: Api):
+    api.service.folders = {"home": api.store.root}
+    client = api.client()
+    scrape(client)
+    told = {name for name in scrape(client) if name.startswith(metrics.PREFIX)} - {"f5_pipeline_build_info"}
+    cells = re.findall(r"^\| (`.*?) \|", (REPOSITORY / "docs" / "metrics.md").read_text(), re.MULTILINE)
+    named = re.findall(r"`(\w+)(?:\{[\w,]+\})?`", " ".join(cells))
+    assert {metrics.PREFIX + name for name in named} == told and len(named) == len(told)
 
 
 def test_every_alert_is_tried_and_says_what_to_do():
