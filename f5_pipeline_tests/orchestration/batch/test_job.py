@@ -26,8 +26,8 @@ from f5_pipeline.errors import InputError, RetryableStoreError
 from f5_pipeline.gateway.api.metrics import StudioCollector
 from f5_pipeline.gateway.api.service import Service
 from f5_pipeline.orchestration.configured import studio_options
-from f5_pipeline.orchestration.launching.desk import InboxDesk
 from f5_pipeline.orchestration.internals import AUTO_RETRY_RUN_ID_TAG
+from f5_pipeline.orchestration.launching.desk import InboxDesk
 from f5_pipeline.orchestration.ledger import BATCH_JOB, Outcome
 from f5_pipeline.orchestration.reporting.failures import failures, is_retryable
 from f5_pipeline.orchestration.reporting.provenance import data_version_tags
