@@ -113,6 +113,7 @@ def _api(settings: Settings, store: Store, signer: LinkSigner, stack: ExitStack,
         def __getattr__(self, name: str):
             return getattr(desk(), name)
 
+    root = store.local_path("scripts")
     service = ApiService(
         store=store,
         options=studio_options(),
@@ -120,6 +121,7 @@ def _api(settings: Settings, store: Store, signer: LinkSigner, stack: ExitStack,
         signer=signer,
         base_url=settings.base_url,
         gpu_hour_cost=settings.gpu_hour_cost,
+        folders={"home": settings.home_folder, **({"store": root.parent} if root else {})},
     )
     if has_keys(store):
         note = "the API asks for a key: f5-pipeline keys list"

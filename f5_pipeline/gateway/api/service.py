@@ -6,9 +6,9 @@ import hashlib
 import re
 import secrets
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel
 
@@ -80,6 +80,7 @@ class Service:
     Attributes:
         base_url: what links begin with.
         gpu_hour_cost: for estimates.
+        folders: whose disks are watched, by what they are for.
     """
 
     store: Store
@@ -88,6 +89,7 @@ class Service:
     signer: LinkSigner
     base_url: str
     gpu_hour_cost: float = 0.0
+    folders: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._submitting = [threading.Lock() for _ in range(64)]  # by identifier
