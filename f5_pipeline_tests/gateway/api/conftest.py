@@ -50,6 +50,11 @@ class Api:
     instance: dg.DagsterInstance
     service: Service
 
+    @property
+    def root(self) -> Path:
+        """The folder of a store that is one."""
+        return some(self.store.local_path("x")).parent
+
     def client(self, key: str | None = None, *, local: bool = True, address: str = "127.0.0.1") -> TestClient:
         """A program that calls the service with a key, or without."""
         deliveries = Deliveries(self.store)

@@ -129,7 +129,7 @@ def test_links_are_counted_as_people_use_them(api: Api):
     assert answers == {("link", "200"): 2, ("link", "206"): 2, ("link", "416"): 1, ("link", "403"): 1}
     assert told["f5_pipeline_store_errors_total"] == {(): 0}
 
-    for path in api.store.root.glob(f"narrations/{name}/*/*.mp3"):
+    for path in api.root.glob(f"narrations/{name}/*/*.mp3"):
         path.chmod(0o600)
         path.write_bytes(b"short")
     assert client.get(url).status_code == 503
@@ -157,7 +157,7 @@ def test_no_name_is_a_label_and_openmetrics_is_spoken(api: Api):
     answer = client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     told = samples_of(text_string_to_metric_families(answer.text))
-    for word in (name, "lamp", "ada", "secret", "no such voice", "f5-", str(api.store.root)):
+    for word in (name, "lamp", "ada", "secret", "no such voice", "f5-", str(api.root)):
         assert word not in answer.text.lower().replace("lamport", ""), word
     assert sum(map(len, told.values())) < 120
 
@@ -180,12 +180,12 @@ def test_a_scrape_asks_no_store_and_a_database_that_is_away_hides_nothing_else(
     api.service.store = Unreachable()  # type: ignore[assignment]
     Unreachable.calls.add("GetObject", 3)
     Unreachable.calls.add("ListObjectsV2")
-    api.service.folders = {"home": api.store.root, "gone": Path("/nowhere")}
+    api.service.folders = {"home": api.root, "gone": Path("/nowhere")}
     collector = StudioCollector(api.service)
     first = samples_of(collector.collect())
     assert first["f5_pipeline_ledger_up"] == {(): 1} and first["f5_pipeline_queue_narrations"] == {(): 0}
     assert first["f5_pipeline_store_calls_total"] == {("A",): 0, ("B",): 3, ("C",): 1}
-    assert first["f5_pipeline_disk_size_bytes"] == {("home",): shutil.disk_usage(api.store.root).total}
+    assert first["f5_pipeline_disk_size_bytes"] == {("home",): shutil.disk_usage(api.root).total}
 
     api.service.desk = away = Away()  # type: ignore[assignment]
     assert samples_of(collector.collect())["f5_pipeline_ledger_up"] == {(): 1}, "it is remembered"
@@ -234,7 +234,7 @@ def board_queries() -> list[str]:
 
 
 def test_rules_and_board_name_metrics_that_there_are(api: Api):
-    api.service.folders = {"home": api.store.root}
+    api.service.folders = {"home": api.root}
     client = api.client()
     scrape(client)
     told = scrape(client)  # answers are counted once there was one
@@ -253,7 +253,7 @@ def test_rules_and_board_name_metrics_that_there_are(api: Api):
 
 
 def test_the_page_names_every_metric(api: Api):
-    api.service.folders = {"home": api.store.root}
+    api.service.folders = {"home": api.root}
     client = api.client()
     scrape(client)
     told = {name for name in scrape(client) if name.startswith(metrics.PREFIX)} - {"f5_pipeline_build_info"}
