@@ -15,6 +15,7 @@ from f5_pipeline.orchestration.launching.webhooks import tell
 from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.orchestration.reporting.observations import register_all
 from f5_pipeline.settings import get_settings
+from f5_pipeline.studio.lexicon import load_lexicon
 from f5_pipeline.studio.narrating.scripts import list_scripts, load_script, script_version
 from f5_pipeline.studio.webhooks import Webhook
 from f5_pipeline_tests.gateway.api.conftest import Api
@@ -177,6 +178,19 @@ def test_voices_come_and_go(api: Api):
     assert client.delete("/v1/voices/kit").status_code == 200 and client.get("/v1/voices/kit").status_code == 404
     assert admin.delete("/v1/voices/ada").status_code == 200
     assert not list(api.store.list("voices/"))
+
+
+def test_entries_that_are_added_at_once_are_all_kept(api: Api):
+    """Each writes the whole lexicon."""
+    key = api.key("admin")
+
+    def add(number: int) -> int:
+        entry = {"written": f"word{number}", "said": "other"}
+        return api.client(key).post("/v1/lexicon", json=[entry]).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(add, range(32))) == {200}
+    assert {entry.written for entry in load_lexicon(api.store)} == {f"word{number}" for number in range(32)}
 
 
 def test_lexicon_plan_and_models(api: Api):
