@@ -13,8 +13,8 @@
 
 Its token and the record of its grant decide what a link opens. The record is read for each request, so that revoking a
 link ends it at once; a key of the store never comes from a URL. 403: not a link of ours, not for this file, or
-withheld; 410: expired or revoked; 404: the link is valid, but what it names does not exist; 503: the store does not
-answer, or a file is not what was delivered. Neither answers nor log lines contain a token.
+withheld; 410: expired, revoked or removed; 404: the link is valid, but what it names does not exist; 503: the store
+does not answer, or a file is not what was delivered. Neither answers nor log lines contain a token.
 
 Downloads may be redirected (307) to an address of the store, which is valid for minutes.
 """

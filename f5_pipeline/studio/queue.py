@@ -282,5 +282,11 @@ class QueueDesk:
         for key in (layout.work_attempts(narration), layout.work_canceled(narration)):
             self._store.delete(key)
 
+    def runs(self, narrations: Collection[str]) -> list[str]:
+        return []  # of each worker's own Dagster; `store gc` removes what they leave
+
+    def removed(self, receipt: object) -> None:
+        """Nobody else is to be told."""
+
     def webhook(self, narration: str) -> Webhook | None:
         return None  # the daemon's sensor sends them
