@@ -114,6 +114,7 @@ class Settings(BaseModel):
     downloads: Literal["stream", "redirect"] = Field(
         "stream", description="how the download service sends files of a bucket: itself, or by a presigned URL"
     )
+    fetch_records: bool = Field(True, description="keep who fetched what by each link, with their addresses")
     presign_seconds: int = Field(300, ge=10, le=3600, description="how long a presigned URL is valid, s")
     link_seconds: int = Field(7 * DAY_SECONDS, ge=60, le=365 * DAY_SECONDS, description="how long a link is valid, s")
 

@@ -30,7 +30,7 @@ from collections.abc import Callable, Collection, Sequence
 from anyio import Lock
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -116,6 +116,7 @@ def create_app(
     probe: Callable[[], object] | None = None,
     now: Callable[[], float] = time.time,
     health_seconds: float = HEALTH_SECONDS,
+    on_fetch: Callable[[str, str, str, str, int, str, str], object] | None = None,
     api: ASGIApp | None = None,
     api_folders: Collection[str] = (),
 ) -> Starlette:
@@ -136,6 +137,8 @@ def create_app(
         probe: raises if the store does not work; None: asks the store for an object that does not exist.
         now: Unix time, s.
         health_seconds: how long an answer of /healthz is kept.
+        on_fetch: called after each answer to a GET that a link opened: narration, grant, revision, file, bytes,
+            address and program of the reader; must not block.
         api: the app below the first parts of paths in `api_folders`.
     """
     service = _Service(store, signer, permit, files_of, page_facts, presign_seconds, probe, now, health_seconds)
@@ -154,7 +157,7 @@ def create_app(
             Mount("/static", StaticFiles(directory=STATIC)),
             *([_Folders(api, api_folders)] if api else []),
         ],
-        middleware=[Middleware(_Guard)],
+        middleware=[Middleware(_Guard, on_fetch=on_fetch)],
         exception_handlers={
             LinkError: _on_link_error,
             HTTPException: _on_http_error,
@@ -411,8 +414,8 @@ def _answer(request: Request, status: int, code: str, title: str, text: str) -> 
 class _Guard:
     """Sets headers on every answer, logs it in one line, and sends no traceback to a client."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, on_fetch: Callable[..., object] | None = None) -> None:
+        self.app, self.on_fetch = app, on_fetch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -451,6 +454,17 @@ class _Guard:
         finally:
             if scope["path"] != "/healthz":
                 self._log_access(scope, status, sent, time.monotonic() - begin)
+                self._note_fetch(scope, status, sent)
+
+    def _note_fetch(self, scope: Scope, status: int, sent: int) -> None:
+        claim: LinkClaim | None = scope.get(_CLAIM)
+        is_fetch = status in (200, 204, 206, 307) and scope["method"] == "GET" and _REVISION in scope
+        if self.on_fetch is None or claim is None or not is_fetch:
+            return
+        file = scope.get(_FILE) or "/".join(["page", *scope["path"].split("/")[3:]]).rstrip("/")
+        address = (scope.get("client") or ("",))[0]
+        agent = Headers(scope=scope).get("user-agent", "")
+        self.on_fetch(claim.narration, claim.grant, scope[_REVISION], file, sent, address, agent)
 
     def _log_access(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
         claim: LinkClaim | None = scope.get(_CLAIM)
