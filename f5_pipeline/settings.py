@@ -105,6 +105,10 @@ class Settings(BaseModel):
         "", description="further host names of Dagster's web server, as behind a proxy, separated by commas"
     )
     require_consent: bool = Field(False, description="clone only voices whose speaker's consent is recorded")
+    c2pa_certificate: Path | None = Field(
+        None, description="certificate and its issuers (PEM) that sign Content Credentials into MP3, WAV and M4B files"
+    )
+    c2pa_key: Path | None = Field(None, description="its private key (PEM)")
     public_url: str | None = Field(
         None, pattern=r"^https?://[^/]", description="base URL of links; http://<host>:<port> where unset"
     )
