@@ -108,6 +108,7 @@ def test_files_say_that_they_are_synthetic_and_by_whom(studio: Studio, tmp_path:
         kind = said["actions"][0]["digitalSourceType"]
         assert kind.endswith("/algorithmicMedia"), "the draft voice is not a trained one"
         signed, plain_tags = mutagen.File(path), mutagen.File(before)  # type: ignore[attr-defined]
+        assert signed is not None and plain_tags is not None
         assert set(plain_tags.tags) <= set(signed.tags) and signed.info.length == plain_tags.info.length
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
