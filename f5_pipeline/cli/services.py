@@ -116,6 +116,7 @@ def _api(settings: Settings, store: Store, signer: LinkSigner, stack: ExitStack,
         def __getattr__(self, name: str):
             return getattr(desk(), name)
 
+    root = store.local_path("scripts")
     service = ApiService(
         store=store,
         options=studio_options(),
@@ -123,6 +124,7 @@ def _api(settings: Settings, store: Store, signer: LinkSigner, stack: ExitStack,
         signer=signer,
         base_url=settings.base_url,
         gpu_hour_cost=settings.gpu_hour_cost,
+        folders={"home": settings.home_folder, **({"store": root.parent} if root else {})},
     )
     if has_keys(store):
         note = "the API asks for a key: f5-pipeline keys list"

@@ -9,7 +9,8 @@
         waveform        the loudness of the whole, a byte a column
     /static/<file>      the page's own style sheet, script and icon
     /healthz            200 "ok" if the store answers
-    /v1, /docs, …       the HTTP API (gateway/api), where `f5-pipeline` serves it too; /desk its retake desk
+    /v1, /docs, …       the HTTP API (gateway/api), where `f5-pipeline` serves it too; /desk its retake desk, /metrics
+                        figures for Prometheus
 
 Its token and the record of its grant decide what a link opens. The record is read for each request, so that revoking a
 link ends it at once; a key of the store never comes from a URL. 403: not a link of ours, not for this file, or
@@ -45,6 +46,7 @@ from f5_pipeline.gateway.delivery import DeliveredFile, ObjectReader, content_di
 from f5_pipeline.gateway.page import STATIC, PageFacts, render_notice, render_page
 from f5_pipeline.gateway.reading import SUFFIX as TEXT_SUFFIX
 from f5_pipeline.gateway.reading import ReadingText
+from f5_pipeline.gateway.traffic import Traffic, attach, traffic_of
 from f5_pipeline.gateway.verification import Verifier
 from f5_pipeline.gateway.waveform import read_levels
 from f5_pipeline.store import layout
@@ -157,7 +159,7 @@ def create_app(
             Mount("/static", StaticFiles(directory=STATIC)),
             *([_Folders(api, api_folders)] if api else []),
         ],
-        middleware=[Middleware(_Guard, on_fetch=on_fetch)],
+        middleware=[Middleware(_Guard, api_folders=api_folders, on_fetch=on_fetch)],
         exception_handlers={
             LinkError: _on_link_error,
             HTTPException: _on_http_error,
@@ -332,6 +334,7 @@ class _Service:
                     healthy = True
                 except Exception as error:
                     log.error("the store does not answer: %s", error)
+                    traffic_of(request.scope).count_store_error()
                     healthy = False
                 self._health = time.monotonic(), healthy
             healthy = self._health[1]
@@ -374,6 +377,7 @@ async def _on_missing(request: Request, error: Exception) -> Response:
 
 async def _on_store_error(request: Request, error: Exception) -> Response:
     log.error("the store does not answer: %s", error)
+    traffic_of(request.scope).count_store_error()
     response = _answer(
         request, 503, "unavailable", "The narration cannot be fetched just now", "Try again in a minute."
     )
@@ -412,26 +416,30 @@ def _answer(request: Request, status: int, code: str, title: str, text: str) -> 
 
 
 class _Guard:
-    """Sets headers on every answer, logs it in one line, and sends no traceback to a client."""
+    """Sets headers on every answer, logs it in one line, counts it, and sends no traceback to a client."""
 
-    def __init__(self, app: ASGIApp, on_fetch: Callable[..., object] | None = None) -> None:
-        self.app, self.on_fetch = app, on_fetch
+    def __init__(
+        self, app: ASGIApp, api_folders: Collection[str], on_fetch: Callable[..., object] | None = None
+    ) -> None:
+        self.app, self.traffic, self.on_fetch = app, Traffic(api_folders), on_fetch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        attach(scope, self.traffic)
         begin = time.monotonic()
-        status, sent = 0, 0
+        status, sent, answered = 0, 0, Headers()
 
         async def guarded(message: Message) -> None:
-            nonlocal status, sent
+            nonlocal status, sent, answered
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("content-security-policy", PAGE_POLICY)
+                answered = headers
             elif message["type"] == "http.response.body" and scope["method"] != "HEAD":
                 sent += len(message.get("body", b""))
             await send(message)
@@ -452,6 +460,7 @@ class _Guard:
             response = _answer(request, 500, "error", "Something went wrong here", "Try again in a minute.")
             await response(scope, receive, guarded)
         finally:
+            self.traffic.count(scope, status, answered, sent)
             if scope["path"] != "/healthz":
                 self._log_access(scope, status, sent, time.monotonic() - begin)
                 self._note_fetch(scope, status, sent)

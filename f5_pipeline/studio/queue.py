@@ -24,6 +24,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import ObjectStat, Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, write_record
+from f5_pipeline.studio.figures import Figures
 from f5_pipeline.studio.narrating.scripts import read_options, script_version
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.state import NarrationState, is_delivered, narration_state
@@ -287,6 +288,11 @@ class QueueDesk:
 
     def removed(self, receipt: object) -> None:
         """Nobody else is to be told."""
+
+    def figures(self) -> Figures:
+        """What workers have claims to. What waits is not counted: that would take a look at every script."""
+        claims = (layout.work_claim.match(stat.key) for stat in self._store.list(layout.WORK))
+        return Figures(running=len({claim["narration"] for claim in claims if claim}))
 
     def webhook(self, narration: str) -> Webhook | None:
         return None  # the daemon's sensor sends them

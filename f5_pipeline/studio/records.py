@@ -253,6 +253,9 @@ class ShardReport(BaseModel):
     problems: list[TakeProblem] = []
     audio_seconds: float = 0.0
     wall_seconds: float = 0.0
+    batches: float = Field(default=0.0, description="of the engine")
+    batch_frames: float = Field(default=0.0, description="mel frames in them, references included")
+    batch_room: float = Field(default=0.0, description="frames, had each been as full as the fullest of the shard")
     notes: list[str] = Field(default=[], description="how the engine chose its way of computing")
 
     def after(self, before: ShardReport) -> ShardReport:
@@ -265,6 +268,9 @@ class ShardReport(BaseModel):
                 "retakes": self.retakes + before.retakes,
                 "audio_seconds": self.audio_seconds + before.audio_seconds,
                 "wall_seconds": self.wall_seconds + before.wall_seconds,
+                "batches": self.batches + before.batches,
+                "batch_frames": self.batch_frames + before.batch_frames,
+                "batch_room": self.batch_room + before.batch_room,
             }
         )
 

@@ -121,12 +121,13 @@ def test_a_canceled_narration_is_let_go_and_a_retried_one_comes_back(store: Loca
     mine = worker(store, on_end=ended.set)
     claim = some(mine.claim("one"))
     with claim:
-        assert desk.state("one").state == "running"
+        assert desk.state("one").state == "running" and desk.figures().running == 1
         desk.cancel("one")
         wait_for("end", ended.is_set)
     assert claim.ended == "canceled" and some(mine.next()).narration == "two"
     assert desk.state("one").state != "running" and mine.claim("one") is None
     desk.retry("one")
+    assert desk.figures().running == 1, "two is claimed still"
     assert some(mine.next()).narration == "one"
 
 

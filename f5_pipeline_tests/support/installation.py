@@ -24,6 +24,7 @@ import pytest
 
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import Access, connect
+from f5_pipeline_tests.support.forks import run_command
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
@@ -107,13 +108,8 @@ class Installation:
 
     def run(self, *arguments: object, code: int | None = 0) -> Ended:
         """Run `f5-pipeline …` to its end; its exit code must be `code`, whatever it is where None."""
-        process = self.start(*arguments)
-        try:
-            out, err = process.communicate(timeout=HANG_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{arguments} hung for {HANG_SECONDS} s:\n{abort_session(process)}") from None
-        ended = Ended(process.returncode, out, err)
-        assert code is None or ended.code == code, f"exit code {ended.code}\n{out}\n{err}"
+        ended = Ended(*run_command([*map(str, arguments)], self.root, self.env, HANG_SECONDS))
+        assert code is None or ended.code == code, f"exit code {ended.code}\n{ended.out}\n{ended.err}"
         return ended
 
     def write(self, name: str, text: str | bytes) -> Path:

@@ -1,11 +1,17 @@
-"""Executes a run that was created, in a process of its own, as the code server starts it: `python -m … RUN_ID`."""
+"""Executes a run that was created, in a process of its own, as the code server starts it: `python -m … RUN_ID`.
+
+With a path for a second argument it makes that file, and goes no further, before the ledger is told of an end.
+"""
 
 import sys
+import time
+from pathlib import Path
 
 import dagster as dg
 
 from f5_pipeline.dagster_host.runs import MODULE
 from f5_pipeline.orchestration.internals import ReconstructableRepository, execute_run_iterator
+from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline_tests.support.some import some
 
 
@@ -17,5 +23,15 @@ def work(run_id: str) -> None:
             pass
 
 
+def hold_at(path: Path) -> None:
+    def hold(*_: object, **__: object) -> None:
+        path.touch()
+        time.sleep(3600)
+
+    Ledger.finish = hold  # type: ignore[method-assign,assignment]
+
+
 if __name__ == "__main__":
+    for place in sys.argv[2:]:
+        hold_at(Path(place))
     work(sys.argv[1])

@@ -14,19 +14,20 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from f5_pipeline import __version__
-from f5_pipeline.errors import InputError, NotFoundError, PipelineError
-from f5_pipeline.gateway.api import catalogue, desk, narrations, retakes, runpod, speech, voices
+from f5_pipeline.errors import InputError, NotFoundError, PipelineError, StoreError
+from f5_pipeline.gateway.api import catalogue, desk, metrics, narrations, retakes, runpod, speech, voices
 from f5_pipeline.gateway.api.access import Door, is_desk
 from f5_pipeline.gateway.api.models import ErrorAnswer
 from f5_pipeline.gateway.api.page import render_reference
 from f5_pipeline.gateway.api.service import ConflictError, Service
 from f5_pipeline.gateway.api.session import Sessions
 from f5_pipeline.gateway.page import render_notice
+from f5_pipeline.gateway.traffic import traffic_of
 from f5_pipeline.studio.keys import QuotaError
 
 log = logging.getLogger("f5_pipeline.gateway")
 
-FOLDERS = frozenset({"v1", "v2", "desk", "run", "runsync", "status", "cancel", "docs", "openapi.json"})
+FOLDERS = frozenset({"v1", "v2", "desk", "run", "runsync", "status", "cancel", "docs", "openapi.json", "metrics"})
 """First parts of the paths that belong to the API."""
 
 RETRY_AFTER_SECONDS = "30"
@@ -65,7 +66,8 @@ def create_api(service: Service, *, local: bool) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service, app.state.sessions = service, sessions
-    for part in (narrations, retakes, voices, catalogue, speech, runpod, desk):
+    app.state.collector = metrics.StudioCollector(service)
+    for part in (narrations, retakes, voices, catalogue, speech, runpod, desk, metrics):
         app.include_router(part.router)
     # As RunPod's own client asks, where its `endpoint_url_base` ends with /v2; endpoints have any name.
     app.include_router(runpod.router, prefix="/v2/{endpoint}", include_in_schema=False)
@@ -74,9 +76,15 @@ def create_api(service: Service, *, local: bool) -> FastAPI:
     def reference() -> HTMLResponse:
         return HTMLResponse(render_reference(app.openapi()))
 
-    schema = app.openapi()
-    schema["components"].setdefault("securitySchemes", {})["key"] = {"type": "http", "scheme": "bearer"}
-    schema["security"] = [{"key": []}]
+    make_schema = app.openapi
+
+    def schema() -> dict[str, Any]:  # costs a second, so it is made when somebody asks for it
+        made = make_schema()
+        made["components"].setdefault("securitySchemes", {})["key"] = {"type": "http", "scheme": "bearer"}
+        made["security"] = [{"key": []}]
+        return made
+
+    app.openapi = schema  # type: ignore[method-assign]
     return app
 
 
@@ -109,11 +117,14 @@ def _on_pipeline_error(request: Request, error: PipelineError) -> Response:
         return _answer(request.url.path, 429, message, error.hint)
     if isinstance(error, NotFoundError):
         return _answer(request.url.path, 404, message, error.hint)
+    if isinstance(error, StoreError):
+        traffic_of(request.scope).count_store_error()
     log.error("a request failed: %s", error)
     return _answer(request.url.path, 503, message, error.hint, **{"retry-after": RETRY_AFTER_SECONDS})
 
 
 def _on_failure(request: Request, error: OSError) -> Response:
+    traffic_of(request.scope).count_store_error()
     log.error("a request failed: %s", error)
     return _answer(
         request.url.path, 503, "it cannot be done just now", "Try again.", **{"retry-after": RETRY_AFTER_SECONDS}

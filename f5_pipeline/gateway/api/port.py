@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
+from f5_pipeline.studio.figures import Figures
 from f5_pipeline.studio.removal import Receipt
 from f5_pipeline.studio.state import NarrationState
 from f5_pipeline.studio.webhooks import Webhook
@@ -39,6 +40,10 @@ class Desk(Protocol):
 
     def webhook(self, narration: str) -> Webhook | None:
         """How far it is to tell of its newest end; None before the first."""
+        ...
+
+    def figures(self) -> Figures:
+        """The queue and what batches have made, without a look into the store's narrations."""
         ...
 
     def retry(self, narration: str) -> None:

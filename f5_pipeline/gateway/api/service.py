@@ -7,9 +7,9 @@ import logging
 import re
 import secrets
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel
 
@@ -83,6 +83,7 @@ class Service:
     Attributes:
         base_url: what links begin with.
         gpu_hour_cost: for estimates.
+        folders: whose disks are watched, by what they are for.
     """
 
     store: Store
@@ -91,6 +92,7 @@ class Service:
     signer: LinkSigner
     base_url: str
     gpu_hour_cost: float = 0.0
+    folders: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._removing = threading.Lock()

@@ -9,10 +9,12 @@ import dagster as dg
 
 from f5_pipeline.orchestration.internals import PARTITION_NAME_TAG
 from f5_pipeline.orchestration.ledger import ACTIVE, BATCH_JOB, SINGLE_JOB, Ledger, narrations_of
+from f5_pipeline.orchestration.reporting.figures import FiguresReader
 from f5_pipeline.orchestration.reporting.removals import report_removal, runs_of
 from f5_pipeline.orchestration.reporting.states import narration_states
 from f5_pipeline.settings import Settings
 from f5_pipeline.store.base import Store
+from f5_pipeline.studio.figures import Figures
 from f5_pipeline.studio.narrating.scripts import script_version
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.removal import Receipt
@@ -27,6 +29,7 @@ class InboxDesk:
         self, open_instance: Callable[[], dg.DagsterInstance], store: Store, options: StudioOptions, settings: Settings
     ) -> None:
         self._open, self._store, self._options, self._settings = open_instance, store, options, settings
+        self._figures = FiguresReader(open_instance, settings.attempts)
         self._calls: list[str] = []
         self._calling, self._writing = threading.Lock(), threading.Lock()
 
@@ -71,6 +74,9 @@ class InboxDesk:
 
     def webhook(self, narration: str) -> Webhook | None:
         return Ledger(self._open()).webhooks([narration]).get(narration)
+
+    def figures(self) -> Figures:
+        return self._figures.read()
 
     def retry(self, narration: str) -> None:
         ledger = Ledger(self._open())

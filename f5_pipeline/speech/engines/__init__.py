@@ -140,7 +140,7 @@ class Fact(NamedTuple):
 
     what: str
     state: str
-    found: str
+    finding: str
     hint: str = ""
 
 

@@ -82,6 +82,11 @@ class BatchReport(BaseModel):
     audio_seconds: float = Field(description="of finished narrations")
     gpu_seconds: float = Field(description="for which synthesis held GPUs")
     draft_seconds: float = Field(description="of synthesis without a GPU")
+    gpu_speech_seconds: float = Field(default=0.0, description="of speech that was made on GPUs, retakes included")
+    draft_speech_seconds: float = Field(default=0.0, description="of speech that was made without")
+    engine_batches: float = Field(default=0.0, description="see `ShardReport`")
+    engine_batch_frames: float = 0.0
+    engine_batch_room: float = 0.0
     takes_made: int
     retakes: int
     gpu_hour_cost: float
@@ -130,7 +135,11 @@ def report_of(
 
     outcomes = [*plan.failed, *(outcome for part in parts for outcome in part.outcomes)]
     audio = sum(outcome.seconds for outcome in outcomes)
-    gpu = sum(shard.wall_seconds for shard in shards if _needs_gpu(shard))
+    on_gpu, drafts = (
+        [shard for shard in shards if _needs_gpu(shard)],
+        [shard for shard in shards if not _needs_gpu(shard)],
+    )
+    gpu = sum(shard.wall_seconds for shard in on_gpu)
     cost = gpu / 3600 * gpu_hour_cost
     return BatchReport(
         run=run,
@@ -142,7 +151,12 @@ def report_of(
         waiting=waiting,
         audio_seconds=round(audio, 1),
         gpu_seconds=round(gpu, 1),
-        draft_seconds=round(sum(shard.wall_seconds for shard in shards if not _needs_gpu(shard)), 1),
+        draft_seconds=round(sum(shard.wall_seconds for shard in drafts), 1),
+        gpu_speech_seconds=round(sum(shard.audio_seconds for shard in on_gpu), 1),
+        draft_speech_seconds=round(sum(shard.audio_seconds for shard in drafts), 1),
+        engine_batches=round(sum(shard.batches for shard in shards), 2),
+        engine_batch_frames=round(sum(shard.batch_frames for shard in shards)),
+        engine_batch_room=round(sum(shard.batch_room for shard in shards)),
         takes_made=sum(sum(shard.made.values()) for shard in shards),
         retakes=sum(shard.retakes for shard in shards),
         gpu_hour_cost=gpu_hour_cost,

@@ -107,6 +107,7 @@ class _Work:
         self._started = started
         self._made: Counter[str] = Counter()
         self._problems = 0
+        self._fullest = 0.0  # frames of the fullest batch
         self._chunks: set[str] = set()  # first keys of the chunks that have a take
         self._sounds: dict[str, dict[str, Any]] = {}
         self._bands = Bands(store)
@@ -147,6 +148,7 @@ class _Work:
                     else:
                         self.report.audio_seconds += take.samples / SAMPLE_RATE
                         self._count(line)
+                        self._count_batch(take)
                         if self._timer:
                             takes.append((line, take))
                     self._report_progress()
@@ -244,6 +246,14 @@ class _Work:
             self._chunks.add(base)
             self._made[line.narration] += 1
 
+    def _count_batch(self, take: Take) -> None:
+        """Count a take's part of the batch that its engine says it was made in."""
+        batch = take.details.get("batch")
+        if isinstance(batch, dict) and (chunks := batch.get("chunks")) and (frames := batch.get("frames")):
+            self.report.batches += 1 / chunks
+            self.report.batch_frames += frames / chunks
+            self._fullest = max(self._fullest, frames)
+
     def _note_problem(self, line: ShardLine, reason: str) -> None:
         self._problems += 1
         if self._problems <= MAX_PROBLEMS:
@@ -259,6 +269,7 @@ class _Work:
     def close(self) -> ShardReport:
         """Complete the report and return it."""
         self.report.made = dict(self._made)
+        self.report.batch_room = self.report.batches * self._fullest
         self.report.notes = list(getattr(self._engine, "notes", ()))
         self.report.wall_seconds = time.monotonic() - self._started
         return self.report

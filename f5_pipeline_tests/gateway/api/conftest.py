@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import dagster as dg
 import pytest
@@ -18,6 +20,8 @@ from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.launching.desk import InboxDesk
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.settings import get_settings
+from f5_pipeline.store.base import Store
+from f5_pipeline.store.connect import Access, connect
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.studio.keys import Scope, add_key
 from f5_pipeline.studio.links.making import make_links, read_manifest
@@ -28,8 +32,11 @@ from f5_pipeline.studio.state import write_state
 from f5_pipeline.studio.weights import gather_weights
 from f5_pipeline_tests.support.gateway_studio import KEY
 from f5_pipeline_tests.support.installation import EXAMPLES, Installation
+from f5_pipeline_tests.support.servers.fixtures import moto_server  # noqa: F401
+from f5_pipeline_tests.support.servers.server import S3Server
 from f5_pipeline_tests.support.shared import made_once
 from f5_pipeline_tests.support.small_studio import Studio, prepare_voice
+from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.ticks import instance  # noqa: F401
 
 HERE = "http://127.0.0.1"
@@ -39,7 +46,7 @@ HERE = "http://127.0.0.1"
 class Api:
     """The service, and what tests do around it."""
 
-    store: LocalStore
+    store: Store
     instance: dg.DagsterInstance
     service: Service
 
@@ -69,7 +76,7 @@ class Api:
     def deliver(self, narration: str) -> None:
         """What a run makes of a narration."""
         options = self.service.options
-        studio = Studio(self.store, gather_weights(self.store, options))
+        studio = Studio(cast(LocalStore, self.store), gather_weights(self.store, options))
         plan: Plan = plan_narration(self.store, narration, studio.weights, options)
         write_state(self.store, plan, narration)
         takes, audio, timings = studio.produce(plan)
@@ -80,13 +87,32 @@ class Api:
 
 
 @pytest.fixture
-def api(here: Installation, instance: dg.DagsterInstance, tmp_path_factory: pytest.TempPathFactory) -> Api:  # noqa: F811
+def place() -> str:
+    """Where the store is: a folder; a test's parameter of this name may say "bucket"."""
+    return "folder"
+
+
+@pytest.fixture
+def api(
+    place: str,
+    here: Installation,
+    instance: dg.DagsterInstance,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Api:
     def with_voice(root: Path) -> None:
         prepare_voice(LocalStore(root), "ada", EXAMPLES / "voices" / "ada.flac")
 
-    store = here.store
-    assert isinstance(store, LocalStore)
-    shutil.copytree(made_once(tmp_path_factory, "api-store", with_voice), store.root, dirs_exist_ok=True)
+    made = made_once(tmp_path_factory, "api-store", with_voice)
+    if place == "bucket":
+        server: S3Server = request.getfixturevalue("moto_server")
+        access = Access(server.key_id, server.key, server.endpoint, server.region)
+        store = connect(f"s3://{server.make_bucket(f'api-{uuid.uuid4().hex}')}/studio", access)
+        for stat in LocalStore(made).list(""):
+            store.put_bytes(stat.key, LocalStore(made).get_bytes(stat.key))
+    else:
+        store = here.store
+        shutil.copytree(made, some(store.local_path("x")).parent, dirs_exist_ok=True)
     settings = get_settings()
     options = studio_options(settings)
     desk = InboxDesk(lambda: instance, store, options, settings)

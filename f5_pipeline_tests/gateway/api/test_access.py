@@ -20,6 +20,7 @@ ALLOWED = {
     ("GET", "/v1/voices"): {"narrate", "read", "voices"},
     ("GET", "/v1/models"): {"narrate", "read", "voices"},
     ("GET", "/v1/lexicon"): {"narrate", "read", "voices"},
+    ("GET", "/metrics"): {"read"},
     ("POST", "/v1/plan"): {"narrate"},
     ("POST", "/v1/narrations"): {"narrate"},
     ("POST", "/v1/audio/speech"): {"narrate"},

@@ -72,6 +72,7 @@ def token_of(client: TestClient, path: str = "/desk") -> dict[str, str]:
     return OWN | {session.TOKEN_HEADER: token}
 
 
+@pytest.mark.parametrize("place", ["folder", "bucket"])
 def test_an_attempt_is_asked_for_heard_picked_locked_and_delivered(toy: Api):
     client = toy.client(toy.key())
     name = narrated(toy, client)

@@ -23,15 +23,23 @@ from sqlalchemy.exc import OperationalError
 from f5_pipeline.dagster_host.instance import open_instance
 from f5_pipeline.dagster_host.runs import MODULE, _origin
 from f5_pipeline.errors import InputError, RetryableStoreError
+from f5_pipeline.gateway.api.metrics import StudioCollector
+from f5_pipeline.gateway.api.service import Service
+from f5_pipeline.orchestration.configured import studio_options
+from f5_pipeline.orchestration.internals import AUTO_RETRY_RUN_ID_TAG
+from f5_pipeline.orchestration.launching.desk import InboxDesk
 from f5_pipeline.orchestration.ledger import BATCH_JOB, Outcome
 from f5_pipeline.orchestration.reporting.failures import failures, is_retryable
 from f5_pipeline.orchestration.reporting.provenance import data_version_tags
 from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script.model import ScriptOptions
+from f5_pipeline.speech.takes import Take
 from f5_pipeline.store import layout
 from f5_pipeline.store.connect import connect
 from f5_pipeline.store.records import read_lines, read_record, write_record
 from f5_pipeline.studio.links.making import read_manifest
+from f5_pipeline.studio.links.tokens import LinkSigner
 from f5_pipeline.studio.narrating.batches import BatchReport
 from f5_pipeline.studio.narrating.scripts import add_script, script_version
 from f5_pipeline.studio.records import Audio, Links, Plan, PlannedChunk, ReferenceClip
@@ -39,6 +47,7 @@ from f5_pipeline.studio.voices import add_voice, make_reference
 from f5_pipeline_tests.support.batches import kill, step_process
 from f5_pipeline_tests.support.books import epub
 from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, Installation
+from f5_pipeline_tests.support.scraped import samples_of
 from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.ticks import Inbox, batch_config, batch_run, box, instance  # noqa: F401
 from f5_pipeline_tests.support.waiting import wait_for
@@ -107,9 +116,10 @@ def create(box: Inbox, request: dg.RunRequest) -> dg.DagsterRun:
     )
 
 
-def start(run: dg.DagsterRun) -> subprocess.Popen[bytes]:
-    """The process of a run, with the settings that the test has now."""
-    return subprocess.Popen([sys.executable, "-m", "f5_pipeline_tests.support.run_worker", run.run_id], cwd=REPOSITORY)
+def start(run: dg.DagsterRun, *hold: Path) -> subprocess.Popen[bytes]:
+    """The process of a run, with the settings that the test has now; with `hold` see the module that it runs."""
+    module = "f5_pipeline_tests.support.run_worker"
+    return subprocess.Popen([sys.executable, "-m", module, run.run_id, *map(str, hold)], cwd=REPOSITORY)
 
 
 def ended(box: Inbox, run: dg.DagsterRun, process: subprocess.Popen[bytes]) -> dg.DagsterRun:
@@ -369,6 +379,42 @@ def test_the_report_tells_all_of_it(story):
     assert all(bool(row["reason"]) == (row["state"] == "failed") for row in rows)
 
 
+def test_metrics_agree_with_the_reports_and_the_queue(story):
+    """What Prometheus would read of the instance after both batches."""
+    settings, box = get_settings(), story.box
+    desk = InboxDesk(lambda: box.instance, box.store, studio_options(settings), settings)
+    service = Service(box.store, studio_options(settings), desk, LinkSigner(["k" * 40]), "http://127.0.0.1")
+    told = samples_of(StudioCollector(service).collect())
+    reports = [report_of(box, run) for run in (story.first, story.second)]
+    outcomes = [outcome for report in reports for outcome in report.narrations]
+    done, failed = (sum(len(getattr(report, name)) for report in reports) for name in ("done", "failed"))
+    assert told["f5_pipeline_narrations_total"] == {("done",): done, ("failed",): failed, ("postponed",): 0}
+    for name, value in {
+        "batches": 2,
+        "takes": sum(report.takes_made for report in reports),
+        "delivered_takes": sum(outcome.takes_made + outcome.takes_reused for outcome in outcomes),
+        "doubtful_takes": 0,
+        "retakes": 0,
+        "cost": 0,
+    }.items():
+        assert told[f"f5_pipeline_{name}_total"] == {(): value}, name
+    assert told["f5_pipeline_finished_seconds_total"][()] == pytest.approx(
+        sum(report.audio_seconds for report in reports), abs=1.5
+    )
+    seconds = told["f5_pipeline_synthesis_seconds_total"], told["f5_pipeline_speech_seconds_total"]
+    assert all(of[("gpu",)] == 0 < of[("cpu",)] for of in seconds)
+    assert seconds[0][("cpu",)] == pytest.approx(sum(report.draft_seconds for report in reports))
+    samples = sum(read_record(box.store, key, Take).samples for key in takes(box))
+    assert seconds[1][("cpu",)] == pytest.approx(samples / SAMPLE_RATE, abs=0.2), "every take was made once"
+    waiting = box.ledger.pending(attempts=settings.attempts)
+    assert told["f5_pipeline_queue_narrations"] == {(): len(waiting)}
+    scripts = [name for name in GOOD + BAD if name != "gone"]
+    ends = [one.end(settings.attempts) for one in box.ledger.outcomes(scripts).values()]
+    assert told["f5_pipeline_failed_narrations"] == {(): ends.count("failed")} != {(): 0}
+    assert told["f5_pipeline_running_narrations"] == {(): 0}
+    assert told["f5_pipeline_last_batch_timestamp_seconds"][()] == pytest.approx(time.time(), abs=600)
+
+
 def test_a_second_batch_makes_what_was_edited_or_mended_and_nothing_else(story):
     report = report_of(story.box, story.second)
     assert sorted(one.narration for one in report.done) == ["bad-script", "good-a"]
@@ -435,6 +481,30 @@ def test_a_step_that_is_killed_is_tried_again_and_nothing_is_doubled(studio):
         check_delivered(studio, name)
     links = {name: materialized(studio, run)["download_links", name] for name in names}
     assert links == dict.fromkeys(names, 1), "none was delivered twice"
+    assert batches(studio) == []
+
+
+def test_a_kill_between_links_and_ledger_makes_nothing_anew(studio, tmp_path):
+    put(studio, "a", "Its links are there, and its run has died before it could say so.")
+    (request,) = batches(studio)
+    run = create(studio, request)
+    process = start(run, tmp_path / "held")
+    wait_for("links", (tmp_path / "held").exists)
+    process.kill()
+    process.wait()
+    studio.instance.report_run_failed(run)  # as the daemon does where a process is gone
+    check_delivered(studio, "a")
+    assert outcome(studio, "a").state == "started"
+    links = read_record(studio.store, layout.narration_state("a", "links"), Links)
+    delivered = f"narrations/a/{links.revision}/"
+    before = {one.key: one.mark for prefix in ("takes/", delivered) for one in studio.store.list(prefix)}
+
+    again = create(studio, request)
+    studio.instance.add_run_tags(run.run_id, {AUTO_RETRY_RUN_ID_TAG: again.run_id})
+    assert ended(studio, again, start(again)).status == dg.DagsterRunStatus.SUCCESS
+    assert (outcome(studio, "a").state, outcome(studio, "a").attempts) == ("done", 2)
+    assert {one.key: one.mark for prefix in ("takes/", delivered) for one in studio.store.list(prefix)} == before
+    check_delivered(studio, "a")
     assert batches(studio) == []
 
 

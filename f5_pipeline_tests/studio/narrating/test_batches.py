@@ -31,7 +31,14 @@ def test_the_first_that_fit_are_taken_and_one_in_any_case(most, taken):
 
 
 def shard(engine: str, wall: float, made: int, retakes: int = 0) -> ShardReport:
-    return ShardReport(index=0, engine=engine, made={"a": made}, retakes=retakes, wall_seconds=wall)
+    return ShardReport(
+        index=0,
+        engine=engine,
+        made={"a": made},
+        retakes=retakes,
+        audio_seconds=wall * (12 if engine == "f5" else 10),
+        wall_seconds=wall,
+    )
 
 
 def report(*outcomes: NarrationOutcome, shards: list[ShardReport], cost: float = 3.6):
@@ -53,6 +60,7 @@ def test_a_report_adds_up():
     made = report(*done, shards=[shard("f5", 100.0, 7, 2), shard("f5", 50.0, 3), shard("draft", 9.0, 1)])
     assert (made.audio_seconds, made.gpu_seconds, made.draft_seconds) == (300.0, 150.0, 9.0)
     assert (made.takes_made, made.retakes, made.waiting, made.wall_seconds) == (11, 2, 2, 60.5)
+    assert (made.gpu_speech_seconds, made.draft_speech_seconds) == (1800.0, 90.0)
     assert (made.cost, made.cost_per_minute) == (0.15, 0.03), "150 s at 3.6 an hour, for 5 minutes"
     assert [one.narration for one in made.narrations] == ["z", "a", "b"], "what failed comes first"
     assert [one.narration for one in made.failed] == ["z"]

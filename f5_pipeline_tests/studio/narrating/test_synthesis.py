@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from f5_pipeline.errors import StoreError
-from f5_pipeline.speech.engine import Cancelled
+from f5_pipeline.speech.engine import Cancelled, Failed, Request, Speech
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.narrating.gathering import MissingTakes, gather_takes, read_takes
 from f5_pipeline.studio.narrating.shards import ShardLine, plan_shards
 from f5_pipeline.studio.narrating.synthesis import Progress, synthesize_shard
 from f5_pipeline.studio.records import PlannedChunk
+from f5_pipeline_tests.support.toy_engine import ToyEngine
 
 JAVANESE = "ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ ꦏꦏꦏ"
 """A script that espeak-ng has no sound for."""
@@ -108,6 +112,30 @@ def test_progress_is_told_and_a_cancelled_shard_keeps_what_it_made(studio):
     assert 5 <= len(kept) < 200
     report = synthesize_shard(studio.store, shard, studio.options)
     assert (report.found, report.made) == (len(kept), {"story": 200 - len(kept)})
+
+
+def test_how_full_the_batches_of_an_engine_are_is_counted(studio):
+    class Batched(ToyEngine):
+        """Tells of batches of 3, 3 and 1, as the f5 engine does."""
+
+        def speak(self, requests: Iterable[Request], **options: Any) -> Iterator[Speech | Failed]:
+            frames = [900] * 3 + [600] * 3 + [300]
+            for speech, total in zip(super().speak(requests, **options), frames, strict=True):
+                assert isinstance(speech, Speech)
+                yield replace(speech, details={"batch": {"chunks": 1 if total == 300 else 3, "frames": total}})
+
+    (shard,) = plan_shards(studio.store, [studio.plan(sentences(7, "batches"))], "run", studio.options)
+    report = synthesize_shard(studio.store, shard, studio.options, engine=Batched())
+    counted = report.batches, report.batch_frames, report.batch_room
+    assert counted == pytest.approx((3, 1800, 3 * 900)) and report.after(report).batches == pytest.approx(6)
+    for details in ({"batch": 7}, {"batch": {"chunks": 0}}):
+
+        class Odd(ToyEngine):
+            def _beeps(self, request: Request, details: dict = details) -> Speech:
+                return replace(super()._beeps(request), details=details)
+
+        (shard,) = plan_shards(studio.store, [studio.plan(f"{details} is no batch.")], "run", studio.options)
+        assert synthesize_shard(studio.store, shard, studio.options, engine=Odd()).batches == 0
 
 
 def test_takes_are_the_same_bytes_in_every_store(studio, make_studio):

@@ -92,7 +92,7 @@ def _devices() -> list[Fact]:
             hint = "Install a torch for CUDA; the plain `pip install torch==2.11.0` has it on Linux."
             return [Fact("device", "error", "there is an NVIDIA GPU, but this torch is CPU only", hint)]
         hint = f"Update the NVIDIA driver to one for CUDA {built}; in a container, hand the GPU in (--gpus all)."
-        driver = _driver().found
+        driver = _driver().finding
         return [Fact("device", "error", f"there is an NVIDIA GPU, but torch cannot use it (driver {driver})", hint)]
     return [Fact("device", "warning", f"cpu: {os.cpu_count()} cores, no accelerator", _SLOW)]
 

@@ -80,15 +80,15 @@ def test_a_card_that_torch_cannot_use_is_told(monkeypatch: pytest.MonkeyPatch):
     for built, told in ((None, "CPU only"), ("13.0", "torch cannot use it")):
         monkeypatch.setattr(torch.version, "cuda", built)
         (fact,) = devices._devices()
-        assert fact.state == "error" and told in fact.found and fact.hint
+        assert fact.state == "error" and told in fact.finding and fact.hint
 
 
 def test_packages_that_do_not_fit_are_told(monkeypatch: pytest.MonkeyPatch):
     versions = {"f5-tts": "0.9", "torch": "2.11.0", "torchaudio": "2.1.0", "flash-attn": None}
     monkeypatch.setattr(devices, "_version", versions.get)
     found = {fact.what: fact for fact in facts()}
-    assert found["f5-tts"].state == "warning" and "0.9" in found["f5-tts"].found
-    assert found["torch"].state == "error" and "do not fit" in found["torch"].found
+    assert found["f5-tts"].state == "warning" and "0.9" in found["f5-tts"].finding
+    assert found["torch"].state == "error" and "do not fit" in found["torch"].finding
     assert list(found) == ["f5-tts", "torch"]
 
 
@@ -97,9 +97,9 @@ def test_a_broken_flash_attn_is_told_and_does_no_harm(monkeypatch: pytest.Monkey
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(devices, "_version", lambda package: "2.8.3")
     fact = devices._flash_attn()
-    assert fact.state == "warning" and "undefined symbol" in fact.found
+    assert fact.state == "warning" and "undefined symbol" in fact.finding
     (tmp_path / "flash_attn.py").write_text("import os; os.kill(os.getpid(), 11)")
-    assert "does not import: ended with -11" in devices._flash_attn().found
+    assert "does not import: ended with -11" in devices._flash_attn().finding
 
 
 @pytest.mark.parametrize(
