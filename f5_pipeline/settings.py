@@ -105,6 +105,10 @@ class Settings(BaseModel):
         "", description="further host names of Dagster's web server, as behind a proxy, separated by commas"
     )
     require_consent: bool = Field(False, description="clone only voices whose speaker's consent is recorded")
+    c2pa_certificate: Path | None = Field(
+        None, description="certificate and its issuers (PEM) that sign Content Credentials into MP3, WAV and M4B files"
+    )
+    c2pa_key: Path | None = Field(None, description="its private key (PEM)")
     public_url: str | None = Field(
         None, pattern=r"^https?://[^/]", description="base URL of links; http://<host>:<port> where unset"
     )
@@ -114,6 +118,7 @@ class Settings(BaseModel):
     downloads: Literal["stream", "redirect"] = Field(
         "stream", description="how the download service sends files of a bucket: itself, or by a presigned URL"
     )
+    fetch_records: bool = Field(True, description="keep who fetched what by each link, with their addresses")
     presign_seconds: int = Field(300, ge=10, le=3600, description="how long a presigned URL is valid, s")
     link_seconds: int = Field(7 * DAY_SECONDS, ge=60, le=365 * DAY_SECONDS, description="how long a link is valid, s")
 

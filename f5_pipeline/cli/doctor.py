@@ -59,7 +59,13 @@ def examine() -> Iterator[Finding]:
         yield _finding(what, check)
     for spec in all_specs():
         yield from spec.examine()
-    for what, check in (("weights", _weights), ("hub", _hub), ("links", _links), ("ports", _ports)):
+    for what, check in (
+        ("weights", _weights),
+        ("hub", _hub),
+        ("Content Credentials", _credentials),
+        ("links", _links),
+        ("ports", _ports),
+    ):
         yield _finding(what, check)
 
 
@@ -170,6 +176,13 @@ def _hub() -> tuple[str, ...]:
             "New models cannot be pulled; those in cache or store work.",
         )
     return "ok", settings.hub
+
+
+def _credentials() -> tuple[str, ...]:
+    from f5_pipeline.orchestration.configured import content_credentials
+
+    credentials = content_credentials(get_settings())
+    return ("ok", str(credentials.certificate)) if credentials else ("ok", "files are not signed")
 
 
 def _links() -> tuple[str, ...]:

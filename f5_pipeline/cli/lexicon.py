@@ -54,13 +54,12 @@ def add(word: str, said: str, ipa: bool, **fields: Any) -> None:
 
 def _keep(new: Sequence[Entry], file: str | None = None, *, replace: bool = False) -> None:
     from f5_pipeline.orchestration.reporting.observations import report_lexicon
-    from f5_pipeline.studio.lexicon import check_scopes, load_lexicon, save_lexicon, with_entries
+    from f5_pipeline.studio.lexicon import add_entries, check_scopes
 
     store = open_store()
-    changes = with_entries(() if replace else load_lexicon(store), new)
     check_scopes(store, new, file)
     with open_session() as session:
-        save_lexicon(store, changes.entries)
+        changes = add_entries(store, new, replace=replace)
         report_lexicon(session.instance, changes.entries)
     counts = (
         f"{changes.added} added, {changes.changed} changed, {changes.same} as before, {len(changes.entries)} in all"
@@ -105,17 +104,17 @@ def remove(word: str, language: str | None, voice: str | None, narration: str | 
     from difflib import get_close_matches
 
     from f5_pipeline.orchestration.reporting.observations import report_lexicon
-    from f5_pipeline.studio.lexicon import load_lexicon, save_lexicon, without
+    from f5_pipeline.studio.lexicon import change_lexicon, load_lexicon, without
 
     store = open_store()
     present = load_lexicon(store)
-    left, removed = without(present, word, language, voice, narration)
+    _, removed = without(present, word, language, voice, narration)
     if not removed:
         close = get_close_matches(word, [entry.written for entry in present], n=3)
         hint = f"Did you mean {' or '.join(close)}?" if close else "See: f5-pipeline lexicon list."
         raise InputError(f"there is no such entry for {word!r}", hint=hint)
     with open_session() as session:
-        save_lexicon(store, left)
+        left = change_lexicon(store, lambda entries: without(entries, word, language, voice, narration)[0])
         report_lexicon(session.instance, left)
     print_info(f"{len(removed)} removed, {len(left)} left")
 

@@ -72,21 +72,35 @@ def show(narration: str, fresh: bool, as_json: bool) -> None:
 @click.argument("narration")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per grant, one per line.")
 def list_grants(narration: str, as_json: bool) -> None:
-    """List the grants of a NARRATION: what each covers, until when, and whether it is still valid.
+    """List the grants of a NARRATION: what each covers, until when, whether it is still valid, and what was fetched.
 
-    Grants of "newest" belong to its permanent address.
+    Grants of "newest" belong to its permanent address. A player asks for a file in many requests. --json has who
+    fetched what: file, address, program, requests, bytes, first and last time.
     """
     from f5_pipeline.store import layout
+    from f5_pipeline.studio.links.fetches import fetches_of
     from f5_pipeline.studio.links.grants import grant_state, grants_of
 
     layout.check_name(narration, "narration")
-    grants = [(grant, grant_state(grant)) for grant in grants_of(open_store(), narration)]
+    store = open_store()
+    grants = [(grant, grant_state(grant)) for grant in grants_of(store, narration)]
+    fetches = fetches_of(store, narration)
     if as_json:
         for grant, state in grants:
-            print_json({**grant.model_dump(), "state": state})
+            fetched = [fetch.model_dump() for fetch in fetches.get(grant.grant, ())]
+            print_json({**grant.model_dump(), "state": state, "fetches": fetched})
     elif grants:
-        columns = ("grant", "covers", "made", "expires", "state", "note")
-        rows = (grant.model_dump() | {"state": state} for grant, state in grants)
+        columns = ("grant", "covers", "made", "expires", "state", "requests", "readers", "last fetch", "note")
+        rows = []
+        for grant, state in grants:
+            known = fetches.get(grant.grant, [])
+            counts = {
+                "state": state,
+                "requests": sum(fetch.requests for fetch in known),
+                "readers": len({fetch.address for fetch in known}),
+                "last fetch": known[-1].last if known else "never",
+            }
+            rows.append(grant.model_dump() | counts)
         print_table(columns, ([row[column] for column in columns] for row in rows))
     else:
         print_info(f"no links of {narration!r} were given yet; print some: f5-pipeline links {narration}")

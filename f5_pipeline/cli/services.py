@@ -42,6 +42,7 @@ def serve(host: str | None, port: int | None, trusted_proxies: str | None, queue
     from f5_pipeline.gateway.deliveries import Deliveries
     from f5_pipeline.gateway.server import serve as run
     from f5_pipeline.settings import get_settings
+    from f5_pipeline.studio.links.fetches import FetchLog
     from f5_pipeline.studio.links.making import open_signer
 
     settings, store = get_settings(), open_store()
@@ -50,6 +51,7 @@ def serve(host: str | None, port: int | None, trusted_proxies: str | None, queue
     signer = open_signer(settings.home_folder, settings.link_secret, settings.link_seconds)
     with ExitStack() as stack:
         local = _is_local(settings, host, trusted_proxies)
+        fetches = stack.enter_context(contextlib.closing(FetchLog(store)))
         api, folders, note = _api(settings, store, signer, stack, local=local, queue=queue)
 
         def announce(url: str) -> None:
@@ -64,6 +66,7 @@ def serve(host: str | None, port: int | None, trusted_proxies: str | None, queue
             page_facts=deliveries.page_facts,
             timing_file=deliveries.timing_file,
             presign_seconds=settings.presign_seconds if settings.downloads == "redirect" else None,
+            on_fetch=fetches.note if settings.fetch_records else None,
             api=api,
             api_folders=folders,
         )

@@ -60,7 +60,7 @@ def check(deep: bool, grace: float, as_json: bool) -> None:
     """
     from f5_pipeline.studio.upkeep.collection import collect
 
-    with open_session(quiet=as_json) as session, _progress(quiet=as_json) as show:
+    with open_session(quiet=as_json) as session, show_progress(quiet=as_json) as show:
         inventory = _inventory(session, grace, False, show)
         findings = list(inventory.findings())
         if deep:
@@ -112,7 +112,7 @@ def gc(delete: bool, grace: float, old_revisions: bool, as_json: bool) -> None:
     """
     from f5_pipeline.studio.upkeep.collection import collect
 
-    with open_session(quiet=as_json) as session, _progress(quiet=as_json) as show:
+    with open_session(quiet=as_json) as session, show_progress(quiet=as_json) as show:
         inventory = _inventory(session, grace, old_revisions, show)
         removed = collect(inventory, delete=delete, on_progress=show)
     if as_json:
@@ -197,7 +197,7 @@ def _size(size: int) -> str:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[OnProgress]:
+def show_progress(*, quiet: bool) -> Iterator[OnProgress]:
     """Progress on standard error: one line that changes; lines where it is no terminal; nothing if quiet."""
     from rich.console import Console
 

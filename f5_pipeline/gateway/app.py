@@ -14,8 +14,8 @@
 
 Its token and the record of its grant decide what a link opens. The record is read for each request, so that revoking a
 link ends it at once; a key of the store never comes from a URL. 403: not a link of ours, not for this file, or
-withheld; 410: expired or revoked; 404: the link is valid, but what it names does not exist; 503: the store does not
-answer, or a file is not what was delivered. Neither answers nor log lines contain a token.
+withheld; 410: expired, revoked or removed; 404: the link is valid, but what it names does not exist; 503: the store
+does not answer, or a file is not what was delivered. Neither answers nor log lines contain a token.
 
 Downloads may be redirected (307) to an address of the store, which is valid for minutes.
 """
@@ -118,6 +118,7 @@ def create_app(
     probe: Callable[[], object] | None = None,
     now: Callable[[], float] = time.time,
     health_seconds: float = HEALTH_SECONDS,
+    on_fetch: Callable[[str, str, str, str, int, str, str], object] | None = None,
     api: ASGIApp | None = None,
     api_folders: Collection[str] = (),
 ) -> Starlette:
@@ -138,6 +139,8 @@ def create_app(
         probe: raises if the store does not work; None: asks the store for an object that does not exist.
         now: Unix time, s.
         health_seconds: how long an answer of /healthz is kept.
+        on_fetch: called after each answer to a GET that a link opened: narration, grant, revision, file, bytes,
+            address and program of the reader; must not block.
         api: the app below the first parts of paths in `api_folders`.
     """
     service = _Service(store, signer, permit, files_of, page_facts, presign_seconds, probe, now, health_seconds)
@@ -156,7 +159,7 @@ def create_app(
             Mount("/static", StaticFiles(directory=STATIC)),
             *([_Folders(api, api_folders)] if api else []),
         ],
-        middleware=[Middleware(_Guard, api_folders=api_folders)],
+        middleware=[Middleware(_Guard, api_folders=api_folders, on_fetch=on_fetch)],
         exception_handlers={
             LinkError: _on_link_error,
             HTTPException: _on_http_error,
@@ -415,8 +418,10 @@ def _answer(request: Request, status: int, code: str, title: str, text: str) -> 
 class _Guard:
     """Sets headers on every answer, logs it in one line, counts it, and sends no traceback to a client."""
 
-    def __init__(self, app: ASGIApp, api_folders: Collection[str]) -> None:
-        self.app, self.traffic = app, Traffic(api_folders)
+    def __init__(
+        self, app: ASGIApp, api_folders: Collection[str], on_fetch: Callable[..., object] | None = None
+    ) -> None:
+        self.app, self.traffic, self.on_fetch = app, Traffic(api_folders), on_fetch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -458,6 +463,17 @@ class _Guard:
             self.traffic.count(scope, status, answered, sent)
             if scope["path"] != "/healthz":
                 self._log_access(scope, status, sent, time.monotonic() - begin)
+                self._note_fetch(scope, status, sent)
+
+    def _note_fetch(self, scope: Scope, status: int, sent: int) -> None:
+        claim: LinkClaim | None = scope.get(_CLAIM)
+        is_fetch = status in (200, 204, 206, 307) and scope["method"] == "GET" and _REVISION in scope
+        if self.on_fetch is None or claim is None or not is_fetch:
+            return
+        file = scope.get(_FILE) or "/".join(["page", *scope["path"].split("/")[3:]]).rstrip("/")
+        address = (scope.get("client") or ("",))[0]
+        agent = Headers(scope=scope).get("user-agent", "")
+        self.on_fetch(claim.narration, claim.grant, scope[_REVISION], file, sent, address, agent)
 
     def _log_access(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
         claim: LinkClaim | None = scope.get(_CLAIM)

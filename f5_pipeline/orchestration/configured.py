@@ -10,6 +10,7 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import Access, connect
 
 if TYPE_CHECKING:
+    from f5_pipeline.studio.narrating.credentials import Credentials
     from f5_pipeline.studio.options import StudioOptions
 
 
@@ -71,3 +72,11 @@ def studio_options(settings: Settings) -> StudioOptions:
         except InputError as error:
             raise InputError(f"{name} is not valid: {error.message}", file="environment", hint=error.hint) from None
     return StudioOptions.model_validate(settings)
+
+
+def content_credentials(settings: Settings) -> Credentials | None:
+    """What delivered files are signed with; None where nothing is set. Raises InputError where it cannot be used."""
+    from f5_pipeline.studio.narrating.credentials import credentials_of
+
+    certificate, key = settings.c2pa_certificate, settings.c2pa_key
+    return credentials_of(certificate and certificate.expanduser(), key and key.expanduser())

@@ -20,6 +20,8 @@ narrations/<narration>/<revision>/…          delivered files, never changed; m
                                              waveform.bin is drawn from the audio, for pages and metadata
 narrations/<narration>/covers/<hash>.jpg                       covers of its files
 grants/<narration>/<grant>.json              a grant of links: expiry, and whether it was revoked
+fetches/<narration>/<grant>/<day>-<service>.json   who fetched what by a link
+receipts/<receipt>.json                      what was removed for good, and when; <receipt>.keys hashes of its keys
 speeds/<hash>/<card>.json                    how long an engine with a model and sampler took on a card
 batches/<run>.json                           the outcome of a batch
 keys/<key>.json                              a key of the HTTP API, hashed; <key>/<month>.json what it has used
@@ -144,6 +146,11 @@ waveform = Key("narrations/{narration}/{revision}/waveform.bin")
 """The envelope of a revision's audio (`speech.audio.waveform.Peaks`)."""
 
 grant = Key("grants/{narration}/{grant}.json")
+fetches = Key("fetches/{narration}/{grant}/{day}-{service}.json", day=r"\d{4}-\d{2}-\d{2}", service="[0-9a-f]+")
+"""Who fetched what by the links of a grant, as one service saw it on one day."""
+receipt = Key("receipts/{receipt}.json")
+receipt_keys = Key("receipts/{receipt}.keys")
+"""sha256 of each key that a receipt counts, one a line."""
 speed = Key("speeds/{configuration:.16}/{card}.json")
 batch_report = Key("batches/{run}.json")
 api_key = Key("keys/{key}.json")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +19,9 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.records import digest_of
 from f5_pipeline.studio.voices import unknown_voice, voice_names
+
+_CHANGING = threading.Lock()
+"""Held from the reading to the writing of a change: the store has no conditional writes."""
 
 
 def load_lexicon(store: Store) -> Sequence[Entry]:
@@ -46,6 +50,19 @@ def save_lexicon(store: Store, entries: Sequence[Entry]) -> None:
     store.replace_bytes(layout.lexicon(), write_csv(entries))
 
 
+def change_lexicon(store: Store, change: Callable[[Sequence[Entry]], Sequence[Entry]]) -> Sequence[Entry]:
+    """Replace the entries by what `change` makes of them; return those. Changes of this process come one after another;
+    of two processes that change the lexicon in the same moment, one may lose its entries.
+
+    Raises:
+        InputError: the lexicon cannot be read, or has too many entries. What `change` raises: nothing is changed.
+    """
+    with _CHANGING:
+        entries = change(load_lexicon(store))
+        save_lexicon(store, entries)
+    return entries
+
+
 @dataclass(frozen=True)
 class Changes:
     """What became of a lexicon: entries that are new, that replaced another, and that were the same already."""
@@ -69,6 +86,18 @@ def with_entries(present: Iterable[Entry], new: Iterable[Entry]) -> Changes:
         )
         merged[entry.identity] = entry
     return Changes(list(merged.values()), added, changed, same)
+
+
+def add_entries(store: Store, new: Sequence[Entry], *, replace: bool = False) -> Changes:
+    """Add entries to the store's lexicon, or `replace` all others; see `with_entries` and `change_lexicon`."""
+    made: list[Changes] = []
+
+    def change(present: Sequence[Entry]) -> Sequence[Entry]:
+        made.append(with_entries(() if replace else present, new))
+        return made[0].entries
+
+    change_lexicon(store, change)
+    return made[0]
 
 
 def without(

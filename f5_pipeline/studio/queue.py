@@ -283,6 +283,12 @@ class QueueDesk:
         for key in (layout.work_attempts(narration), layout.work_canceled(narration)):
             self._store.delete(key)
 
+    def runs(self, narrations: Collection[str]) -> list[str]:
+        return []  # of each worker's own Dagster; `store gc` removes what they leave
+
+    def removed(self, receipt: object) -> None:
+        """Nobody else is to be told."""
+
     def figures(self) -> Figures:
         """What workers have claims to. What waits is not counted: that would take a look at every script."""
         claims = (layout.work_claim.match(stat.key) for stat in self._store.list(layout.WORK))

@@ -296,6 +296,11 @@ _prepared: dict[tuple[object, ...], Reference] = {}
 """The last reference that was prepared: to add a voice is to check it, and to make it right afterwards."""
 
 
+def forget_prepared() -> None:
+    """Forget the last reference that was prepared."""
+    _prepared.clear()
+
+
 def prepare(
     recording: Path,
     transcript: bytes | None,

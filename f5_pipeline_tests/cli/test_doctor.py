@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 THINGS = [
     "python", "memory", "settings", "store", "disk", "temporary files", "Dagster", "draft engine", "F5 engine",
-    "f5-tts", "torch", "device", "flash-attn", "weights", "hub", "links", "ports",
+    "f5-tts", "torch", "device", "flash-attn", "weights", "hub", "Content Credentials", "links", "ports",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -14,7 +15,7 @@ from f5_pipeline.gateway.api.models import Health, LexiconAnswer, Model, ModelLi
 from f5_pipeline.gateway.api.narrations import At
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.text.lexicon import Entry
-from f5_pipeline.studio.lexicon import check_scopes, load_lexicon, save_lexicon, with_entries, without
+from f5_pipeline.studio.lexicon import add_entries, change_lexicon, check_scopes, load_lexicon, without
 from f5_pipeline.studio.weights import open_library
 from f5_pipeline.weights.registry import MODELS
 
@@ -63,8 +64,7 @@ def add(
 ) -> LexiconAnswer:
     """One for the same words, language, voice and narration is replaced. Everybody's narrations use the lexicon."""
     check_scopes(service.store, entries)
-    changes = with_entries(load_lexicon(service.store), entries)
-    save_lexicon(service.store, changes.entries)
+    changes = add_entries(service.store, entries)
     return LexiconAnswer(entries=changes.entries, added=changes.added, changed=changes.changed)
 
 
@@ -78,11 +78,14 @@ def remove(
     narration: Annotated[str | None, Query(max_length=64)] = None,
 ) -> LexiconAnswer:
     """Those for these words: of every language, voice and narration where none is given."""
-    kept, removed = without(load_lexicon(service.store), written, language, voice, narration)
-    if not removed:
-        raise NotFoundError("there is no such entry")
-    save_lexicon(service.store, kept)
-    return LexiconAnswer(entries=kept)
+
+    def change(present: Sequence[Entry]) -> Sequence[Entry]:
+        kept, removed = without(present, written, language, voice, narration)
+        if not removed:
+            raise NotFoundError("there is no such entry")
+        return kept
+
+    return LexiconAnswer(entries=list(change_lexicon(service.store, change)))
 
 
 @router.get("/health", tags=["health"], summary="Whether the service answers")

@@ -227,6 +227,7 @@ class ModelList(BaseModel):
 class Removed(BaseModel):
     id: str
     removed: bool = True
+    receipt: str = Field(default="", description="of what was removed: `f5-pipeline receipts`")
 
 
 class Health(BaseModel):

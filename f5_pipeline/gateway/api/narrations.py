@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Form, Header, Query, Request, Response, UploadFile
+from fastapi import APIRouter, BackgroundTasks, Depends, File, Form, Header, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
@@ -181,10 +181,11 @@ def retry(narration: Identifier, caller: Narrator, service: At) -> Narration:
 
 
 @router.delete("/narrations/{narration}", summary="Delete a narration")
-def delete(narration: Identifier, caller: Narrator, service: At) -> Removed:
-    """With its files; its links end at once."""
-    service.delete(caller, narration)
-    return Removed(id=narration)
+def delete(narration: Identifier, caller: Narrator, service: At, later: BackgroundTasks) -> Removed:
+    """With its script and files; its links end at once. Takes that nothing else uses go after the answer."""
+    receipt = service.delete(caller, narration)
+    later.add_task(service.finish_removal, "script", narration)
+    return Removed(id=narration, receipt=receipt.receipt)
 
 
 @router.post("/plan", summary="What a narration would cost")

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from f5_pipeline.studio.figures import Figures
+from f5_pipeline.studio.removal import Receipt
 from f5_pipeline.studio.state import NarrationState
 from f5_pipeline.studio.webhooks import Webhook
 
@@ -27,6 +28,14 @@ class Desk(Protocol):
 
     def cancel(self, narration: str) -> None:
         """Do not make it; a run that works on it alone is interrupted."""
+        ...
+
+    def runs(self, narrations: Collection[str]) -> list[str]:
+        """Ended runs that have left values in the store and worked on one of these."""
+        ...
+
+    def removed(self, receipt: Receipt) -> None:
+        """Something was removed for good."""
         ...
 
     def webhook(self, narration: str) -> Webhook | None:

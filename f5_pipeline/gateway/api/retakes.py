@@ -21,7 +21,7 @@ from f5_pipeline.gateway.verification import Verifier
 from f5_pipeline.speech.text.lexicon import checked_entry
 from f5_pipeline.store import layout
 from f5_pipeline.studio.keys import ApiKey
-from f5_pipeline.studio.lexicon import load_lexicon, save_lexicon, with_entries
+from f5_pipeline.studio.lexicon import add_entries
 from f5_pipeline.studio.narrating.gate import find_take
 from f5_pipeline.studio.narrating.retakes import Attempt, RetakeDesk, read_chunks
 from f5_pipeline.studio.records import ChosenTake, ChunkChoice, Plan, PlannedChunk, TakeKey
@@ -220,8 +220,7 @@ def respell(narration: Identifier, given: Respelling, caller: Narrator, service:
     is_ipa = len(said) > 2 and said[0] == said[-1] == "/"
     fields = {"written": given.written, "ipa" if is_ipa else "said": said}
     entry = checked_entry(fields | {"narration": "" if given.everywhere else narration}, "lexicon")
-    changes = with_entries(load_lexicon(service.store), [entry])
-    save_lexicon(service.store, changes.entries)
+    changes = add_entries(service.store, [entry])
     return LexiconAnswer(entries=[entry], added=changes.added, changed=changes.changed)
 
 

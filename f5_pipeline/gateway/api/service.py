@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import secrets
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel
 
-from f5_pipeline.errors import InputError, NotFoundError
+from f5_pipeline.errors import InputError, NotFoundError, PipelineError
 from f5_pipeline.gateway.api.access import is_admin
 from f5_pipeline.gateway.api.fetching import fetch
 from f5_pipeline.gateway.api.models import (
@@ -44,11 +45,13 @@ from f5_pipeline.studio.narrating.scripts import LoadedScript, keep_script, list
 from f5_pipeline.studio.narrating.submission import read_submission
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Links, Timings
-from f5_pipeline.studio.removal import remove_narration
+from f5_pipeline.studio.removal import Kind, Receipt, begin_removal, find_removal, narrations_of, remove
 from f5_pipeline.studio.state import NarrationState, find_state, write_state
 from f5_pipeline.studio.webhooks import Webhook
 from f5_pipeline.system.addresses import pin
 from f5_pipeline.system.clock import iso_time
+
+log = logging.getLogger("f5_pipeline.gateway")
 
 ORIGIN = "the HTTP API"
 
@@ -92,6 +95,7 @@ class Service:
     folders: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._removing = threading.Lock()
         self._submitting = [threading.Lock() for _ in range(64)]  # by identifier
 
     def content(self, submission: Submission) -> tuple[bytes, str]:
@@ -255,14 +259,23 @@ class Service:
         (self.desk.cancel if cancel else self.desk.retry)(narration)
         return self.describe(request, narration)
 
-    def delete(self, caller: ApiKey, narration: str) -> None:
-        """Remove a narration with its files; its links end."""
+    def delete(self, caller: ApiKey, narration: str) -> Receipt:
+        """Begin to remove a narration with its script and files; its links end. `finish_removal` does the rest."""
         request = self.request_of(caller, narration)
         if self.describe(request, narration).state != "done":
             self.desk.cancel(narration)
-        remove_narration(self.store, narration)
-        if request is not None:
-            self.store.delete(_key(request))
+        return begin_removal(self.store, "script", narration)
+
+    def finish_removal(self, kind: Kind, name: str) -> None:
+        """Remove what is left of something whose removal was begun. What fails is logged, and finished by
+        `f5-pipeline receipts --finish`."""
+        with self._removing:  # each reads what the whole store refers to
+            try:
+                runs = self.desk.runs(narrations_of(self.store, kind, name))
+                removal = find_removal(self.store, kind, name, runs=runs)
+                self.desk.removed(remove(self.store, removal, runs=runs))
+            except PipelineError as error:
+                log.error("the removal of the %s %s is unfinished: %s", kind, name, error)
 
     def result(self, caller: ApiKey, narration: str, timing_formats: Iterable[str] = ()) -> Result:
         """What a narration delivers, with links that are valid; expired ones are replaced.

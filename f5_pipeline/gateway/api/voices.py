@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, BackgroundTasks, File, Form, UploadFile
 
 from f5_pipeline.errors import InputError, NotFoundError
 from f5_pipeline.gateway.api.access import Reader, VoiceKeeper, is_admin
@@ -19,7 +20,7 @@ from f5_pipeline.store.records import write_record
 from f5_pipeline.studio.keys import ApiKey
 from f5_pipeline.studio.recognition import listener
 from f5_pipeline.studio.records import Voice
-from f5_pipeline.studio.removal import remove_voice
+from f5_pipeline.studio.removal import begin_removal, narrations_of
 from f5_pipeline.studio.voices import (
     CommercialUse,
     add_voice,
@@ -161,13 +162,28 @@ def upload(
 
 
 @router.delete("/{voice}", summary="Delete a voice")
-def delete(voice: Name, caller: VoiceKeeper, service: At) -> Removed:
-    """One that this key has added; an admin, any. What was narrated with it stays."""
+def delete(
+    voice: Name, caller: VoiceKeeper, service: At, later: BackgroundTasks, with_narrations: bool = False
+) -> Removed:
+    """One that this key has added; an admin, any. A voice that speaks in narrations is refused (409), unless
+    `with_narrations` lets their files and links go too: the caller's own, an admin's any; their scripts stay. Its takes
+    go after the answer."""
     _find(service, voice)
     _check_owner(service, caller, voice)
-    remove_voice(service.store, voice)
-    service.store.delete(layout.api_voice(caller.key, voice))
-    return Removed(id=voice)
+    fallen = narrations_of(service.store, "voice", voice)
+    if fallen and not with_narrations:
+        raise ConflictError(f"it speaks in {len(fallen)} narrations", hint="Give with_narrations=true to remove both.")
+    for narration in fallen if not is_admin(caller) else ():
+        try:
+            service.request_of(caller, narration)
+        except NotFoundError:
+            raise ConflictError("it speaks in narrations of others", hint="Ask an admin.") from None
+    for narration in fallen:
+        with suppress(InputError):  # it has no script: nobody makes it
+            service.desk.cancel(narration)
+    receipt = begin_removal(service.store, "voice", voice)
+    later.add_task(service.finish_removal, "voice", voice)
+    return Removed(id=voice, receipt=receipt.receipt)
 
 
 def _find(service: Service, name: str) -> Voice:

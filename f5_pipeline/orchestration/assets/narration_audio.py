@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from f5_pipeline.orchestration.configured import content_credentials
 from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.doubts import describe_quality, doubts_metadata
 from f5_pipeline.orchestration.reporting.failures import failures
@@ -45,7 +46,13 @@ def narration_audio(context: dg.AssetExecutionContext, store: StoreResource, nar
         opened = store.open()
         settings, progress = get_settings(), ProgressReporter(context, "narration_audio", narration)
         audio = make_audio(
-            opened, narration_plan, takes, loudness=settings.loudness, peak=settings.peak, on_progress=progress
+            opened,
+            narration_plan,
+            takes,
+            loudness=settings.loudness,
+            peak=settings.peak,
+            credentials=content_credentials(settings),
+            on_progress=progress,
         )
         result = product(opened, audio, takes)
     yield from result.outputs()

@@ -8,7 +8,7 @@ import dagster as dg
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.orchestration.assets import download_links, narration_audio, takes, timing_files
 from f5_pipeline.orchestration.batch.outcomes import attempt, record_failure
-from f5_pipeline.orchestration.configured import studio_options
+from f5_pipeline.orchestration.configured import content_credentials, studio_options
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import materialize
@@ -121,7 +121,8 @@ def _deliver(
     settings = get_settings()
     gathered = gather_takes(store, plan, studio_options(settings), reports)
     gathered = deliver("takes", narration, takes.product(plan, gathered))
-    audio = make_audio(store, plan, gathered, loudness=settings.loudness, peak=settings.peak)
+    credentials = content_credentials(settings)
+    audio = make_audio(store, plan, gathered, loudness=settings.loudness, peak=settings.peak, credentials=credentials)
     audio = deliver("narration_audio", narration, narration_audio.product(store, audio, gathered))
     timings = deliver("timing_files", narration, timing_files.make(store, plan, audio))
     _, result = download_links.make(store, timings, links)

@@ -10,12 +10,14 @@ import dagster as dg
 from f5_pipeline.orchestration.internals import PARTITION_NAME_TAG
 from f5_pipeline.orchestration.ledger import ACTIVE, BATCH_JOB, SINGLE_JOB, Ledger, narrations_of
 from f5_pipeline.orchestration.reporting.figures import FiguresReader
+from f5_pipeline.orchestration.reporting.removals import report_removal, runs_of
 from f5_pipeline.orchestration.reporting.states import narration_states
 from f5_pipeline.settings import Settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.figures import Figures
 from f5_pipeline.studio.narrating.scripts import script_version
 from f5_pipeline.studio.options import StudioOptions
+from f5_pipeline.studio.removal import Receipt
 from f5_pipeline.studio.state import NarrationState
 from f5_pipeline.studio.webhooks import Webhook
 
@@ -63,6 +65,12 @@ class InboxDesk:
             alone = run.job_name == BATCH_JOB and narrations_of(run) == [narration]
             if alone or (run.job_name == SINGLE_JOB and run.tags.get(PARTITION_NAME_TAG) == narration):
                 instance.run_coordinator.cancel_run(run.run_id)
+
+    def runs(self, narrations: Collection[str]) -> list[str]:
+        return runs_of(self._open(), self._store, narrations)
+
+    def removed(self, receipt: Receipt) -> None:
+        report_removal(self._open(), self._store, receipt)
 
     def webhook(self, narration: str) -> Webhook | None:
         return Ledger(self._open()).webhooks([narration]).get(narration)

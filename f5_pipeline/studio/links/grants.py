@@ -48,16 +48,18 @@ def check_grant(store: Store, claim: LinkClaim, at: float | None = None) -> Perm
     """What a verified token opens at the time `at` (Unix time, s; the clock's if None), by the records in the store.
 
     Raises:
-        BadLink: there is no such grant, or it covers something else.
-        RevokedLink, ExpiredLink: the grant was revoked or has expired.
+        BadLink: its grant covers something else.
+        RevokedLink, ExpiredLink: the grant was revoked or removed, or has expired.
         NotFoundError, StoreError: the records cannot be read.
     """
     from f5_pipeline.studio.links.tokens import BadLink, ExpiredLink, Permit, RevokedLink
 
     grant = find_record(store, layout.grant(claim.narration, claim.grant), Grant)
     covers = NEWEST if claim.revision is None else claim.revision
-    if grant is None or (grant.grant, grant.narration, grant.covers) != (claim.grant, claim.narration, covers):
-        raise BadLink("there is no such grant", claim=claim)
+    if grant is None:  # its token is ours, so it was given, and removed since
+        raise RevokedLink("this link was taken back", claim=claim)
+    if (grant.grant, grant.narration, grant.covers) != (claim.grant, claim.narration, covers):
+        raise BadLink("its grant covers something else", claim=claim)
     if grant.revoked:
         raise RevokedLink("this link was revoked", claim=claim)
     if claim.revision is None:

@@ -19,6 +19,13 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, write_record
 from f5_pipeline.studio.formats import COVER
+from f5_pipeline.studio.narrating.credentials import (
+    MEDIA_TYPES,
+    Credentials,
+    digital_source_type,
+    open_signer,
+    sign_file,
+)
 from f5_pipeline.studio.narrating.gathering import plan_again, read_takes
 from f5_pipeline.studio.narrating.waveforms import READABLE, keep_waveform
 from f5_pipeline.studio.records import (
@@ -62,12 +69,14 @@ def _preset(plan: Plan) -> MasterPreset | None:
     return PRESETS[plan.delivery.master] if plan.delivery.master else None
 
 
-def revision_of(plan: Plan, takes: Takes, assembly: AssemblySettings) -> str:
+def revision_of(plan: Plan, takes: Takes, assembly: AssemblySettings, credentials: Credentials | None = None) -> str:
     """The revision: a hash (16 hex digits) of the plan, the takes, the assembly settings and what is delivered."""
     parts = {"plan": plan.digest, "takes": takes.digest, "assembly": assembly.model_dump()}
     delivery: dict[str, Any] = plan.delivery.model_dump(exclude_defaults=True)
     if plan.headings:  # chapters were not marked in files once
         delivery["chapters"] = "marked"
+    if credentials and any(encoding.FORMATS[name].suffix in MEDIA_TYPES for name in plan.formats):
+        delivery["credentials"] = credentials.digest
     return digest_of(parts | ({"delivery": delivery} if delivery else {}))[:16]
 
 
@@ -78,6 +87,7 @@ def make_audio(
     *,
     loudness: float,
     peak: float,
+    credentials: Credentials | None = None,
     on_progress: Callable[[str, int, int], None] = lambda unit, done, total: None,
 ) -> Audio:
     """Assemble a narration. An intact revision in the store is reused; missing or damaged files are replaced.
@@ -85,17 +95,20 @@ def make_audio(
     Args:
         loudness: target integrated loudness, LUFS.
         peak: highest true peak allowed, dBTP.
+        credentials: what files are signed with that can hold a manifest. Signed files differ each time they are made.
         on_progress: called with the unit ("chunks placed", "seconds encoded"), done and total.
 
     Raises:
         StoreError: a take is missing or cannot be read, or the store or the disk for temporary files is full.
     """
     assembly = assembly_settings(plan, loudness=loudness, peak=peak)
-    revision = revision_of(plan, takes, assembly)
+    revision = revision_of(plan, takes, assembly, credentials)
     record_key = layout.delivered(plan.narration, revision, "audio.json")
     present = find_record(store, record_key, Audio)
     if present and store.exists(present.timeline_key) and all(_is_intact(store, file) for file in present.files):
         return present
+
+    signer = open_signer(credentials) if credentials else None
 
     def parts() -> Iterator[Part]:
         yield from in_parallel(store, lambda pair: _part(store, *pair), read_takes(store, plan, takes))
@@ -117,12 +130,14 @@ def make_audio(
             problem = f"it holds {assembled.words} words, and {plan.words} are planned"
             raise DamagedError(problem, file=plan.chunks_key, hint=plan_again(plan))
         named = _names(plan, assembled)
+        if readable := [path for path in assembled.files.values() if path.suffix in READABLE]:
+            keep_waveform(store, plan.narration, revision, readable[0], assembled.seconds)
+        for path, _, _ in named if signer else ():
+            sign_file(path, signer, plan)
         files = [
             _deliver(store, plan.narration, revision, path, name).model_copy(update={"chapter": chapter})
             for path, name, chapter in named
         ]
-        if readable := [path for path in assembled.files.values() if path.suffix in READABLE]:
-            keep_waveform(store, plan.narration, revision, readable[0], assembled.seconds)
         if plan.cover_key:
             with store.fetch(plan.cover_key) as cover:
                 files.append(_deliver(store, plan.narration, revision, cover, f"{plan.narration}{COVER.suffix}"))
@@ -189,7 +204,6 @@ def _names(plan: Plan, assembled: Assembled) -> list[tuple[Path, str, int | None
 def tags_of(plan: Plan, revision: str) -> dict[str, str]:
     """Tags that players show. The comment names the engine, so that nobody takes a draft for the final narration; that
     the voice is synthetic is said for programs too (IPTC, "Digital Source Type")."""
-    source = "trainedAlgorithmicMedia" if plan.references and plan.weights.model else "algorithmicMedia"
     return {
         "title": plan.title,
         "album": plan.title,
@@ -199,7 +213,7 @@ def tags_of(plan: Plan, revision: str) -> dict[str, str]:
         "description": plan.delivery.description or "",
         "genre": "Audiobook" if plan.headings else "",
         "synthetic_voice": "yes",
-        "digital_source_type": f"http://cv.iptc.org/newscodes/digitalsourcetype/{source}",
+        "digital_source_type": digital_source_type(plan),
         "comment": f"{plan.engine_note}. Voices: {', '.join(plan.voices)}. Revision {revision}.",
         "software": f"f5_pipeline {__version__}, {plan.weights.name} {plan.weights.version}",
     }

@@ -43,6 +43,7 @@ GRACE_SECONDS = 7 * 24 * 3600
 FRESH_SECONDS = 60.0
 """How long the references are trusted while unused objects are removed, before they are read again."""
 
+_FOLDERS = ("narrations", "voices", "models", "grants", "fetches", "receipts", "scripts", "batches", "speeds")
 _REFERRING = ("grants/", "models/", "narrations/", "voices/")
 _PROGRESS_OBJECTS = 10_000  # listed objects between two reports of progress
 
@@ -130,6 +131,7 @@ class Inventory:
         grace: age in s below which nothing counts as unused.
         old_revisions: whether a delivered revision counts as unused if it is not the newest of its narration and no
             grant opens it any more.
+        gone: whether a record (by key) counts as removed already: what it refers to is not in use by it.
         now: POSIX time, s.
 
     Raises:
@@ -143,10 +145,11 @@ class Inventory:
         alive: Callable[[str], bool],
         grace: float = GRACE_SECONDS,
         old_revisions: bool = False,
+        gone: Callable[[str], bool] = lambda key: False,
         now: float | None = None,
         on_progress: OnProgress = lambda unit, done, total: None,
     ) -> None:
-        self.store, self.alive, self.old_revisions = store, alive, old_revisions
+        self.store, self.alive, self.old_revisions, self._gone = store, alive, old_revisions, gone
         self._clock = time.time if now is None else lambda: now
         self.cutoff = self._clock() - grace
         """POSIX time, s: objects written later never count as unused."""
@@ -189,7 +192,7 @@ class Inventory:
                 run = self._runs[value["run"]]
                 run.objects, run.size = run.objects + 1, run.size + stat.size
                 run.modified = max(run.modified, stat.modified)
-            elif folder in ("narrations", "voices", "models", "grants", "scripts", "batches", "speeds"):
+            elif folder in _FOLDERS:
                 self._note(stat)
             elif folder != layout.LOGS:
                 folder = "others"
@@ -227,6 +230,7 @@ class Inventory:
             except StoreError as error:
                 return key, error
 
+        keys = [key for key in keys if not self._gone(key)]
         # A young list may belong to a plan whose record is not written yet.
         young = [key for key in keys if self._objects[key].modified > self.cutoff]
         lists = [Lines(key) for key in young if layout.plan_chunks.match(key)]
@@ -321,6 +325,10 @@ class Inventory:
     def blocked_by(self) -> list[str]:
         """Keys of the records that hold objects back."""
         return sorted(set(self._blocked.values()))
+
+    def blocker(self, scope: str) -> str | None:
+        """Key of a record that cannot be read and could refer to objects of a scope (see `pointers`), if any."""
+        return self._blocked.get(scope)
 
     def findings(self) -> Iterator[Finding]:
         """All faults that listing and records show; objects made after the listing are not reported as missing."""
@@ -418,6 +426,16 @@ class Inventory:
             else:
                 yield candidate
 
+    def takes_besides(self) -> Iterator[FoundTake]:
+        """Takes of any age that no record refers to, in order of key."""
+        return (take for take in self._takes if not self._takes.is_used(take.key))
+
+    def lists_besides(self) -> Iterator[tuple[str, int]]:
+        """Lists of takes, of any age, that no record refers to: key and bytes."""
+        for key, version in self._objects.items():
+            if layout.narration_takes.match(key) and not self._named(key):
+                yield key, version.size
+
     def _candidates(self) -> Iterator[tuple[Unused, Callable[[], bool]]]:
         """Candidates for removal, each with a function that tells whether it is unused."""
         old = [key for key, version in self._objects.items() if version.modified <= self.cutoff]
@@ -425,6 +443,9 @@ class Inventory:
             if grant := layout.grant.match(key):
                 scopes = (f"grants/{grant['narration']}",)
                 yield self._single("grants", key, scopes), lambda key=key: key in self._ended and not self._named(key)
+            elif fetched := layout.fetches.match(key):
+                grant = layout.grant(fetched["narration"], fetched["grant"])
+                yield self._single("fetches", key, ()), lambda grant=grant: grant not in self._objects
         for (narration, name), revision in list(self._revisions.items()):
             yield (
                 self._whole_revision(narration, revision),

@@ -128,6 +128,23 @@ def read_references(store: Store, key: str) -> References:
     return kind.refers(parse_record(store.get_bytes(key), key, kind.model), key)
 
 
+def lines_of(store: Store, key: str) -> tuple[list[Lines], list[str]]:
+    """The lists of takes that an object of a narration is, or names, with those of the plans in it; and takes that it
+    names itself. Raises StoreError."""
+    if layout.plan_chunks.match(key):
+        return [Lines(key)], []
+    if layout.narration_takes.match(key):
+        return [Lines(key, chosen=True)], []
+    kind = kind_of(key)
+    if kind is None:
+        return [], []
+    record = parse_record(store.get_bytes(key), key, kind.model)
+    references = kind.refers(record, key)
+    audio = record.audio if isinstance(record, Manifest) else record
+    lists = _of_plan(audio.plan, key).lists if isinstance(audio, Audio) else []
+    return [*references.lists, *lists], references.takes
+
+
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

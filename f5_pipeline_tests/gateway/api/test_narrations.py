@@ -15,7 +15,10 @@ from f5_pipeline.orchestration.launching.webhooks import tell
 from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.orchestration.reporting.observations import register_all
 from f5_pipeline.settings import get_settings
+from f5_pipeline.store import layout
+from f5_pipeline.studio.lexicon import load_lexicon
 from f5_pipeline.studio.narrating.scripts import list_scripts, load_script, script_version
+from f5_pipeline.studio.removal import receipts
 from f5_pipeline.studio.webhooks import Webhook
 from f5_pipeline_tests.gateway.api.conftest import Api
 from f5_pipeline_tests.support.installation import EXAMPLES
@@ -65,9 +68,14 @@ def test_a_text_becomes_a_narration_with_links(api: Api):
     assert events.startswith("event: narration\ndata: ") and json.loads(events.split("data: ")[1])["state"] == "done"
     assert client.post(f"/v1/narrations/{name}/cancel").status_code == 409
 
-    assert client.delete(f"/v1/narrations/{name}").json() == {"id": name, "removed": True}
-    assert client.get(result["files"][0]["url"]).status_code == 403, "its links end with it"
+    removed = client.delete(f"/v1/narrations/{name}").json()
+    assert removed["id"] == name and removed["removed"]
+    assert client.get(result["files"][0]["url"]).status_code == client.get(result["page"]).status_code == 410
     assert client.get(f"/v1/narrations/{name}").status_code == 404 and scripts(api) == []
+    assert [stat.key for stat in api.store.list() if "lamp" in stat.key or stat.key.startswith("takes/")] == []
+    (receipt,) = receipts(api.store)
+    assert receipt.receipt == removed["receipt"] and receipt.finished and receipt.removed["takes"].objects == 2
+    assert client.delete(f"/v1/narrations/{name}").status_code == 404
 
 
 def test_the_same_idempotency_key_gives_the_same_narration(api: Api):
@@ -159,7 +167,8 @@ def test_pages_of_a_list(api: Api):
 
 
 def test_voices_come_and_go(api: Api):
-    client, other, admin = api.client(api.key()), api.client(api.key()), api.client(api.key("admin"))
+    client_key = api.key()
+    client, other, admin = api.client(client_key), api.client(api.key()), api.client(api.key("admin"))
     recording = (EXAMPLES / "voices" / "ada.flac").read_bytes()
     text = (EXAMPLES / "voices" / "ada.txt").read_bytes()
     files = {"recording": ("x.flac", recording), "transcript": ("x.txt", text)}
@@ -175,8 +184,34 @@ def test_voices_come_and_go(api: Api):
     assert [voice["name"] for voice in other.get("/v1/voices").json()["voices"]] == ["ada", "kit"]
     assert client.get("/v1/voices/kit").json()["reference_seconds"] > 1
     assert client.delete("/v1/voices/kit").status_code == 200 and client.get("/v1/voices/kit").status_code == 404
-    assert admin.delete("/v1/voices/ada").status_code == 200
-    assert not list(api.store.list("voices/"))
+    for caller in (client, admin):
+        name = caller.post("/v1/narrations", json=TEXT).json()["id"]
+        api.deliver(name)
+    refused = admin.delete("/v1/voices/ada")
+    assert refused.status_code == 409 and "2 narrations" in refused.text
+    api.store.replace_bytes(layout.api_voice(client_key[3:15], "ada"), b"{}")
+    assert client.delete("/v1/voices/ada?with_narrations=true").status_code == 409, "one is the admin's"
+    url = admin.get(f"/v1/narrations/{name}/result").json()["page"]
+    assert admin.get(url).status_code == 200
+    assert admin.delete("/v1/voices/ada?with_narrations=true").status_code == 200
+    assert admin.get(url).status_code == 410 and admin.get(f"/v1/narrations/{name}").json()["state"] == "failed"
+    left = {stat.key.partition("/")[0] for stat in api.store.list()}
+    assert left - {"runs"} == {"keys", "receipts", "requests", "scripts", "work"}, "the scripts stay"
+    assert client.delete("/v1/voices/kit").status_code == 404
+    assert not [stat.key for stat in api.store.list("requests/") if layout.api_voice.match(stat.key)]
+
+
+def test_entries_that_are_added_at_once_are_all_kept(api: Api):
+    """Each writes the whole lexicon."""
+    key = api.key("admin")
+
+    def add(number: int) -> int:
+        entry = {"written": f"word{number}", "said": "other"}
+        return api.client(key).post("/v1/lexicon", json=[entry]).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(add, range(32))) == {200}
+    assert {entry.written for entry in load_lexicon(api.store)} == {f"word{number}" for number in range(32)}
 
 
 def test_lexicon_plan_and_models(api: Api):
