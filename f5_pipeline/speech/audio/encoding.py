@@ -499,14 +499,14 @@ class _Mp3Writer(_FfmpegWriter):
         return Tagging()
 
     def finish(self) -> None:
-        """Write the ID3 tag, and the padding into the frame `Info`: where it is longer than a frame, ffmpeg's is short."""
+        """Write the ID3 tag, and the padding into the frame `Info`: ffmpeg's is too short where it exceeds a frame."""
         start = len(self._id3)
         with self.path.open("r+b") as file:
             file.seek(start)
             frame = bytearray(file.read(240))  # no frame is smaller
             info = frame.find(b"Info")
             lame = info + 120  # behind name, flags, frames, bytes, seek table, quality
-            count, size = struct.unpack_from(">II", frame, info + 8) if 0 < info and lame < 200 < len(frame) else (0, 0)
+            count, size = struct.unpack_from(">II", frame, info + 8) if info > 0 and lame < 200 < len(frame) else (0, 0)
             delay = int.from_bytes(frame[lame + 21 : lame + 24], "big") >> 12
             padding = count * (576 if self.output.rate < 32_000 else 1152) - delay - self.output.frames
             # an ffmpeg that could not write the last bytes may not say so

@@ -110,13 +110,12 @@ def test_an_mp3_has_no_gap_at_its_ends(tmp_path: Path, samples: int, rate: int, 
     assert len(soundfile.read(output.path)[0]) == output.frames
 
 
+@pytest.mark.parametrize("mp3_encoder", ["ffmpeg"], indirect=True)
 @pytest.mark.parametrize(
     "rest, told",
     [("echo 'Unknown hue' >&2; exit 1", "ffmpeg: Unknown hue"), ('"$real" "$@"; truncate -s -9 "${!#:5}"', "whole")],
 )
-def test_what_ffmpeg_could_not_do_is_told(raw, tmp_path: Path, monkeypatch, mp3_encoder, rest: str, told: str):
-    if mp3_encoder == "libsndfile":
-        pytest.skip("it takes no ffmpeg")
+def test_what_ffmpeg_could_not_do_is_told(raw, tmp_path: Path, monkeypatch, rest: str, told: str):
     program = tmp_path / "bin" / "ffmpeg"
     program.parent.mkdir()
     lists = 'if [ "$3" = -encoders ]; then exec "$real" "$@"; fi'
