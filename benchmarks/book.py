@@ -120,8 +120,9 @@ def ffmpeg(root: Path) -> Mapping[str, Any]:
     with store.fetch(_read(store, "audio", Audio).files[0].key) as path:
         call = [need_ffmpeg("this"), "-v", "error", "-nostdin", "-y", "-i", str(path), "-map", "0:a"]
         subprocess.run([*call, "-af", "ebur128=peak=true", "-f", "null", "-"], check=True)
+        flac = ["-af", "volume=-1dB", "-sample_fmt", "s16", str(root / "a.flac")]
         mp3 = ["-map", "0:a", "-c:a", "libmp3lame", "-b:a", "80k", str(root / "a.mp3")]
-        subprocess.run([*call, "-af", "volume=-1dB", str(root / "a.flac"), *mp3], check=True)
+        subprocess.run([*call, *flac, *mp3], check=True)
     return {"files_mb": round(sum((root / f"a.{name}").stat().st_size for name in ("flac", "mp3")) / 1e6)}
 
 
