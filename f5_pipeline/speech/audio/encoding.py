@@ -490,7 +490,7 @@ class _Mp3Writer(_FfmpegWriter):
 
     def codec(self) -> Sequence[str]:
         self._id3 = id3v2(self.output.tags)
-        # LAME's quality 7: its noise is as far below speech as that of libsndfile's LAME, for a quarter of the time
+        # LAME's quality 7: its noise is as far below speech as that of libsndfile's LAME, for a fifth of the time
         codec = ["-c:a", "libmp3lame", "-b:a", f"{self.output.mp3[1]}k", "-compression_level", "7"]
         room = ["-id3v2_version", "4", "-metadata_header_padding", str(len(self._id3) - 10)]
         return [*codec, *(room if self._id3 else ["-id3v2_version", "0"]), "-f", "mp3"]
