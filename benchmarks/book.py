@@ -109,6 +109,23 @@ def audio(root: Path) -> Mapping[str, Any]:
     return {"audio_seconds": round(made.seconds), "files_mb": round(sum(file.size for file in made.files) / 1e6)}
 
 
+def ffmpeg(root: Path) -> Mapping[str, Any]:
+    """The same by ffmpeg alone, with LAME as it comes: it measures the FLAC file, then writes FLAC and MP3 from it."""
+    import subprocess
+
+    from f5_pipeline.speech.audio.ffmpeg import need_ffmpeg
+    from f5_pipeline.studio.records import Audio
+
+    store = _store(root)
+    with store.fetch(_read(store, "audio", Audio).files[0].key) as path:
+        call = [need_ffmpeg("this"), "-v", "error", "-nostdin", "-y", "-i", str(path), "-map", "0:a"]
+        subprocess.run([*call, "-af", "ebur128=peak=true", "-f", "null", "-"], check=True)
+        flac = ["-af", "volume=-1dB", "-sample_fmt", "s16", str(root / "a.flac")]
+        mp3 = ["-map", "0:a", "-c:a", "libmp3lame", "-b:a", "80k", str(root / "a.mp3")]
+        subprocess.run([*call, *flac, *mp3], check=True)
+    return {"files_mb": round(sum((root / f"a.{name}").stat().st_size for name in ("flac", "mp3")) / 1e6)}
+
+
 def pictures(root: Path) -> Mapping[str, Any]:
     """The waveform of the finished audio, large and small, as the UI shows it."""
     from f5_pipeline.speech.audio.waveform import peaks_of, thumbnail_png, waveform_png
@@ -164,7 +181,7 @@ def again(root: Path) -> Mapping[str, Any]:
 
 STAGES: dict[str, Callable[[Path], Mapping[str, Any]]] = {
     stage.__name__: stage
-    for stage in (voice, script, plan, shards, takes, gather, audio, pictures, timings, check, again)
+    for stage in (voice, script, plan, shards, takes, gather, audio, ffmpeg, pictures, timings, check, again)
 }
 SHOWN = tuple(name for name in STAGES if name != "voice")
 
@@ -254,7 +271,14 @@ def show(results: dict[int, dict[str, dict[str, Any]]]) -> str:
             )
     columns = ["stage", "words", "s", "s / 1000 words", "CPU s", "CPU against linear"]
     columns += ["MB at rest", "peak MB", "child MB", "all MB"]
-    return table(columns, rows)
+    speeds = [
+        f"{words:,} words, {stage}: {found['audio']['audio_seconds'] / found[stage]['seconds']:.0f} x real time, "
+        f"{1000 * found[stage]['cpu_seconds'] / found['audio']['audio_seconds']:.1f} CPU ms a second of audio"
+        for words, found in sorted(results.items())
+        for stage in ("audio", "ffmpeg")
+        if stage in found
+    ]
+    return "\n".join([table(columns, rows), "", *speeds])
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,8 +138,13 @@ def assemble(
     meter = LoudnessMeter(detailed=preset is not None)
     log = _Log()
     try:
-        with _Scratch(pcm, "wb") as audio, _Scratch(timeline, "w") as words, _Scratch(chunk_index, "w") as chunks:
-            mix = _Mix(_Output(audio, meter), settings)
+        with (
+            _Scratch(pcm, "wb") as audio,
+            _Scratch(timeline, "w") as words,
+            _Scratch(chunk_index, "w") as chunks,
+            ThreadPoolExecutor(1) as beside,
+        ):
+            mix = _Mix(_Output(audio, meter, beside), settings)
             for part in parts:
                 place = mix.add(part, word_times(part.chunk.words, part.take))
                 log.add(part, place, words, chunks)
@@ -285,13 +290,15 @@ class _Scratch:
 
 
 class _Output:
-    """Collects samples to blocks for the meter and the file."""
+    """Collects samples to blocks for the file and for the meter, which works beside it, a block behind."""
 
-    def __init__(self, stream: _Scratch, meter: LoudnessMeter) -> None:
+    def __init__(self, stream: _Scratch, meter: LoudnessMeter, beside: Executor) -> None:
         import numpy as np
 
         self._stream = stream
         self._meter = meter
+        self._beside = beside
+        self._measured: Future[None] | None = None
         self._block = np.zeros(BLOCK, dtype=np.float32)
         self._filled = 0
         self.position = 0
@@ -318,10 +325,16 @@ class _Output:
             self.flush()
 
     def flush(self) -> None:
-        block = self._block[: self._filled]
-        self._meter.add(block)
+        block = self._block[: self._filled].copy()
+        self.measure()
+        self._measured = self._beside.submit(self._meter.add, block)
         self._stream.write(block.astype("<f4", copy=False).tobytes())
         self._filled = 0
+
+    def measure(self) -> None:
+        """Wait for the meter."""
+        if self._measured is not None:
+            self._measured.result()
 
 
 @dataclass(frozen=True)
@@ -438,6 +451,7 @@ class _Mix:
         self._output.write(_fade_out(self._before.audio))
         self._output.silence(end - self._output.position)
         self._output.flush()
+        self._output.measure()
         return self._output.position
 
 

@@ -14,6 +14,7 @@ from f5_pipeline.errors import PipelineError
 from f5_pipeline.speech.audio.ffmpeg import need_ffmpeg
 from f5_pipeline.speech.audio.loudness import LoudnessMeter, decibels
 from f5_pipeline.speech.audio.mastering import MasterPreset
+from f5_pipeline.speech.audio.media import open_forward
 from f5_pipeline.speech.engine import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -141,10 +142,7 @@ def _decoded(path: Path) -> tuple[int, Iterator[NDArray[np.float32]]]:
 
 
 def _by_libsndfile(path: Path) -> Iterator[NDArray[np.float32]]:
-    """Without seeking, as `soundfile.blocks` does: an MP3 decoder that was moved lacks the frames before."""
-    import soundfile
-
-    with soundfile.SoundFile(path) as file:
+    with open_forward(path) as file:
         while len(block := file.read(_BLOCK, dtype="float32")):
             yield cast("NDArray[np.float32]", block)
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     Samples = NDArray[np.float32]
 
-BLOCK = 56_000
-"""Samples measured at a time: with what is before them, 2^16 at most for the transform up to 60 kHz."""
+_TRANSFORM = 1 << 15
+"""Samples of a transform: a block, and what the K-weighting remembers of those before. Longer ones leave the cache."""
 
 _RESPONSE_SECONDS = 0.15
 """How long the K-weighting remembers: its response is 1e-10 of the signal by then."""
@@ -35,7 +35,7 @@ class LoudnessMeter:
         detailed: whether `levels` are kept too.
     """
 
-    _SUBBLOCK = 512  # true peak is searched only in those sub-blocks that can hold a new one
+    _SUBBLOCK = 64  # true peak is searched only in those sub-blocks that can hold a new one
     _TAPS = 16  # per phase of the interpolator
 
     def __init__(self, rate: int = SAMPLE_RATE, *, detailed: bool = False) -> None:
@@ -66,8 +66,9 @@ class LoudnessMeter:
         block = np.ascontiguousarray(samples, dtype=np.float32)
         if block.ndim != 1:
             raise ValueError(f"mono samples of shape (n,) are needed, not {block.shape}")
-        for start in range(0, len(block), BLOCK):
-            self._add(block[start : start + BLOCK])
+        size = _TRANSFORM - len(self._before)
+        for start in range(0, len(block), size):
+            self._add(block[start : start + size])
 
     def _add(self, block: Samples) -> None:
         import numpy as np
@@ -113,16 +114,23 @@ class LoudnessMeter:
 
         level = np.abs(samples)
         peak = max(peak, float(level.max(initial=0.0)))
-        overlap = self._TAPS - 1
-        count = max(0, len(samples) - overlap)
-        starts = np.arange(0, count, self._SUBBLOCK)
-        peaks = [float(level[start : start + self._SUBBLOCK + overlap].max()) for start in starts]
-        for index in np.argsort(peaks)[::-1]:
-            if peaks[index] * self._bound <= peak:
-                break
-            part = samples[starts[index] : starts[index] + self._SUBBLOCK + overlap]
-            for phase in self._phases:
-                peak = max(peak, float(np.abs(np.convolve(part, phase, "valid")).max()))
+        valid = len(samples) - self._TAPS + 1
+        count = -(-max(0, valid) // self._SUBBLOCK)
+        samples = np.pad(samples, (0, (count + 1) * self._SUBBLOCK - len(samples)))
+        highest = np.abs(samples).reshape(count + 1, self._SUBBLOCK).max(axis=1)
+        # an interpolated value reaches into the sub-block after its own
+        bounds = np.maximum(highest[:-1], highest[1:]) * self._bound
+        windows = np.lib.stride_tricks.sliding_window_view(samples, self._SUBBLOCK + self._TAPS - 1)
+        for chosen in (bounds >= bounds.max(initial=0.0), bounds > 0):  # the likeliest first: it rules out others
+            rows = np.flatnonzero(chosen & (bounds > peak))
+            some = windows[rows * self._SUBBLOCK]
+            for phase in self._phases if len(rows) else ():
+                between = np.zeros((len(rows), self._SUBBLOCK), dtype=np.float32)
+                for tap, weight in enumerate(phase[::-1]):
+                    between += weight * some[:, tap : tap + self._SUBBLOCK]
+                if rows[-1] == count - 1:
+                    between[-1, valid - (count - 1) * self._SUBBLOCK :] = 0  # what follows is not known yet
+                peak = max(peak, float(np.abs(between).max()))
         return peak
 
     @property

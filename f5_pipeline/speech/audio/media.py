@@ -1,12 +1,35 @@
-"""Recordings that libsndfile does not read, by FFmpeg's libraries (PyAV, the extra `media`): m4a, mp4, webm, wma …"""
+"""Audio files, read from start to end; and recordings that libsndfile does not read, by FFmpeg's libraries (PyAV, the
+extra `media`): m4a, mp4, webm, wma …"""
 
 from __future__ import annotations
 
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    import soundfile
+
+
+def open_forward(path: Path | str) -> soundfile.SoundFile:
+    """A file to be read from start to end, which cannot be moved in.
+
+    soundfile seeks after every block that it reads. At each, libmpg123 goes back some frames, whose bits lie in frames
+    before them, and complains of every one ("part2_3_length too large").
+
+    Raises:
+        soundfile.LibsndfileError, OSError: it cannot be read.
+    """
+    import soundfile
+
+    class Forward(soundfile.SoundFile):
+        def seekable(self) -> bool:
+            return False
+
+    return Forward(path)
 
 
 def converted(path: Path, longest: float) -> Path:

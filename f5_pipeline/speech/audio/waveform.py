@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.audio.media import open_forward
 from f5_pipeline.speech.engine import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def peaks_of(source: Path | str | np.ndarray, columns: int, rate: int = SAMPLE_R
 
     if isinstance(source, (str, Path)):
         try:
-            with soundfile.SoundFile(source) as file:
+            with open_forward(source) as file:
                 frames, rate = file.frames, file.samplerate
                 if 0 < frames < 1 << 40:
                     return _gather(_blocks(file), frames, rate, columns)

@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import soundfile
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.speech.audio import encoding
 from f5_pipeline.speech.audio.encoding import Output
+from f5_pipeline.speech.audio.ffmpeg import find_ffmpeg
 from f5_pipeline.speech.audio.mastering import Master
+from f5_pipeline.speech.audio.media import open_forward
 from f5_pipeline.speech.audio.tags import Tagging
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.script.model import AudioFormat
@@ -29,6 +32,14 @@ def encode(source: Path, gain: float, files: dict[AudioFormat, Path], tags: dict
     outputs = [Output(name, path, 0, master.samples, Tagging(tags)) for name, path in files.items()]
     encoding.encode(master, outputs)
     return master.samples
+
+
+@pytest.fixture(autouse=True, params=["ffmpeg", "libsndfile"])
+def mp3_encoder(request, monkeypatch):
+    """Every test with an MP3 of either encoder."""
+    if request.param == "libsndfile":
+        monkeypatch.setattr(encoding, "ffmpeg_has", lambda encoder: False)
+    return request.param
 
 
 @pytest.fixture
@@ -82,9 +93,49 @@ def test_mp3_begins_with_a_whole_id3_tag(raw, tmp_path: Path):
     assert frames["COMM"] == b"\x03XXX\0" + TEXT["comment"].encode()
     assert frames["TDRC"] == b"\x03" + TEXT["date"].encode()
     assert frames["TXXX"] == b"\x03LICENSE\0" + TEXT["license"].encode()
+    assert data[length + 13 : length + 17] == b"Info"  # and first the frame with delay and padding
+    bytes_of_audio = int.from_bytes(data[length + 25 : length + 29], "big")
+    assert bytes_of_audio == len(data) - length
     with soundfile.SoundFile(tmp_path / "a.mp3") as file:  # another reader (mpg123) finds them as well
         assert file.title == TEXT["title"]
         assert file.comment == TEXT["comment"]
+
+
+@pytest.mark.parametrize("samples", [1, 575, 576, 577, 50_001])
+@pytest.mark.parametrize("rate, kbps", [(SAMPLE_RATE, 80), (44_100, 192)])
+def test_an_mp3_has_no_gap_at_its_ends(tmp_path: Path, samples: int, rate: int, kbps: int):
+    speechlike(3, level=0.3)[-samples:].astype("<f4").tofile(tmp_path / "a.f32")
+    output = Output("mp3", tmp_path / "a.mp3", 0, samples, mp3=(rate, kbps))
+    encoding.encode(Master(tmp_path / "a.f32", 1.0), [output])
+    assert len(soundfile.read(output.path)[0]) == output.frames
+
+
+@pytest.mark.parametrize("mp3_encoder", ["ffmpeg"], indirect=True)
+@pytest.mark.parametrize(
+    "rest, told",
+    [("echo 'Unknown hue' >&2; exit 1", "ffmpeg: Unknown hue"), ('"$real" "$@"; truncate -s -9 "${!#:5}"', "whole")],
+)
+def test_what_ffmpeg_could_not_do_is_told(raw, tmp_path: Path, monkeypatch, rest: str, told: str):
+    program = tmp_path / "bin" / "ffmpeg"
+    program.parent.mkdir()
+    lists = 'if [ "$3" = -encoders ]; then exec "$real" "$@"; fi'
+    program.write_text(f"#!/bin/bash\nreal='{find_ffmpeg()}'\n{lists}\n{rest}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    with pytest.raises(PipelineError, match=told):
+        encode(raw[0], 1.0, files_in(tmp_path), TEXT)
+    assert not any(path.exists() for path in files_in(tmp_path).values())
+
+
+def test_an_mp3_is_read_in_blocks_without_a_complaint(tmp_path: Path, capfd):
+    speechlike(30, level=0.3).astype("<f4").tofile(tmp_path / "a.f32")
+    encode(tmp_path / "a.f32", 1.0, {"mp3": tmp_path / "a.mp3"}, {})
+    with open_forward(tmp_path / "a.mp3") as file:
+        blocks = []
+        while len(block := file.read(50_000, dtype="float32")):
+            blocks.append(block)
+    assert capfd.readouterr().err == ""
+    assert np.allclose(np.concatenate(blocks), soundfile.read(tmp_path / "a.mp3")[0], atol=1e-6)
 
 
 def test_an_unknown_tag_is_refused():
