@@ -145,10 +145,18 @@ def measure(
     else:
         measured |= _along(aligned, template, draft, levels, sound, bounds)
     if reference is not None:
-        size = round(_HOP * SAMPLE_RATE)
-        spoken = features.log_mel(samples[bounds[0] * size : bounds[1] * size])
-        measured["leak"] = _leak(reference.features, spoken)
+        measured["leak"] = _leak(reference.features, _frames(samples, bounds, aligned))
     return _rounded(measured)
+
+
+def _frames(samples: np.ndarray, bounds: tuple[int, int], alignment: Alignment | None) -> np.ndarray:
+    """Log-mel of the frames within bounds: the alignment's where it found the same bounds."""
+    size = round(_HOP * SAMPLE_RATE)
+    if alignment is not None and alignment.frames is not None:
+        start, end = (round(edge * SAMPLE_RATE) for edge in alignment.speech)
+        if start == bounds[0] * size and end == min(bounds[1] * size, len(samples)):
+            return alignment.frames
+    return features.log_mel(samples[bounds[0] * size : bounds[1] * size])
 
 
 def _rounded(measured: dict) -> Measures:

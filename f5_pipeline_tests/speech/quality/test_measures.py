@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from f5_pipeline.speech.alignment.forced import align
 from f5_pipeline.speech.audio import features
 from f5_pipeline.speech.quality import measures
+from f5_pipeline_tests.support.spoken import SENTENCES, say, with_noise
 
 
 def plain_leak(tail: np.ndarray, spoken: np.ndarray) -> float:
@@ -41,3 +44,24 @@ def test_the_leak_is_that_of_its_definition(kept: int, frames: int):
         assert measures._leak(tail, speech) == pytest.approx(plain_leak(tail, speech) if kept >= 20 else 0.0, abs=1e-5)
     if kept >= 30 and frames >= 60:
         assert measures._leak(tail, leaked) > 0.3
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_frames_of_the_alignment_serve_the_measures(engine, drafts, monkeypatch, count: int):
+    """Also where the take is so long that the alignment looks for its bounds in parts."""
+    text = " ".join([SENTENCES["en"]] * count)
+    speech, template = say(engine, text), drafts.template(text, "en")
+    rng = np.random.default_rng(count)
+    samples = np.concatenate(
+        [np.zeros(5000, np.float32), with_noise(speech.samples, rng, 30), np.zeros(700, np.float32)]
+    )
+    alignment = align(samples, template)
+    tail = measures.ReferenceTail.of(speech.samples)
+    alone = measures.measure(samples, template, replace(alignment, frames=None), reference=tail)
+    calls: list[int] = []
+    log_mel = features.log_mel
+    monkeypatch.setattr(features, "log_mel", lambda samples: calls.append(len(samples)) or log_mel(samples))
+    assert measures.measure(samples, template, alignment, reference=tail) == alone
+    assert calls == []
+    assert measures.measure(samples, template, replace(alignment, speech=(0.0, 1.0)), reference=tail) == alone
+    assert len(calls) == 1
