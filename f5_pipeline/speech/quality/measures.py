@@ -337,8 +337,9 @@ def _distances(tail: np.ndarray, spoken: np.ndarray, lengths: Sequence[int]) -> 
     """For each length, rising: mean distance of so many last frames of the tail at each position where they fit."""
     import numpy as np
 
-    square = (tail**2).sum(1)[:, None] + (spoken**2).sum(1)[None] - 2 * tail @ spoken.T
-    apart = np.sqrt(np.maximum(square, 0))
+    from f5_pipeline.speech.audio import kernels
+
+    apart = kernels.distances(tail, spoken)
     total = np.zeros(len(spoken))  # by the frame of the speech beside the tail's last one
     done = 0
     for length in lengths:
