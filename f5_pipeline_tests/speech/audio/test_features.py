@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from f5_pipeline.speech.audio import features, kernels
+from f5_pipeline.speech.audio import features, kernels, recordings
 from f5_pipeline.speech.engine import SAMPLE_RATE
 
 
@@ -37,3 +37,13 @@ def test_distances_are_those_of_every_pair():
     rows, columns = (rng.standard_normal((count, features.BANDS)).astype(np.float32) for count in (7, 30))
     exact = np.linalg.norm(rows[:, None] - columns[None], axis=2)
     np.testing.assert_allclose(kernels.distances(rows, columns), exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 240, 500, 50_000])
+def test_levels_are_those_of_the_variance_around_each_frame(count: int):
+    samples = (0.2 + 0.1 * np.random.default_rng(count).standard_normal(count)).astype(np.float32)
+    frames = np.array_split(samples.astype(np.float64), range(240, count, 240))
+    power = np.array([frame.var() for frame in frames])
+    around = np.pad(power, 1, "edge")
+    exact = np.maximum(10 * np.log10(np.maximum((around[:-2] + power + around[2:]) / 3, 1e-30)), recordings.FLOOR_DBFS)
+    np.testing.assert_allclose(recordings.frame_levels(samples), exact, rtol=1e-6)
