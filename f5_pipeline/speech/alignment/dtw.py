@@ -3,28 +3,19 @@
 Sakoe and Chiba, "Dynamic programming algorithm optimization for spoken word recognition", IEEE TASSP 26 (1978). The
 optional silence is that of hidden Markov models: a row in which any number of frames may stay, or none.
 
-Importing this imports numba. The compiled code is kept beside this file, in the user's cache folder where that is
-read-only (NUMBA_CACHE_DIR names another), and nowhere where neither can be written: then it takes seconds a process.
+Importing this imports numba, see `audio.kernels`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numba
 import numpy as np
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": True, "boundscheck": False}
+from f5_pipeline.speech.audio.kernels import compiled
+
 _FAR = np.float32(1e30)
 _CLOSED = np.float32(0.02)
-
-
-def _compiled(function: Any) -> Any:
-    try:
-        return numba.njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # no folder for the cache can be written
-        return numba.njit(**_OPTIONS)(function)
 
 
 @dataclass(frozen=True)
@@ -89,7 +80,7 @@ def warp(
         half_width *= 2
 
 
-@_compiled
+@compiled
 def _forward(frames, rows, silent, closed, quiet, low, width, ways):  # pragma: no cover - compiled
     """Fill `ways`, two bits a cell: 0 from the same row, 1 from the row before, 2 past a silence, each one frame ago; 3
     within the frame. Returns whether the end was reached, and whether in the last silence."""
@@ -140,7 +131,7 @@ def _forward(frames, rows, silent, closed, quiet, low, width, ways):  # pragma: 
     return min(before[width - 1], before[width - 2]) < _FAR, in_silence
 
 
-@_compiled
+@compiled
 def _backward(
     frames, rows, silent, low, width, ways, in_silence, first, last, distance, cells
 ):  # pragma: no cover - compiled

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
@@ -50,6 +50,8 @@ class Alignment:
         method: "dtw", or "proportional".
         margin: how much better the draft fits than the reversed draft, as a share of the cost (see
             MIN_RELATED_MARGIN); 0 where nothing was compared.
+        frames: float32, shape (n, features.BANDS): `features.log_mel` of the take's `speech`; None where nothing was
+            compared.
     """
 
     tokens: list[Token]
@@ -59,6 +61,7 @@ class Alignment:
     speech: tuple[float, float]
     method: str = "dtw"
     margin: float = 0.0
+    frames: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 def align(samples: np.ndarray, template: Template) -> Alignment:
@@ -88,7 +91,7 @@ def align(samples: np.ndarray, template: Template) -> Alignment:
     unrelated = warped(take, template.features[::-1], turned, features.HOP).cost
     margin, *own = (1 - cost / max(unrelated, 1e-6) for cost in (warp.cost, *warp.costs))
     confidence = _confidence(own, margin, stretch)
-    return Alignment(tokens, confidence, warp.cost, stretch, speech, margin=margin)
+    return Alignment(tokens, confidence, warp.cost, stretch, speech, margin=margin, frames=take)
 
 
 def proportional(text: str, samples: np.ndarray, language: str) -> Alignment:

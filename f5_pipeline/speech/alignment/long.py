@@ -78,7 +78,7 @@ def align_pieces(samples: np.ndarray, text: str, language: str, drafts: Drafts) 
             ) from error
         piece = _moved(piece, offset / SAMPLE_RATE)
         count, start = _trusted(piece) if resume is None else (last - first, resume)
-        pieces.append(_cut(piece, count))
+        pieces.append(replace(_cut(piece, count), frames=None))  # an hour has 58 MB of them
         first += count
     _check(pieces, draft, text)
     return pieces

@@ -19,7 +19,7 @@ _WINDOW = 600  # 25 ms
 _FFT = 1024
 _LOWEST, _HIGHEST = 80.0, 8_000.0  # Hz
 _QUIET = 1e-10  # power added before the logarithm: -100 dB, below any microphone
-_BLOCK = 512  # frames
+_BLOCK = 64  # frames: their spectra fit into a core's own cache
 
 
 def frame_count(samples: int) -> int:
@@ -39,20 +39,19 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
     import numpy as np
     from scipy.fft import rfft
 
+    from f5_pipeline.speech.audio.kernels import band_powers, cut_frames
+
+    samples = np.ascontiguousarray(samples, np.float32)
     frames = frame_count(len(samples))
-    out = np.empty((frames, BANDS), np.float32)
+    out = np.full((frames, BANDS), _QUIET, np.float32)
     lead = (_WINDOW - _HOP) // 2
-    window, filters = _tables()
+    window, filters, lowest, highest = _tables()
+    framed = np.zeros((min(_BLOCK, frames), _FFT), np.float32)
     for first in range(0, frames, _BLOCK):
-        last = min(first + _BLOCK, frames)
-        begin, end = first * _HOP - lead, (last - 1) * _HOP - lead + _WINDOW
-        part = np.asarray(samples[max(begin, 0) : min(end, len(samples))], np.float32)
-        part = np.pad(part, (max(-begin, 0), max(end - len(samples), 0)))
-        framed = np.lib.stride_tricks.sliding_window_view(part, _WINDOW)[::_HOP]
-        spectrum = np.abs(np.asarray(rfft(framed * window, _FFT, axis=1)))
-        power = spectrum * spectrum
-        np.log(power @ filters + _QUIET, out=out[first:last])
-    return out
+        part = framed[: min(_BLOCK, frames - first)]
+        cut_frames(samples, first * _HOP - lead, _HOP, window, part)
+        band_powers(rfft(part, axis=1), filters, lowest, highest, out[first : first + _BLOCK])
+    return np.log(out, out=out)
 
 
 def coarser(frames: np.ndarray, count: int) -> np.ndarray:
@@ -65,8 +64,9 @@ def coarser(frames: np.ndarray, count: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _tables() -> tuple[np.ndarray, np.ndarray]:
-    """Hann window (scaled so that a full-scale sine has about 0 dB) and triangular mel filters, (_FFT / 2 + 1, BANDS).
+def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Hann window (scaled so that a full-scale sine has about 0 dB), triangular mel filters, (BANDS, _FFT / 2 + 1), and
+    the first and one past the last bin of each.
 
     Mel scale of O'Shaughnessy: 2595 log10(1 + f / 700).
     """
@@ -80,4 +80,6 @@ def _tables() -> tuple[np.ndarray, np.ndarray]:
     left, middle, right = corners[:-2], corners[1:-1], corners[2:]
     rising = (frequencies[:, None] - left) / (middle - left)
     falling = (right - frequencies[:, None]) / (right - middle)
-    return window, np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    filters = np.ascontiguousarray(np.maximum(0, np.minimum(rising, falling)).T, np.float32)
+    inside = filters > 0
+    return window, filters, inside.argmax(axis=1), inside.shape[1] - inside[:, ::-1].argmax(axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -144,10 +145,18 @@ def measure(
     else:
         measured |= _along(aligned, template, draft, levels, sound, bounds)
     if reference is not None:
-        size = round(_HOP * SAMPLE_RATE)
-        spoken = features.log_mel(samples[bounds[0] * size : bounds[1] * size])
-        measured["leak"] = _leak(reference.features, spoken)
+        measured["leak"] = _leak(reference.features, _frames(samples, bounds, aligned))
     return _rounded(measured)
+
+
+def _frames(samples: np.ndarray, bounds: tuple[int, int], alignment: Alignment | None) -> np.ndarray:
+    """Log-mel of the frames within bounds: the alignment's where it found the same bounds."""
+    size = round(_HOP * SAMPLE_RATE)
+    if alignment is not None and alignment.frames is not None:
+        start, end = (round(edge * SAMPLE_RATE) for edge in alignment.speech)
+        if start == bounds[0] * size and end == min(bounds[1] * size, len(samples)):
+            return alignment.frames
+    return features.log_mel(samples[bounds[0] * size : bounds[1] * size])
 
 
 def _rounded(measured: dict) -> Measures:
@@ -313,27 +322,28 @@ def _leak(tail: np.ndarray, spoken: np.ndarray) -> float:
     both = np.maximum(both, both.max(0) - _LEAK_DEPTH * math.log(10) / 10)
     both = (both - both.mean(0)) / (both.std(0) + 1e-3)
     tail, spoken = both[: len(tail)], both[len(tail) :]
+    lengths = [round(part / _HOP) for part in _LEAK_PARTS]
+    lengths = [length for length in lengths if length <= len(tail) and 2 * length <= len(spoken)]
     best = 0.0
-    for part in _LEAK_PARTS:
-        length = round(part / _HOP)
-        if length > len(tail) or 2 * length > len(spoken):
-            break
-        distances = _distances(tail[-length:], spoken)
+    for length, distances in zip(lengths, _distances(tail, spoken, lengths), strict=True):
         head, others = distances[: max(4, length // 6)], distances[length:]
         if len(others):
             fit = math.log(max(float(np.percentile(others, 10)), 1e-6) / max(float(head.min()), 1e-6))
-            best = max(best, fit * math.sqrt(min(part / _LEAK_SURE, 1.0)))
+            best = max(best, fit * math.sqrt(min(length * _HOP / _LEAK_SURE, 1.0)))
     return best
 
 
-def _distances(part: np.ndarray, spoken: np.ndarray) -> np.ndarray:
-    """Mean distance of the frames of a part at each position of the speech where it fits."""
+def _distances(tail: np.ndarray, spoken: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
+    """For each length, rising: mean distance of so many last frames of the tail at each position where they fit."""
     import numpy as np
 
-    length = len(part)
-    square = (part**2).sum(1)[:, None] + (spoken**2).sum(1)[None] - 2 * part @ spoken.T
-    apart = np.sqrt(np.maximum(square, 0))
-    total = np.zeros(len(spoken) - length + 1)
-    for n in range(length):
-        total += apart[n, n : n + len(total)]
-    return total / length
+    from f5_pipeline.speech.audio import kernels
+
+    apart = kernels.distances(tail, spoken)
+    total = np.zeros(len(spoken))  # by the frame of the speech beside the tail's last one
+    done = 0
+    for length in lengths:
+        for back in range(done, length):
+            total[back:] += apart[-1 - back, : len(spoken) - back]
+        done = length
+        yield total[length - 1 :] / length

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 Line = TypeVar("Line")
 
-_MAX_AHEAD = 64
-"""Drafts that are rendered ahead of the engine."""
+_MAX_AHEAD = 600
+"""Drafts that are rendered ahead of the engine: more than the f5 engine pulls at a time (512)."""
+
+_DRAFT_BYTES = 128 << 20
+"""Memory for drafts between rendering and alignment: two windows of chunks of 7 s take half of it."""
 
 
 class _Voice:
@@ -48,7 +51,7 @@ class Timer:
             voices: names; one without a reference fails when it is used.
             workers: processes that render drafts.
         """
-        self._drafts = Drafts(workers)
+        self._drafts = Drafts(workers, _DRAFT_BYTES)
         self._workers = workers
         self._references = references_of(store, voices)
         self._voices: dict[str, _Voice] = {}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from f5_pipeline.speech.alignment import dtw
+from f5_pipeline.speech.audio.kernels import compiled
 
 
 def made(seed: int, frames: int, words: list[int]):
@@ -109,5 +110,5 @@ def test_without_a_folder_for_compiled_code_it_is_compiled_each_time(monkeypatch
         return real(**options)
 
     monkeypatch.setattr(numba, "njit", njit)
-    assert dtw._compiled(lambda number: number + 1)(2) == 3
+    assert compiled(lambda number: number + 1)(2) == 3
     assert asked == [True, False]
