@@ -147,6 +147,9 @@ class Settings(BaseModel):
     nightly_cost: float = Field(
         0.0, ge=0, description="maximum expected cost of a night, in the currency of F5_GPU_HOUR_COST; 0: no limit"
     )
+    monthly_cost: float = Field(
+        0.0, ge=0, description="cost of a month's batches at which nothing more is launched by itself; 0: no limit"
+    )
     attempts: int = Field(3, ge=1, le=20, description="maximum attempts at a narration")
     attempt_seconds: float = Field(
         60.0, ge=0, description="how long the in-box waits before the second attempt, s; four times longer each time"

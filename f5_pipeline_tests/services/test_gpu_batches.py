@@ -134,6 +134,7 @@ def test_one_gpu_speaks_for_one_run_at_a_time_and_first_for_whom_somebody_waits(
 
     (report,) = [report for report in batches.reports() if report["run"] == long]
     assert report["takes_made"] == len(batches.planned_takes([names[0]])), "each once, before and after it gave way"
+    assert report["expected_gpu_seconds"] > 0 and report["expected_cost"] > 0
     assert 0 < report["gpu_seconds"] <= sum(span.end - span.start for span in spans[long])
     assert report["cost"] == pytest.approx(report["gpu_seconds"] / 3600 * 2.5, abs=1e-3)
     batches.check_delivered(names)

@@ -22,6 +22,7 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.narrating.batches import BatchPlan, NarrationOutcome
 from f5_pipeline.studio.narrating.changes import plan_changes
+from f5_pipeline.studio.narrating.costs import shard_estimate
 from f5_pipeline.studio.narrating.engines import EngineChoice, choose_engine
 from f5_pipeline.studio.narrating.planning import make_plan
 from f5_pipeline.studio.narrating.scripts import LoadedScript, load_script, script_version
@@ -104,12 +105,18 @@ def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: St
             f"{len(plans)} narrations to make, {len(failed) - postponed} cannot be planned, {postponed} postponed, "
             f"{len(left)} left: done, canceled, or made by others"
         )
-        lengths = {plan.narration: plan.expected_seconds for plan in plans}
+        shards = plan_shards(opened, plans, context.run_id, options)
         batch = BatchPlan(
-            launcher=config.launcher, began=began, versions=versions, lengths=lengths, failed=failed, left=left
+            launcher=config.launcher,
+            began=began,
+            versions=versions,
+            lengths={plan.narration: plan.expected_seconds for plan in plans},
+            failed=failed,
+            gpu_seconds=sum(shard_estimate(opened, shard, options).gpu_seconds for shard in shards),
+            left=left,
         )
         yield dg.Output(batch, "plan")
-        yield from shard_outputs(plan_shards(opened, plans, context.run_id, options))
+        yield from shard_outputs(shards)
 
 
 class _Budget:

@@ -85,7 +85,7 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
         }
         for outcome in report.narrations
     ]
-    minutes = report.audio_seconds / 60
+    minutes, expected = report.audio_seconds / 60, report.expected_gpu_seconds
     return {
         "launched_by": report.launcher,
         "narrations_done": len(report.done),
@@ -94,6 +94,7 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
         "narrations_waiting": report.waiting,
         "minutes_finished": round(minutes, 2),
         "gpu_seconds": report.gpu_seconds,
+        "expected_gpu_seconds": report.expected_gpu_seconds,
         "draft_seconds": report.draft_seconds,
         "gpu_speech_seconds": report.gpu_speech_seconds,
         "draft_speech_seconds": report.draft_speech_seconds,
@@ -105,6 +106,8 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
         "takes_delivered": sum(outcome.takes_made + outcome.takes_reused for outcome in report.narrations),
         "takes_doubtful": sum(outcome.doubtful for outcome in report.narrations),
         "cost": report.cost,
+        "expected_cost": report.expected_cost,
+        **({"bill_to_estimate": round(report.gpu_seconds / expected, 2)} if expected else {}),
         **({"cost_per_finished_minute": report.cost_per_minute} if report.cost_per_minute is not None else {}),
         "wall_seconds": report.wall_seconds,
         "narrations": table(rows),

@@ -10,6 +10,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import PurePath
 
 import dagster as dg
@@ -19,6 +20,7 @@ from f5_pipeline.errors import PipelineError, StoreError
 from f5_pipeline.orchestration.batch.job import narrate_batch
 from f5_pipeline.orchestration.internals import RUN_KEY_TAG
 from f5_pipeline.orchestration.jobs import prepare_voice
+from f5_pipeline.orchestration.launching.budget import month_of
 from f5_pipeline.orchestration.launching.requests import batch_requests, max_batches
 from f5_pipeline.orchestration.launching.submissions import take_in_voice
 from f5_pipeline.orchestration.ledger import Ledger, SourceState, active_batches
@@ -322,16 +324,14 @@ def inbox(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.Senso
         else:  # not before: a tick that is killed launches nothing
             ledger.record_voices({name: state})
 
-    postponed = 0
+    reason = "There is nothing new."
     if settings.inbox == "now":
-        batches, postponed = _batches_to_launch(instance, ledger)
+        batches, held = _batches_to_launch(instance, ledger)
         requests += batches
+        reason = held or reason
     for problem in (problems := [*scripts.problems, *voices.problems]):
         context.log.warning(problem)
     if not requests:
-        reason = "There is nothing new."
-        if postponed:
-            reason = f"{postponed} narrations wait for the next batch: as many are at work as there are GPUs."
         if problems:
             reason = f"{len(problems)} cannot be used. {problems[0]}"
         return dg.SensorResult(skip_reason=reason, cursor=cursor.model_dump_json())
@@ -370,15 +370,19 @@ def inbox_calls(context: dg.SensorEvaluationContext, store: StoreResource) -> dg
     return dg.SensorResult(run_requests=requests, cursor=str(max(calls.values())))
 
 
-def _batches_to_launch(instance: dg.DagsterInstance, ledger: Ledger) -> tuple[list[dg.RunRequest], int]:
-    """Batches for the pending narrations, and how many narrations are postponed: all but the urgent ones, while as many
-    batches run as there are GPUs."""
+def _batches_to_launch(instance: dg.DagsterInstance, ledger: Ledger) -> tuple[list[dg.RunRequest], str]:
+    """Batches for the pending narrations, and why others wait, for people: all but the urgent ones do while as many
+    batches run as there are GPUs, and all once the month's batches have cost what they may."""
     settings = get_settings()
     waiting = ledger.pending(attempts=settings.attempts, wait=settings.attempt_seconds)
+    month = month_of(instance, settings, datetime.now(timezone.utc)) if waiting else None
+    if month and month.left <= 0:
+        return [], f"{len(waiting)} narrations wait. {month.refusal}"
     urgent = [pending for pending in waiting if pending.script.priority > 0]
     patient = [pending for pending in waiting if pending.script.priority <= 0]
     free = max_batches(instance) - len(active_batches(instance))
     requests = batch_requests(urgent, 1, "in-box, urgent", urgent=True)
     if free > 0:
-        return [*requests, *batch_requests(patient, free, "in-box")], 0
-    return requests, len(patient)
+        return [*requests, *batch_requests(patient, free, "in-box")], ""
+    held = f"{len(patient)} narrations wait for the next batch: as many are at work as there are GPUs."
+    return requests, held if patient else ""

@@ -8,6 +8,7 @@ import dagster as dg
 from f5_pipeline.errors import InputError
 from f5_pipeline.orchestration.batch.job import narrate_batch
 from f5_pipeline.orchestration.internals import is_valid_cron_schedule
+from f5_pipeline.orchestration.launching.budget import month_of
 from f5_pipeline.orchestration.launching.requests import batch_requests, estimated_minutes, max_batches
 from f5_pipeline.orchestration.ledger import Ledger
 from f5_pipeline.settings import get_settings
@@ -57,7 +58,12 @@ def nightly(context: dg.ScheduleEvaluationContext):
     chosen = fit_within([(pending, estimated_minutes(pending)) for pending in waiting], settings.nightly_minutes)
     if not chosen:
         return dg.SkipReason("No narration waits.")
+    max_cost = settings.nightly_cost
+    if month := month_of(context.instance, settings, context.scheduled_execution_time):
+        if month.left <= 0:
+            return dg.SkipReason(month.refusal)
+        max_cost = min(max_cost or month.left, month.left)
     context.log.info(f"{len(chosen)} of {len(waiting)} narrations that wait")
     # In UTC: an hour is repeated where clocks are set back.
     key = f"nightly-{context.scheduled_execution_time.astimezone(timezone.utc):%Y-%m-%dT%H:%MZ}"
-    return batch_requests(chosen, max_batches(context.instance), "nightly", key=key, max_cost=settings.nightly_cost)
+    return batch_requests(chosen, max_batches(context.instance), "nightly", key=key, max_cost=max_cost)

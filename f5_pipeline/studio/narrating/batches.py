@@ -46,6 +46,7 @@ class BatchPlan(BaseModel):
     versions: dict[str, str] = Field(description="by planned narration: the version of its script")
     lengths: dict[str, float] = Field(default={}, description="by planned narration: expected s")
     failed: list[NarrationOutcome] = Field(default=[], description="and those that are postponed")
+    gpu_seconds: float = Field(default=0.0, description="expected s for which synthesis holds GPUs")
     left: list[str] = Field(default=[], description="narrations that another run works on or has delivered")
 
 
@@ -81,6 +82,7 @@ class BatchReport(BaseModel):
     waiting: int = Field(description="narrations left for a later batch")
     audio_seconds: float = Field(description="of finished narrations")
     gpu_seconds: float = Field(description="for which synthesis held GPUs")
+    expected_gpu_seconds: float = Field(default=0.0, description="of the plan, before anything was made")
     draft_seconds: float = Field(description="of synthesis without a GPU")
     gpu_speech_seconds: float = Field(default=0.0, description="of speech that was made on GPUs, retakes included")
     draft_speech_seconds: float = Field(default=0.0, description="of speech that was made without")
@@ -91,6 +93,7 @@ class BatchReport(BaseModel):
     retakes: int
     gpu_hour_cost: float
     cost: float = Field(description="of the GPUs, in the currency of gpu_hour_cost")
+    expected_cost: float = Field(default=0.0, description="of the plan")
     cost_per_minute: float | None = Field(description="of finished narration; None where nothing was finished")
 
     @property
@@ -151,6 +154,7 @@ def report_of(
         waiting=waiting,
         audio_seconds=round(audio, 1),
         gpu_seconds=round(gpu, 1),
+        expected_gpu_seconds=round(plan.gpu_seconds, 1),
         draft_seconds=round(sum(shard.wall_seconds for shard in drafts), 1),
         gpu_speech_seconds=round(sum(shard.audio_seconds for shard in on_gpu), 1),
         draft_speech_seconds=round(sum(shard.audio_seconds for shard in drafts), 1),
@@ -161,6 +165,7 @@ def report_of(
         retakes=sum(shard.retakes for shard in shards),
         gpu_hour_cost=gpu_hour_cost,
         cost=round(cost, 4),
+        expected_cost=round(plan.gpu_seconds / 3600 * gpu_hour_cost, 4),
         cost_per_minute=round(cost / (audio / 60), 6) if audio else None,
     )
 

@@ -12,7 +12,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import find_record, write_record
 from f5_pipeline.studio.options import StudioOptions
-from f5_pipeline.studio.records import ShardReport, digest_of
+from f5_pipeline.studio.records import Shard, ShardReport, digest_of
 from f5_pipeline.system.gpus import usable_gpus
 
 MAX_SAMPLES = 20
@@ -99,6 +99,11 @@ def estimate(
     here = card_of(options)
     speed = next((speed for speed in speeds if speed.card == here), speeds[0])
     return Estimate(speed.seconds(speech_seconds), f"as measured on {speed.card}")
+
+
+def shard_estimate(store: Store, shard: Shard, options: StudioOptions) -> Estimate:
+    """What a shard will take."""
+    return estimate(store, shard.engine, shard.model, shard.sampler, shard.expected_seconds, options)
 
 
 def _speeds(store: Store, configuration: str) -> Sequence[Speed]:
