@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -126,6 +127,7 @@ def _api(settings: Settings, store: Store, signer: LinkSigner, stack: ExitStack,
         gpu_hour_cost=settings.gpu_hour_cost,
         folders={"home": settings.home_folder, **({"store": root.parent} if root else {})},
     )
+    threading.Thread(target=service.finish_removals, name="finish-removals", daemon=True).start()
     if has_keys(store):
         note = "the API asks for a key: f5-pipeline keys list"
     elif local:

@@ -45,7 +45,7 @@ from f5_pipeline.studio.narrating.scripts import LoadedScript, keep_script, list
 from f5_pipeline.studio.narrating.submission import read_submission
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Links, Timings
-from f5_pipeline.studio.removal import Kind, Receipt, begin_removal, find_removal, narrations_of, remove
+from f5_pipeline.studio.removal import Kind, Receipt, begin_removal, find_removal, narrations_of, receipts, remove
 from f5_pipeline.studio.state import NarrationState, find_state, write_state
 from f5_pipeline.studio.webhooks import Webhook
 from f5_pipeline.system.addresses import pin
@@ -268,7 +268,7 @@ class Service:
 
     def finish_removal(self, kind: Kind, name: str) -> None:
         """Remove what is left of something whose removal was begun. What fails is logged, and finished by
-        `f5-pipeline receipts --finish`."""
+        the next start of a service, or by `f5-pipeline receipts --finish`."""
         with self._removing:  # each reads what the whole store refers to
             try:
                 runs = self.desk.runs(narrations_of(self.store, kind, name))
@@ -276,6 +276,16 @@ class Service:
                 self.desk.removed(remove(self.store, removal, runs=runs))
             except PipelineError as error:
                 log.error("the removal of the %s %s is unfinished: %s", kind, name, error)
+
+    def finish_removals(self) -> None:
+        """Finish the removals that a service was stopped in. Called when one starts."""
+        try:
+            unfinished = [receipt for receipt in receipts(self.store) if receipt.finished is None]
+        except PipelineError as error:
+            log.error("the receipts of removals cannot be read: %s", error)
+            return
+        for receipt in unfinished:
+            self.finish_removal(receipt.kind, receipt.name)
 
     def result(self, caller: ApiKey, narration: str, timing_formats: Iterable[str] = ()) -> Result:
         """What a narration delivers, with links that are valid; expired ones are replaced.

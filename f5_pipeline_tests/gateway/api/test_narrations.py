@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from f5_pipeline.gateway.api.service import Service
 from f5_pipeline.orchestration.launching import webhooks
 from f5_pipeline.orchestration.launching.inbox import inbox_calls
 from f5_pipeline.orchestration.launching.webhooks import tell
@@ -76,6 +77,20 @@ def test_a_text_becomes_a_narration_with_links(api: Api):
     (receipt,) = receipts(api.store)
     assert receipt.receipt == removed["receipt"] and receipt.finished and receipt.removed["takes"].objects == 2
     assert client.delete(f"/v1/narrations/{name}").status_code == 404
+
+
+def test_a_removal_that_a_service_was_stopped_in_is_finished_by_the_next(api: Api, monkeypatch: pytest.MonkeyPatch):
+    client = api.client(api.key())
+    name = client.post("/v1/narrations", json=TEXT).json()["id"]
+    api.deliver(name)
+    with monkeypatch.context() as patch:
+        patch.setattr(Service, "finish_removal", lambda *_: None)
+        assert client.delete(f"/v1/narrations/{name}").status_code == 200
+    (receipt,) = receipts(api.store)
+    assert receipt.finished is None and list(api.store.list("takes/")) != []
+    api.service.finish_removals()
+    (receipt,) = receipts(api.store)
+    assert receipt.finished and list(api.store.list("takes/")) == []
 
 
 def test_the_same_idempotency_key_gives_the_same_narration(api: Api):
