@@ -38,7 +38,8 @@ def doctor(as_json: bool) -> None:
     findings = list(examine())
     if as_json:
         for finding in findings:
-            print_json(finding._asdict())
+            # "found" since the first version.
+            print_json(dict(zip(("what", "state", "found", "hint"), finding, strict=True)))
     else:
         print_table(("", "", "found", "hint"), findings)
     if any(finding.state == "error" for finding in findings):

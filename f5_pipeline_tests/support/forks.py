@@ -112,6 +112,9 @@ def _become_command(request: dict, out: int, err: int) -> None:
     for descriptor, place in ((out, 1), (err, 2)):
         os.dup2(descriptor, place)
         os.close(descriptor)
+    if path := request["env"].get("PYTHONPATH"):
+        sys.path[1:1] = path.split(os.pathsep)
+        importlib.invalidate_caches()
     sys.argv = ["f5-pipeline", *request["arguments"]]
     sys.orig_argv = [sys.executable, "-m", "f5_pipeline.cli", *request["arguments"]]
     if request["env"].get("PYTHONFAULTHANDLER"):
