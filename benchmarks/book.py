@@ -222,7 +222,7 @@ def _read_list(store, name: str, kind) -> list:
 
 
 def measure(
-    words: int, seed: int, folder: Path | None, until: str, formats: Sequence[str]
+    words: int, seed: int, folder: Path | None, until: str, formats: Sequence[str], chapters: int = 0
 ) -> dict[str, dict[str, Any]]:
     """Every stage of a book of `words` words, one after the other, in a folder that is removed afterwards."""
     from benchmarks.prose import book
@@ -230,7 +230,7 @@ def measure(
     root = Path(tempfile.mkdtemp(prefix="f5-book-", dir=folder))
     try:
         with (root / f"{NARRATION}.md").open("w", encoding="utf-8") as out:
-            out.writelines(book(words, seed=seed, formats=formats))
+            out.writelines(book(words, seed=seed, formats=formats, chapters=chapters))
         (root / "tmp").mkdir()
         env = environment(F5_ENGINE="draft", TMPDIR=str(root / "tmp"), DAGSTER_HOME=str(root))
         found = {}
@@ -288,6 +288,7 @@ def main() -> None:
     parser.add_argument(
         "--formats", nargs="+", choices=(*FORMATS, "wav", "opus", "m4b"), default=FORMATS, help="audio files to make"
     )
+    parser.add_argument("--chapters", type=int, default=0, metavar="N", help="files of their own; 0: one file a format")
     parser.add_argument("--until", choices=SHOWN, default=SHOWN[-1], help="the last stage to run")
     parser.add_argument(
         "--folder", type=Path, help="where the stores are made; the system's temporary folder by default"
@@ -303,13 +304,14 @@ def main() -> None:
         tell(lambda: STAGES[given.stage](given.root))
         return
     results = {
-        words: measure(words, given.seed, given.folder, given.until, given.formats) for words in sorted(given.words)
+        words: measure(words, given.seed, given.folder, given.until, given.formats, given.chapters)
+        for words in sorted(given.words)
     }
     print(in_words(machine()), end="\n\n")
     print(show(results))
     most = max(one["peak_mb"] for found in results.values() for stage, one in found.items())
     print(f"\nThe most that a stage held: {most} MB ({LIMIT_MB} MB are allowed).")
-    path = write_results(given.output, {"formats": list(given.formats), "words": results})
+    path = write_results(given.output, {"formats": list(given.formats), "chapters": given.chapters, "words": results})
     print(f"Written: {path.name}")
     if most > LIMIT_MB:
         raise SystemExit(1)

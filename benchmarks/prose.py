@@ -241,9 +241,16 @@ def book(
     voice: str = "ada",
     title: str = "The ledger of Penhallow",
     formats: Iterable[str] = ("flac", "mp3"),
+    chapters: int = 0,
 ) -> Iterator[str]:
-    """A Markdown script of `words` words, piece by piece."""
+    """A Markdown script of `words` words, piece by piece; with `chapters`, each has a heading and files of its own."""
     header = f"title: {title}\nauthor: The f5-pipeline authors\nlanguage: en\nvoice: {voice}\n"
+    header += "chapter_files: true\n" if chapters else ""
     yield f"---\n{header}formats: [{', '.join(formats)}]\n---\n"
+    told = begun = 0
     for paragraph in paragraphs(words, seed):
+        if begun < chapters and told >= begun * words / chapters:
+            begun += 1
+            yield f"\n# Chapter {begun}\n"
+        told += len(paragraph.split())
         yield f"\n{paragraph}\n"

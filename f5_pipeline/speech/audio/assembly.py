@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -110,6 +111,7 @@ def assemble(
     by_chapter: bool = False,
     progress: Callable[[int], None] | None = None,
     encoding: Callable[[int, int], None] = lambda done, total: None,
+    written: Callable[[AudioFormat, Path, float], None] = lambda name, path, seconds: None,
 ) -> Assembled:
     """Join takes to a narration, in one pass over the takes and one over the result.
 
@@ -128,6 +130,7 @@ def assemble(
         by_chapter: one file for each chapter, narration-001.mp3, of all formats but `encoding.WHOLE`.
         progress: called after each chunk with the number of chunks placed.
         encoding: called while the files are written, with the samples done and the samples in all.
+        written: called from a thread when a file of the whole is finished, with its format, path and duration, s.
 
     Raises:
         PipelineError: a take does not fit its chunk, word times are out of order, or a file cannot be written. No
@@ -185,7 +188,12 @@ def assemble(
             }
             tagging = Tagging({**fields, **of_file}, (), cover)
             outputs.append(Output(file.format, file.path, *spans[file.number - 1], tagging, mp3))
-        encode(master, outputs, progress=encoding)
+
+        def finished(output: Output) -> None:
+            if whole.get(output.format) is output:
+                written(output.format, output.path, samples / SAMPLE_RATE)
+
+        encode(master, outputs, progress=encoding, written=finished)
         measures: list[FileMeasures] = []
         if preset is not None:
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -289,8 +297,11 @@ class _Scratch:
                 raise _WriteError(error, self._path) from error
 
 
+_BLOCKS_BEHIND = 4
+
+
 class _Output:
-    """Collects samples to blocks for the file and for the meter, which works beside it, a block behind."""
+    """Collects samples to blocks for the file and for the meter, which works beside it, a few blocks behind."""
 
     def __init__(self, stream: _Scratch, meter: LoudnessMeter, beside: Executor) -> None:
         import numpy as np
@@ -298,7 +309,7 @@ class _Output:
         self._stream = stream
         self._meter = meter
         self._beside = beside
-        self._measured: Future[None] | None = None
+        self._measured: deque[Future[None]] = deque()
         self._block = np.zeros(BLOCK, dtype=np.float32)
         self._filled = 0
         self.position = 0
@@ -326,15 +337,15 @@ class _Output:
 
     def flush(self) -> None:
         block = self._block[: self._filled].copy()
-        self.measure()
-        self._measured = self._beside.submit(self._meter.add, block)
+        self.measure(_BLOCKS_BEHIND - 1)
+        self._measured.append(self._beside.submit(self._meter.add, block))
         self._stream.write(block.astype("<f4", copy=False).tobytes())
         self._filled = 0
 
-    def measure(self) -> None:
-        """Wait for the meter."""
-        if self._measured is not None:
-            self._measured.result()
+    def measure(self, behind: int = 0) -> None:
+        """Wait for the meter until it is no more than so many blocks behind."""
+        while len(self._measured) > behind:
+            self._measured.popleft().result()
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ def encode(
     outputs: Sequence[Output],
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    written: Callable[[Output], None] = lambda output: None,
     workers: int | None = None,
 ) -> None:
     """Write the delivered files, side by side and in flat memory.
@@ -92,6 +93,7 @@ def encode(
     Args:
         outputs: a file there is replaced; on an error none is left.
         progress: called while the files are written, with the samples written to all files and in total.
+        written: called with each finished file, in the thread that wrote it, while others are written.
         workers: files written at once; None: one a core.
 
     Raises:
@@ -104,7 +106,7 @@ def encode(
         )
     # the longest first, so that no core waits for one that began late
     tasks = sorted(outputs, key=lambda output: output.start - output.stop)
-    run = _Run(progress, sum(task.stop - task.start for task in tasks))
+    run = _Run(progress, written, sum(task.stop - task.start for task in tasks))
     try:
         with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
             futures = [pool.submit(run.write, master, task) for task in tasks]
@@ -126,14 +128,15 @@ def encode(
 class _Run:
     """What the writers of one call share: how much is written, and the first error, after which all stop."""
 
-    def __init__(self, progress: Callable[[int, int], None], total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
+    def __init__(self, progress: Callable[[int, int], None], written: Callable[[Output], None], total: int) -> None:
+        self._progress, self._written, self._total, self._done = progress, written, total, 0
         self._lock = threading.Lock()
         self.error: BaseException | None = None
 
     def write(self, master: Master, output: Output) -> None:
         try:
             _write(master, output, self)
+            self._written(output)
         except BaseException as error:
             with self._lock:
                 self.error = self.error or error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from f5_pipeline.speech.audio.assembly import Assembled, AssemblySettings, Part,
 from f5_pipeline.speech.audio.mastering import PRESETS, MasterPreset
 from f5_pipeline.speech.captions import formats as captions
 from f5_pipeline.speech.engine import SAMPLE_RATE
+from f5_pipeline.speech.script.model import AudioFormat
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
@@ -41,6 +43,7 @@ from f5_pipeline.studio.records import (
     digest_of,
 )
 from f5_pipeline.studio.timing_files import timed_narration
+from f5_pipeline.system.ahead import ahead
 from f5_pipeline.system.clock import iso_time
 from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.scratch import workspace
@@ -111,7 +114,15 @@ def make_audio(
     signer = open_signer(credentials) if credentials else None
 
     def parts() -> Iterator[Part]:
-        yield from in_parallel(store, lambda pair: _part(store, *pair), read_takes(store, plan, takes))
+        # read by many, decoded by one: decoded takes are large
+        read = in_parallel(store, lambda pair: _part(store, *pair), read_takes(store, plan, takes))
+        yield from ahead(_decoded, read, threads=1, max_pending=4, name="decode")
+
+    readable = next((name for name in plan.formats if encoding.FORMATS[name].suffix in READABLE), None)
+
+    def written(name: AudioFormat, path: Path, seconds: float) -> None:
+        if name == readable:
+            keep_waveform(store, plan.narration, revision, path, seconds)
 
     with workspace() as folder:
         assembled = assemble(
@@ -125,13 +136,12 @@ def make_audio(
             by_chapter=plan.delivery.chapter_files,
             progress=lambda chunks: on_progress("chunks placed", chunks, plan.chunks),
             encoding=lambda done, total: on_progress("seconds encoded", done // SAMPLE_RATE, total // SAMPLE_RATE),
+            written=written,
         )
         if assembled.words != plan.words:
             problem = f"it holds {assembled.words} words, and {plan.words} are planned"
             raise DamagedError(problem, file=plan.chunks_key, hint=plan_again(plan))
         named = _names(plan, assembled)
-        if readable := [path for path in assembled.files.values() if path.suffix in READABLE]:
-            keep_waveform(store, plan.narration, revision, readable[0], assembled.seconds)
         for path, _, _ in named if signer else ():
             sign_file(path, signer, plan)
         files = [
@@ -169,7 +179,7 @@ def make_audio(
 
 
 def _part(store: Store, planned: PlannedChunk, chosen: ChosenTake) -> Part:
-    """A chunk with its take; the audio is read now and decoded when it is placed."""
+    """A chunk with its take; the audio is read now and decoded later."""
     take = chosen.take
     key = layout.take_audio(take.key)
     hint = f"Delete {layout.take_record(take.key)} and run again: this take alone is made anew."
@@ -186,6 +196,11 @@ def _part(store: Store, planned: PlannedChunk, chosen: ChosenTake) -> Part:
         return read_take_audio(data)
 
     return Part(planned.chunk, take, decode)
+
+
+def _decoded(part: Part) -> Part:
+    samples = part.audio()
+    return replace(part, audio=lambda: samples)
 
 
 def _names(plan: Plan, assembled: Assembled) -> list[tuple[Path, str, int | None]]:
