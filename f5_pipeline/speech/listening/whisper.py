@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,10 +39,16 @@ _CODES = {"fil": "tl", "jv": "jw"}
 
 
 class Transcription(NamedTuple):
-    """What Whisper writes. `certainty`: mean log probability of its tokens."""
+    """What Whisper writes.
+
+    Attributes:
+        certainty: mean log probability of its tokens.
+        gain: logarithm of how much likelier what it writes is than the text that was to be said; 0 where they agree.
+    """
 
     text: str
     certainty: float
+    gain: float = 0.0
 
 
 def installed() -> bool:
@@ -89,12 +95,19 @@ def code_of(model: WhisperModel, language: str) -> str | None:
     return code if code in model.supported_languages else None
 
 
-def transcribe(model: WhisperModel, pieces: Sequence[np.ndarray], language: str) -> list[Transcription]:
+def transcribe(
+    model: WhisperModel,
+    pieces: Sequence[np.ndarray],
+    language: str,
+    pairs: Callable[[int, str], tuple[str, str] | None] = lambda index, text: None,
+) -> list[Transcription]:
     """Write down pieces of speech, all in one batch, greedily and without times.
 
     Args:
         pieces: float32, mono, RATE Hz, up to MAX_SECONDS each; what is longer is cut. The longest decides the cost.
         language: Whisper's name of it, see `code_of`.
+        pairs: called with the index of a piece and what is written: what was to be said and what is heard, spelled in
+            one way, so that their probabilities can be compared; None where they agree.
     """
     import numpy as np
     from faster_whisper.tokenizer import Tokenizer
@@ -107,8 +120,9 @@ def transcribe(model: WhisperModel, pieces: Sequence[np.ndarray], language: str)
     frames = size // model.feature_extractor.hop_length
     padded = [np.pad(piece[:size], (0, size - min(len(piece), size))) for piece in pieces]
     features = np.stack([model.feature_extractor(piece)[..., :frames] for piece in padded])
+    encoded = model.encode(features)
     results = model.model.generate(
-        model.encode(features),
+        encoded,
         [prompt] * len(pieces),
         beam_size=1,
         max_length=len(prompt) + _MAX_TOKENS,
@@ -119,5 +133,19 @@ def transcribe(model: WhisperModel, pieces: Sequence[np.ndarray], language: str)
     heard = []
     for result in results:
         tokens = result.sequences_ids[0]
-        heard.append(Transcription(tokenizer.decode(tokens).strip(), result.scores[0] * len(tokens) / (len(tokens) + 1)))
-    return heard
+        text = tokenizer.decode(tokens).strip()
+        heard.append(Transcription(text, result.scores[0] * len(tokens) / (len(tokens) + 1)))
+    compared = [pairs(index, line.text) for index, line in enumerate(heard)]
+    if not any(compared):
+        return heard
+    # By both texts at once for all pieces, as `align` wants one text for each piece of the batch.
+    sums = []
+    for side in range(2):
+        texts = [tokenizer.encode(" " + pair[side])[:_MAX_TOKENS] if pair else [] for pair in compared]
+        texts = [tokens or tokenizer.encode(" .") for tokens in texts]
+        aligned = model.model.align(encoded, tokenizer.sot_sequence, texts, frames // 2 * 2)
+        sums.append([sum(math.log(max(p, 1e-6)) for p in result.text_token_probs) for result in aligned])
+    return [
+        line._replace(gain=round(after - before, 2)) if pair else line
+        for line, pair, before, after in zip(heard, compared, *sums, strict=True)
+    ]

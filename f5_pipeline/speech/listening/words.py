@@ -63,7 +63,9 @@ class Differences(BaseModel):
         lines += [f"“{words}” is heard twice." for words in self.repeated]
         lines += [f"“{said}” is heard as “{heard}”." for said, heard in self.changed]
         lines += [f"“{words}” is heard, and is not in the text." for words in self.added]
-        return lines[:MAX_LISTED] + ([f"{len(lines) - MAX_LISTED} more differences."] if len(lines) > MAX_LISTED else [])
+        return lines[:MAX_LISTED] + (
+            [f"{len(lines) - MAX_LISTED} more differences."] if len(lines) > MAX_LISTED else []
+        )
 
 
 def _count(words: str) -> int:

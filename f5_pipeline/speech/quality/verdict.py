@@ -25,6 +25,8 @@ MAX_DEVIATION = 8.0
 SAME_SPEAKER = 0.75
 """Similarity from which a take sounds like its reference."""
 
+_SURE_GAIN = 4.0
+
 
 class Logistic(BaseModel):
     """A logistic model; weights by feature."""
@@ -62,13 +64,17 @@ def features(deviations: Mapping[str, float], hearing: Hearing | None = None) ->
     values = {name: min(value, MAX_DEVIATION) for name, value in deviations.items()}
     if hearing is None:
         return values
-    heard, words = hearing.differences, max(hearing.differences.words, 1)
+    heard = hearing.differences
+    # What Whisper writes, but finds hardly likelier than the text, is a slip of its own.
+    trust = max(hearing.gain, 0.0) / (max(hearing.gain, 0.0) + _SURE_GAIN)
     values |= {
-        "heard_missing": math.log1p(sum(len(run.split()) for run in heard.missing)),
-        "heard_added": math.log1p(sum(len(run.split()) for run in heard.added)),
-        "heard_repeated": math.log1p(sum(len(run.split()) for run in heard.repeated)),
-        "heard_changed": math.log1p(heard.distance),
-        "heard_rate": min(heard.errors / words, 1.0),
+        f"heard_{name}": trust * math.log1p(sum(len(run.split()) for run in getattr(heard, name)))
+        for name in ("missing", "added", "repeated")
+    }
+    values |= {
+        "heard_changed": trust * math.log1p(heard.distance),
+        "heard_rate": trust * min(heard.error_rate, 1.0),
+        "heard_gain": math.log1p(max(hearing.gain, 0.0)),
         "uncertain": min(-hearing.certainty, 2.0),
     }
     if hearing.similarity is not None:
