@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.listening import whisper
-from f5_pipeline.speech.listening.words import Differences, compare, compared
+from f5_pipeline.speech.listening.words import Differences, Kind, compare, compared, doubled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 8
 """Pieces that are listened to at once."""
+
+
+MAX_COMPARED = 12
+"""Differences of a piece whose probabilities are compared."""
+
+SURE_TWICE = -3.0
+"""Gain of a word said twice from which it is said to be heard twice; of a word said once it is -6 and less."""
 
 
 class Piece(NamedTuple):
@@ -37,11 +44,22 @@ class Hearing(BaseModel):
     by: str = Field(description="the listener's models")
     text: str = Field(description="what is heard, as the listener spells it")
     certainty: float = Field(description="mean log probability of what is heard: 0 is certain")
-    gain: float = Field(description="logarithm of how much likelier what is heard is than the text; 0: they agree")
+    gains: dict[Kind, float] = Field(
+        description="by kind, of the surest difference: logarithm of how much likelier the sound is with it than with "
+        "the text, by token of its words"
+    )
+    doubled: float | None = Field(
+        description="the same of the text with its likeliest word said twice, which Whisper itself leaves out"
+    )
     differences: Differences
     similarity: float | None = Field(
         default=None, description="of the speaker with the voice's reference, -1 to 1; None: not compared"
     )
+
+    @property
+    def gain(self) -> float:
+        """Of the surest difference; 0 where there is none."""
+        return max(self.gains.values(), default=0.0)
 
 
 class Listener(Protocol):
@@ -107,26 +125,41 @@ class WhisperListener:
         samples = [_resampled(piece.samples) for piece in pieces]
         found: dict[int, Differences] = {}
 
-        def pair(index: int, text: str) -> tuple[str, str] | None:
-            found[index] = compare(pieces[index].text, text, language)
-            if not found[index].errors:
-                return None
-            said, heard = (" ".join(compared(side, language)) for side in (pieces[index].text, text))
-            return said, heard
+        def others(index: int, text: str) -> list[str]:
+            piece = pieces[index]
+            found[index] = compare(piece.text, text, language)
+            texts = [text for *_, text in found[index].texts[:MAX_COMPARED]]
+            twice = [text for _, text in doubled(piece.text, language)]
+            return [" ".join(compared(piece.text, language)), *texts, *twice]
 
         code = whisper.code_of(self._model, language) or "en"
-        heard = whisper.transcribe(self._model, samples, code, pair)
+        heard = whisper.transcribe(self._model, samples, code, others)
+        similarities = self._similarities(pieces, samples)
         return [
-            Hearing(
-                by=self.by,
-                text=words.text,
-                certainty=round(words.certainty, 3),
-                gain=words.gain,
-                differences=found[index],
-                similarity=similarity,
-            )
-            for index, (words, similarity) in enumerate(zip(heard, self._similarities(pieces, samples), strict=True))
+            self._hearing(pieces[index], words, found[index], similarities[index]) for index, words in enumerate(heard)
         ]
+
+    def _hearing(
+        self, piece: Piece, words: whisper.Transcription, differences: Differences, similarity: float | None
+    ) -> Hearing:
+        listed = differences.texts[:MAX_COMPARED]
+        gains: dict[Kind, float] = {}
+        for (kind, run, _), gain in zip(listed, words.gains, strict=False):
+            by_token = round(gain / max(whisper.count_tokens(self._model, run), 1), 2)
+            gains[kind] = max(gains.get(kind, by_token), by_token)
+        twice = list(zip(doubled(piece.text, piece.language), words.gains[len(listed) :], strict=False))
+        likeliest = max(twice, key=lambda pair: pair[1], default=None)
+        if likeliest and likeliest[1] > SURE_TWICE and not differences.repeated:
+            differences.repeated.append(likeliest[0][0])
+        return Hearing(
+            by=self.by,
+            text=words.text,
+            certainty=round(words.certainty, 3),
+            gains=gains,
+            doubled=likeliest[1] if likeliest else None,
+            differences=differences,
+            similarity=similarity,
+        )
 
     def _similarities(self, pieces: Sequence[Piece], samples: Sequence[np.ndarray]) -> list[float | None]:
         if self._encoder is None:

@@ -34,6 +34,7 @@ MODEL_FILES = ("config.json", "model.bin", "tokenizer.json")
 """Files that every model needs; its vocabulary has several names."""
 
 _MAX_TOKENS = 224
+_MAX_TEXTS = 32  # compared at once
 # Where Whisper's name of a language differs from the tag's first part.
 _CODES = {"fil": "tl", "jv": "jw"}
 
@@ -43,12 +44,12 @@ class Transcription(NamedTuple):
 
     Attributes:
         certainty: mean log probability of its tokens.
-        gain: logarithm of how much likelier what it writes is than the text that was to be said; 0 where they agree.
+        gains: of each other text, see `transcribe`: logarithm of how much likelier it is, by the sound, than the first.
     """
 
     text: str
     certainty: float
-    gain: float = 0.0
+    gains: Sequence[float] = ()
 
 
 def installed() -> bool:
@@ -99,16 +100,17 @@ def transcribe(
     model: WhisperModel,
     pieces: Sequence[np.ndarray],
     language: str,
-    pairs: Callable[[int, str], tuple[str, str] | None] = lambda index, text: None,
+    others: Callable[[int, str], list[str]] = lambda index, text: [],
 ) -> list[Transcription]:
     """Write down pieces of speech, all in one batch, greedily and without times.
 
     Args:
         pieces: float32, mono, RATE Hz, up to MAX_SECONDS each; what is longer is cut. The longest decides the cost.
         language: Whisper's name of it, see `code_of`.
-        pairs: called with the index of a piece and what is written: what was to be said and what is heard, spelled in
-            one way, so that their probabilities can be compared; None where they agree.
+        others: called with the index of a piece and what is written; the text that was to be said and others that
+            could have been, spelled in one way, whose probabilities are compared.
     """
+    import ctranslate2
     import numpy as np
     from faster_whisper.tokenizer import Tokenizer
     from faster_whisper.transcribe import get_suppressed_tokens
@@ -135,17 +137,20 @@ def transcribe(
         tokens = result.sequences_ids[0]
         text = tokenizer.decode(tokens).strip()
         heard.append(Transcription(text, result.scores[0] * len(tokens) / (len(tokens) + 1)))
-    compared = [pairs(index, line.text) for index, line in enumerate(heard)]
-    if not any(compared):
-        return heard
-    # By both texts at once for all pieces, as `align` wants one text for each piece of the batch.
-    sums = []
-    for side in range(2):
-        texts = [tokenizer.encode(" " + pair[side])[:_MAX_TOKENS] if pair else [] for pair in compared]
-        texts = [tokens or tokenizer.encode(" .") for tokens in texts]
-        aligned = model.model.align(encoded, tokenizer.sot_sequence, texts, frames // 2 * 2)
-        sums.append([sum(math.log(max(p, 1e-6)) for p in result.text_token_probs) for result in aligned])
-    return [
-        line._replace(gain=round(after - before, 2)) if pair else line
-        for line, pair, before, after in zip(heard, compared, *sums, strict=True)
-    ]
+    hidden = np.array(encoded.to_device(ctranslate2.Device.cpu) if model.model.device == "cuda" else encoded)
+    for index, line in enumerate(heard):
+        if len(texts := others(index, line.text)) > 1:
+            tokens = [tokenizer.encode(f" {text}")[:_MAX_TOKENS] for text in texts]
+            odds: list[float] = []
+            for first in range(0, len(tokens), _MAX_TEXTS):
+                part = tokens[first : first + _MAX_TEXTS]
+                copies = ctranslate2.StorageView.from_array(np.repeat(hidden[index : index + 1], len(part), 0))
+                aligned = model.model.align(copies, tokenizer.sot_sequence, part, frames // 2)
+                odds += [sum(math.log(max(p, 1e-6)) for p in result.text_token_probs) for result in aligned]
+            heard[index] = line._replace(gains=[round(value - odds[0], 2) for value in odds[1:]])
+    return heard
+
+
+def count_tokens(model: WhisperModel, words: str) -> int:
+    """Tokens in which Whisper writes words: names that it does not know have several each."""
+    return len(model.hf_tokenizer.encode(f" {words}", add_special_tokens=False).ids)

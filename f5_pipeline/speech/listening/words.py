@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import takewhile
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -33,6 +34,9 @@ _SPELLING = tuple((re.compile(pattern), new) for pattern, new in ((r"our", "or")
     (r"tre$", "ter"), (r"ogue$", "og"), (r"lled$", "led"), (r"lling$", "ling"), (r"grey", "gray")))  # fmt: skip
 
 
+Kind = Literal["missing", "added", "repeated", "changed"]
+
+
 class Differences(BaseModel):
     """How what is heard differs from what was to be said, in words as they are compared: lower case, numbers spoken."""
 
@@ -41,6 +45,11 @@ class Differences(BaseModel):
     added: list[str] = Field(default=[], description="runs of words that are heard and were not to be said")
     repeated: list[str] = Field(default=[], description="runs of words that are heard once more than they should")
     changed: list[tuple[str, str]] = Field(default=[], description="words to be said, and those heard in their place")
+    texts: list[tuple[Kind, str, str]] = Field(
+        default=[],
+        exclude=True,
+        description="of each difference: its kind, its words, and the text that was to be said with this one alone",
+    )
 
     @property
     def errors(self) -> int:
@@ -103,16 +112,30 @@ def compare(said: str, heard: str, language: str) -> Differences:
     wanted = compared(said, language)
     found, repeated = _without_repeats(compared(heard, language), wanted)
     result = Differences(words=len(wanted), repeated=repeated)
+    text = f" {' '.join(wanted)} "
+    for words in repeated:
+        result.texts.append(("repeated", words, text.replace(f" {words} ", f" {words} {words} ", 1).strip()))
     for first, last, start, end in _unlike(wanted, found):
-        words, others = wanted[first:last], found[start:end]
+        words, others = " ".join(wanted[first:last]), " ".join(found[start:end])
         if words and others:
-            if not _is_alike("".join(words), "".join(others)):
-                result.changed.append((" ".join(words), " ".join(others)))
+            if _is_alike(words.replace(" ", ""), others.replace(" ", "")):
+                continue
+            kind: Kind = "changed"
+            result.changed.append((words, others))
         elif words:
-            result.missing.append(" ".join(words))
+            kind = "missing"
+            result.missing.append(words)
         else:
-            result.added.append(" ".join(others))
+            kind = "added"
+            result.added.append(others)
+        result.texts.append((kind, words or others, " ".join([*wanted[:first], *found[start:end], *wanted[last:]])))
     return result
+
+
+def doubled(said: str, language: str) -> list[tuple[str, str]]:
+    """Each word of a text, and the text with this word said twice."""
+    words = compared(said, language)
+    return [(word, " ".join([*words[: place + 1], *words[place:]])) for place, word in enumerate(words)]
 
 
 def _is_alike(said: str, heard: str) -> bool:

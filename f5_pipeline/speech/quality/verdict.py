@@ -26,6 +26,7 @@ SAME_SPEAKER = 0.75
 """Similarity from which a take sounds like its reference."""
 
 _SURE_GAIN = 4.0
+_NEVER_TWICE = -7.0  # gain of a word said once, said twice
 
 
 class Logistic(BaseModel):
@@ -65,16 +66,14 @@ def features(deviations: Mapping[str, float], hearing: Hearing | None = None) ->
     if hearing is None:
         return values
     heard = hearing.differences
-    # What Whisper writes, but finds hardly likelier than the text, is a slip of its own.
+    values |= {f"heard_{kind}": math.log1p(max(gain, 0.0)) for kind, gain in hearing.gains.items()}
+    # How much is heard otherwise, as far as it is surely heard.
     trust = max(hearing.gain, 0.0) / (max(hearing.gain, 0.0) + _SURE_GAIN)
     values |= {
-        f"heard_{name}": trust * math.log1p(sum(len(run.split()) for run in getattr(heard, name)))
-        for name in ("missing", "added", "repeated")
-    }
-    values |= {
-        "heard_changed": trust * math.log1p(heard.distance),
         "heard_rate": trust * min(heard.error_rate, 1.0),
-        "heard_gain": math.log1p(max(hearing.gain, 0.0)),
+        "heard_errors": trust * math.log1p(heard.errors),
+        "heard_far": trust * math.log1p(heard.distance),
+        "heard_twice": math.log1p(max((hearing.doubled or _NEVER_TWICE) - _NEVER_TWICE, 0.0)),
         "uncertain": min(-hearing.certainty, 2.0),
     }
     if hearing.similarity is not None:

@@ -33,7 +33,7 @@ def test_what_a_person_says_is_heard_and_what_is_not_said_is_told(tiny, memo):
             Piece(samples[: len(samples) // 2], SAID, "en", "ada"),
         ]
     )
-    assert (whole.differences.errors, whole.gain, whole.similarity) == (0, 0, None)
+    assert (whole.differences.errors, whole.gains, whole.similarity) == (0, {}, None)
     assert other.text == whole.text, "the order of the pieces is kept"
     assert other.differences.errors == 2 and other.gain > 4
     assert half.differences.missing == ["others call me mother nature"] and half.gain > 4

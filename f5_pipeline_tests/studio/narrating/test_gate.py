@@ -260,9 +260,10 @@ class Ears:
             self.pieces.append(piece.text)
             lines = self.heard.get(piece.text, [piece.text])
             text = lines.pop(0) if len(lines) > 1 else lines[0]
-            gain = 0.0 if text == piece.text else 12.0
             differences = compare(piece.text, text, "en")
-            hearings.append(Hearing(by="ears", text=text, certainty=-0.1, gain=gain, differences=differences))
+            gains = dict.fromkeys([kind for kind, *_ in differences.texts], 12.0)
+            heard = Hearing(by="ears", text=text, certainty=-0.1, gains=gains, doubled=-9, differences=differences)
+            hearings.append(heard)
         return hearings
 
     def likeness(self, first: np.ndarray, second: np.ndarray) -> float | None:
