@@ -114,7 +114,7 @@ def test_a_reference_is_listened_to_before_gpu_time_is_spent(store, tiny, memo, 
     add_voice(store, "memo", memo, hear=hear)
     clip, _ = make_reference(store, "memo", hear=hear)
     write_record(store, layout.reference("memo"), clip)
-    assert clip.heard and clip.heard["words"]["gain"] == 0
+    assert clip.heard and clip.heard["words"]["gains"] == {}
     assert warnings_of(store, ["memo"]) == []
     text.write_text(SAID.replace("others", "sisters"))
     add_voice(store, "memo", memo, hear=hear)

@@ -25,6 +25,9 @@ MAX_BATCH = 8
 MAX_COMPARED = 12
 """Differences of a piece whose probabilities are compared."""
 
+SURE_GAIN = 1.0
+"""Gain of a difference from which it is surely heard."""
+
 SURE_TWICE = -3.0
 """Gain of a word said twice from which it is said to be heard twice; of a word said once it is -6 and less."""
 
@@ -60,6 +63,11 @@ class Hearing(BaseModel):
     def gain(self) -> float:
         """Of the surest difference; 0 where there is none."""
         return max(self.gains.values(), default=0.0)
+
+    def sentences(self) -> list[str]:
+        """What is surely heard otherwise, for people."""
+        kinds = {kind for kind, gain in self.gains.items() if gain > SURE_GAIN}
+        return self.differences.sentences({*kinds, "repeated"})
 
 
 class Listener(Protocol):

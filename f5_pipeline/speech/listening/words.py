@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import takewhile
@@ -67,12 +67,15 @@ class Differences(BaseModel):
         """How far the changed words are from those to be said, in words: two that nearly agree count little."""
         return sum((1 - likeness(said, heard)) * max(_count(said), _count(heard)) for said, heard in self.changed)
 
-    def sentences(self) -> list[str]:
-        """The differences for people, for example "“flickered” is missing."."""
-        lines = [f"“{words}” is missing." for words in self.missing]
-        lines += [f"“{words}” is heard twice." for words in self.repeated]
-        lines += [f"“{said}” is heard as “{heard}”." for said, heard in self.changed]
-        lines += [f"“{words}” is heard, and is not in the text." for words in self.added]
+    def sentences(self, kinds: Container[Kind] = ("missing", "repeated", "changed", "added")) -> list[str]:
+        """The differences of some kinds for people, for example "“flickered” is missing."."""
+        told: dict[Kind, list[str]] = {
+            "missing": [f"“{words}” is missing." for words in self.missing],
+            "repeated": [f"“{words}” is heard twice." for words in self.repeated],
+            "changed": [f"“{said}” is heard as “{heard}”." for said, heard in self.changed],
+            "added": [f"“{words}” is heard, and is not in the text." for words in self.added],
+        }
+        lines = [line for kind in told if kind in kinds for line in told[kind]]
         return lines[:MAX_LISTED] + (
             [f"{len(lines) - MAX_LISTED} more differences."] if len(lines) > MAX_LISTED else []
         )

@@ -221,7 +221,7 @@ def _judge_heard(measures: Measures, band: Band, hearing: Hearing, limits: list[
         parts = {name: part for name, part in model.parts(features).items() if part > 0}
         heard = sum(part for name, part in parts.items() if name.startswith("heard_"))
         if heard > 0.2 * odds:
-            reasons += hearing.differences.sentences()
+            reasons += hearing.sentences()
         worst_first = sorted(parts, key=lambda name: -parts[name])
         for name in worst_first[:3]:
             if name == "stranger":

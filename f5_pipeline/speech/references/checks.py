@@ -45,10 +45,10 @@ CONFIDENCE_WARN, _CONFIDENCE_ERROR = 0.4, 0.3
 WEAKEST_WARN = 0.1
 
 
-# Logarithm of how much likelier what Whisper hears is than the transcript. Right transcripts of 17 recordings of people
-# and the draft's examples have up to 4, one of 3.5 s 7; a word that is wrong, missing or added gives 8 to 10.
-_GAIN_WARN, _GAIN_ERROR = 7.5, 20.0
-_MAX_ERROR_RATE = 0.35
+# `Hearing.gain`: right transcripts of 14 recordings of people have up to 1.5; one word wrong, missing or added gives
+# 1.7 to 14. The draft voice is heard less well: 8 with the right one.
+_GAIN_WARN, _GAIN_ERROR = 2.0, 5.0
+_MAX_ERROR_RATE = 0.5
 # Halves of one person's recordings have 0.78 to 0.95, of two people 0.39 to 0.72.
 _ONE_SPEAKER = 0.74
 
@@ -57,14 +57,14 @@ def check_heard(hearing: ReferenceHearing | None) -> list[CheckOutcome]:
     """Check what a listener hears in a reference; both pass where nobody listened.
 
     Bounds:
-        transcript heard: what is heard is at most e^7.5 times as likely as the transcript (error from e^20, where a
-            third of its words are heard otherwise): a word is missing, added or changed.
+        transcript heard: no difference is surer than 2, see `Hearing.gains` (error above 5, where half of the words are
+            heard otherwise): a word is missing, added or changed.
         one speaker: the halves of the recording are alike by 0.74 at least.
     """
     words = hearing.words if hearing else None
     halves = hearing.halves if hearing else None
     gain, rate = (words.gain, words.differences.error_rate) if words else (0.0, 0.0)
-    heard = " ".join(words.differences.sentences()) if words and gain > _GAIN_WARN else "The text is what is heard."
+    heard = " ".join(words.sentences()) if words and gain > _GAIN_WARN else "The text is what is heard."
     return [
         _outcome(
             "transcript_heard",

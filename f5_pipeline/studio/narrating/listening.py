@@ -10,7 +10,9 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from f5_pipeline.speech import engines
+from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.listening.listener import MAX_BATCH, Hearing, Listener, Piece
+from f5_pipeline.speech.listening.whisper import MAX_SECONDS
 from f5_pipeline.speech.quality.gate import Band, Measures, in_doubt
 from f5_pipeline.speech.takes import Take, read_take_audio, take_json
 from f5_pipeline.store import layout
@@ -42,6 +44,8 @@ class TakeListener:
     def wants(self, take: Take, band: Band) -> bool:
         """Whether a take should be listened to, and was not yet."""
         if self._failed or take.measures is None or take.heard or not self._listener.hears(take.language):
+            return False
+        if take.samples > MAX_SECONDS * SAMPLE_RATE:
             return False
         return self._every or in_doubt(Measures.model_validate(take.measures), band)
 
