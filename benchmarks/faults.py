@@ -302,6 +302,22 @@ def repeated_words(count: int) -> Fault:
     return fault
 
 
+def wrong_word(take: Spoken, context: Context, chance: np.random.Generator) -> np.ndarray:
+    """A word of another text in place of one: the one of much the same length that is spelled otherwise."""
+    place = int(chance.integers(1, len(take.tokens)))
+    start, end = _words(take, place, place + 1)
+    word = _word(take, place)
+    others = [n for n in range(len(context.other.tokens)) if _word(context.other, n) != word]
+    lengths = [np.subtract(*_words(context.other, n, n + 1)[::-1]) for n in others]
+    first, last = _words(context.other, n := others[int(np.argmin(np.abs(np.array(lengths) - (end - start))))], n + 1)
+    return _join(take.samples[:start], context.other.samples[first:last], take.samples[end:])
+
+
+def _word(take: Spoken, place: int) -> str:
+    token = take.tokens[place]
+    return take.text[token.start_char : token.end_char].strip(" .,;:!?").lower()
+
+
 def shuffled_words(take: Spoken, context: Context, chance: np.random.Generator) -> np.ndarray:
     order = np.arange(len(take.tokens))
     while (order == np.arange(len(order))).any():
@@ -418,6 +434,7 @@ FAULTS: dict[str, tuple[str, int, Fault]] = {
     "lost_1": ("1 word left out", 4, lost_words(1)),
     "repeated_3": ("3 words twice", 5, repeated_words(3)),
     "repeated_1": ("1 word twice", 4, repeated_words(1)),
+    "wrong_word": ("1 word in place of another", 4, wrong_word),
     "leak_0.8": ("reference leaks in, 0.8 s", 1, reference_leaks(0.8)),
     "leak_0.4": ("reference leaks in, 0.4 s", 1, reference_leaks(0.4)),
     "too_fast": ("1.6 times too fast", 1, too_fast),

@@ -69,6 +69,10 @@ class Settings(BaseModel):
     asr_model: str = Field(
         "auto", description="Whisper that writes missing transcripts: auto, a name of `weights list`, or a folder"
     )
+    listen: Literal["auto", "off", "doubt", "all"] = Field(
+        "auto",
+        description="takes that Whisper listens to: off, doubt, all; auto: those in doubt, where its model is here",
+    )
     retakes: int = Field(2, ge=0, le=10, description="maximum retakes of a doubtful take")
     cache: Path = Field(Path("~/.cache/f5_pipeline"), description="model weights on this machine")
     cache_gb: float = Field(40.0, gt=0, description="maximum size of the weights' cache, GB; the oldest go first")

@@ -60,6 +60,7 @@ class Take(BaseModel):
     sha256: str = Field(description="of the FLAC file")
     details: dict[str, Any] = {}
     measures: dict[str, Any] | None = Field(default=None, description="of the quality gate; None: not measured")
+    heard: dict[str, Any] | None = Field(default=None, description="by a listener, `Hearing`; None: not listened to")
 
 
 def take_key(

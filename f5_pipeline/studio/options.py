@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
@@ -27,6 +28,7 @@ class StudioOptions(EngineOptions):
         captions: files of captions of scripts that name none, as "srt, ass".
         words_per_cue: words of a caption where the script does not say; 0: by the norms.
         asr_model: the Whisper model that writes missing transcripts: "auto", a name, or a folder.
+        listen: to which takes a listener listens: "off", "doubt", "all"; "auto": "doubt" where a Whisper model is here.
         require_consent: clone only voices whose speaker's consent is recorded.
 
     Example:
@@ -46,4 +48,5 @@ class StudioOptions(EngineOptions):
     captions: str = ""
     words_per_cue: int = 0
     asr_model: str = "auto"
+    listen: Literal["auto", "off", "doubt", "all"] = "auto"
     require_consent: bool = False

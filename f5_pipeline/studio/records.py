@@ -87,6 +87,7 @@ class ReferenceClip(BaseModel):
     recording: str = Field(description="sha256 of the recording")
     transcript: str | None = Field(default=None, description="sha256 of the transcript")
     transcribed_by: str | None = Field(default=None, description="see `Voice`")
+    heard: dict[str, Any] | None = Field(default=None, description="`ReferenceHearing`; None: nobody listened to it")
 
 
 class EngineWeights(BaseModel):
@@ -313,6 +314,7 @@ class Takes(BaseModel):
     retaken: int = Field(default=0, description="chunks of which a later attempt passes the quality gate")
     picked: int = Field(default=0, description="chunks of which a person picked the take")
     measured: int = Field(default=0, description="takes that the quality gate measured")
+    heard: int = Field(default=0, description="takes that a listener listened to")
     doubtful: int = Field(default=0, description="chunks whose best take is still outside its voice's band")
     doubts: list[Doubt] = Field(default=[], description="the first of them")
     computed: list[dict[str, Any]] = Field(default=[], description="software and devices they were computed on")

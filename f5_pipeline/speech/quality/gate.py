@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
+from f5_pipeline.speech.listening.listener import Hearing
+from f5_pipeline.speech.quality import verdict
 from f5_pipeline.speech.quality.measures import Measures, ReferenceTail, measure
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ MAX_CLIPPED_SHARE = 0.01  # share of samples
 MAX_FLOOR_DB = -8.0  # dB; good takes stay below -13
 MAX_FLATNESS_DB = -10.0  # dB; good takes stay below -20
 MIN_MARGIN = 0.05  # good takes have 0.09 and more, another text -0.1 to 0.13
+IN_DOUBT = 0.05
+"""Probability of a fault, by the measures alone, from which a take is listened to."""
+
 _FEW_WORDS = 2  # up to so many words, margin and pace vary too much
 _HARD = 100.0  # added to the score for each broken limit
 _PRIOR_TAKES = 10.0  # weight of the prior's spread, in takes
@@ -184,14 +189,19 @@ def _scatter(kind: Kind, words: int) -> float:
     return math.hypot(1.0, kind.short / max(words, 1))
 
 
-def judge(measures: Measures, band: Band = PRIOR) -> Verdict:
-    """Judge a take against the band of its voice.
+def judge(measures: Measures, band: Band = PRIOR, hearing: Hearing | None = None) -> Verdict:
+    """Judge a take against the band of its voice, and by what is heard in it.
+
+    Heard, it fails where a fault is more likely than not, by measures and hearing together (see `verdict`), or where a
+    limit for all voices is broken; its score is then MAX_SCORE plus the logarithm of the odds.
 
     Of good takes 0 of 240 fail in draft voices and 2 of 24 in recordings of people (see benchmarks/README.md). A take
     that is not aligned always fails.
     """
     reasons = _limit_faults(measures)
     score = _HARD * len(reasons)
+    if hearing is not None and not measures.failure:
+        return _judge_heard(measures, band, hearing, reasons)
     worst_first = sorted(deviations(measures, band).items(), key=lambda item: -item[1])
     total = math.hypot(*(z for _, z in worst_first))
     beyond = [name for name, z in worst_first if z > MAX_DEVIATION]
@@ -200,6 +210,36 @@ def judge(measures: Measures, band: Band = PRIOR) -> Verdict:
         reasons.append(f"Nothing is out of bounds alone, but too much is near them: {sentences}")
     reasons += [_sentence(name, measures, band) for name in beyond]
     return Verdict(passed=not reasons, score=round(score + total, 3), reasons=reasons)
+
+
+def _judge_heard(measures: Measures, band: Band, hearing: Hearing, limits: list[str]) -> Verdict:
+    model = verdict.models().both
+    features = verdict.features(deviations(measures, band), hearing)
+    odds = model.log_odds(features)
+    reasons = list(limits)
+    if odds > 0:
+        parts = {name: part for name, part in model.parts(features).items() if part > 0}
+        heard = sum(part for name, part in parts.items() if name.startswith("heard_"))
+        if heard > 0.2 * odds:
+            reasons += hearing.sentences()
+        worst_first = sorted(parts, key=lambda name: -parts[name])
+        for name in worst_first[:3]:
+            if name == "stranger":
+                reasons.append(f"It sounds like another speaker: likeness {hearing.similarity:.2f}.")
+            elif name == "uncertain":
+                reasons.append(f"It is hard to understand; what is heard is {hearing.text!r}.")
+            elif name in KINDS and parts[name] > 0.2 * odds:
+                reasons.append(_sentence(name, measures, band))
+    score = _HARD * len(limits) + max(0.0, MAX_SCORE + odds)
+    return Verdict(passed=not limits and odds <= 0, score=round(score, 3), reasons=reasons)
+
+
+def in_doubt(measures: Measures, band: Band = PRIOR) -> bool:
+    """Whether a take is worth listening to, by its measures: it fails, or is not clearly free of faults."""
+    if measures.failure or not judge(measures, band).passed:
+        return True
+    odds = verdict.models().measures.log_odds(verdict.features(deviations(measures, band)))
+    return verdict.probability(odds) > IN_DOUBT
 
 
 def deviations(measures: Measures, band: Band) -> dict[str, float]:

@@ -9,14 +9,13 @@ import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.audio import recordings as audio
+from f5_pipeline.speech.listening.whisper import RATE, code_of, load
 from f5_pipeline.speech.references.words import Progress
-from f5_pipeline.speech.text.languages import base
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -26,13 +25,7 @@ log = logging.getLogger("f5_pipeline.speech")
 MAX_HEARD_SECONDS = 180.0
 """Most of a recording that is transcribed, s: a reference takes 12 s of it."""
 
-MODEL_FILES = ("config.json", "model.bin", "tokenizer.json")
-"""Files that every model needs; its vocabulary has several names."""
-
-_RATE = 16000  # Hz, of Whisper
 _MIN_LANGUAGE_PROBABILITY = 0.5
-# Where Whisper's name of a language differs from the tag's first part.
-_CODES = {"fil": "tl", "jv": "jw"}
 
 
 @dataclass(frozen=True)
@@ -48,23 +41,6 @@ class Heard:
     data: bytes
     language: str
     probability: float | None = None
-
-
-def installed() -> bool:
-    """Whether the extra `asr` is here."""
-    return find_spec("faster_whisper") is not None
-
-
-def check_model(folder: Path) -> Path:
-    """`folder`, if it holds a Whisper model in CTranslate2's form; InputError otherwise."""
-    missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
-    if missing:
-        raise InputError(
-            f"it holds no Whisper model in CTranslate2's form: {', '.join(missing)} is missing",
-            file=str(folder),
-            hint="Give such a folder, or the name of a model: f5-pipeline weights list.",
-        )
-    return folder
 
 
 def recognise(
@@ -93,25 +69,14 @@ def recognise(
     bounds = audio.loud_bounds(levels.dbfs)
     start = max(0.0, bounds[0] * levels.hop - 0.5) if bounds else 0.0
     end = min(info.seconds, start + MAX_HEARD_SECONDS)
-    samples = audio.read_mono(recording, _RATE, start, end, levels.channel)
+    samples = audio.read_mono(recording, RATE, start, end, levels.channel)
     arguments = (samples, start, language, end < info.seconds, recording.name, on_progress)
     if device.startswith("cuda"):
         try:
-            return _heard(_load(model, device), *arguments)
+            return _heard(load(model, device), *arguments)
         except RuntimeError as error:  # CTranslate2's, for a missing library as for a lack of memory
             log.warning("Whisper computes on the processor, as CUDA does not work for it: %s", error)
-    return _heard(_load(model, "cpu"), *arguments)
-
-
-def _load(folder: Path, device: str) -> WhisperModel:
-    from faster_whisper import WhisperModel
-
-    name, _, index = device.partition(":")
-    kind = "int8" if name == "cpu" else "float16"
-    try:
-        return WhisperModel(str(folder), device=name, device_index=int(index or 0), compute_type=kind)
-    except (OSError, ValueError) as error:
-        raise InputError(f"the Whisper model cannot be loaded: {error}", file=str(folder)) from error
+    return _heard(load(model), *arguments)
 
 
 def _heard(
@@ -125,14 +90,14 @@ def _heard(
 ) -> Heard:
     code = None
     if language:
-        code = _CODES.get(base(language), base(language))
-        if code not in model.supported_languages:
+        code = code_of(model, language)
+        if code is None:
             raise InputError(
                 f"the Whisper model does not know the language {language}",
                 file=file,
                 hint="Choose a multilingual model (--asr-model whisper-small), or write the transcript yourself.",
             )
-    total = round(len(samples) / _RATE)
+    total = round(len(samples) / RATE)
     on_progress("s of audio transcribed", 0, total)
     # Without the text before: one misheard sentence would make the next ones worse.
     found, info = model.transcribe(

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from pydantic import ValidationError
+
 from f5_pipeline.errors import DamagedError, NotFoundError
+from f5_pipeline.speech.listening.listener import Hearing
 from f5_pipeline.speech.quality.gate import PRIOR, Band, Measures, Verdict, band_of, judge
 from f5_pipeline.speech.takes import Take, problem_of, take_key
 from f5_pipeline.store import layout
@@ -69,7 +72,21 @@ def verdict_of(take: Take, band: Band) -> Verdict:
     """The gate's verdict on a take."""
     if take.measures is None:
         return NO_GATE
-    return judge(Measures.model_validate(take.measures), band)
+    return judge(Measures.model_validate(take.measures), band, hearing_of(take))
+
+
+def hearing_of(take: Take) -> Hearing | None:
+    """What was heard in a take; None where nobody listened to it, or a listener of another version."""
+    try:
+        return Hearing.model_validate(take.heard) if take.heard else None
+    except ValidationError:
+        return None
+
+
+def is_heard_alike(take: Take, other: Take) -> bool:
+    """Whether two attempts differ from their text in the same words: then so will the next, most likely."""
+    first, second = hearing_of(take), hearing_of(other)
+    return bool(first and second and first.differences.errors and first.differences == second.differences)
 
 
 class Spoken(Protocol):
@@ -102,7 +119,8 @@ class Choice(NamedTuple):
 
     Attributes:
         attempts: takes considered.
-        next: the next attempt to make; None where this take passed or all attempts are made.
+        next: the next attempt to make; None where this take passed, all attempts are made, or two in a row are heard
+            to differ in the same words.
     """
 
     take: Take
@@ -132,7 +150,7 @@ def choose(
                 return Choice(take, PICKED, len(attempts), None)
     best: tuple[Take, Verdict] | None = None
     gap: int | None = None
-    considered = 0
+    considered, before, is_alike = 0, None, False
     for attempt in range(retakes + 1):
         take = find_take(store, key(attempt))
         if take is None:
@@ -142,6 +160,8 @@ def choose(
         verdict = verdict_of(take, band)
         if verdict.passed:
             return Choice(take, verdict, considered, None)
+        is_alike = is_alike or (before is not None and is_heard_alike(before, take))
+        before = take
         if best is None or verdict.score < best[1].score:
             best = take, verdict
-    return best and Choice(*best, considered, gap)
+    return best and Choice(*best, considered, None if is_alike else gap)

@@ -80,6 +80,7 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
             tally.picked += verdict is PICKED
             tally.retaken += verdict.passed and verdict is not PICKED and take.key != planned.key
             tally.measured += take.measures is not None
+            tally.heard += take.heard is not None
             if not verdict.passed:
                 tally.doubtful += 1
                 if len(tally.doubts) < MAX_DOUBTS:
@@ -96,7 +97,9 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
                         )
                     )
             computed.setdefault(json.dumps(details := computed_by(take), sort_keys=True), details)
-            used.update(f"{planned.key} {take.model_dump_json(exclude={'details', 'measures', 'divided'})}\n".encode())
+            used.update(
+                f"{planned.key} {take.model_dump_json(exclude={'details', 'measures', 'heard', 'divided'})}\n".encode()
+            )
             yield ChosenTake(key=planned.key, take=take, attempts=choice.attempts, doubts=verdict.reasons)
 
     takes_key, _ = put_lines(store, lambda digest: layout.narration_takes(plan.narration, digest), lines())

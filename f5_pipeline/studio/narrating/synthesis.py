@@ -15,15 +15,16 @@ from typing import Any
 
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.speech.engine import SAMPLE_RATE, Engine, Failed, Request, Speech
-from f5_pipeline.speech.quality.gate import Measures
-from f5_pipeline.speech.takes import Take, make_take, take_json, take_key
+from f5_pipeline.speech.quality.gate import Band, Measures
+from f5_pipeline.speech.takes import Take, make_take, read_take_audio, take_json, take_key
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import read_lines
 from f5_pipeline.studio.narrating.costs import record_speed
 from f5_pipeline.studio.narrating.engines import retakes_of, speaking_engine
-from f5_pipeline.studio.narrating.gate import Bands, find_take, verdict_of
+from f5_pipeline.studio.narrating.gate import Bands, find_take, is_heard_alike, verdict_of
+from f5_pipeline.studio.narrating.listening import TakeListener, take_listener_of
 from f5_pipeline.studio.narrating.shards import ShardLine
 from f5_pipeline.studio.narrating.timing import Timer, timer_of
 from f5_pipeline.studio.options import StudioOptions
@@ -72,8 +73,10 @@ def synthesize_shard(
     with ExitStack() as stack:
         engine = engine or stack.enter_context(speaking_engine(store, shard, options, cancelled=cancelled))
         timer = stack.enter_context(timer_of(store, shard, options))
+        device = getattr(engine, "device", "cpu")
+        listener = stack.enter_context(take_listener_of(store, shard, options, device))
         retakes = retakes_of(shard.engine, options)
-        work = _Work(store, shard, engine, timer, retakes, on_progress, cancelled, started)
+        work = _Work(store, shard, engine, timer, listener, retakes, on_progress, cancelled, started)
         lines: Iterable[ShardLine] = read_lines(store, shard.requests_key, ShardLine)
         try:
             for round_ in range(1 + retakes):
@@ -96,13 +99,14 @@ class _Work:
         shard: Shard,
         engine: Engine,
         timer: Timer | None,
+        listener: TakeListener | None,
         retakes: int,
         on_progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
         started: float,
     ) -> None:
         self._store, self._shard, self._engine, self._timer = store, shard, engine, timer
-        self._retakes = retakes
+        self._listener, self._retakes = listener, retakes
         self._on_progress, self._cancelled = on_progress, cancelled
         self._started = started
         self._made: Counter[str] = Counter()
@@ -202,6 +206,8 @@ class _Work:
         try:
             measures = self._timer.time(request, result) if self._timer and result.tokens is None else None
             take, audio = make_take(request, result, self._engine.name, measures)
+            if self._listener and self._listener.wants(take, self._band(request.voice)):
+                take = self._listener.listened(take, read_take_audio(audio))
         except (ValueError, PipelineError) as error:
             raise _ChunkFailed(str(error), another_seed=True) from error
         self._store.put_bytes(layout.take_audio(take.key), audio)
@@ -219,9 +225,8 @@ class _Work:
                     self._measures[line.request.voice].append(Measures.model_validate(take.measures))
             for voice, measures in self._measures.items():
                 self._bands.learn(voice, self._sounds[voice], measures)
-            for line, take in takes:
-                voice = line.request.voice
-                if not verdict_of(take, self._bands.of(voice, self._sounds[voice])).passed:
+            for line, take in in_parallel(self._store, self._listened, takes):
+                if not verdict_of(take, self._band(line.request.voice)).passed and not self._is_heard_again(line, take):
                     repeat += self._next(line)
         for line, failure in failed:
             retry = self._next(line) if failure.another_seed else []
@@ -230,6 +235,22 @@ class _Work:
                 self._note_problem(line, str(failure))
         self.report.retakes += len(repeat)
         return repeat
+
+    def _band(self, voice: str) -> Band:
+        return self._bands.of(voice, self._sounds[voice])
+
+    def _listened(self, line_and_take: tuple[ShardLine, Take]) -> tuple[ShardLine, Take]:
+        """A take that was made before, or whose voice's band was learnt since, is listened to now."""
+        line, take = line_and_take
+        if self._listener and self._listener.wants(take, self._band(line.request.voice)):
+            take = self._listener.relistened(self._store, take)
+        return line, take
+
+    def _is_heard_again(self, line: ShardLine, take: Take) -> bool:
+        if line.request.attempt == 0 or take.heard is None:
+            return False
+        before = find_take(self._store, self._key(line.request, line.request.attempt - 1))
+        return before is not None and is_heard_alike(before, take)
 
     def _next(self, line: ShardLine) -> list[ShardLine]:
         attempt = line.request.attempt + 1

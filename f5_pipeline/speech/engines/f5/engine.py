@@ -187,6 +187,11 @@ class F5Engine:
         self.notes: list[str] = []
         self.load_seconds = 0.0
 
+    @property
+    def device(self) -> str:
+        """Where it computes, as it was asked for: "auto", "cpu", "cuda:0"."""
+        return self._options["device"]
+
     def sound(self, voice: str) -> dict[str, Any]:
         """See `Engine.sound`.
 

@@ -1,0 +1,1 @@
+"""What is heard in speech: its words, by Whisper, and its speaker."""

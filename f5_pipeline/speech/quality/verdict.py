@@ -1,0 +1,85 @@
+"""The probability that a take is faulty, from its measures and what a listener hears: two logistic models.
+
+Their coefficients, all of the sign that a fault has, are fitted on speech whose truth is known, of synthesizers and of
+people (`python -m benchmarks.listening --fit`), and shifted from the faults' share there to FAULTY.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from f5_pipeline.speech.listening.listener import Hearing
+
+FAULTY = 0.1
+"""Share of takes that are taken to be faulty before anything is measured or heard."""
+
+MAX_DEVIATION = 8.0
+"""Deviations count up to so many spreads."""
+
+SAME_SPEAKER = 0.75
+"""Similarity from which a take sounds like its reference."""
+
+_SURE_GAIN = 4.0
+_NEVER_TWICE = -7.0  # gain of a word said once, said twice
+
+
+class Logistic(BaseModel):
+    """A logistic model; weights by feature."""
+
+    intercept: float
+    weights: dict[str, float]
+
+    def parts(self, features: Mapping[str, float]) -> dict[str, float]:
+        """What each feature adds to the logarithm of the odds."""
+        return {name: self.weights.get(name, 0.0) * value for name, value in features.items()}
+
+    def log_odds(self, features: Mapping[str, float]) -> float:
+        return self.intercept + sum(self.parts(features).values())
+
+
+class Models(BaseModel):
+    """The models, and what they were fitted on."""
+
+    measures: Logistic = Field(description="of measures alone")
+    both: Logistic = Field(description="of measures and what is heard")
+    fitted: dict[str, str] = {}
+
+
+@lru_cache(1)
+def models() -> Models:
+    return Models.model_validate(json.loads(Path(__file__).with_name("verdict.json").read_text(encoding="utf-8")))
+
+
+def features(deviations: Mapping[str, float], hearing: Hearing | None = None) -> dict[str, float]:
+    """Features of a take, each 0 where nothing is wrong and rising with what is.
+
+    Args:
+        deviations: of the measures, in spreads, see `gate.deviations`.
+    """
+    values = {name: min(value, MAX_DEVIATION) for name, value in deviations.items()}
+    if hearing is None:
+        return values
+    heard = hearing.differences
+    values |= {f"heard_{kind}": math.log1p(max(gain, 0.0)) for kind, gain in hearing.gains.items()}
+    # How much is heard otherwise, as far as it is surely heard.
+    trust = max(hearing.gain, 0.0) / (max(hearing.gain, 0.0) + _SURE_GAIN)
+    values |= {
+        "heard_rate": trust * min(heard.error_rate, 1.0),
+        "heard_errors": trust * math.log1p(heard.errors),
+        "heard_far": trust * math.log1p(heard.distance),
+        "heard_twice": math.log1p(max((hearing.doubled or _NEVER_TWICE) - _NEVER_TWICE, 0.0)),
+        "uncertain": min(-hearing.certainty, 2.0),
+    }
+    if hearing.similarity is not None:
+        values["stranger"] = max(0.0, SAME_SPEAKER - hearing.similarity)
+    return values
+
+
+def probability(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, log_odds))))
