@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import InputError, NotFoundError
@@ -176,6 +177,19 @@ def misheard_words(table: pandas.DataFrame, least: int = 2) -> list[tuple[str, i
     """Words that were heard otherwise or not at all in at least so many chunks, the most frequent first."""
     counts = Counter(word for runs in table["misheard"] for word in {word for run in runs for word in run.split()})
     return [(word, count) for word, count in counts.most_common() if count >= least]
+
+
+def misheard_before(store: Store, language: str) -> dict[str, int]:
+    """Words of a language that were misheard in at least two chunks of the last year's tables, with their chunks;
+    nothing without the extra `tables`."""
+    if find_spec("pandas") is None or find_spec("pyarrow") is None:
+        return {}
+    months = [match["month"] for stat in store.list("measures/") if (match := layout.measures.match(stat.key))]
+    tables = [some for month in sorted(months)[-12:] if (some := read_month(store, month)) is not None]
+    counts: Counter[str] = Counter()
+    for table in tables:
+        counts.update(dict(misheard_words(table[table["language"] == language], least=1)))
+    return {word: count for word, count in counts.items() if count > 1}
 
 
 def _percent(part: Any, whole: Any) -> float | None:
