@@ -17,6 +17,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record
+from f5_pipeline.studio.narrating.gate import hearing_of
 from f5_pipeline.studio.narrating.gathering import read_takes
 from f5_pipeline.studio.narrating.scripts import list_scripts
 from f5_pipeline.studio.records import Audio, ChosenTake, Manifest, PlannedChunk, Takes
@@ -83,7 +84,7 @@ def _rows(store: Store, audio: Audio, takes: Takes) -> Iterator[dict[str, Any]]:
 
 
 def _row(planned: PlannedChunk, chosen: ChosenTake) -> dict[str, Any]:
-    chunk, take, hearing = planned.chunk, chosen.take, getattr(chosen.take, "hearing", None)
+    chunk, take, hearing = planned.chunk, chosen.take, hearing_of(chosen.take)
     measures = {name: value for name, value in (take.measures or {}).items() if isinstance(value, (int, float))}
     heard = hearing.differences if hearing else None
     return {

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
+import dagster as dg
 import pytest
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.orchestration.assets.measures import measures
+from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.listening.listener import Hearing
 from f5_pipeline.speech.listening.words import compare
 from f5_pipeline.store import layout
@@ -33,11 +39,11 @@ def heard(studio: Studio) -> Studio:
     def lines():
         for planned, chosen in read_takes(studio.store, plan, takes):
             said = planned.chunk.spoken
-            what = said.replace("flickered", "flittered").replace("asked by", "asked")
+            what = said.replace("flickered", "went").replace("asked by", "asked")
             hearing = Hearing(
-                by="a test", text=what, certainty=-0.1, differences=compare(said, what, "en"), similarity=0.9
+                by="a test", text=what, certainty=-0.1, gain=0.0, differences=compare(said, what, "en"), similarity=0.9
             )
-            take = chosen.take.model_copy(update={"measures": MEASURES, "hearing": hearing})
+            take = chosen.take.model_copy(update={"measures": MEASURES, "heard": hearing.model_dump()})
             doubts = ["“by” is missing."] if "asked" in said else []
             yield ChosenTake(key=chosen.key, take=take, attempts=3 if doubts else 1, doubts=doubts)
 
@@ -66,6 +72,23 @@ def test_a_month_is_kept_and_names_words_that_are_misheard(heard: Studio):
     assert misheard_words(table, least=1) == [("flickered", 1), ("by", 1)]
     remove(heard.store, find_removal(heard.store, "narration", "story"))
     assert read_month(heard.store, month) is None, "it names what was removed"
+
+
+def test_the_asset_of_a_month_tells_the_rates_and_the_worst(heard: Studio, here):
+    shutil.copytree(heard.store.root, here.root / "studio", dirs_exist_ok=True)
+    month, _ = measured_rows(heard.store, "story")
+    made = dg.materialize(
+        [measures],
+        partition_key=month,
+        resources={"store": StoreResource(url=get_settings().store_url)},
+        raise_on_error=True,
+    )
+    (event,) = made.asset_materializations_for_node("measures")
+    told = {name: value.value for name, value in event.metadata.items()}
+    assert (told["chunks"], told["narrations"], told["doubtful"]) == (5, 1, 20.0)
+    assert told["word_error_rate"] == round(100 * 2 / 16, 2)
+    assert [record.data["voice"] for record in told["worst_voices"].records] == ["ada"]
+    assert (here.root / "studio" / told["file"]).is_file()
 
 
 def test_drafts_are_not_in_it(studio: Studio):
