@@ -158,7 +158,7 @@ def summary(table: pandas.DataFrame, by: str | None = None) -> list[dict[str, An
     groups = [("all", table)] if by is None else list(table.groupby(by, sort=True))
     rows = [
         {
-            **({} if by is None else {by: int(name) if by == "chapter" else name}),
+            **({} if by is None else {by: int(str(name)) if by == "chapter" else name}),
             **({"heading": group["heading"].iloc[0]} if by == "chapter" else {}),
             "chunks": len(group),
             "words": int(group["words"].sum()),
@@ -189,7 +189,7 @@ def misheard_before(store: Store, language: str) -> dict[str, int]:
     tables = [some for month in sorted(months)[-12:] if (some := read_month(store, month)) is not None]
     counts: Counter[str] = Counter()
     for table in tables:
-        counts.update(dict(misheard_words(table[table["language"] == language], least=1)))
+        counts.update(dict(misheard_words(table.query("language == @language"), least=1)))
     return {word: count for word, count in counts.items() if count > 1}
 
 
