@@ -1,6 +1,7 @@
 """Importing this module registers every command."""
 
 from f5_pipeline.cli import (
+    compare,
     demo,
     doctor,
     doubts,
@@ -24,6 +25,7 @@ from f5_pipeline.cli import (
 )
 
 __all__ = [
+    "compare",
     "demo",
     "doctor",
     "doubts",
