@@ -16,6 +16,7 @@ from f5_pipeline_tests.support.installation import Installation, Services, free_
 from f5_pipeline_tests.support.narrated import BASE_URL, TEXT, Narrated
 from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server  # noqa: F401
 from f5_pipeline_tests.support.shared import made_once
+from f5_pipeline_tests.support.whisper import memo, tiny  # noqa: F401
 
 SERVICES = {"services", "swift_server", "postgres"}
 """Fixtures that start what takes long or what pip does not bring; tests name them, also as a parameter."""

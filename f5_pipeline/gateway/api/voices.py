@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from f5_pipeline.gateway.api.service import ConflictError, Service, decoded
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import write_record
 from f5_pipeline.studio.keys import ApiKey
-from f5_pipeline.studio.recognition import listener
+from f5_pipeline.studio.recognition import hear_reference, listener
 from f5_pipeline.studio.records import Voice
 from f5_pipeline.studio.removal import begin_removal, narrations_of
 from f5_pipeline.studio.voices import (
@@ -59,6 +60,7 @@ def keep_voice(
         InputError: it makes no voice. ConflictError: it would replace a voice that the caller has not added.
     """
     store = service.store
+    hear = partial(hear_reference, store, service.options)
     if find_voice(store, given.name) is not None:
         _check_owner(service, caller, given.name)
     voice = add_voice(
@@ -70,11 +72,12 @@ def keep_voice(
         licence=given.licence,
         commercial_use=given.commercial_use,
         listener=listener(store, service.options),
+        hear=hear,
         force=given.force,
     )
     store.replace_bytes(layout.api_voice(caller.key, voice.name), b"{}")
     if needs_reference(store, voice.name):
-        write_record(store, layout.reference(voice.name), make_reference(store, voice.name)[0])
+        write_record(store, layout.reference(voice.name), make_reference(store, voice.name, hear=hear)[0])
     return voice
 
 

@@ -1,18 +1,22 @@
 """From a voice's recording to the reference that F5 is conditioned on."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.lineage import asset
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import Product
 from f5_pipeline.orchestration.reporting.metadata import markdown_text, picture, sentences
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.settings import get_settings
+from f5_pipeline.studio.recognition import hear_reference
 from f5_pipeline.studio.records import ReferenceClip
-from f5_pipeline.studio.voices import errors_of, make_reference
+from f5_pipeline.studio.voices import errors_of, hearing_of, make_reference
 
 if TYPE_CHECKING:
     from f5_pipeline.speech.references.prepare import Reference
@@ -27,6 +31,8 @@ CHECKS = {
     "transcript_words": "no word of the text is missing in the audio, none is added",
     "transcript_length": "the text has as many syllables as are heard: finds a wrong transcript",
     "speaking_rate": "the text fits the time it takes",
+    "transcript_heard": "a listener hears the words of the text, where one is here (F5_LISTEN)",
+    "one_speaker": "both halves of the recording sound like one person",
 }
 
 
@@ -41,9 +47,10 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
     """
     name = context.partition_key
     with failures():
-        clip, reference = make_reference(
-            store.open(), name, on_progress=ProgressReporter(context, "reference_audio", name)
-        )
+        opened = store.open()
+        hear = partial(hear_reference, opened, studio_options(get_settings()))
+        report = ProgressReporter(context, "reference_audio", name)
+        clip, reference = make_reference(opened, name, hear=hear, on_progress=report)
         result = product(clip, reference)
     yield from result.outputs()
 
@@ -76,9 +83,10 @@ def _metadata(clip: ReferenceClip, reference: "Reference") -> dict[str, Any]:
 
 
 def _checks(clip: ReferenceClip, reference: "Reference") -> Iterator[dg.AssetCheckResult]:
-    from f5_pipeline.speech.references.prepare import check_reference
+    from f5_pipeline.speech.references.checks import check_heard, check_reference
 
-    for check in check_reference(reference.measures, clip.text, clip.language):
+    checks = check_reference(reference.measures, clip.text, clip.language) + check_heard(hearing_of(clip))
+    for check in checks:
         yield dg.AssetCheckResult(
             check_name=check.name,
             asset_key="reference_audio",

@@ -55,6 +55,10 @@ class Listener(Protocol):
         """What is heard in each piece, in order, all of languages that it knows."""
         ...
 
+    def likeness(self, first: np.ndarray, second: np.ndarray) -> float | None:
+        """Likeness of two speakers, -1 to 1; None where they are not compared. float32, mono, SAMPLE_RATE Hz."""
+        ...
+
 
 class WhisperListener:
     """Words by Whisper; the speaker, where there is an encoder, against the voices' references."""
@@ -92,6 +96,13 @@ class WhisperListener:
             heard.update(zip(batch, self._batch([pieces[n] for n in batch], language), strict=True))
         return [heard[n] for n in range(len(pieces))]
 
+    def likeness(self, first: np.ndarray, second: np.ndarray) -> float | None:
+        """Likeness of two speakers, -1 to 1, from samples at SAMPLE_RATE; None where there is too little speech."""
+        if self._encoder is None:
+            return None
+        one, other = self._encoder.embed([_resampled(first), _resampled(second)])
+        return None if one is None or other is None else round(float(one @ other), 3)
+
     def _batch(self, pieces: Sequence[Piece], language: str) -> list[Hearing]:
         samples = [_resampled(piece.samples) for piece in pieces]
         found: dict[int, Differences] = {}
@@ -100,7 +111,8 @@ class WhisperListener:
             found[index] = compare(pieces[index].text, text, language)
             if not found[index].errors:
                 return None
-            return tuple(" ".join(compared(side, language)) for side in (pieces[index].text, text))
+            said, heard = (" ".join(compared(side, language)) for side in (pieces[index].text, text))
+            return said, heard
 
         code = whisper.code_of(self._model, language) or "en"
         heard = whisper.transcribe(self._model, samples, code, pair)

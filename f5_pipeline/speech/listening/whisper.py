@@ -127,7 +127,7 @@ def transcribe(
         beam_size=1,
         max_length=len(prompt) + _MAX_TOKENS,
         suppress_blank=True,
-        suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
+        suppress_tokens=get_suppressed_tokens(tokenizer, (-1,)),
         return_scores=True,
     )
     heard = []

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import takewhile
 
 from pydantic import BaseModel, Field
 
@@ -20,7 +21,7 @@ MAX_LISTED = 5
 MAX_REPEATED = 12
 """Length, in words, up to which a run that is said twice is found as such."""
 
-ALIKE = 0.75
+ALIKE = 0.88
 """Likeness of their letters, 0..1, from which two words count as one word spelled in two ways."""
 
 # Words without blanks between them are compared letter by letter.
@@ -141,6 +142,12 @@ def _unlike(wanted: Sequence[str], found: Sequence[str]) -> list[tuple[int, int,
     Of all shortest alignments by words, the one whose replaced words are most alike. Neighbouring words that differ in
     their division alone ("some one") stay together.
     """
+    # The same words at the start and at the end first: what is missing is one run then, where it can be.
+    head = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(wanted, found, strict=False)))
+    wanted, found = wanted[head:], found[head:]
+    backwards = zip(reversed(wanted), reversed(found), strict=False)
+    tail = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], backwards))
+    wanted, found = wanted[: len(wanted) - tail], found[: len(found) - tail]
     rows, columns = len(wanted) + 1, len(found) + 1
     costs = [[0.0] * columns for _ in range(rows)]
     for row in range(rows):
@@ -169,7 +176,8 @@ def _unlike(wanted: Sequence[str], found: Sequence[str]) -> list[tuple[int, int,
         else:
             steps.append((row - 1, row, column - 1, column))
             row, column = row - 1, column - 1
-    return _joined(steps[::-1], wanted, found)
+    runs = _joined(steps[::-1], wanted, found)
+    return [(first + head, last + head, start + head, end + head) for first, last, start, end in runs]
 
 
 def _joined(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from f5_pipeline.speech.engine import SAMPLE_RATE
+from f5_pipeline.speech.listening.listener import Hearing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +48,19 @@ class ReferenceMeasures(BaseModel):
     )
     weakest: float | None = Field(default=None, description="the same of the word that fits worst")
     syllables_per_second: float = Field(description="syllables of the text by speech without its pauses")
+
+
+class ReferenceHearing(BaseModel):
+    """What a listener hears in a reference; kept with it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    words: Hearing | None = Field(
+        default=None, description="against its text; None: the listener knows no such language"
+    )
+    halves: float | None = Field(
+        default=None, description="similarity of the speakers of the recording's halves; None: not compared"
+    )
 
 
 class ReferenceRecord(BaseModel):

@@ -5,7 +5,8 @@ It is the draft engine in the voice's own variant, its times hidden, so that wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import pytest
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request, Speech
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
+from f5_pipeline.speech.listening.listener import Hearing, Piece
+from f5_pipeline.speech.listening.words import compare
+from f5_pipeline.studio.narrating import listening
 from f5_pipeline.studio.narrating.gate import MIN_BAND_TAKES, Bands
 from f5_pipeline.studio.narrating.gathering import gather_takes, read_takes
 from f5_pipeline.studio.narrating.planning import missing_takes
@@ -233,3 +237,89 @@ def test_a_take_longer_than_its_words_says_where_its_speech_is(studio, f5_plan, 
     _, _, takes = speak(studio, plan, {SENTENCES[0]: (late, 9)})
     ((_, chosen),) = read_takes(studio.store, plan, takes)
     assert 0.4 < chosen.take.speech_start < 0.6 and chosen.take.tokens[0][2] > 0.45
+
+
+class Ears:
+    """A listener that hears what it is told to hear in certain texts, and else what was to be said.
+
+    Attributes:
+        hears: by text, what is heard in it, by attempt; the last one stays.
+        pieces: texts that it listened to.
+    """
+
+    def __init__(self, heard: dict[str, list[str]]) -> None:
+        self.heard = {text: list(lines) for text, lines in heard.items()}
+        self.pieces: list[str] = []
+
+    def hears(self, language: str) -> bool:
+        return language == "en"
+
+    def listen(self, pieces: Sequence[Piece]) -> list[Hearing]:
+        hearings = []
+        for piece in pieces:
+            self.pieces.append(piece.text)
+            lines = self.heard.get(piece.text, [piece.text])
+            text = lines.pop(0) if len(lines) > 1 else lines[0]
+            gain = 0.0 if text == piece.text else 12.0
+            differences = compare(piece.text, text, "en")
+            hearings.append(Hearing(by="ears", text=text, certainty=-0.1, gain=gain, differences=differences))
+        return hearings
+
+    def likeness(self, first: np.ndarray, second: np.ndarray) -> float | None:
+        return None
+
+
+@pytest.fixture
+def listen(monkeypatch) -> Callable[..., Ears]:
+    def use(mode: str, heard: dict[str, list[str]]) -> Ears:
+        ears = Ears(heard)
+        monkeypatch.setenv("F5_LISTEN", mode)
+        get_settings.cache_clear()
+        monkeypatch.setattr(listening, "open_listener", lambda *_, **__: nullcontext(ears))
+        return ears
+
+    return use
+
+
+LOST = FAULTY.replace("captain ", "")
+
+
+def test_a_take_in_which_a_word_is_not_heard_is_made_again(studio, f5_plan, retakes, listen):
+    retakes(2)
+    ears = listen("all", {FAULTY: [LOST, FAULTY]})
+    plan = f5_plan()
+    engine, _, takes = speak(studio, plan, {})
+    assert [attempt for text, attempt in engine.spoken if text == FAULTY] == [0, 1]
+    assert (takes.retaken, takes.doubtful, takes.heard) == (1, 0, 4)
+    assert sorted(ears.pieces) == sorted([*SENTENCES, FAULTY])
+    speak(studio, plan, {}, "again")
+    assert len(ears.pieces) == 5, "what was heard is kept with the take"
+    ears = listen("off", {})
+    assert speak(studio, plan, {}, "off")[2].digest == takes.digest, "and counts where nobody listens"
+
+
+def test_what_is_heard_twice_alike_is_not_made_a_third_time(studio, f5_plan, retakes, listen):
+    retakes(5)
+    listen("all", {FAULTY: [LOST]})
+    plan = f5_plan()
+    engine, _, takes = speak(studio, plan, {})
+    assert [attempt for text, attempt in engine.spoken if text == FAULTY] == [0, 1]
+    (doubt,) = takes.doubts
+    assert doubt.reasons[0] == "“captain” is missing."
+    assert list(missing_takes(studio.store, plan, studio.options)) == []
+
+
+def test_in_doubt_only_what_the_measures_doubt_is_listened_to(studio, f5_plan, retakes, listen):
+    retakes(1)
+    ears = listen("doubt", {FAULTY: [" ".join(FAULTY.split()[:5]), FAULTY]})
+    _, _, takes = speak(studio, f5_plan(), {FAULTY: (cut, 1)})
+    assert FAULTY in ears.pieces and set(ears.pieces) != set(SENTENCES)
+    assert (takes.retaken, takes.doubtful) == (1, 0)
+
+
+def test_a_listener_that_fails_leaves_the_takes_to_their_measures(studio, f5_plan, retakes, listen, monkeypatch):
+    retakes(1)
+    ears = listen("all", {})
+    monkeypatch.setattr(ears, "listen", lambda pieces: 1 / 0)
+    _, _, takes = speak(studio, f5_plan(), {FAULTY: (cut, 1)})
+    assert (takes.heard, takes.retaken, takes.doubtful) == (0, 1, 0)

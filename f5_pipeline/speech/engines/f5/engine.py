@@ -183,14 +183,14 @@ class F5Engine:
         self._model: _Model | None = None
         self._lost = False
         self._budget = 0
+        self._conditioned: dict[str, Conditioning | str] = {}
+        self.notes: list[str] = []
+        self.load_seconds = 0.0
 
     @property
     def device(self) -> str:
         """Where it computes, as it was asked for: "auto", "cpu", "cuda:0"."""
         return self._options["device"]
-        self._conditioned: dict[str, Conditioning | str] = {}
-        self.notes: list[str] = []
-        self.load_seconds = 0.0
 
     def sound(self, voice: str) -> dict[str, Any]:
         """See `Engine.sound`.
