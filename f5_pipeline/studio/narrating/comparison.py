@@ -32,6 +32,8 @@ from f5_pipeline.studio.records import PlannedChunk, Shard
 ROUNDS = 2000
 """Samples of the bootstrap."""
 
+_TWO = "Name two models, or two presets."
+
 
 class Variant(NamedTuple):
     """A model and a preset; None: the script's, else the installation's."""
@@ -114,6 +116,8 @@ def compare(
         InputError: the engine is not measured, there is no listener, or the variants are the same.
         EngineError: a model does not work here.
     """
+    if variants[0] == variants[1]:
+        raise InputError("the two are the same", hint=_TWO)
     options = options.model_copy(update={"listen": "all", "retakes": 0})
     loaded, drawn = load_script(store, narration), None
     spoken: list[dict[int, tuple[PlannedChunk, Take]]] = []
@@ -123,7 +127,7 @@ def compare(
     first, second = spoken
     both = sorted(first.keys() & second.keys())
     if both and all(first[index][1].key == second[index][1].key for index in both):
-        raise InputError("the two are the same", hint="Name two models, or two presets.")
+        raise InputError("the two speak alike", hint=_TWO)
     chunks = [_compared(first[index], second[index]) for index in both]
     return Comparison(
         variants=(str(variants[0]), str(variants[1])),
