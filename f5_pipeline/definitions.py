@@ -3,6 +3,7 @@
 import dagster as dg
 
 from f5_pipeline.orchestration.assets.download_links import download_links
+from f5_pipeline.orchestration.assets.measures import measures
 from f5_pipeline.orchestration.assets.model_weights import model_weights
 from f5_pipeline.orchestration.assets.narration_audio import narration_audio
 from f5_pipeline.orchestration.assets.narration_plan import narration_plan
@@ -44,6 +45,7 @@ defs = dg.Definitions(
         narration_audio,
         timing_files,
         download_links,
+        measures,
         batch_report,
     ],
     jobs=JOBS,

@@ -1,12 +1,14 @@
 """Importing this module registers every command."""
 
 from f5_pipeline.cli import (
+    compare,
     demo,
     doctor,
     doubts,
     keys,
     lexicon,
     links,
+    measures,
     narrate,
     plan,
     removal,
@@ -23,12 +25,14 @@ from f5_pipeline.cli import (
 )
 
 __all__ = [
+    "compare",
     "demo",
     "doctor",
     "doubts",
     "keys",
     "lexicon",
     "links",
+    "measures",
     "narrate",
     "plan",
     "removal",

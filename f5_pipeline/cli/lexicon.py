@@ -216,19 +216,21 @@ def _write(path: Path, data: bytes) -> None:
 def suggest(
     script: Path, voice: str | None, language: str | None, samples: Path | None, limit: int, as_json: bool
 ) -> None:
-    """Show the words of a SCRIPT that a voice may say wrong (names, acronyms, foreign and uncommon words), and how they
-    will be said. Words that the lexicon has are left out."""
+    """Show the words of a SCRIPT that a voice may say wrong (heard otherwise in earlier narrations, see `measures`;
+    names, acronyms, foreign and uncommon words), and how they will be said. Words of the lexicon are left out."""
     from f5_pipeline.speech.script.model import ScriptOptions
     from f5_pipeline.speech.text.uncommon import has_frequencies, uncommon_words
     from f5_pipeline.store import layout
     from f5_pipeline.studio.lexicon import draft_samples, pronounce
+    from f5_pipeline.studio.measures import misheard_before
     from f5_pipeline.studio.narrating.scripts import open_script
 
     given = {name: value for name, value in (("voice", voice), ("language", language)) if value is not None}
-    loaded = open_script(open_store(), script, options=ScriptOptions.model_validate(given))
+    store = open_store()
+    loaded = open_script(store, script, options=ScriptOptions.model_validate(given))
     language, voice = loaded.script.language, loaded.script.voices[0]
     texts = ((passage.line, passage.text) for passage in loaded.script.passages)
-    words = uncommon_words(texts, language)
+    words = uncommon_words(texts, language, misheard_before(store, language))
     # Of an entry of several words, none is new.
     parts = {part for entry in (*loaded.lexicon, *loaded.script.lexicon) for part in entry.written.lower().split()}
     said = pronounce(

@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel
 
-from f5_pipeline.orchestration.partitions import NARRATIONS, VOICES
+from f5_pipeline.orchestration.partitions import MONTHS, NARRATIONS, VOICES
 from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.studio.records import Audio, Links, Plan, ReferenceClip, Takes, Timings, Weights
 
@@ -32,7 +32,7 @@ class Asset:
         name: its key in Dagster.
         record: type of its record in the store (`studio.state` has the key); None for what people bring.
         upstream: assets it is made from; from those with other partitions than its own it uses all partitions.
-        partitions: a voice or a narration each; None for an asset without partitions.
+        partitions: a voice, a narration or a month each; None for an asset without partitions.
         group, kinds: how the UI shows it.
         code_version: changes when the same inputs would give another output.
         stage: the command line's name for its step.
@@ -41,7 +41,7 @@ class Asset:
     name: str
     record: type[BaseModel] | None = None
     upstream: tuple[str, ...] = ()
-    partitions: dg.DynamicPartitionsDefinition | None = NARRATIONS
+    partitions: dg.PartitionsDefinition | None = NARRATIONS
     group: str = "narration"
     kinds: frozenset[str] = frozenset({"python"})
     code_version: str | None = None
@@ -74,6 +74,7 @@ _ROWS = (
         stage="timing files",
     ),
     Asset("download_links", Links, ("timing_files",), code_version="2", stage="links"),
+    Asset("measures", upstream=("narration_audio",), partitions=MONTHS, group="quality", kinds=frozenset({"parquet"})),
     Asset("batch_report", upstream=("download_links",), partitions=None, kinds=frozenset({"json"})),
 )
 

@@ -153,6 +153,8 @@ receipt_keys = Key("receipts/{receipt}.keys")
 """sha256 of each key that a receipt counts, one a line."""
 speed = Key("speeds/{configuration:.16}/{card}.json")
 batch_report = Key("batches/{run}.json")
+measures = Key("measures/{month}.parquet", month=r"\d{4}-\d{2}")
+"""What was measured and heard of the takes of narrations that were made in a month."""
 api_key = Key("keys/{key}.json")
 api_usage = Key("keys/{key}/{month}.json")
 webhook = Key("narrations/{narration}/webhook.json")

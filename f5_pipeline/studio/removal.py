@@ -125,6 +125,7 @@ _KINDS = {
     "links": layout.grant,
     "fetches": layout.fetches,
     "values of runs": layout.step_value,
+    "tables of measures": layout.measures,
 }
 
 
@@ -177,6 +178,8 @@ def find_removal(
     removal.entries = sum(_is_of(removal, entry.voice, entry.narration) for entry in load_lexicon(store))
     if not (removal.objects or removal.takes or removal.receipt):
         raise _unknown(store, kind, name)
+    # Tables across narrations: what is left is written anew when somebody asks for them.
+    removal.objects |= {stat.key: stat.size for stat in store.list("measures/")}
     return removal
 
 

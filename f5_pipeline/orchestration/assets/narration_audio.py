@@ -169,7 +169,13 @@ def _checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
         passed=takes.doubtful == 0,
         severity=dg.AssetCheckSeverity.WARN,
         description=describe_quality(takes),
-        metadata={"measured": takes.measured, "retaken": takes.retaken, "doubtful": takes.doubtful}
+        metadata={
+            "measured": takes.measured,
+            "retaken": takes.retaken,
+            "doubtful": takes.doubtful,
+            **({"word_error_rate": round(100 * takes.word_errors / takes.heard_words, 2)} if takes.heard_words else {}),
+            **({"similarity": takes.similarity} if takes.similarity is not None else {}),
+        }
         | doubts_metadata(takes),
     )
 

@@ -1,6 +1,8 @@
 """The last step of a batch: its report, a materialization of `batch_report`."""
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -15,7 +17,14 @@ from f5_pipeline.orchestration.tags import STEP_RETRIES
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import write_record
-from f5_pipeline.studio.narrating.batches import BatchPart, BatchPlan, BatchReport, BatchWork, report_of
+from f5_pipeline.studio.narrating.batches import (
+    BatchPart,
+    BatchPlan,
+    BatchReport,
+    BatchWork,
+    NarrationOutcome,
+    report_of,
+)
 
 MAX_FAILURES_SHOWN = 25
 """Failed narrations in the failure of the run; the report has all."""
@@ -81,6 +90,7 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
             "takes_reused": outcome.takes_reused,
             "retaken": outcome.retaken,
             "doubtful": outcome.doubtful,
+            "word_error_rate": rate(outcome.word_errors, outcome.heard_words) or "",
             "warnings": " ".join(outcome.warnings),
         }
         for outcome in report.narrations
@@ -105,6 +115,7 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
         "retakes": report.retakes,
         "takes_delivered": sum(outcome.takes_made + outcome.takes_reused for outcome in report.narrations),
         "takes_doubtful": sum(outcome.doubtful for outcome in report.narrations),
+        **word_errors(report.done),
         "cost": report.cost,
         "expected_cost": report.expected_cost,
         **({"bill_to_estimate": round(report.gpu_seconds / expected, 2)} if expected else {}),
@@ -112,3 +123,21 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
         "wall_seconds": report.wall_seconds,
         "narrations": table(rows),
     }
+
+
+def word_errors(outcomes: Sequence[NarrationOutcome]) -> dict[str, Any]:
+    """Words heard otherwise than they are written, in percent of those listened to: of all, and by model."""
+    words, errors = Counter[str](), Counter[str]()
+    for outcome in outcomes:
+        if outcome.heard_words:
+            words[outcome.model or outcome.engine] += outcome.heard_words
+            errors[outcome.model or outcome.engine] += outcome.word_errors
+    if not words:
+        return {}
+    rows = [{"model": name, "words": words[name], "percent": rate(errors[name], words[name])} for name in sorted(words)]
+    return {"word_error_rate": rate(errors.total(), words.total()), "word_error_rates": table(rows)}
+
+
+def rate(part: int, whole: int) -> float | None:
+    """Percent; None of nothing."""
+    return round(100 * part / whole, 2) if whole else None

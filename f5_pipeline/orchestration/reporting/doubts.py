@@ -10,13 +10,14 @@ def describe_quality(takes: Takes) -> str:
     """A sentence on the quality of a narration's takes."""
     if not takes.measured:
         return "not measured: the quality gate is for cloned voices, not for drafts"
+    heard = f"; {takes.word_errors} of {takes.heard_words} words heard otherwise" if takes.heard_words else ""
     retaken = f"{takes.retaken} made again with success" if takes.retaken else "none made again"
     if not takes.doubtful:
-        return f"{takes.measured} takes measured, all within the band of their voice; {retaken}"
+        return f"{takes.measured} takes measured, all within the band of their voice; {retaken}{heard}"
     first = takes.doubts[0]
     return (
         f"{takes.doubtful} of {takes.chunks} chunks are doubtful after {first.attempts} attempts: listen to chunk "
-        f"{first.chunk} on line {first.line}. {' '.join(first.reasons)} In all: {retaken}."
+        f"{first.chunk} on line {first.line}. {' '.join(first.reasons)} In all: {retaken}{heard}."
     )
 
 

@@ -6,9 +6,10 @@ How common a word is, wordfreq knows for forty languages (the extra `lexicon`). 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 from f5_pipeline.speech.text.languages import base
 from f5_pipeline.speech.text.normalise import lone_symbols
@@ -33,7 +34,7 @@ class Uncommon:
         written: as it stands first in the text, without punctuation.
         count: how often it is there.
         line: where it is first, as numbered by the caller.
-        why: "name", "capitals", "letters and figures", "uncommon", or "foreign: fr".
+        why: "misheard in 3 chunks", "name", "capitals", "letters and figures", "uncommon", or "foreign: fr".
     """
 
     written: str
@@ -49,11 +50,14 @@ def has_frequencies() -> bool:
     return find_spec("wordfreq") is not None
 
 
-def uncommon_words(texts: Iterable[tuple[int, str]], language: str) -> list[Uncommon]:
-    """The uncommon words of `texts` (line and text each), the most frequent first.
+def uncommon_words(
+    texts: Iterable[tuple[int, str]], language: str, misheard: Mapping[str, int] = MappingProxyType({})
+) -> list[Uncommon]:
+    """The uncommon words of `texts` (line and text each), those that were misheard before and the most frequent first.
 
     Args:
         language: BCP 47 tag.
+        misheard: by word in lower case, the takes in which a listener heard something else, or nothing.
     """
     found: dict[str, Uncommon] = {}
     counts: Counter[str] = Counter()
@@ -79,9 +83,11 @@ def uncommon_words(texts: Iterable[tuple[int, str]], language: str) -> list[Unco
             word.written = lower
         word.count = counts[lower]
         word.why = _why(word.written, word.written in elsewhere, base(language), frequency)
+        if lower in misheard:
+            word.why = f"misheard in {misheard[lower]} chunks"
         if word.why:
             out.append(word)
-    return sorted(out, key=lambda word: (-word.count, word.line))
+    return sorted(out, key=lambda word: (-misheard.get(word.written.lower(), 0), -word.count, word.line))
 
 
 def _why(word: str, is_inside: bool, language: str, frequency: Callable[[str], float] | None) -> str:

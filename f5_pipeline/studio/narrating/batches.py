@@ -35,6 +35,9 @@ class NarrationOutcome(BaseModel):
     takes_reused: int = 0
     retaken: int = 0
     doubtful: int = 0
+    model: str = ""
+    heard_words: int = Field(default=0, description="see `Takes`")
+    word_errors: int = 0
     warnings: list[str] = Field(default=[], description="for people: unchecked voices, subtitles that do not fit")
 
 
@@ -119,6 +122,9 @@ def outcome_of(plan: Plan, takes: Takes, audio: Audio) -> NarrationOutcome:
         takes_reused=takes.reused,
         retaken=takes.retaken,
         doubtful=takes.doubtful,
+        model=plan.model or "",
+        heard_words=takes.heard_words,
+        word_errors=takes.word_errors,
         warnings=[*plan.warnings, *unfit],
     )
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from itertools import zip_longest
+from statistics import fmean
 from typing import Any
 
 from f5_pipeline.errors import DamagedError, PipelineError, StoreError
@@ -16,7 +17,7 @@ from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import put_lines, read_lines
 from f5_pipeline.studio.narrating.choices import identity
 from f5_pipeline.studio.narrating.engines import retakes_of
-from f5_pipeline.studio.narrating.gate import PICKED, Bands, Choice, choose, keys_of
+from f5_pipeline.studio.narrating.gate import PICKED, Bands, Choice, choose, hearing_of, keys_of
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import ChosenTake, Doubt, Plan, PlannedChunk, ShardReport, Takes, digest_of
 
@@ -46,6 +47,7 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
     missing: list[PlannedChunk] = []
     keys: set[bytes] = set()
     computed: dict[str, dict[str, Any]] = {}
+    likenesses: list[float] = []
     used = sha256()  # over sound and times, not over the gate's measures
     tally = Takes(
         narration=plan.narration,
@@ -80,7 +82,12 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
             tally.picked += verdict is PICKED
             tally.retaken += verdict.passed and verdict is not PICKED and take.key != planned.key
             tally.measured += take.measures is not None
-            tally.heard += take.heard is not None
+            if hearing := hearing_of(take):
+                tally.heard += 1
+                tally.heard_words += hearing.differences.words
+                tally.word_errors += hearing.differences.errors
+                if hearing.similarity is not None:
+                    likenesses.append(hearing.similarity)
             if not verdict.passed:
                 tally.doubtful += 1
                 if len(tally.doubts) < MAX_DOUBTS:
@@ -113,6 +120,7 @@ def gather_takes(store: Store, plan: Plan, options: StudioOptions, reports: Iter
     tally.takes_key, tally.digest = takes_key, digest_of(used.hexdigest())
     tally.computed = [details for _, details in sorted(computed.items()) if details]
     tally.speech_seconds = round(tally.speech_seconds, 3)
+    tally.similarity = round(fmean(likenesses), 3) if likenesses else None
     tally.total = len(keys)
     tally.synthesized = sum(report.made.get(plan.narration, 0) for report in reports)
     tally.reused = max(0, tally.total - tally.synthesized)

@@ -43,7 +43,9 @@ GRACE_SECONDS = 7 * 24 * 3600
 FRESH_SECONDS = 60.0
 """How long the references are trusted while unused objects are removed, before they are read again."""
 
-_FOLDERS = ("narrations", "voices", "models", "grants", "fetches", "receipts", "scripts", "batches", "speeds")
+_FOLDERS = (
+    "narrations", "voices", "models", "grants", "fetches", "receipts", "scripts", "batches", "speeds", "measures",
+)  # fmt: skip
 _REFERRING = ("grants/", "models/", "narrations/", "voices/")
 _PROGRESS_OBJECTS = 10_000  # listed objects between two reports of progress
 

@@ -1,0 +1,247 @@
+"""Two models or presets on the same chunks of a narration: what is heard in the takes of each, and whether they differ.
+
+Their takes are ordinary ones: where one of the two is narrated with later, they are there already.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from pydantic import BaseModel, Field
+
+from f5_pipeline.errors import InputError
+from f5_pipeline.speech import engines
+from f5_pipeline.speech.quality.gate import PRIOR
+from f5_pipeline.speech.script.model import Preset
+from f5_pipeline.speech.takes import Take
+from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
+from f5_pipeline.studio.narrating.engines import chosen_engine
+from f5_pipeline.studio.narrating.gate import find_take, hearing_of, verdict_of
+from f5_pipeline.studio.narrating.planning import lexicon_of, planned_chunks
+from f5_pipeline.studio.narrating.scripts import LoadedScript, load_script
+from f5_pipeline.studio.narrating.shards import ShardLine, request_of
+from f5_pipeline.studio.narrating.synthesis import Progress, synthesize_shard
+from f5_pipeline.studio.options import StudioOptions
+from f5_pipeline.studio.records import PlannedChunk, Shard
+
+ROUNDS = 2000
+"""Samples of the bootstrap."""
+
+_TWO = "Name two models, or two presets."
+
+
+class Variant(NamedTuple):
+    """A model and a preset; None: the script's, else the installation's."""
+
+    model: str | None = None
+    preset: Preset | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(filter(None, self)) or "as it is"
+
+
+class Scores(BaseModel):
+    """A take, as it was measured and heard."""
+
+    take: str
+    words: int = Field(description="that were to be said")
+    errors: int = Field(description="words missing, added, repeated or changed, as heard")
+    similarity: float | None
+    faulty: bool = Field(description="whether the quality gate would have it made again")
+    why: list[str] = []
+
+
+class Compared(BaseModel):
+    """A chunk, spoken by both variants."""
+
+    chunk: int
+    line: int
+    text: str
+    first: Scores
+    second: Scores
+
+
+class Figure(BaseModel):
+    """A figure of both variants; low and high bound the difference (second less first) with 95 % confidence."""
+
+    name: str
+    first: float | None
+    second: float | None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def differs(self) -> bool:
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+class Comparison(BaseModel):
+    """The result: figures, and the chunks, those first in which the two differ most."""
+
+    variants: tuple[str, str]
+    figures: list[Figure]
+    chunks: list[Compared]
+    left_out: int = Field(default=0, description="chunks of the sample that one of them could not speak")
+
+    def verdict(self) -> str:
+        """One sentence for people."""
+        errors, faulty = self.figures[0], self.figures[1]
+        for figure, what in ((errors, "is heard with fewer word errors"), (faulty, "has fewer faulty takes")):
+            if figure.differs and figure.first is not None and figure.second is not None:
+                return f"{self.variants[int(figure.second < figure.first)]} {what}."
+        return f"No difference is shown by {len(self.chunks)} chunks; take more (--sample), or either."
+
+
+def compare(
+    store: Store,
+    narration: str,
+    variants: tuple[Variant, Variant],
+    options: StudioOptions,
+    *,
+    sample: int = 40,
+    on_progress: Callable[[str, Progress], None] = lambda variant, progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Comparison:
+    """Let two variants speak the same chunks, each once, and compare what is heard.
+
+    Args:
+        sample: chunks to compare, drawn at random with a fixed seed; all where there are fewer.
+
+    Raises:
+        InputError: the engine is not measured, there is no listener, or the variants are the same.
+        EngineError: a model does not work here.
+    """
+    if variants[0] == variants[1]:
+        raise InputError("the two are the same", hint=_TWO)
+    options = options.model_copy(update={"listen": "all", "retakes": 0})
+    loaded, drawn = load_script(store, narration), None
+    spoken: list[dict[int, tuple[PlannedChunk, Take]]] = []
+    for variant in variants:
+        drawn, takes = _speak(store, loaded, variant, options, drawn, sample, on_progress, cancelled)
+        spoken.append(takes)
+    first, second = spoken
+    both = sorted(first.keys() & second.keys())
+    if both and all(first[index][1].key == second[index][1].key for index in both):
+        raise InputError("the two speak alike", hint=_TWO)
+    chunks = [_compared(first[index], second[index]) for index in both]
+    return Comparison(
+        variants=(str(variants[0]), str(variants[1])),
+        figures=list(_figures(chunks)),
+        chunks=sorted(chunks, key=lambda chunk: -abs(chunk.first.errors - chunk.second.errors)),
+        left_out=len(drawn or ()) - len(both),
+    )
+
+
+def _speak(
+    store: Store,
+    loaded: LoadedScript,
+    variant: Variant,
+    options: StudioOptions,
+    drawn: set[int] | None,
+    sample: int,
+    on_progress: Callable[[str, Progress], None],
+    cancelled: Callable[[], bool],
+) -> tuple[set[int], dict[int, tuple[PlannedChunk, Take]]]:
+    """The chunks that are drawn, by index, and the variant's takes of them."""
+    asked = {name: value for name, value in variant._asdict().items() if value is not None}
+    loaded = replace(loaded, script=loaded.script.model_copy(update=asked))
+    with chosen_engine(store, loaded, options) as (engine, choice):
+        if engines.spec_of(choice.engine).times_itself:
+            hint = "Compare models of the engine f5: --engine f5."
+            raise InputError(f"takes of the engine {choice.engine} are not measured", hint=hint)
+        planned = list(planned_chunks(loaded.script, engine, lexicon_of(loaded, engine), loaded.choices.chunks))
+    if drawn is None:
+        drawn = set(random.Random(loaded.narration).sample(range(len(planned)), min(sample, len(planned))))
+    chosen = [planned[index] for index in sorted(drawn)]
+    lines = [
+        ShardLine(request=request_of(one.chunk, one.key, 0), narration=loaded.narration, line=one.chunk.line)
+        for one in {one.key: one for one in chosen}.values()
+    ]
+    key = layout.run_value("compare", loaded.narration, f"{choice.model}-{choice.preset}.jsonl")
+    store.replace_bytes(key, "".join(f"{line.model_dump_json()}\n" for line in lines).encode())
+    shard = Shard(
+        index=0,
+        requests_key=key,
+        requests=len(lines),
+        expected_seconds=sum(one.chunk.expected_seconds for one in chosen),
+        engine=choice.engine,
+        model=choice.model,
+        sampler=choice.sampler,
+        voices=sorted({one.chunk.voice for one in chosen}),
+    )
+    try:
+        synthesize_shard(
+            store, shard, options, on_progress=lambda progress: on_progress(str(variant), progress), cancelled=cancelled
+        )
+    finally:
+        store.delete(key)
+    made = ((one, find_take(store, one.key)) for one in chosen)
+    return drawn, {one.chunk.index: (one, take) for one, take in made if take is not None and take.heard}
+
+
+def _compared(first: tuple[PlannedChunk, Take], second: tuple[PlannedChunk, Take]) -> Compared:
+    chunk = first[0].chunk
+    return Compared(
+        chunk=chunk.index,
+        line=chunk.line,
+        text=chunk.written[:120],
+        first=_scores(first[1]),
+        second=_scores(second[1]),
+    )
+
+
+def _scores(take: Take) -> Scores:
+    hearing, verdict = hearing_of(take), verdict_of(take, PRIOR)
+    assert hearing is not None
+    return Scores(
+        take=take.key,
+        words=hearing.differences.words,
+        errors=hearing.differences.errors,
+        similarity=hearing.similarity,
+        faulty=not verdict.passed,
+        why=verdict.reasons,
+    )
+
+
+def _figures(chunks: Sequence[Compared]) -> Iterator[Figure]:
+    """Word error rate and share of faulty takes, percent, and mean similarity."""
+
+    def errors(scores: Sequence[Scores]) -> float | None:
+        words = sum(one.words for one in scores)
+        return 100 * sum(one.errors for one in scores) / words if words else None
+
+    def faulty(scores: Sequence[Scores]) -> float | None:
+        return 100 * sum(one.faulty for one in scores) / len(scores) if scores else None
+
+    def similarity(scores: Sequence[Scores]) -> float | None:
+        known = [one.similarity for one in scores if one.similarity is not None]
+        return sum(known) / len(known) if known else None
+
+    for name, figure in (("word errors, %", errors), ("faulty takes, %", faulty), ("similarity", similarity)):
+        values = [figure([chunk.first for chunk in chunks]), figure([chunk.second for chunk in chunks])]
+        low, high = _interval(chunks, figure)
+        first, second = (None if value is None else round(value, 3) for value in values)
+        yield Figure(name=name, first=first, second=second, low=low, high=high)
+
+
+def _interval(
+    chunks: Sequence[Compared], figure: Callable[[Sequence[Scores]], float | None]
+) -> tuple[float, float] | tuple[None, None]:
+    """Bounds of the difference with 95 % confidence: percentiles over resampled chunks, which stay pairs (Efron and
+    Tibshirani, "An Introduction to the Bootstrap", 1993)."""
+    generator, differences = random.Random(0), []
+    for _ in range(ROUNDS if chunks else 0):
+        drawn = generator.choices(chunks, k=len(chunks))
+        first, second = figure([chunk.first for chunk in drawn]), figure([chunk.second for chunk in drawn])
+        if first is not None and second is not None:
+            differences.append(second - first)
+    if not differences:
+        return None, None
+    differences.sort()
+    cut = math.floor(0.025 * len(differences))
+    return round(differences[cut], 3), round(differences[-1 - cut], 3)
