@@ -27,8 +27,8 @@ RAY_HEALTH_SECONDS = 5
 K8S_SHARDS = 4
 """Shards of a run where F5_SHARDS is not set: an autoscaled pool of nodes does not tell how many it may have."""
 
-_UNPASSED = {"executor", "ray_address"}
-"""Settings that a step on another node has no use for; Ray tells it the address that holds there."""
+_UNPASSED = {"ray_address"}
+"""Settings that a step is not given: Ray tells it the address that holds on its node."""
 
 
 def executor_of(settings: Settings) -> dg.ExecutorDefinition:
@@ -70,7 +70,7 @@ def passed_variables(settings: Settings) -> list[str]:
     Ray shows what it is given to everyone who reaches its dashboard: secrets are not among them. A node has those, and
     what dagster.yaml takes from the environment, in its own.
     """
-    return ["DAGSTER_HOME", "PYTHONPATH", *settings.plain_variables(_UNPASSED)]
+    return ["DAGSTER_HOME", "F5_STORE", "PYTHONPATH", *settings.plain_variables(_UNPASSED)]
 
 
 def _package(module: str, extra: str) -> ModuleType:

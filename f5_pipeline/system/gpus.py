@@ -55,14 +55,14 @@ def usable_gpus(allowed: str) -> list[Gpu]:
     Where NVIDIA's driver lists no GPU (another maker's, or none), the numbers in `allowed` are taken as they are.
 
     Args:
-        allowed: as in F5_GPUS: "auto", "none", or numbers separated by commas.
+        allowed: as in F5_GPUS: "auto", "none", or numbers separated by commas; or GIVEN, as "auto".
 
     Raises:
         InputError: there is no GPU with one of the numbers.
     """
     if allowed == "none":
         return []
-    numbers = None if allowed == "auto" else sorted({int(number) for number in allowed.split(",")})
+    numbers = None if allowed in ("auto", GIVEN) else sorted({int(number) for number in allowed.split(",")})
     gpus = _driver_gpus()
     if not gpus:
         return [_assumed_gpu(number) for number in numbers or ()]
@@ -175,7 +175,7 @@ def lease_device(
         return
     # Before CUDA starts in this process: it then numbers GPUs as the driver does, not by speed.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    gpus = usable_gpus("auto" if allowed == GIVEN else allowed)
+    gpus = usable_gpus(allowed)
     if allowed == GIVEN and gpus:
         with _only(gpus[0]):
             yield _device_in_torch(gpus[0])

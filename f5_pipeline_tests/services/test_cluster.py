@@ -1,0 +1,140 @@
+"""A run whose steps are jobs of a Ray cluster: two raylets of this machine, each with a GPU as far as Ray knows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import psutil
+import pytest
+
+from f5_pipeline.orchestration.configured import studio_options
+from f5_pipeline.orchestration.partitions import NARRATIONS
+from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.script.model import ScriptOptions
+from f5_pipeline.studio.narrating.planning import make_plan
+from f5_pipeline.studio.narrating.scripts import add_script
+from f5_pipeline.studio.state import write_state
+from f5_pipeline.studio.weights import gather_weights
+from f5_pipeline_tests.support.gpu_engine import LOG, NODE, SECONDS, read_log
+from f5_pipeline_tests.support.installation import REPOSITORY, Installation, free_port
+from f5_pipeline_tests.support.waiting import wait_for
+
+pytest.importorskip("dagster_ray")
+pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+
+TAKES = 24
+RUN = """
+from f5_pipeline.dagster_host.instance import open_instance
+from f5_pipeline.dagster_host.runs import run_job
+from f5_pipeline.settings import get_settings
+with open_instance(get_settings()) as instance:
+    outcome = run_job(instance, "synthesize", partition="book")
+    print(outcome.success, *outcome.errors)
+"""
+
+
+@pytest.fixture
+def book(here: Installation, voices: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """An installation with a narration that is planned, for an engine that another package brings."""
+    site = here.root / "site" / "gpu_engine-1.0.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: gpu-engine\nVersion: 1.0\n")
+    (site / "entry_points.txt").write_text("[f5_pipeline.engines]\ngpu = f5_pipeline_tests.support.gpu_engine:GPU\n")
+    variables = {
+        # Ray finds its programs in the environment's own folder.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": f"{site.parent}{os.pathsep}{REPOSITORY}",
+        LOG: str(here.root / "spoken.log"),
+        SECONDS: "1",
+    }
+    monkeypatch.syspath_prepend(site.parent)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    here.copy(voices)
+    here.env |= variables
+    del here.env["CUDA_VISIBLE_DEVICES"]
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    options = studio_options(get_settings())
+    text = "\n\n".join(f"Number {n}." for n in range(TAKES))
+    script = add_script(here.store, here.write("book.txt", text), options=ScriptOptions(voice="ada", engine="gpu"))
+    plan = make_plan(here.store, script, gather_weights(here.store, options), options)
+    write_state(here.store, plan, "book")
+    with dg.DagsterInstance.from_config(here.env["DAGSTER_HOME"]) as instance:
+        instance.add_dynamic_partitions(NARRATIONS.name, ["book"])
+    return here
+
+
+@pytest.fixture
+def cluster(book: Installation) -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    port = free_port()
+    book.env |= {"F5_EXECUTOR": "ray", "F5_RAY_ADDRESS": f"http://127.0.0.1:{port}"}
+    node = {"num_cpus": 4, "num_gpus": 1, "object_store_memory": 80 << 20}
+    head = {
+        "include_dashboard": True,
+        "dashboard_port": port,
+        "env_vars": {NODE: "head"},
+        # A node that answers no more is dead after 2 s, not 25.
+        "_system_config": {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500},
+    }
+    made = Cluster(initialize_head=True, head_node_args={**node, **head})
+    try:
+        made.spot = made.add_node(**node, env_vars={NODE: "spot"})
+        yield made
+    finally:
+        made.shutdown()
+
+
+def kill_node(node: Any) -> None:
+    """As a machine goes: its raylet and everything that this began, at once."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    for process in [raylet, *raylet.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def test_a_book_is_shared_by_the_nodes_and_a_lost_one_costs_what_it_had_in_hand(book, cluster):
+    log = Path(book.env[LOG])
+    run = subprocess.Popen(
+        [sys.executable, "-c", RUN],
+        cwd=book.root,
+        env=book.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        wait_for(
+            "takes of both nodes",
+            lambda: run.poll() is not None or {"head", "spot"} <= {s.node for s in read_log(log) if s.end},
+        )
+        kill_node(cluster.spot)
+        lost = [spoken for spoken in read_log(log) if spoken.node == "spot"]
+        printed, _ = run.communicate(timeout=300)
+    finally:
+        run.kill()
+    assert printed.splitlines()[-1:] == ["True"], printed
+    spoken = read_log(log)
+    assert {one.device for one in spoken} == {"auto of 0"}, "Ray gave each the GPU of its node"
+    for node in ("head", "spot"):
+        steps = {}
+        for one in spoken:
+            if one.node == node:
+                first, last = steps.get(one.process, (one.start, one.end))
+                steps[one.process] = min(first, one.start), max(last, one.end)
+        assert all(one[1] <= other[0] or other[1] <= one[0] for one, other in combinations(steps.values(), 2))
+    made = Counter(one.key for one in spoken)
+    again = [key for key, times in made.items() if times > 1]
+    assert len(made) == len(book.take_records()) == TAKES
+    assert set(again) <= {one.key for one in lost[-2:]}, "at most what was spoken, and what was just being kept"
