@@ -71,7 +71,10 @@ def declared(*extras: str) -> list[Requirement]:
 
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [("light", ["postgres", "media", "books"]), ("worker", ["postgres", "media", "books", "asr", "f5"])],
+    [
+        ("light", ["postgres", "media", "books", "kubernetes"]),
+        ("worker", ["postgres", "media", "books", "kubernetes", "ray", "asr", "f5"]),
+    ],
 )
 def test_the_lock_has_every_dependency_in_a_version_that_is_asked_for(lock: str, extras: list[str]) -> None:
     versions = locked(lock)
