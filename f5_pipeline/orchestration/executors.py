@@ -41,9 +41,7 @@ def executor_of(settings: Settings) -> dg.ExecutorDefinition:
         return _ray(settings)
     if settings.executor == "k8s":
         # Image, service account, secrets and volumes are those of the run's own pod.
-        return _package("dagster_k8s", "kubernetes").k8s_job_executor.configured(
-            {"step_k8s_config": {"job_spec_config": {"ttl_seconds_after_finished": 3600}}}, name="k8s"
-        )
+        return _package("dagster_k8s", "kubernetes").k8s_job_executor
     return step_executor
 
 
