@@ -358,7 +358,7 @@ def test_runs_of_the_chart_make_valid_pods() -> None:
         "step",
         user_defined_k8s_config=UserDefinedDagsterK8sConfig(**config),
     )
-    document = ApiClient().sanitize_for_serialization(job)
+    document: Any = ApiClient().sanitize_for_serialization(job)
     kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
     (container,) = document["spec"]["template"]["spec"]["containers"]
     assert {"/tmp", "/data/cache"} <= {one["mountPath"] for one in container["volumeMounts"]}

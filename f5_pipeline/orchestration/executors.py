@@ -102,5 +102,7 @@ def ray_gpus(settings: Settings) -> int:
     from ray.util.state import list_nodes
 
     address = os.environ.get("RAY_ADDRESS") or settings.ray_address  # in a step it is Ray that has set it
-    nodes = list_nodes(address=address, filters=[("state", "=", "ALIVE")], limit=10_000, raise_on_missing_output=False)
+    nodes: Any = list_nodes(
+        address=address, filters=[("state", "=", "ALIVE")], limit=10_000, raise_on_missing_output=False
+    )
     return max(1, round(sum(node.resources_total.get("GPU", 0) for node in nodes)))

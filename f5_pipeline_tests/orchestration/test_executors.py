@@ -55,11 +55,11 @@ def test_ray_looks_after_steps_and_its_dashboard_shows_no_secret(monkeypatch):
         return "client"
 
     monkeypatch.setattr(pytest.importorskip("ray.job_submission"), "JobSubmissionClient", client)
-    ray = executor_of(settings)
+    ray: Any = executor_of(settings)
 
     config = ray.apply_config_mapping({"config": {}}).value["config"]
     with dg.DagsterInstance.ephemeral() as instance:
-        made = ray.executor_creation_fn(SimpleNamespace(executor_config=config, instance=instance))
+        made: Any = ray.executor_creation_fn(SimpleNamespace(executor_config=config, instance=instance))
     assert isinstance(made, module.StepDelegatingExecutor) and submitted == {"address": "http://head:8265"}
     assert module.StepDelegatingExecutor(None, made.retries)._check_step_health_interval_seconds == 20, "Dagster's name"
     assert made._check_step_health_interval_seconds == 5
@@ -99,7 +99,7 @@ def test_tags_make_a_valid_job_of_kubernetes(monkeypatch, gpu):
         "step",
         user_defined_k8s_config=job.get_user_defined_k8s_config(step.tags),
     )
-    document = ApiClient().sanitize_for_serialization(made)
+    document: Any = ApiClient().sanitize_for_serialization(made)
     validate.validate(document, validate.latest_version(), strict=True)
     pod = document["spec"]["template"]["spec"]
     resources = pod["containers"][0]["resources"]

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 import psutil
@@ -71,17 +71,24 @@ def book(here: Installation, voices: Path, monkeypatch: pytest.MonkeyPatch) -> I
     plan = make_plan(here.store, script, gather_weights(here.store, options), options)
     write_state(here.store, plan, "book")
     with dg.DagsterInstance.from_config(here.env["DAGSTER_HOME"]) as instance:
-        instance.add_dynamic_partitions(NARRATIONS.name, ["book"])
+        instance.add_dynamic_partitions(str(NARRATIONS.name), ["book"])
     return here
 
 
+class Nodes(NamedTuple):
+    """A cluster of Ray, and the node beside its head."""
+
+    cluster: Any
+    spot: Any
+
+
 @pytest.fixture
-def cluster(book: Installation) -> Iterator[Any]:
+def cluster(book: Installation) -> Iterator[Nodes]:
     from ray.cluster_utils import Cluster
 
     port = free_port()
     book.env |= {"F5_EXECUTOR": "ray", "F5_RAY_ADDRESS": f"http://127.0.0.1:{port}"}
-    node = {"num_cpus": 4, "num_gpus": 1, "object_store_memory": 80 << 20}
+    node: dict[str, Any] = {"num_cpus": 4, "num_gpus": 1, "object_store_memory": 80 << 20}
     head = {
         "include_dashboard": True,
         "dashboard_port": port,
@@ -89,12 +96,13 @@ def cluster(book: Installation) -> Iterator[Any]:
         # A node that answers no more is dead after 2 s, not 25.
         "_system_config": {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500},
     }
-    made = Cluster(initialize_head=True, head_node_args={**node, **head})
+    handler = signal.getsignal(signal.SIGTERM)  # Ray puts its own in place
+    cluster = Cluster(initialize_head=True, head_node_args={**node, **head})
     try:
-        made.spot = made.add_node(**node, env_vars={NODE: "spot"})
-        yield made
+        yield Nodes(cluster, cluster.add_node(**node, env_vars={NODE: "spot"}))
     finally:
-        made.shutdown()
+        cluster.shutdown()
+        signal.signal(signal.SIGTERM, handler)
 
 
 def kill_node(node: Any) -> None:
@@ -119,15 +127,14 @@ def test_a_book_is_shared_by_the_nodes_and_a_lost_one_costs_what_it_had_in_hand(
 
     def speaking() -> dict[str, Spoken]:
         """What each node speaks, once both have spoken something."""
+        assert run.poll() is None, run.communicate()[0]
         spoken = read_log(log)
         now = {one.node: one for one in spoken if not one.end}
         return now if {one.node for one in spoken if one.end} == now.keys() == {"head", "spot"} else {}
 
     run = subprocess.Popen([sys.executable, "-c", RUN], cwd=book.root, env=book.env, stdout=subprocess.PIPE, text=True)
     try:
-        now = wait_for("takes of both nodes", lambda: speaking() or run.poll() is not None)
-        if now is True:
-            pytest.fail(run.communicate()[0])
+        now = wait_for("takes of both nodes", speaking)
         kill_node(cluster.spot)
         os.kill(int(now["head"].process), signal.SIGTERM)  # as a node that is told to go tells its steps
         lost = read_log(log)
