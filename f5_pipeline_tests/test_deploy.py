@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import re
@@ -329,7 +328,8 @@ def test_the_pods_of_a_ray_cluster_are_valid_and_know_the_same() -> None:
 
 
 def test_machines_of_ray_are_started_as_its_launcher_allows() -> None:
-    schema = Path(importlib.util.find_spec("ray").origin).parent / "autoscaler" / "ray-schema.json"  # type: ignore[union-attr,arg-type]
+    ray = pytest.importorskip("ray")
+    schema = Path(ray.__file__).parent / "autoscaler" / "ray-schema.json"
     launched = yaml.safe_load((DEPLOY / "ray" / "up.yaml").read_text())
     jsonschema.validate(launched, json.loads(schema.read_text()))
     assert launched["head_node_type"] in launched["available_node_types"]
@@ -338,7 +338,7 @@ def test_machines_of_ray_are_started_as_its_launcher_allows() -> None:
 
 
 def test_runs_of_the_chart_make_valid_pods() -> None:
-    from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, construct_dagster_k8s_job
+    k8s = pytest.importorskip("dagster_k8s.job")
     from kubernetes.client import ApiClient
 
     values = yaml.safe_load((DEPLOY / "kubernetes" / "helm" / "values.yaml").read_text())
@@ -347,8 +347,8 @@ def test_runs_of_the_chart_make_valid_pods() -> None:
     config = {
         re.sub(r"[A-Z]", lambda m: f"_{m[0].lower()}", key): value for key, value in launcher["runK8sConfig"].items()
     }
-    job = construct_dagster_k8s_job(
-        DagsterK8sJobConfig(
+    job = k8s.construct_dagster_k8s_job(
+        k8s.DagsterK8sJobConfig(
             dagster_home=values["global"]["dagsterHome"],
             job_image="worker",
             instance_config_map="dagster-instance",
@@ -356,7 +356,7 @@ def test_runs_of_the_chart_make_valid_pods() -> None:
         ),
         ["dagster", "api", "execute_step"],
         "step",
-        user_defined_k8s_config=UserDefinedDagsterK8sConfig(**config),
+        user_defined_k8s_config=k8s.UserDefinedDagsterK8sConfig(**config),
     )
     document: Any = ApiClient().sanitize_for_serialization(job)
     kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
