@@ -52,7 +52,14 @@ def _ray(settings: Settings) -> dg.ExecutorDefinition:
         config["address"] = settings.ray_address
 
     def watchful(init_context: dg.InitExecutorContext) -> dg.Executor:
-        executor = ray_executor.executor_creation_fn(init_context)
+        try:
+            executor = ray_executor.executor_creation_fn(init_context)
+        except ConnectionError as error:
+            raise InputError(
+                str(error).rstrip("."),
+                file="F5_RAY_ADDRESS",
+                hint="Start Ray (ray start --head), or set F5_RAY_ADDRESS to its dashboard, http://head:8265.",
+            ) from None
         executor._check_step_health_interval_seconds = RAY_HEALTH_SECONDS
         return executor
 

@@ -60,6 +60,13 @@ def test_ray_looks_after_steps_and_its_dashboard_shows_no_secret(monkeypatch):
     config = ray.apply_config_mapping({"config": {}}).value["config"]
     with dg.DagsterInstance.ephemeral() as instance:
         made: Any = ray.executor_creation_fn(SimpleNamespace(executor_config=config, instance=instance))
+
+        def refuse(address: str, **_: object) -> None:
+            raise ConnectionError(f"Failed to connect to Ray at address: {address}.")
+
+        monkeypatch.setattr("ray.job_submission.JobSubmissionClient", refuse)
+        with pytest.raises(InputError, match="Ray at address: http://head:8265"):
+            ray.executor_creation_fn(SimpleNamespace(executor_config=config, instance=instance))
     assert isinstance(made, module.StepDelegatingExecutor) and submitted == {"address": "http://head:8265"}
     assert module.StepDelegatingExecutor(None, made.retries)._check_step_health_interval_seconds == 20, "Dagster's name"
     assert made._check_step_health_interval_seconds == 5
