@@ -12,6 +12,7 @@ from f5_pipeline.orchestration.assets.sources import lexicon, script, voice_reco
 from f5_pipeline.orchestration.assets.takes import takes
 from f5_pipeline.orchestration.assets.timing_files import timing_files
 from f5_pipeline.orchestration.batch.report import batch_report
+from f5_pipeline.orchestration.executors import executor_of
 from f5_pipeline.orchestration.io_manager import StoreIOManager
 from f5_pipeline.orchestration.jobs import JOBS
 from f5_pipeline.orchestration.launching.inbox import inbox, inbox_calls
@@ -22,7 +23,6 @@ from f5_pipeline.orchestration.step_processes import (
     end_steps_with_their_run,
     open_databases_once_in_workers,
     run_single_steps_in_their_run,
-    step_executor,
 )
 from f5_pipeline.settings import get_settings
 
@@ -57,5 +57,5 @@ defs = dg.Definitions(
         "io_manager": StoreIOManager(store=_store),
         **bucket_resources(_settings.store_url),
     },
-    executor=step_executor,
+    executor=executor_of(_settings),
 )

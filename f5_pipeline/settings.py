@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -89,7 +89,23 @@ class Settings(BaseModel):
         False, validation_alias=AliasChoices("F5_OFFLINE", "HF_HUB_OFFLINE"), description="never connect to the hub"
     )
     workers: int = Field(0, ge=0, le=512, description="processes of the draft engine; 0: one for each core")
-    shards: int = Field(1, ge=1, le=256, description="synthesis steps of a run that work side by side")
+    shards: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="synthesis steps of a run that work side by side; unset: on Ray its GPUs, on Kubernetes 4",
+    )
+    executor: Literal["local", "ray", "k8s"] = Field(
+        "local", description="where steps work: local (this machine), ray, k8s (Kubernetes)"
+    )
+    ray_address: str | None = Field(
+        None,
+        validation_alias=AliasChoices("F5_RAY_ADDRESS", "RAY_ADDRESS"),
+        description="address of Ray's dashboard, http://head:8265",
+    )
+    step_cpus: float = Field(
+        2, gt=0, le=64, description="processors that a GPU step asks of the cluster; 6 at 500 times real time"
+    )
     formats: str = Field(
         "flac,mp3",
         pattern=r"^ *(flac|mp3|wav|opus|m4b)( *, *(flac|mp3|wav|opus|m4b))* *$",
@@ -173,6 +189,19 @@ class Settings(BaseModel):
             if variable is not None:
                 values[name if alias is None else variable] = environment[variable]
         return cls.model_validate(values)
+
+    def plain_variables(self, but: Container[str] = ()) -> list[str]:
+        """Names of the environment variables of the settings that are set and hold no secret.
+
+        Args:
+            but: fields that are left out.
+        """
+        names = []
+        for name in self.model_fields_set:
+            alias = self.__class__.model_fields[name].validation_alias
+            if name not in but and not isinstance(getattr(self, name), SecretStr):
+                names += map(str, alias.choices) if isinstance(alias, AliasChoices) else [f"F5_{name.upper()}"]
+        return sorted(names)
 
     @property
     def base_url(self) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import psutil
 import pytest
@@ -71,7 +72,10 @@ def declared(*extras: str) -> list[Requirement]:
 
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [("light", ["postgres", "media", "books"]), ("worker", ["postgres", "media", "books", "asr", "f5"])],
+    [
+        ("light", ["postgres", "media", "books", "kubernetes"]),
+        ("worker", ["postgres", "media", "books", "kubernetes", "ray", "asr", "f5"]),
+    ],
 )
 def test_the_lock_has_every_dependency_in_a_version_that_is_asked_for(lock: str, extras: list[str]) -> None:
     versions = locked(lock)
@@ -270,20 +274,98 @@ def test_a_manifest_is_valid(path: Path) -> None:
         kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
 
 
+def kustomized(folder: Path, *components: str) -> list[dict[str, Any]]:
+    """What kubectl makes of the manifests."""
+    shutil.copytree(DEPLOY, folder / "deploy")
+    shutil.copy(DEPLOY / "example.env", folder / "deploy" / ".env")
+    with (folder / "deploy" / "kustomization.yaml").open("a") as kustomization:
+        kustomization.write(f"components: [{', '.join(components)}]\n")
+    command = ["kubectl", "kustomize", folder / "deploy"]
+    made = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert made.returncode == 0, made.stderr
+    return documents(made.stdout)
+
+
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
 def test_kustomize_puts_the_manifests_together(tmp_path: Path) -> None:
-    shutil.copytree(DEPLOY, tmp_path / "deploy")
-    shutil.copy(DEPLOY / "example.env", tmp_path / "deploy" / ".env")
-    made = subprocess.run(
-        ["kubectl", "kustomize", tmp_path / "deploy"], check=False, capture_output=True, text=True, timeout=60
-    )
-    assert made.returncode == 0, made.stderr
-    found = documents(made.stdout)
+    found = kustomized(tmp_path)
     for document in found:
         kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
     (instance,) = (one for one in found if one["kind"] == "ConfigMap")
     assert yaml.safe_load(instance["data"]["dagster.yaml"]) == yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
-    assert f"name: {instance['metadata']['name']}" in made.stdout.replace(str(instance), "")
+    assert f'"name": "{instance["metadata"]["name"]}"' in json.dumps([one for one in found if one is not instance])
+
+
+def ray_pods(cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    groups = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
+    return [group["template"]["spec"] for group in groups]
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
+def test_with_ray_the_code_server_gives_its_gpu_to_the_cluster(tmp_path: Path) -> None:
+    found = {(one["kind"], one["metadata"]["name"]): one for one in kustomized(tmp_path, "ray")}
+    server = found["Deployment", "worker"]["spec"]["template"]["spec"]
+    kubernetes_validate.validate(found["Deployment", "worker"], kubernetes_validate.latest_version(), strict=True)
+    assert (
+        "nvidia" not in json.dumps(server) and {"name": "F5_EXECUTOR", "value": "ray"} in server["containers"][0]["env"]
+    )
+    for pod in ray_pods(found["RayCluster", "f5"]):
+        assert pod["containers"][0]["envFrom"] == server["containers"][0]["envFrom"], "the name with its hash"
+        assert server["volumes"][0] in pod["volumes"]
+
+
+def test_the_pods_of_a_ray_cluster_are_valid_and_know_the_same() -> None:
+    (cluster,) = documents((DEPLOY / "ray" / "cluster.yaml").read_text())
+    pods, (server,) = ray_pods(cluster), workloads()["worker"]["spec"]["containers"]
+    assert cluster["spec"]["rayVersion"] == locked("worker")["ray"]
+    for pod in pods:
+        document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}, "spec": pod}
+        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+        (container,) = pod["containers"]
+        assert container["image"] == server["image"] and container["envFrom"] == server["envFrom"]
+        assert [one for one in container["volumeMounts"] if one["name"] != "memory"] == server["volumeMounts"]
+    assert [pod["containers"][0]["resources"]["limits"].get("nvidia.com/gpu") for pod in pods] == [None, 1]
+
+
+def test_machines_of_ray_are_started_as_its_launcher_allows() -> None:
+    ray = pytest.importorskip("ray")
+    schema = Path(ray.__file__).parent / "autoscaler" / "ray-schema.json"
+    launched = yaml.safe_load((DEPLOY / "ray" / "up.yaml").read_text())
+    jsonschema.validate(launched, json.loads(schema.read_text()))
+    assert launched["head_node_type"] in launched["available_node_types"]
+    for path in launched["file_mounts"].values():
+        assert path == "deploy/.env" or (REPOSITORY / path).is_file()
+
+
+def test_runs_of_the_chart_make_valid_pods() -> None:
+    k8s = pytest.importorskip("dagster_k8s.job")
+    from kubernetes.client import ApiClient
+
+    values = yaml.safe_load((DEPLOY / "kubernetes" / "helm" / "values.yaml").read_text())
+    assert values["runLauncher"]["type"] == "K8sRunLauncher"
+    launcher = values["runLauncher"]["config"]["k8sRunLauncher"]
+    config = {
+        re.sub(r"[A-Z]", lambda m: f"_{m[0].lower()}", key): value for key, value in launcher["runK8sConfig"].items()
+    }
+    job = k8s.construct_dagster_k8s_job(
+        k8s.DagsterK8sJobConfig(
+            dagster_home=values["global"]["dagsterHome"],
+            job_image="worker",
+            instance_config_map="dagster-instance",
+            env_secrets=[one["name"] for one in launcher["envSecrets"]],
+        ),
+        ["dagster", "api", "execute_step"],
+        "step",
+        user_defined_k8s_config=k8s.UserDefinedDagsterK8sConfig(**config),
+    )
+    document: Any = ApiClient().sanitize_for_serialization(job)
+    kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+    (container,) = document["spec"]["template"]["spec"]["containers"]
+    assert {"/tmp", "/data/cache"} <= {one["mountPath"] for one in container["volumeMounts"]}
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    logs = values["computeLogManager"]["config"]["customComputeLogManager"]
+    theirs = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())["compute_logs"]
+    assert {key: logs[key] for key in theirs} == theirs
 
 
 def workloads() -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from f5_pipeline.orchestration.partitions import MONTHS, NARRATIONS, VOICES
-from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.orchestration.tags import STEP_RETRIES, light_op_tags
 from f5_pipeline.studio.records import Audio, Links, Plan, ReferenceClip, Takes, Timings, Weights
 
 # Dagster marks data versions of outputs as beta. They decide what is stale here; tests cover them.
@@ -143,6 +143,7 @@ def asset(
         return dg.asset(
             **_attributes(row),
             retry_policy=STEP_RETRIES,
+            op_tags=light_op_tags(),
             deps=[dg.AssetDep(name, partition_mapping=_partition_mapping(row, name)) for name in not_loaded],
             check_specs=[_check_spec(row, name, text) for name, text in (checks or {}).items()],
         )(function)

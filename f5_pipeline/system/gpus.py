@@ -20,6 +20,9 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engine import Cancelled
 from f5_pipeline.system.locks import hold, machine_folder, release
 
+GIVEN = "given"
+"""As in F5_GPUS: the GPU that a cluster gave to this process, and to no other."""
+
 _POLL_SECONDS = 0.2
 """Time between two attempts to lease a GPU."""
 
@@ -52,14 +55,14 @@ def usable_gpus(allowed: str) -> list[Gpu]:
     Where NVIDIA's driver lists no GPU (another maker's, or none), the numbers in `allowed` are taken as they are.
 
     Args:
-        allowed: as in F5_GPUS: "auto", "none", or numbers separated by commas.
+        allowed: as in F5_GPUS: "auto", "none", or numbers separated by commas; or GIVEN, as "auto".
 
     Raises:
         InputError: there is no GPU with one of the numbers.
     """
     if allowed == "none":
         return []
-    numbers = None if allowed == "auto" else sorted({int(number) for number in allowed.split(",")})
+    numbers = None if allowed in ("auto", GIVEN) else sorted({int(number) for number in allowed.split(",")})
     gpus = _driver_gpus()
     if not gpus:
         return [_assumed_gpu(number) for number in numbers or ()]
@@ -159,7 +162,7 @@ def lease_device(
 
     Args:
         device: as in F5_DEVICE: "auto" and "cuda" take any usable GPU, "cuda:<n>" that one.
-        allowed: see `usable_gpus`.
+        allowed: see `usable_gpus`; GIVEN: this process has the first GPU that it sees for itself, and needs no lease.
         cancelled: checked during the wait.
         on_wait: called once, with a sentence, before it waits.
         folder: of the locks; by default one that all processes of this user on this machine share.
@@ -173,6 +176,10 @@ def lease_device(
     # Before CUDA starts in this process: it then numbers GPUs as the driver does, not by speed.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     gpus = usable_gpus(allowed)
+    if allowed == GIVEN and gpus:
+        with _only(gpus[0]):
+            yield _device_in_torch(gpus[0])
+        return
     if device.startswith("cuda:"):
         named = [gpu for gpu in gpus if gpu.device == device]
         gpus = named or [_assumed_gpu(int(device.removeprefix("cuda:")))]

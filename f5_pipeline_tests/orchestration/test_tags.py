@@ -85,38 +85,6 @@ def test_tags_of_runs_are_those_that_dagster_reads():
     assert batch["dagster/retry_strategy"] in ReexecutionStrategy.__members__
 
 
-def test_tags_of_a_gpu_step_make_a_valid_pod_and_a_valid_ray_job():
-    @dg.op(pool=GPU_POOL, tags=scheduling.gpu_op_tags(), retry_policy=scheduling.STEP_RETRIES)
-    def speak() -> None: ...
-
-    assert speak.pool == GPU_POOL
-    # As Dagster hands them on: nested values become JSON.
-    config = json.loads(speak.tags["dagster-k8s/config"])
-    assert set(config) <= {
-        "container_config",
-        "pod_template_spec_metadata",
-        "pod_spec_config",
-        "job_config",
-        "job_metadata",
-        "job_spec_config",
-        "merge_behavior",
-    }
-    validate = pytest.importorskip("kubernetes_validate")
-    container = {"name": "dagster", "image": "f5-pipeline", **config["container_config"]}
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "step"},
-        "spec": {"containers": [container], **config["pod_spec_config"]},
-    }
-    validate.validate(pod, validate.latest_version(), strict=True)
-    assert container["resources"]["limits"] == {"nvidia.com/gpu": "1"}
-
-    ray = json.loads(speak.tags["dagster-ray/config"])
-    assert set(ray) <= {"runtime_env", "num_cpus", "num_gpus", "memory", "resources"}, "what RayExecutionConfig has"
-    assert ray["num_gpus"] == 1
-
-
 def claim(instance: dg.DagsterInstance, run: dg.DagsterRun, step: str = "speak") -> bool:
     """Ask for a place in the pool as a run's executor does."""
     return instance.event_log_storage.claim_concurrency_slot(

@@ -13,7 +13,7 @@ import pytest
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.engine import Cancelled
 from f5_pipeline.system import gpus as devices
-from f5_pipeline.system.gpus import Gpu, lease_device, usable_gpus
+from f5_pipeline.system.gpus import GIVEN, Gpu, lease_device, usable_gpus
 from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
@@ -86,6 +86,18 @@ def test_gpus_that_are_switched_off_are_not_computed_on(driver, tmp_path):
     driver += [A]
     with lease_device("auto", "none", folder=tmp_path) as leased:
         assert leased == "cpu"
+
+
+def test_what_a_cluster_gave_is_not_leased(driver, tmp_path, monkeypatch):
+    driver += [A, B]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    for device in ("auto", "cuda:1"):
+        with (
+            lease_device(device, GIVEN, folder=tmp_path) as first,
+            lease_device(device, GIVEN, folder=tmp_path) as again,
+        ):
+            assert first == again == "cuda:0", "the only one that CUDA shows"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_leases_of_one_process_differ_and_come_back(driver, tmp_path):

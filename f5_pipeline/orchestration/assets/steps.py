@@ -5,13 +5,20 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
-from f5_pipeline.orchestration.configured import studio_options
+from f5_pipeline.orchestration.executors import speaking_options
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.metadata import format_duration
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.step_processes import run_is_gone
-from f5_pipeline.orchestration.tags import GPU_POOL, STEP_RETRIES, gpu_op_tags, should_yield_gpu
+from f5_pipeline.orchestration.tags import (
+    gpu_op_tags,
+    gpu_pool,
+    light_op_tags,
+    run_has_ended,
+    should_yield_gpu,
+    speaking_retries,
+)
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import Cancelled
@@ -42,19 +49,19 @@ def shard_outputs(shards: list[Shard]) -> Iterator[dg.DynamicOutput[Shard]]:
 @dg.op(
     name="synthesize_shard",
     description="Speak the takes of a shard on a GPU and keep each as soon as it is made.",
-    pool=GPU_POOL,
-    retry_policy=STEP_RETRIES,  # the retry of a killed process makes only what is missing
-    tags={"dagster/compute_kind": "python", **gpu_op_tags()},
+    pool=gpu_pool(),
+    retry_policy=speaking_retries(),  # the retry of a killed process makes only what is missing
+    tags=gpu_op_tags(),
 )
 def synthesize_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: Shard) -> ShardReport:
-    return _synthesize(context, store.open(), shard, yields=True)
+    return _synthesize(context, store.open(), shard, yields=gpu_pool() is not None)
 
 
 @dg.op(
     name="draft_shard",
     description="Speak the takes of a shard on processors and keep each as soon as it is made.",
-    retry_policy=STEP_RETRIES,
-    tags={"dagster/compute_kind": "python"},
+    retry_policy=speaking_retries(),
+    tags=light_op_tags(cpus=1),
 )
 def draft_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: Shard) -> ShardReport:
     return _synthesize(context, store.open(), shard, yields=False)
@@ -72,16 +79,20 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
 
     step_key = context.get_step_execution_context().step.key
     urgent = _PeriodicCheck(lambda: yields and should_yield_gpu(context.instance, context.run, step_key))
+    # On another node a step does not see the process of its run end.
+    ended = _PeriodicCheck(
+        lambda: get_settings().executor != "local" and run_has_ended(context.instance, context.run_id)
+    )
     reports: list[ShardReport] = []
     try:
         with failures():
             report = synthesize_shard(
                 store,
                 shard,
-                studio_options(get_settings()),
+                speaking_options(get_settings()),
                 on_progress=show,
                 on_report=reports.append,
-                cancelled=lambda: run_is_gone() or urgent(),
+                cancelled=lambda: run_is_gone() or ended() or urgent(),
             )
     except Cancelled:
         if not urgent.positive:

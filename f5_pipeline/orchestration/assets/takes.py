@@ -8,6 +8,7 @@ import dagster as dg
 from f5_pipeline.errors import PipelineError
 from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, draft_shard_op, shard_outputs, synthesize_shard_op
 from f5_pipeline.orchestration.configured import studio_options
+from f5_pipeline.orchestration.executors import planning_options
 from f5_pipeline.orchestration.io_manager import ALLOW_MISSING
 from f5_pipeline.orchestration.lineage import graph_asset
 from f5_pipeline.orchestration.reporting.doubts import describe_quality, doubts_metadata
@@ -15,6 +16,7 @@ from f5_pipeline.orchestration.reporting.failures import failure, failures
 from f5_pipeline.orchestration.reporting.materializing import Product, materialize
 from f5_pipeline.orchestration.reporting.metadata import format_duration
 from f5_pipeline.orchestration.resources import StoreResource
+from f5_pipeline.orchestration.tags import STEP_RETRIES, light_op_tags
 from f5_pipeline.settings import get_settings
 from f5_pipeline.studio.narrating.gathering import gather_takes
 from f5_pipeline.studio.narrating.shards import plan_shards
@@ -30,13 +32,14 @@ from f5_pipeline.studio.records import Plan, Shard, ShardReport, Takes
         "reference_audio": dg.In(dg.Nothing),
     },
     out=SHARD_OUTS,
-    tags={"dagster/compute_kind": "python"},
+    retry_policy=STEP_RETRIES,
+    tags=light_op_tags(),
 )
 def plan_shards_op(
     context: dg.OpExecutionContext, store: StoreResource, narration_plan: dict[str, Plan]
 ) -> Iterator[dg.DynamicOutput[Shard]]:
     with failures():
-        options = studio_options(get_settings())
+        options = planning_options(get_settings())
         shards = plan_shards(store.open(), narration_plan.values(), context.run_id, options)
     missing = sum(shard.requests for shard in shards)
     context.log.info(f"{missing} takes to make for {len(narration_plan)} narrations, in {len(shards)} shards")
@@ -49,7 +52,8 @@ def plan_shards_op(
     ins={"narration_plan": dg.In(metadata={ALLOW_MISSING: True})},
     # Not required: with several narrations each is materialized by itself, with its own data version and metadata.
     out=dg.Out(Takes, is_required=False),
-    tags={"dagster/compute_kind": "python"},
+    retry_policy=STEP_RETRIES,
+    tags=light_op_tags(),
 )
 def gather_takes_op(
     context: dg.OpExecutionContext,

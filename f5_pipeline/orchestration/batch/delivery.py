@@ -14,7 +14,7 @@ from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import materialize
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.orchestration.tags import STEP_RETRIES, light_op_tags
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.batches import (
@@ -42,7 +42,7 @@ def _max_groups(store: Store) -> int:
     description="Collect the reports of the shards, and split the narrations into groups for delivery side by side.",
     out={"work": dg.Out(BatchWork), "groups": dg.DynamicOut(BatchGroup)},
     retry_policy=STEP_RETRIES,
-    tags={"dagster/compute_kind": "python"},
+    tags=light_op_tags(),
 )
 def gather_shards_op(store: StoreResource, plan: BatchPlan, reports: list[ShardReport], drafts: list[ShardReport]):
     yield dg.Output(BatchWork(shards=[*reports, *drafts]), "work")
@@ -56,7 +56,7 @@ def gather_shards_op(store: StoreResource, plan: BatchPlan, reports: list[ShardR
     name="deliver_narrations",
     description="From takes to audio, timing files and links, one narration after the other.",
     retry_policy=STEP_RETRIES,
-    tags={"dagster/compute_kind": "python"},
+    tags=light_op_tags(),
 )
 def deliver_op(
     context: dg.OpExecutionContext,

@@ -9,14 +9,14 @@ from pydantic import Field
 from f5_pipeline.orchestration.assets import model_weights, narration_plan, reference_audio
 from f5_pipeline.orchestration.assets.steps import SHARD_OUTS, shard_outputs
 from f5_pipeline.orchestration.batch.outcomes import attempt, record_failure
-from f5_pipeline.orchestration.configured import studio_options
+from f5_pipeline.orchestration.executors import planning_options
 from f5_pipeline.orchestration.ledger import CLAIM_OP, Ledger, active_batches, narrations_of
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import materialize
 from f5_pipeline.orchestration.reporting.observations import report_voice
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.orchestration.tags import STEP_RETRIES, light_op_tags
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
@@ -51,12 +51,12 @@ class BatchConfig(dg.Config):
     description="Read the scripts of the batch and plan them; split what is missing into shards.",
     out={"plan": dg.Out(BatchPlan), **SHARD_OUTS},
     retry_policy=STEP_RETRIES,
-    tags={"dagster/compute_kind": "python"},
+    tags=light_op_tags(),
 )
 def plan_batch_op(context: dg.OpExecutionContext, config: BatchConfig, store: StoreResource):
     with failures():
         opened, ledger, began = store.open(), Ledger(context.instance), time.time()
-        options = studio_options(get_settings())
+        options = planning_options(get_settings())
         versions, left, failed = _claim(context, opened, ledger, list(dict.fromkeys(config.narrations)))
         ledger.start(versions, context.run_id)
 

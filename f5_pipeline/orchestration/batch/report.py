@@ -13,7 +13,7 @@ from f5_pipeline.orchestration.lineage import spec
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.metadata import format_duration, table
 from f5_pipeline.orchestration.resources import StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.orchestration.tags import STEP_RETRIES, light_op_tags
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import write_record
@@ -41,7 +41,7 @@ batch_report = spec(
     description="Report what the batch has done; fails where a narration failed.",
     out=dg.Out(dg.Nothing),
     retry_policy=STEP_RETRIES,
-    tags={"dagster/compute_kind": "python"},
+    tags=light_op_tags(),
 )
 def report_op(
     context: dg.OpExecutionContext,

@@ -11,7 +11,7 @@ from f5_pipeline.errors import InputError
 from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.observations import report_voice
 from f5_pipeline.orchestration.resources import StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES
+from f5_pipeline.orchestration.tags import STEP_RETRIES, light_op_tags
 from f5_pipeline.speech.engines import choices
 from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.store import layout
@@ -47,7 +47,7 @@ class Submission(dg.Config):
     name="submit",
     description="Check a script and put it into the in-box, from where it is narrated.",
     out=dg.Out(dg.Nothing),
-    tags={"dagster/compute_kind": "python"},
+    tags=light_op_tags(),
 )
 def submit_op(context: dg.OpExecutionContext, config: Submission, store: StoreResource) -> None:
     with failures():
@@ -122,7 +122,7 @@ class DroppedVoice(dg.Config):
     description="Check a recording and its transcript and keep them as a voice.",
     out=dg.Out(dg.Nothing),
     retry_policy=STEP_RETRIES,
-    tags={"dagster/compute_kind": "python"},
+    tags=light_op_tags(),
 )
 def take_in_op(context: dg.OpExecutionContext, config: DroppedVoice, store: StoreResource) -> None:
     with failures(), tempfile.TemporaryDirectory() as folder:

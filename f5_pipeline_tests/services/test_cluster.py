@@ -1,0 +1,154 @@
+"""A run whose steps are jobs of a Ray cluster: two raylets of this machine, each with a GPU as far as Ray knows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import dagster as dg
+import psutil
+import pytest
+
+from f5_pipeline.orchestration.configured import studio_options
+from f5_pipeline.orchestration.partitions import NARRATIONS
+from f5_pipeline.settings import get_settings
+from f5_pipeline.speech.script.model import ScriptOptions
+from f5_pipeline.studio.narrating.planning import make_plan
+from f5_pipeline.studio.narrating.scripts import add_script
+from f5_pipeline.studio.state import write_state
+from f5_pipeline.studio.weights import gather_weights
+from f5_pipeline_tests.support.gpu_engine import LOG, NODE, SECONDS, Spoken, read_log
+from f5_pipeline_tests.support.installation import REPOSITORY, Installation, free_port
+from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
+
+pytest.importorskip("dagster_ray")
+pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+
+TAKES = 16
+RUN = """
+from f5_pipeline.dagster_host.instance import open_instance
+from f5_pipeline.dagster_host.runs import run_job
+from f5_pipeline.settings import get_settings
+with open_instance(get_settings()) as instance:
+    outcome = run_job(instance, "synthesize", partition="book")
+    print(outcome.success, *outcome.errors)
+"""
+
+
+@pytest.fixture
+def book(here: Installation, voices: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """An installation with a narration that is planned, for an engine that another package brings."""
+    site = here.root / "site" / "gpu_engine-1.0.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: gpu-engine\nVersion: 1.0\n")
+    (site / "entry_points.txt").write_text("[f5_pipeline.engines]\ngpu = f5_pipeline_tests.support.gpu_engine:GPU\n")
+    variables = {
+        # Ray finds its programs in the environment's own folder.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": f"{site.parent}{os.pathsep}{REPOSITORY}",
+        LOG: str(here.root / "spoken.log"),
+        SECONDS: "1",
+    }
+    monkeypatch.syspath_prepend(site.parent)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    here.copy(voices)
+    here.env |= variables
+    del here.env["CUDA_VISIBLE_DEVICES"]
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    options = studio_options(get_settings())
+    text = "\n\n".join(f"Number {n}." for n in range(TAKES))
+    script = add_script(here.store, here.write("book.txt", text), options=ScriptOptions(voice="ada", engine="gpu"))
+    plan = make_plan(here.store, script, gather_weights(here.store, options), options)
+    write_state(here.store, plan, "book")
+    with dg.DagsterInstance.from_config(here.env["DAGSTER_HOME"]) as instance:
+        instance.add_dynamic_partitions(str(NARRATIONS.name), ["book"])
+    return here
+
+
+class Nodes(NamedTuple):
+    """A cluster of Ray, and the node beside its head."""
+
+    cluster: Any
+    spot: Any
+
+
+@pytest.fixture
+def cluster(book: Installation) -> Iterator[Nodes]:
+    from ray.cluster_utils import Cluster
+
+    port = free_port()
+    book.env |= {"F5_EXECUTOR": "ray", "F5_RAY_ADDRESS": f"http://127.0.0.1:{port}"}
+    node: dict[str, Any] = {"num_cpus": 4, "num_gpus": 1, "object_store_memory": 80 << 20}
+    head = {
+        "include_dashboard": True,
+        "dashboard_port": port,
+        "env_vars": {NODE: "head"},
+        # A node that answers no more is dead after 2 s, not 25.
+        "_system_config": {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500},
+    }
+    handler = signal.getsignal(signal.SIGTERM)  # Ray puts its own in place
+    cluster = Cluster(initialize_head=True, head_node_args={**node, **head})
+    try:
+        yield Nodes(cluster, cluster.add_node(**node, env_vars={NODE: "spot"}))
+    finally:
+        cluster.shutdown()
+        signal.signal(signal.SIGTERM, handler)
+
+
+def kill_node(node: Any) -> None:
+    """As a machine goes: its raylet and everything that this began, at once."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    for process in [raylet, *raylet.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def ends(spoken: list[Spoken]) -> list[tuple[float, float]]:
+    """When each step that spoke began and ended, in order."""
+    steps: dict[str, tuple[float, float]] = {}
+    for one in spoken:
+        first, last = steps.get(one.process, (one.start, one.start))
+        steps[one.process] = min(first, one.start), max(last, one.end, one.start)
+    return sorted(steps.values())
+
+
+def test_a_book_is_shared_by_the_nodes_and_a_lost_one_costs_what_it_had_in_hand(book, cluster):
+    log = Path(book.env[LOG])
+
+    def speaking() -> dict[str, Spoken]:
+        """What each node speaks, once both have spoken something."""
+        assert run.poll() is None, run.communicate()[0]
+        spoken = read_log(log)
+        now = {one.node: one for one in spoken if not one.end}
+        return now if {one.node for one in spoken if one.end} == now.keys() == {"head", "spot"} else {}
+
+    run = subprocess.Popen([sys.executable, "-c", RUN], cwd=book.root, env=book.env, stdout=subprocess.PIPE, text=True)
+    try:
+        now = wait_for("takes of both nodes", speaking)
+        kill_node(cluster.spot)
+        os.kill(int(now["head"].process), signal.SIGTERM)  # as a node that is told to go tells its steps
+        lost = read_log(log)
+        printed, _ = run.communicate(timeout=HANG_SECONDS)
+    finally:
+        run.kill()
+    assert printed.splitlines()[-1:] == ["True"], printed
+    spoken = read_log(log)
+    assert {one.device for one in spoken} == {"auto of 0"}, "Ray gave each step the GPU of its node"
+    for node, times in (("head", 3), ("spot", 1)):
+        steps = ends([one for one in spoken if one.node == node])
+        assert len(steps) == times, f"steps of {node}, among them both that were tried again"
+        assert all(one[1] <= other[0] for one, other in pairwise(steps)), f"{node} has one GPU"
+    made = Counter(one.key for one in spoken)
+    assert len(made) == len(book.take_records()) == TAKES
+    in_hand = {one.key for node in ("head", "spot") for one in [one for one in lost if one.node == node][-2:]}
+    assert {key for key, times in made.items() if times > 1} <= in_hand, "what was spoken, and what was being kept"
