@@ -41,7 +41,7 @@ from f5_pipeline_tests.support.servers.postgres import Postgres, running_postgre
 from f5_pipeline_tests.support.servers.proxy import FaultProxy
 from f5_pipeline_tests.support.servers.server import S3Server
 
-NARRATIONS, SENTENCES = 6, 12
+NARRATIONS, SENTENCES = 3, 16
 STEPS = ("synthesize_shard", "deliver_narrations", "plan_batch", "report_batch")
 AWAY_SECONDS = (20, 60)
 """For how long a store is away, at least and at most."""
@@ -176,7 +176,7 @@ def until(what: str, seconds: float, found: Callable[[], T | None]) -> T:
 
 
 def put_scripts(stage: Stage, seed: int) -> None:
-    stage.names = [f"seed-{seed:03}-{number}" for number in range(NARRATIONS)]
+    stage.names = [f"seed-{seed}-{number}".replace("--", "-before-") for number in range(NARRATIONS)]
     for number, name in enumerate(stage.names):
         lines = " ".join(f"This is sentence {line} of {name}, which nobody told before." for line in range(SENTENCES))
         text = f"---\nvoice: {('ada', 'ben')[number % 2]}\nengine: draft\nformats: [flac]\n---\n\n{lines}\n"
@@ -186,13 +186,13 @@ def put_scripts(stage: Stage, seed: int) -> None:
 def strike_and_check(stage: Stage, seed: int, fault: str | None, moment: float, patience: float) -> dict[str, Any]:
     """One row of the table."""
     put_scripts(stage, seed)
-    started = time.monotonic()
+    started, older = time.monotonic(), len(stage.takes)
     struck = False
     if fault:
         until("the moment", moment + 60, lambda: time.monotonic() - started >= moment)
         stage.look_at_takes()
         struck = not stage.is_done() and FAULTS[fault](stage)
-    kept = len(stage.takes)
+    kept = len(stage.takes) - older
     until("delivery", patience, stage.is_done)
     seconds = time.monotonic() - started
     until("end of the batches", patience, lambda: not active_batches(stage.batches.instance))
@@ -203,7 +203,7 @@ def strike_and_check(stage: Stage, seed: int, fault: str | None, moment: float, 
         "seed": seed,
         "fault": fault or "none",
         "moment": round(moment, 1),
-        "struck": struck,
+        "struck": "yes" if struck else "no",
         "takes before": kept,
         "seconds": round(seconds),
         "runs": len(runs),
@@ -279,7 +279,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="f5-chaos-")))
         root.mkdir(parents=True, exist_ok=True)
         stage = stack.enter_context(staged(root))
-        usual = strike_and_check(stage, 0, None, 0.0, given.patience)["seconds"]
+        # The first one waits for all that is imported for the first time.
+        usual = min(strike_and_check(stage, warm, None, 0.0, given.patience)["seconds"] for warm in (-1, 0))
         print(f"{in_words(machine())}; a batch without a fault takes {usual} s", flush=True)
         for seed in range(given.first, given.first + given.seeds):
             stage.chance = random.Random(seed)
@@ -292,6 +293,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 row |= {"moment": round(moment, 1), "verdict": " ".join(str(error).split())[:300]}
                 # What goes on may not be held against the next seed.
                 stage.takes = stage.installation.take_records()
+            else:
+                usual = min(usual, row["seconds"])
             rows.append(row)
             print(*row.values(), sep="; ", flush=True)
     columns = max(rows, key=len)
