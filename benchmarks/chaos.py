@@ -3,10 +3,11 @@
     python -m benchmarks.chaos --seeds 20
     python -m benchmarks.chaos --first 7 --seeds 1 --keep /tmp/chaos    # one seed again; logs stay
 
-`f5-pipeline up` runs with its daemon, on Postgres and on a bucket of moto behind a proxy. For each seed some scripts, in
-the draft voice, are put into the bucket, and at a moment of the batch one fault happens. Then the batch must be finished
-within `--patience` seconds by itself: every narration is delivered and its links download, `store check --deep` finds
-the store whole, no take whose record was there before the fault was written again, and every service answers.
+`f5-pipeline up` runs with its daemon, on Postgres and on a bucket of moto behind a proxy. For each seed some scripts,
+in the draft voice, are put into the bucket, and at a moment of the batch one fault happens. Then the batch must be
+finished within `--patience` seconds by itself: every narration is delivered and its links download, `store check
+--deep` finds the store whole, no take whose record was there before the fault was written again, and every service
+answers.
 
 Needs Postgres (Debian: postgresql) and the extra `test`. Ends with 1 where a seed fails.
 """

@@ -3,8 +3,9 @@
     python -m benchmarks.cold
     python -m benchmarks.cold --beside ../main      # another checkout of the repository, loaded in the same run
 
-The checkpoint has the shapes of F5TTS_v1_Base (1.35 GB, safetensors) and random numbers, and is in the page cache. `peak`
-counts the file's mapped pages, which the system may drop at any time; `anonymous` does not, and is what a process needs.
+The checkpoint has the shapes of F5TTS_v1_Base (1.35 GB, safetensors) and random numbers, and is in the page cache.
+`peak` counts the file's mapped pages, which the system may drop at any time; `anonymous` does not, and is what a
+process needs.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ def anonymous() -> int:
 
 @contextmanager
 def most_anonymous() -> Iterator[list[int]]:
-    """The most that was seen, looked at every 20 ms."""
+    """The most that was seen, looked at every 50 ms."""
     most, ended = [0], threading.Event()
 
     def look() -> None:
-        while not ended.wait(0.02):
+        while not ended.wait(0.05):
             most[0] = max(most[0], anonymous())
 
     watcher = threading.Thread(target=look)
@@ -63,10 +64,10 @@ def load(folder: Path, dtype: str) -> Mapping[str, Any]:
         seconds[part] = round(marks[-1] - marks[-2], 2)
 
     with most_anonymous() as most:
-        import torch  # noqa: F401
+        import torch
 
         mark("torch")
-        from f5_pipeline.speech.engines.f5.architecture import ModelFiles
+        from f5_pipeline.speech.engines.f5.architecture import F5TTS_V1_BASE, ModelFiles
         from f5_pipeline.speech.engines.f5.checkpoint import import_f5_tts, load_dit, load_vocoder
 
         import_f5_tts()
@@ -75,7 +76,6 @@ def load(folder: Path, dtype: str) -> Mapping[str, Any]:
         places = {
             name: folder / told[name] for name in ("checkpoint", "vocabulary", "vocoder_config", "vocoder_weights")
         }
-        from f5_pipeline.speech.engines.f5.architecture import F5TTS_V1_BASE
 
         files = ModelFiles(name="full", architecture=F5TTS_V1_BASE, sha256="0" * 64, **places)
         dit, _ = load_dit(files)
