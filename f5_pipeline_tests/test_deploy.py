@@ -29,6 +29,7 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.connect import Access, connect
 from f5_pipeline_tests.services.test_daemon import LAUNCH
 from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, Installation, Services, free_port
+from f5_pipeline_tests.support.servers.postgres import running_postgres
 from f5_pipeline_tests.support.servers.server import S3Server
 from f5_pipeline_tests.support.waiting import wait_for
 
@@ -434,53 +435,10 @@ def test_the_instance_of_the_containers_differs_in_storage_alone() -> None:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def postgres() -> Iterator[dict[str, str]]:
     """A Postgres of the tests' own; the settings that reach it."""
-    tools = [*(Path(folder) for folder in os.environ["PATH"].split(":")), *Path("/usr/lib/postgresql").glob("*/bin")]
-    folder = next((one for one in reversed(tools) if (one / "initdb").exists() and (one / "pg_ctl").exists()), None)
-    if folder is None:
-        pytest.skip("Postgres is not installed")
-    as_user: dict[str, Any] = {}
-    # Not under pytest's own folder: that is closed to other users.
-    data = Path(subprocess.check_output(["mktemp", "-d", "/tmp/f5-postgres-XXXXXX"], text=True).strip())
-    if os.geteuid() == 0:  # Postgres refuses to run as root
-        try:
-            shutil.chown(data, "postgres")
-        except LookupError:
-            pytest.skip("there is no user for Postgres to run as")
-        as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
-    password, port = "s3cret/with@signs:", free_port()
-    (data / "password").write_text(password)
-    (data / "password").chmod(0o644)
-
-    def call(*command: object) -> None:
-        done = subprocess.run(
-            [str(one) for one in command],
-            check=False,
-            cwd="/",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            **as_user,
-        )
-        assert done.returncode == 0, done.stdout.decode()
-
-    cluster = data / "data"
-    initdb = ["--username=dagster", f"--pwfile={data / 'password'}", "--auth=scram-sha-256", "--no-sync"]
-    call(folder / "initdb", "--pgdata", cluster, *initdb)
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={data} -c fsync=off"
-    try:
-        call(folder / "pg_ctl", "start", "--wait", "--pgdata", cluster, "--log", data / "log", "--options", options)
-        yield {
-            "POSTGRES_HOST": "127.0.0.1",
-            "POSTGRES_PORT": str(port),
-            "POSTGRES_DB": "postgres",
-            "POSTGRES_USER": "dagster",
-            "POSTGRES_PASSWORD": password,
-        }
-    finally:
-        with contextlib.suppress(AssertionError):
-            call(folder / "pg_ctl", "stop", "--pgdata", cluster, "--mode=immediate")
-        shutil.rmtree(data, ignore_errors=True)
+    with running_postgres() as server:
+        yield server.env
 
 
 RUNS = """

@@ -10,12 +10,14 @@ import logging
 import pickle
 import re
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import EngineError
@@ -72,7 +74,7 @@ class F5TTS:
 
 @lru_cache(maxsize=1)
 def import_f5_tts() -> F5TTS:
-    """Import f5-tts, once: it takes 5 to 15 s and a gigabyte.
+    """Import f5-tts, once: it takes 3 to 8 s and half a gigabyte, without its trainer.
 
     Raises:
         ModelError: it is not installed, does not import, or lacks one of these parts.
@@ -84,7 +86,8 @@ def import_f5_tts() -> F5TTS:
     if version != F5_TTS:
         log.warning("f5-tts %s is installed; this engine is tested with %s", version, F5_TTS)
     try:
-        with without_flash_attn():
+        with without_flash_attn(), _without_trainer():
+            import f5_tts.model  # by itself: after an import that failed, `backbones` finds no parent
             from f5_tts.model.backbones.dit import DiT
             from f5_tts.model.modules import MelSpec
             from f5_tts.model.utils import convert_char_to_pinyin, get_epss_timesteps, get_tokenizer
@@ -112,11 +115,43 @@ def without_flash_attn() -> Iterator[None]:
             sys.modules.pop("flash_attn", None)
 
 
+@contextmanager
+def _without_trainer() -> Iterator[None]:
+    """Import f5_tts.model without its trainer, which brings wandb, datasets, accelerate and pandas along."""
+    name = "f5_tts.model.trainer"
+    if "f5_tts.model" in sys.modules:
+        yield
+        return
+    stand_in = ModuleType(name)
+    stand_in.Trainer = None  # type: ignore[attr-defined]
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)  # whoever trains in this process imports the real one by its own name
+
+
+@contextmanager
+def _uninitialised() -> Iterator[None]:
+    """Make modules whose parameters are not filled with random numbers: reserved memory that is never touched."""
+    from torch.overrides import TorchFunctionMode
+
+    class Skip(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if getattr(func, "__module__", None) == "torch.nn.init":
+                return args[0] if args else kwargs["tensor"]
+            return func(*args, **(kwargs or {}))
+
+    with Skip():
+        yield
+
+
 def load_dit(files: ModelFiles) -> tuple[nn.Module, Vocabulary]:
     """The network and the tokens of a model.
 
     Returns:
-        The stock DiT, fp32, on the CPU, in eval mode; its vocabulary.
+        The stock DiT, fp32, on the CPU, in eval mode; its vocabulary. Its parameters are the file's own pages, read
+        when they are used; the file may be removed, but must not be written into.
 
     Raises:
         ModelError: a file is missing or damaged, or does not belong to the architecture or the vocabulary.
@@ -125,9 +160,10 @@ def load_dit(files: ModelFiles) -> tuple[nn.Module, Vocabulary]:
     vocabulary = load_vocabulary(files.vocabulary)
     weights = _read_weights(files.checkpoint)
     _check_architecture(weights, files, len(vocabulary))
-    dit = f5_tts.dit(**files.architecture.arguments(), text_num_embeds=len(vocabulary))
+    with _uninitialised():
+        dit = f5_tts.dit(**files.architecture.arguments(), text_num_embeds=len(vocabulary))
     try:
-        dit.load_state_dict(weights)
+        dit.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         raise ModelError(
             f"the checkpoint does not fit the architecture: {_differences(error)}", file=_name(files), hint=_ANOTHER
@@ -189,8 +225,9 @@ def load_vocoder(files: ModelFiles) -> Vocos:
         raise ModelError(f"the vocoder asks for {strange[0]}, which is no part of Vocos", file=str(config), hint=_FETCH)
     state = _unpickled(weights)
     try:
-        vocoder = Vocos.from_hparams(str(config))
-        vocoder.load_state_dict(state)
+        with _uninitialised():
+            vocoder = Vocos.from_hparams(str(config))
+        vocoder.load_state_dict(state, assign=True)
     except (RuntimeError, TypeError, AttributeError, ImportError, ValueError) as error:
         raise ModelError(
             f"the vocoder's weights do not fit its configuration: {_differences(error)}", file=str(weights), hint=_FETCH
@@ -217,7 +254,7 @@ def _name(files: ModelFiles) -> str:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    """The network's arrays under the keys of the stock DiT."""
+    """The network's arrays under the keys of the stock DiT, fp32; mapped from the file where they are so there."""
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -238,7 +275,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     for key, value in stored.items() if isinstance(stored, Mapping) else ():
         short = str(key).removeprefix("ema_model.").removeprefix("_orig_mod.")
         if not _DROPPED.fullmatch(short):
-            weights[short.removeprefix("transformer.")] = value
+            floating = hasattr(value, "is_floating_point") and value.is_floating_point()
+            weights[short.removeprefix("transformer.")] = value.float() if floating else value
     if not any(hasattr(value, "shape") for value in weights.values()):
         raise ModelError("it holds no weights", file=str(path), hint=_ANOTHER)
     return weights
@@ -249,7 +287,8 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
     import torch
 
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        # Mapped, what nobody asks for (optimizers, other averages) is not read. Files of old versions are no ZIP.
+        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except FileNotFoundError:
         raise ModelError("the file is missing", file=str(path), hint=_FETCH) from None
     except pickle.UnpicklingError as error:

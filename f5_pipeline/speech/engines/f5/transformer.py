@@ -336,8 +336,8 @@ class Transformer:
 
     def _half(self, *parameters: Tensor) -> Tensor:
         """Parameters joined, in the network's precision; a single one is shared where nothing changes."""
-        joined = parameters[0] if len(parameters) == 1 else torch.cat(parameters)
-        return joined.detach().to(self.device, self.dtype).contiguous()
+        placed = [parameter.detach().to(self.device, self.dtype) for parameter in parameters]
+        return placed[0].contiguous() if len(placed) == 1 else torch.cat(placed)
 
     def _full(self, parameter: Tensor) -> Tensor:
         """A parameter that stays fp32 in every precision."""

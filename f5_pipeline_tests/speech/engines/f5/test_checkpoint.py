@@ -77,6 +77,23 @@ def test_half_precision_becomes_fp32(tiny: ModelFiles, state: dict[str, Any], tm
     save_file({key: value.half() if value.is_floating_point() else value for key, value in state.items()}, path)
     dit, _ = load_dit(replace(tiny, checkpoint=path))
     assert {parameter.dtype for parameter in dit.parameters()} == {torch.float32}
+    assert all(torch.equal(dit.state_dict()[key], value.half().float()) for key, value in stored(tiny).items())
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks for mapped files in /proc")
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_parameters_are_the_files_pages_and_none_is_drawn_first(suffix: str, tmp_path: Path):
+    files = make_tiny_model(tmp_path, suffix=suffix)
+    chance = torch.random.get_rng_state()
+    dit, _ = load_dit(files)
+    assert torch.equal(torch.random.get_rng_state(), chance)
+    mapped = []
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        bounds, *_, path = line.split()
+        if path == str(files.checkpoint):
+            mapped.append([int(bound, 16) for bound in bounds.split("-")])
+    for name, parameter in dit.named_parameters():
+        assert any(start <= parameter.data_ptr() < end for start, end in mapped), f"{name} was copied"
 
 
 @pytest.mark.parametrize(
