@@ -49,10 +49,9 @@ def add(files: tuple[Path, ...], name: str | None, replace: bool, allow_outside:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def list_(as_json: bool) -> None:
     """List the scripts in the store."""
-    from f5_pipeline.studio.narrating.scripts import list_scripts
+    from f5_pipeline.studio.narrating.scripts import script_stats
 
-    store = open_store()
-    rows = [(name, key, store.stat(key).size) for name, key in list_scripts(store)]
+    rows = [(name, stat.key, stat.size) for name, stat in script_stats(open_store())]
     if as_json:
         for name, key, size in rows:
             print_json({"narration": name, "key": key, "size": size})

@@ -76,6 +76,13 @@ class NarrationState(BaseModel):
     run: str | None = Field(default=None, description="state of the last run that worked on it")
 
 
+class Standing(BaseModel):
+    """How far a narration has come by the store alone: what no run and no ledger has a part in."""
+
+    version: str = Field(description="of its script")
+    state: NarrationState
+
+
 def narration_state(
     store: Store,
     narration: str,
@@ -95,6 +102,29 @@ def narration_state(
     Raises:
         InputError: the narration has no script.
     """
+    return with_attempt(standing(store, narration, options), failed_version, reason, running=running)
+
+
+def with_attempt(
+    standing: Standing, failed_version: str | None, reason: str | None, *, running: bool
+) -> NarrationState:
+    """A standing with the outcome of the last attempt. Args: as `narration_state`."""
+    if standing.state.state == "damaged":
+        return standing.state
+    failed = failed_version == standing.version
+    state = "running" if running else "failed" if failed else standing.state.state
+    return standing.state.model_copy(update={"state": state, "reason": reason if failed else None})
+
+
+def standing(store: Store, narration: str, options: StudioOptions, *, trust: bool = False) -> Standing:
+    """How far a narration has come, from the records in the store.
+
+    Args:
+        trust: whether takes of what is delivered are taken to be there, and wanted no more, without a look at each.
+
+    Raises:
+        InputError: the narration has no script.
+    """
     from f5_pipeline.studio.narrating.planning import missing_takes
     from f5_pipeline.studio.narrating.scripts import script_version
 
@@ -103,34 +133,33 @@ def narration_state(
         plan, takes = find_state(store, Plan, narration), find_state(store, Takes, narration)
         audio, links = find_state(store, Audio, narration), find_state(store, Links, narration)
         seconds = _delivered_seconds(store, audio, links)
-        missing = sum(1 for _ in missing_takes(store, plan, options)) if plan else None
+        linked = plan is not None and _is_linked(plan, audio, links)
+        missing = None
+        if plan:
+            missing = 0 if linked and trust else sum(1 for _ in missing_takes(store, plan, options))
     except StoreError as error:
-        return NarrationState(narration=narration, state="damaged", reason=str(error))
-    failed = failed_version == version
-    if running:
-        state = "running"
-    elif failed:
-        state = "failed"
-    elif plan is None:
-        state = "scripted"
+        state = NarrationState(narration=narration, state="damaged", reason=str(error))
+        return Standing(version=version, state=state)
+    if plan is None:
+        word = "scripted"
     elif plan.version != version:
-        state = "edited"
-    elif _is_linked(plan, audio, links):
-        state = "delivered"
+        word = "edited"
+    elif linked:
+        word = "delivered"
     elif takes and takes.plan == plan.digest:
-        state = "synthesized"
+        word = "synthesized"
     else:
-        state = "planned"
-    return NarrationState(
+        word = "planned"
+    state = NarrationState(
         narration=narration,
-        state=state,
+        state=word,
         takes=plan.takes if plan else None,
         missing=missing,
         seconds=seconds,
         engine=plan.engine if plan else None,
         revision=links.revision if links else None,
-        reason=reason if failed else None,
     )
+    return Standing(version=version, state=state)
 
 
 def is_delivered(store: Store, narration: str, version: str) -> bool:

@@ -8,9 +8,10 @@ import dagster as dg
 
 from f5_pipeline.orchestration.ledger import Ledger, active_narrations
 from f5_pipeline.store.base import Store
-from f5_pipeline.studio.narrating.scripts import list_scripts
+from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.options import StudioOptions
-from f5_pipeline.studio.state import NarrationState, narration_state
+from f5_pipeline.studio.overview import overview
+from f5_pipeline.studio.state import NarrationState, standing, with_attempt
 
 
 def narration_states(
@@ -18,29 +19,33 @@ def narration_states(
 ) -> Iterator[NarrationState]:
     """The state of each narration, sorted by name; those whose scripts were removed are retired.
 
+    Of one narration alone each take is looked for; of several, what is delivered is taken to miss none.
+
     Args:
         narrations: only these.
+
+    Raises:
+        InputError: one of these has no script.
     """
     ledger = Ledger(instance)
-    names = {name for name, _ in list_scripts(store)} if narrations is None else set(narrations)
-    scripts = ledger.scripts(ledger.narrations()) if narrations is None else {}
+    if narrations is None:
+        standings = overview(store, options)
+        scripts = ledger.scripts(ledger.narrations())
+    else:
+        trust, given = len(narrations) > 1, sorted(narrations)
+        looked = in_parallel(store, lambda name: standing(store, name, options, trust=trust), given)
+        standings, scripts = dict(zip(given, looked, strict=True)), {}
     retired = {name for name, script in scripts.items() if script.retired}
-    outcomes, active = ledger.outcomes(names), active_narrations(instance)
+    outcomes, active = ledger.outcomes(set(standings)), active_narrations(instance)
     runs = _run_states(instance, {outcome.run for outcome in outcomes.values()})
-    for name in sorted(names | retired):
+    for name in sorted(standings.keys() | retired):
         if name in retired:
             yield NarrationState(narration=name, state="retired")
             continue
         outcome = outcomes.get(name)
-        failed = outcome is not None and outcome.state == "failed"
-        state = narration_state(
-            store,
-            name,
-            options,
-            failed_version=outcome.version if outcome and failed else None,
-            reason=outcome.reason if outcome else None,
-            running=name in active,
-        )
+        failed = outcome.version if outcome and outcome.state == "failed" else None
+        reason = outcome.reason if outcome else None
+        state = with_attempt(standings[name], failed, reason, running=name in active)
         yield state.model_copy(update={"run": runs.get(outcome.run) if outcome else None})
 
 

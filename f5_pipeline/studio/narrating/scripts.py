@@ -19,7 +19,7 @@ from f5_pipeline.speech.script.model import UNSPOKEN, OptionError, Script, Scrip
 from f5_pipeline.speech.script.sources import BOOKS
 from f5_pipeline.speech.text.lexicon import Entry
 from f5_pipeline.store import layout
-from f5_pipeline.store.base import Store
+from f5_pipeline.store.base import ObjectStat, Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, write_record
 from f5_pipeline.studio.languages import check_known, languages_of_models
@@ -281,12 +281,17 @@ def _find(store: Store, key: str) -> bytes | None:
         return None
 
 
-def list_scripts(store: Store) -> Iterator[tuple[str, str]]:
-    """Narration and key of every script, in order of key."""
+def script_stats(store: Store) -> Iterator[tuple[str, ObjectStat]]:
+    """Narration and facts of every script, in order of key, by one listing."""
     for stat in store.list(layout.SCRIPTS):
         fields = layout.script.match(stat.key)
         if fields and layout.NAME.fullmatch(fields["narration"]):
-            yield fields["narration"], stat.key
+            yield fields["narration"], stat
+
+
+def list_scripts(store: Store) -> Iterator[tuple[str, str]]:
+    """Narration and key of every script, in order of key."""
+    return ((narration, stat.key) for narration, stat in script_stats(store))
 
 
 def find_script(store: Store, narration: str) -> str:
