@@ -53,7 +53,7 @@ def heard(studio: Studio) -> Studio:
 
 
 def test_a_narration_by_chapter(heard: Studio):
-    month, rows = measured_rows(heard.store, "story")
+    _, rows = measured_rows(heard.store, "story")
     table = frame(rows)
     by_chapter = summary(table, "chapter")
     assert [(row["chapter"], row["heading"], row["chunks"]) for row in by_chapter] == [(1, "One", 3), (2, "Two", 2)]
