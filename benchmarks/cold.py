@@ -38,11 +38,11 @@ def anonymous() -> int:
 
 @contextmanager
 def most_anonymous() -> Iterator[list[int]]:
-    """The most that was seen, looked at every 50 ms."""
+    """The most that was seen, looked at every 20 ms."""
     most, ended = [0], threading.Event()
 
     def look() -> None:
-        while not ended.wait(0.05):
+        while not ended.wait(0.02):
             most[0] = max(most[0], anonymous())
 
     watcher = threading.Thread(target=look)
