@@ -91,7 +91,7 @@ def load(folder: Path, dtype: str) -> Mapping[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     del dit, vocos
     facts = {"peak": peak, "anonymous": most[0], "anonymous after": anonymous()}
-    assert kept
+    assert kept[0].dtype == dtype
     return {"parts": seconds, **{name: round(size / MB) for name, size in facts.items()}}
 
 
