@@ -24,7 +24,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copy
@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from benchmarks.measure import REPOSITORY, in_words, machine, table, write_results
+from f5_pipeline.errors import PipelineError
 from f5_pipeline.orchestration.ledger import active_batches, narrations_of
 from f5_pipeline.store import layout
 from f5_pipeline_tests.support.batches import Batches, kill, step_process
@@ -289,11 +290,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             moment = stage.chance.uniform(0, 0.9 * usual)
             try:
                 row = strike_and_check(stage, seed, fault, moment, given.patience)
-            except (Failure, AssertionError) as error:
+            except (Failure, AssertionError, PipelineError) as error:
                 row = {**dict.fromkeys(rows[0] if rows else (), ""), "seed": seed, "fault": fault}
                 row |= {"moment": round(moment, 1), "verdict": " ".join(str(error).split())[:300]}
                 # What goes on may not be held against the next seed.
-                stage.takes = stage.installation.take_records()
+                with suppress(PipelineError):
+                    stage.takes = stage.installation.take_records()
             else:
                 usual = min(usual, row["seconds"])
             rows.append(row)

@@ -38,11 +38,11 @@ def anonymous() -> int:
 
 @contextmanager
 def most_anonymous() -> Iterator[list[int]]:
-    """The most that was seen, looked at every 50 ms."""
+    """The most that was seen, looked at every 20 ms."""
     most, ended = [0], threading.Event()
 
     def look() -> None:
-        while not ended.wait(0.05):
+        while not ended.wait(0.02):
             most[0] = max(most[0], anonymous())
 
     watcher = threading.Thread(target=look)
@@ -91,7 +91,7 @@ def load(folder: Path, dtype: str) -> Mapping[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     del dit, vocos
     facts = {"peak": peak, "anonymous": most[0], "anonymous after": anonymous()}
-    assert kept
+    assert kept[0].dtype == dtype
     return {"parts": seconds, **{name: round(size / MB) for name, size in facts.items()}}
 
 

@@ -7,7 +7,9 @@ The engine returns real speech, spoken beforehand by draft voices with noise, an
 released. All else is as in a run: drafts ahead of the engine, alignment, measures, FLAC, a store in a folder. "busy" is
 the share of the time, from the first batch to the end of the last, in which the engine slept; "first batch" is the time
 before it, for its drafts. CPU seconds are those of synthesize_shard and its espeak processes, without imports; "cores"
-is what the speed asks for at that cost. Takes are not made again.
+is what the speed asks for at that cost. Takes are not made again. "at most busy" is a model: what so many cores could
+do at that cost if no thread ever waited for the interpreter's lock, and nothing else ran; the real run's "busy" is held
+against that of its own cores.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ MAX_CPU = 45.0
 MIN_BUSY = 0.95
 """Share of the time that a GPU is to be busy where the cores suffice."""
 WORDS_A_MINUTE = 150
+MODELLED_CORES = (2, 4, 8, 16)
 
 
 class Sleeper:
@@ -149,7 +152,13 @@ def row(speed: float, found: Mapping[str, Any]) -> dict[str, Any]:
         "cpu_seconds_an_hour": round(cpu, 1),
         "cores": round(cpu * speed / 3600, 2),
         "peak_mb": found["peak_mb"],
+        **{f"at_most_busy_{cores}": at_most_busy(cores, speed, cpu) for cores in MODELLED_CORES},
     }
+
+
+def at_most_busy(cores: int, speed: float, cpu: float) -> float:
+    """The share of the time that a GPU can be busy where an hour of speech costs `cpu` CPU seconds beside it."""
+    return round(min(1.0, cores / (cpu * speed / 3600)), 2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -179,7 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(in_words(machine()), f"{made['takes']} takes, {made['audio_seconds']:.0f} s of speech", sep="; ", end="\n\n")
     print(
         table(
-            ["x real time", "busy", "first batch, s", "s", "realised", "CPU s/h", "cores", "peak MB"],
+            ["x real time", "busy", "first batch, s", "s", "realised", "CPU s/h", "cores", "peak MB"]
+            + [f"at most busy, {cores} cores" for cores in MODELLED_CORES],
             [[*one.values()] for one in rows],
         )
     )

@@ -39,7 +39,9 @@ def is_retryable(error: Exception) -> bool:
         return error.retryable
     from sqlalchemy.exc import DBAPIError  # takes a quarter of the import of the code location
 
-    return isinstance(error, (DagsterError, OSError, MemoryError, DBAPIError))
+    # dagster-postgres wraps what it has tried for some seconds in an exception that is no DagsterError.
+    lost = isinstance(error.__cause__, DBAPIError)
+    return lost or isinstance(error, (DagsterError, OSError, MemoryError, DBAPIError))
 
 
 def failure(error: PipelineError) -> dg.Failure:

@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.execution.api import create_execution_plan
+from dagster_postgres.utils import DagsterPostgresException, retry_pg_connection_fn
 from sqlalchemy.exc import OperationalError
 
 from f5_pipeline.dagster_host.instance import open_instance
@@ -555,6 +557,10 @@ def test_what_may_pass_is_tried_again():
     for error in (OSError(5, "I/O error"), MemoryError(), OperationalError("SELECT 1", {}, Exception("locked"))):
         assert raised(error) is error, "Dagster's retry policy tries again whatever is no Failure"
         assert is_retryable(error)
+    lost = OperationalError("SELECT 1", {}, Exception("connection refused"))
+    with pytest.raises(DagsterPostgresException) as away:
+        retry_pg_connection_fn(Mock(side_effect=lost), retry_limit=0)
+    assert raised(away.value) is away.value, "Postgres is started again"
     asked = dg.RetryRequested(max_retries=1)
     assert raised(asked) is asked
     assert (

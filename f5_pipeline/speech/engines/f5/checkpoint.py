@@ -87,7 +87,7 @@ def import_f5_tts() -> F5TTS:
         log.warning("f5-tts %s is installed; this engine is tested with %s", version, F5_TTS)
     try:
         with without_flash_attn(), _without_trainer():
-            import f5_tts.model  # by itself: after an import that failed, `backbones` finds no parent
+            import f5_tts.model  # noqa: F401 (by itself: after an import that failed, `backbones` finds no parent)
             from f5_tts.model.backbones.dit import DiT
             from f5_tts.model.modules import MelSpec
             from f5_tts.model.utils import convert_char_to_pinyin, get_epss_timesteps, get_tokenizer
