@@ -16,7 +16,7 @@ GOOD = Measures(
 )  # fmt: skip
 
 
-def hearing(heard: str, gain: float = 8.0, **more: float) -> Hearing:
+def hearing(heard: str, gain: float = 12.0, **more: float) -> Hearing:
     differences = compare(TEXT, heard, "en")
     gains = dict.fromkeys([kind for kind, *_ in differences.texts], gain)
     values = {"certainty": -0.15, "doubled": -9.0, **more}
@@ -33,11 +33,11 @@ def test_a_take_that_is_heard_as_it_should_be_passes():
     [
         (TEXT.replace("flickered ", ""), "“flickered” is missing."),
         (TEXT.replace("twice", "twice twice"), "“twice” is heard twice."),
-        (TEXT.replace("street", "forest"), "“street” is heard as “forest”."),
+        (TEXT.replace("whole street", "fish and wine"), "“whole street” is heard as “fish and wine”."),
     ],
 )
 def test_a_word_that_is_surely_heard_otherwise_fails_a_take_that_measures_well(heard: str, reason: str):
-    verdict = judge(GOOD, PRIOR, hearing(heard))
+    verdict = judge(GOOD, PRIOR, hearing(heard, doubled=2.0 if "twice twice" in heard else -9.0))
     assert not verdict.passed and verdict.reasons[0] == reason and verdict.score > MAX_SCORE
 
 
@@ -63,4 +63,4 @@ def test_a_broken_limit_fails_a_take_whatever_is_heard():
 
 
 def test_takes_that_measure_well_are_not_in_doubt():
-    assert not in_doubt(GOOD) and in_doubt(GOOD.model_copy(update={"extra": 0.9, "stretch": 0.6}))
+    assert not in_doubt(GOOD) and in_doubt(GOOD.model_copy(update={"extra": 1.5, "stretch": 1.2, "cost": 0.7}))
