@@ -33,7 +33,6 @@ def test_a_take_that_is_heard_as_it_should_be_passes():
     [
         (TEXT.replace("flickered ", ""), "“flickered” is missing."),
         (TEXT.replace("twice", "twice twice"), "“twice” is heard twice."),
-        (TEXT.replace("whole street", "fish and wine"), "“whole street” is heard as “fish and wine”."),
     ],
 )
 def test_a_word_that_is_surely_heard_otherwise_fails_a_take_that_measures_well(heard: str, reason: str):
