@@ -308,8 +308,8 @@ def wrong_word(take: Spoken, context: Context, chance: np.random.Generator) -> n
     start, end = _words(take, place, place + 1)
     word = _word(take, place)
     others = [n for n in range(len(context.other.tokens)) if _word(context.other, n) != word]
-    lengths = [np.subtract(*_words(context.other, n, n + 1)[::-1]) for n in others]
-    first, last = _words(context.other, n := others[int(np.argmin(np.abs(np.array(lengths) - (end - start))))], n + 1)
+    spans = [_words(context.other, n, n + 1) for n in others]
+    first, last = min(spans, key=lambda span: abs(span[1] - span[0] - (end - start)))
     return _join(take.samples[:start], context.other.samples[first:last], take.samples[end:])
 
 

@@ -177,7 +177,7 @@ def rows_of(voice: Voice, voices: Sequence[Voice], drafts: Drafts, listener: Whi
         if other is take:
             other = _borrowed(strangers[index % len(strangers)], drafts)
         context = Context(other, other, lead, take, take)
-        gross = [GROSS[(PICKED * index + n) % len(GROSS)] for n in range(PICKED)]
+        gross = [GROSS[(PICKED * (index if human else index // SPARED) + n) % len(GROSS)] for n in range(PICKED)]
         for fault in (*SINGLE, *gross) if human or index % SPARED == 0 else ():
             if fault == "stranger":
                 samples = _stranger(take, strangers, index)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.speech.listening.listener import Hearing
 
-FAULTY = 0.1
+FAULTY = 0.2
 """Share of takes that are taken to be faulty before anything is measured or heard."""
 
 MAX_DEVIATION = 8.0
@@ -66,7 +66,12 @@ def features(deviations: Mapping[str, float], hearing: Hearing | None = None) ->
     if hearing is None:
         return values
     heard = hearing.differences
-    values |= {f"heard_{kind}": math.log1p(max(gain, 0.0)) for kind, gain in hearing.gains.items()}
+    counts = {kind: sum(len(run.split()) for run in getattr(heard, kind)) for kind in ("missing", "added", "repeated")}
+    counts["changed"] = len(heard.changed)
+    values |= {
+        f"heard_{kind}": math.log1p(max(gain, 0.0)) * math.log2(1 + counts[kind])
+        for kind, gain in hearing.gains.items()
+    }
     # How much is heard otherwise, as far as it is surely heard.
     trust = max(hearing.gain, 0.0) / (max(hearing.gain, 0.0) + _SURE_GAIN)
     values |= {

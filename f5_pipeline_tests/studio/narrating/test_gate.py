@@ -16,7 +16,7 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request, Speech
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
 from f5_pipeline.speech.listening.listener import Hearing, Piece
-from f5_pipeline.speech.listening.words import compare
+from f5_pipeline.speech.listening.words import Kind, compare
 from f5_pipeline.studio.narrating import listening
 from f5_pipeline.studio.narrating.gate import MIN_BAND_TAKES, Bands
 from f5_pipeline.studio.narrating.gathering import gather_takes, read_takes
@@ -261,7 +261,7 @@ class Ears:
             lines = self.heard.get(piece.text, [piece.text])
             text = lines.pop(0) if len(lines) > 1 else lines[0]
             differences = compare(piece.text, text, "en")
-            gains = dict.fromkeys([kind for kind, *_ in differences.texts], 12.0)
+            gains: dict[Kind, float] = {kind: 12.0 for kind, *_ in differences.texts}
             heard = Hearing(by="ears", text=text, certainty=-0.1, gains=gains, doubled=-9, differences=differences)
             hearings.append(heard)
         return hearings
