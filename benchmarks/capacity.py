@@ -2,8 +2,8 @@
 
     python -m benchmarks.capacity [--hours 10000]
 
-The costs are in COSTS, with where they were measured; the speeds of F5-TTS are assumptions, which no GPU has confirmed. The
-simulation has GPUs, cores and batches as the pipeline has them: a batch holds a GPU from its first take until its
+The costs are in COSTS, with where they were measured; the speeds of F5-TTS are assumptions, which no GPU has
+confirmed. The simulation has GPUs, cores and batches as the pipeline has them: a batch holds a GPU from its first take until its
 last narration is delivered, or, with batches beside each other, several share one.
 """
 
@@ -26,12 +26,12 @@ COSTS = {
     "take": 42.0,  # CPU s an hour of speech: 36 to 47, benchmarks.starvation
     "delivery": 25.0,  # CPU s an hour: benchmarks.book
     "start": 8.0,  # CPU s a batch: starts of steps
-    "calls_a_take": {"A": 2.0, "B": 4.0, "C": 0.0},
-    "calls_a_narration": {"A": 40.0, "B": 60.0, "C": 5.0},
+    "calls_a_take": {"A": 2.0, "B": 2.0, "C": 0.0},  # narrations of 5 and 52 takes on moto, drafts
+    "calls_a_narration": {"A": 27.0, "B": 39.0, "C": 3.0},
     "take_bytes": 23_000,  # FLAC and record, a second
     "file_bytes": 33_000,  # FLAC, MP3 and the others, a second
     "rows": 31,  # of the event index, a narration that is a run of its own: benchmarks.scale
-    "index_bytes": 110_000,
+    "index_bytes": 190_000,  # runs.db and the index
 }
 DOLLARS = {"A": 0.0, "B": 0.4e-6, "C": 4e-6}
 DOLLARS_A_TB_MONTH = 6.0
@@ -58,8 +58,8 @@ def arithmetic(hours: float, speed: float) -> dict[str, float]:
         "TB a day": terabytes,
         "Mbit/s up": terabytes * 8e6 / 86_400,
         "USD a month, for each month's files": terabytes * 30 * DOLLARS_A_TB_MONTH,
-        "rows of the index a day": narrations * COSTS["rows"],
-        "GB of the index a day": narrations * COSTS["index_bytes"] / 1e9,
+        "rows of the event index a day": narrations * COSTS["rows"],
+        "GB of SQLite a day": narrations * COSTS["index_bytes"] / 1e9,
     }
 
 

@@ -2,10 +2,11 @@
 
     python -m benchmarks.scale [--narrations 300 3000 20000] [--bucket 3000] [--output scale]
 
-One narration is made by the real command; its records, delivered files (as hard links), rows of Dagster's databases and of
-the ledger are copied under other names. The copies share their takes, so that a store of other takes has more objects
-for `store check` than this one. Each command is a fresh process: wall, CPU seconds, the most memory it held. The bucket is the same
-folder, served read-only as S3 by a process that waits LATENCY before it answers: its time on the wire is modelled.
+One narration is made by the real command; its records, delivered files (as hard links), rows of Dagster's databases and
+of the ledger are copied under other names. The copies share their takes, so that a store of other takes has more objects
+for `store check`, which also finds that lists of the copies are not what their names say. Each command is a fresh
+process: wall, CPU seconds, the most memory it held. The bucket is the same folder, served read-only as S3 by a process
+that waits LATENCY before it answers.
 """
 
 from __future__ import annotations
@@ -102,9 +103,9 @@ def populate(folder: Path, narrations: int) -> dict[str, float]:
 
 
 def copy_objects(store: Path, names: list[str]) -> None:
-    originals = [file for file in store.rglob(f"*{SEED}*") if file.is_file()]
+    originals = list((store / "scripts").glob(f"{SEED}.*"))
     for kind in ("narrations", "grants"):
-        originals += [file for file in (store / kind / SEED).rglob("*") if file.is_file() and file not in originals]
+        originals += [file for file in (store / kind / SEED).rglob("*") if file.is_file()]
     small = {file: file.read_text() for file in originals if file.suffix in (".json", ".jsonl")}
     status = {file: file.stat() for file in originals}
     for name in names:
@@ -279,30 +280,38 @@ def bucket(folder: Path) -> Iterator[dict[str, str]]:
         process.wait()
 
 
-def measure(folder: Path, narrations: int, *, in_bucket: bool) -> dict[str, Any]:
-    started = time.perf_counter()
-    history = populate(folder, narrations)
-    print(f"{narrations} narrations made in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+COMMANDS = {
+    "status, first": ("status",),
+    "status": ("status",),
+    "scripts list": ("scripts", "list"),
+    "status NAME": ("status", SEED),
+    "links list NAME": ("links", "list", SEED),
+    "plan NAME": ("plan", SEED),
+    "store check": ("store", "check"),
+}
+
+
+def measure(folder: Path, narrations: int, *, in_bucket: bool) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """What was measured, one by one: kind, name, figures."""
+    yield "history", "Dagster", populate(folder, narrations)
     env = installation(folder)
     shutil.rmtree(folder / "cache" / "standings", ignore_errors=True)
-    commands = {
-        "status, first": ("status",),
-        "status": ("status",),
-        "status NAME": ("status", SEED),
-        "scripts list": ("scripts", "list"),
-        "links list": ("links", "list", SEED),
-        "plan": ("plan", SEED),
-        "store check": ("store", "check"),
-    }
-    found = {name: measured(env, "f5_pipeline.cli", *command) for name, command in commands.items()}
-    found[f"in-box, {TICKS} ticks"] = measured(env, "benchmarks.scale", "--stage", "ticks", str(folder))
+    for name in ("status, first", "status", "scripts list"):
+        yield "commands", name, measured(env, "f5_pipeline.cli", *COMMANDS[name])
     if in_bucket:
         with bucket(folder) as remote:
             for name in ("status, first", "status", "scripts list"):
-                found[f"bucket: {name}"] = measured(remote, "f5_pipeline.cli", *commands[name])
+                yield "commands", f"bucket: {name}", measured(remote, "f5_pipeline.cli", *COMMANDS[name])
+    yield (
+        "commands",
+        f"in-box, {TICKS} ticks",
+        measured(env, "benchmarks.scale", "--stage", "ticks", str(folder)),
+    )
+    for name in ("status NAME", "links list NAME", "plan NAME", "store check"):
+        yield "commands", name, measured(env, "f5_pipeline.cli", *COMMANDS[name])
     with webserver(folder) as address:
-        pages = {name: query(address, text) for name, text in QUERIES.items()}
-    return {"history": history, "commands": found, "pages": pages}
+        for name, text in QUERIES.items():
+            yield "pages", name, query(address, text)
 
 
 def main() -> None:
@@ -310,6 +319,7 @@ def main() -> None:
     parser.add_argument("--narrations", type=int, nargs="+", default=[300, 3000, 20000])
     parser.add_argument("--bucket", type=int, nargs="*", default=[3000], help="of these also on a bucket")
     parser.add_argument("--output", default="scale", help="name of the results")
+    parser.add_argument("--folder", type=Path, help="where the store and the instance are kept for another run")
     parser.add_argument("--stage", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.stage:
@@ -321,17 +331,18 @@ def main() -> None:
         return
     print(in_words(machine()), end="\n\n")
     results: dict[str, Any] = {"latency_seconds": LATENCY, "sizes": {}}
-    with tempfile.TemporaryDirectory(prefix="f5-scale-") as root:
+    with tempfile.TemporaryDirectory(prefix="f5-scale-") as temporary:
+        root = given.folder or Path(temporary)
         for narrations in sorted(given.narrations):
-            found = measure(Path(root), narrations, in_bucket=narrations in given.bucket)
-            results["sizes"][str(narrations)] = found
-            rows = [[name, *row.values()] for name, row in found["commands"].items()]
-            print(
-                f"### {narrations:,} narrations: {found['history']}\n\n{table(['command', 'wall s', 'CPU s', 'MB'], rows)}\n"
-            )
-            rows = [[name, *row.values()] for name, row in found["pages"].items()]
-            print(table(["query of the UI", "first, s", "again, s", "kB"], rows), end="\n\n", flush=True)
-            write_results(given.output, results)
+            found = results["sizes"].setdefault(str(narrations), {})
+            for kind, name, figures in measure(root, narrations, in_bucket=narrations in given.bucket):
+                found.setdefault(kind, {})[name] = figures
+                print(f"{narrations}: {name}: {figures}", file=sys.stderr)
+                write_results(given.output, results)
+            print(f"### {narrations:,} narrations\n")
+            for kind, rows in found.items():
+                columns = [kind, *next(iter(rows.values()))]
+                print(table(columns, [[name, *row.values()] for name, row in rows.items()]), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":
