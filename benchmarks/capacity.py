@@ -3,8 +3,8 @@
     python -m benchmarks.capacity [--hours 10000]
 
 The costs are in COSTS, with where they were measured; the speeds of F5-TTS are assumptions, which no GPU has
-confirmed. The simulation has GPUs, cores and batches as the pipeline has them: a batch holds a GPU from its first take until its
-last narration is delivered, or, with batches beside each other, several share one.
+confirmed. The simulation has GPUs, cores and batches as the pipeline has them: a batch holds a GPU from its first take
+until its last narration is delivered, or, with batches beside each other, several share one.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
 
 One narration is made by the real command; its records, delivered files (as hard links), rows of Dagster's databases
 and of the ledger are copied under other names. The copies share their takes, so that a store of other takes has more
-objects for `store check`, which also finds that lists of the copies are not what their names say. Each command is a fresh
-process: wall, CPU seconds, the most memory it held. The bucket is the same folder, served read-only as S3 by a process
-that waits LATENCY before it answers.
+objects for `store check`, which also finds that lists of the copies are not what their names say. Each command is a
+fresh process: wall, CPU seconds, the most memory it held. The bucket is the same folder, served read-only as S3 by a
+process that waits LATENCY before it answers.
 """
 
 from __future__ import annotations
