@@ -158,10 +158,10 @@ def ticks() -> dict[str, Any]:
     from f5_pipeline.definitions import defs
     from f5_pipeline.orchestration.launching.inbox import inbox
 
-    cursor, runs = None, 0
+    cursor, runs, resources = None, 0, {"store": (defs.resources or {})["store"]}
     with dg.DagsterInstance.get() as instance:
         for _ in range(TICKS):
-            with dg.build_sensor_context(instance, cursor, resources={"store": defs.resources["store"]}) as context:
+            with dg.build_sensor_context(instance, cursor, resources=resources) as context:
                 data = inbox.evaluate_tick(context)
             cursor, runs = data.cursor, runs + len(data.run_requests or [])
     return {"runs": runs}
@@ -193,7 +193,7 @@ def webserver(folder: Path) -> Iterator[str]:
 def query(address: str, text: str) -> dict[str, float]:
     body = json.dumps({"query": text}).encode()
     request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})
-    times = []
+    times, data = [], b""
     for _ in range(2):
         started = time.perf_counter()
         data = urllib.request.urlopen(request).read()
@@ -249,7 +249,7 @@ def serve(folder: Path, port: int) -> None:
             if self.command == "GET":
                 self.wfile.write(data)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
