@@ -51,8 +51,8 @@ def overview(store: Store, options: StudioOptions) -> dict[str, Standing]:
 
 
 def _is_settled(found: Standing) -> bool:
-    """Whether a standing changes with the marks alone: takes come and go without them."""
-    return found.state.state != "damaged" and not found.state.missing
+    """Whether a standing changes with the marks alone: takes, which are counted until it is delivered, have none."""
+    return found.state.state in ("scripted", "delivered")
 
 
 class ListedStore:

@@ -13,6 +13,9 @@ from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.overview import overview
 from f5_pipeline.studio.state import NarrationState, standing, with_attempt
 
+_RUNS_ASKED = 1000
+"""Runs asked for at once: SQLite takes 32,766 values in a query."""
+
 
 def narration_states(
     instance: dg.DagsterInstance, store: Store, options: StudioOptions, narrations: Collection[str] | None = None
@@ -52,5 +55,6 @@ def narration_states(
 def _run_states(instance: dg.DagsterInstance, run_ids: set[str]) -> dict[str, str]:
     """Dagster's status of runs, by id; ids of command line processes are left out."""
     ids = sorted(run_id for run_id in run_ids if "/" not in run_id)
-    runs = instance.get_runs(dg.RunsFilter(run_ids=ids)) if ids else []
+    groups = (ids[first : first + _RUNS_ASKED] for first in range(0, len(ids), _RUNS_ASKED))
+    runs = (run for group in groups for run in instance.get_runs(dg.RunsFilter(run_ids=group)))
     return {run.run_id: run.status.value.lower() for run in runs}
