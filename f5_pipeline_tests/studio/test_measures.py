@@ -41,7 +41,13 @@ def heard(studio: Studio) -> Studio:
             said = planned.chunk.spoken
             what = said.replace("flickered", "went").replace("asked by", "asked")
             hearing = Hearing(
-                by="a test", text=what, certainty=-0.1, gain=0.0, differences=compare(said, what, "en"), similarity=0.9
+                by="a test",
+                text=what,
+                certainty=-0.1,
+                gains={},
+                doubled=None,
+                differences=compare(said, what, "en"),
+                similarity=0.9,
             )
             take = chosen.take.model_copy(update={"measures": MEASURES, "heard": hearing.model_dump()})
             doubts = ["“by” is missing."] if "asked" in said else []
