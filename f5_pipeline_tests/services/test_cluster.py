@@ -31,7 +31,13 @@ from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 pytest.importorskip("dagster_ray")
 pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not os.environ.get("CLUSTER_TESTS"),
+        reason="Ray's own programs give up where the machine is busy: CLUSTER_TESTS=1 on a quiet one",
+    ),
+]
 
 TAKES = 16
 RUN = """
@@ -59,10 +65,10 @@ def book(here: Installation, voices: Path, monkeypatch: pytest.MonkeyPatch) -> I
         SECONDS: "1",
     }
     monkeypatch.syspath_prepend(site.parent)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     here.copy(voices)
     here.env |= variables
-    del here.env["CUDA_VISIBLE_DEVICES"]
+    here.env.pop("CUDA_VISIBLE_DEVICES", None)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     options = studio_options(get_settings())
