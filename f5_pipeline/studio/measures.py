@@ -35,9 +35,6 @@ COLUMNS = {
     "misheard": "object",
 }  # fmt: skip
 
-GROUPS = ("narration", "chapter", "voice", "model", "preset", "language")
-"""Columns that `summary` groups by."""
-
 
 def measured_rows(store: Store, narration: str) -> tuple[str, list[dict[str, Any]]]:
     """The month (YYYY-MM) in which a narration's newest revision was made, and a row for each measured chunk of it.
@@ -151,7 +148,7 @@ def summary(table: pandas.DataFrame, by: str | None = None) -> list[dict[str, An
     mean similarity, and the shares (percent) of chunks that are doubtful or were made again.
 
     Args:
-        by: one of GROUPS; chapters come in their order.
+        by: a column, such as chapter or voice; chapters come in their order.
     """
     if not len(table):
         return []
@@ -162,10 +159,10 @@ def summary(table: pandas.DataFrame, by: str | None = None) -> list[dict[str, An
             **({"heading": group["heading"].iloc[0]} if by == "chapter" else {}),
             "chunks": len(group),
             "words": int(group["words"].sum()),
-            "word_error_rate": _percent(group["word_errors"].sum(), group["heard_words"].sum()),
+            "word_error_rate": percent(group["word_errors"].sum(), group["heard_words"].sum()),
             "similarity": _mean(group["similarity"]),
-            "doubtful": _percent(group["doubtful"].sum(), len(group)),
-            "made_again": _percent((group["attempts"] > 1).sum(), len(group)),
+            "doubtful": percent(group["doubtful"].sum(), len(group)),
+            "made_again": percent((group["attempts"] > 1).sum(), len(group)),
         }
         for name, group in groups
     ]
@@ -193,7 +190,8 @@ def misheard_before(store: Store, language: str) -> dict[str, int]:
     return {word: count for word, count in counts.items() if count > 1}
 
 
-def _percent(part: Any, whole: Any) -> float | None:
+def percent(part: Any, whole: Any) -> float | None:
+    """A share in percent; None of nothing."""
     return round(100 * float(part) / float(whole), 2) if whole else None
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from f5_pipeline.speech.engine import Cancelled, Failed, Request, Speech
+from f5_pipeline.speech.engine import Request, Speech
 from f5_pipeline_tests.support.toy_engine import TOY, ToyEngine
 
 LOG, NODE, SECONDS = "TEST_ENGINE_LOG", "TEST_NODE", "TEST_TAKE_SECONDS"
@@ -33,17 +32,11 @@ class GpuEngine(ToyEngine):
     def __init__(self, device: str) -> None:
         self.device = f"{device} of {os.environ.get('CUDA_VISIBLE_DEVICES')}"
 
-    def speak(
-        self, requests: Iterable[Request], *, cancelled: Callable[[], bool] = lambda: False
-    ) -> Iterator[Speech | Failed]:
-        for request in requests:
-            if cancelled():
-                raise Cancelled
-            start = time.time()
-            self._write("begin", request.key, start)
-            time.sleep(float(os.environ[SECONDS]))
-            self._write("end", request.key, time.time())
-            yield self._beeps(request)
+    def _beeps(self, request: Request) -> Speech:
+        self._write("begin", request.key, time.time())
+        time.sleep(float(os.environ[SECONDS]))
+        self._write("end", request.key, time.time())
+        return super()._beeps(request)
 
     def _write(self, *what: object) -> None:
         with Path(os.environ[LOG]).open("a") as log:

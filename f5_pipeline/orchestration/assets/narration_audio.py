@@ -17,6 +17,7 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline.speech.audio.inspection import Line
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.formats import describe_file
+from f5_pipeline.studio.measures import percent
 from f5_pipeline.studio.narrating.production import make_audio
 from f5_pipeline.studio.narrating.waveforms import read_waveform
 from f5_pipeline.studio.records import Audio, Plan, Takes
@@ -173,7 +174,7 @@ def _checks(audio: Audio, takes: Takes) -> Iterator[dg.AssetCheckResult]:
             "measured": takes.measured,
             "retaken": takes.retaken,
             "doubtful": takes.doubtful,
-            **({"word_error_rate": round(100 * takes.word_errors / takes.heard_words, 2)} if takes.heard_words else {}),
+            **({"word_error_rate": percent(takes.word_errors, takes.heard_words)} if takes.heard_words else {}),
             **({"similarity": takes.similarity} if takes.similarity is not None else {}),
         }
         | doubts_metadata(takes),

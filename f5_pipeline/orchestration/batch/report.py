@@ -17,6 +17,7 @@ from f5_pipeline.orchestration.tags import STEP_RETRIES, light_op_tags
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import write_record
+from f5_pipeline.studio.measures import percent
 from f5_pipeline.studio.narrating.batches import (
     BatchPart,
     BatchPlan,
@@ -90,7 +91,7 @@ def report_metadata(report: BatchReport) -> dict[str, Any]:
             "takes_reused": outcome.takes_reused,
             "retaken": outcome.retaken,
             "doubtful": outcome.doubtful,
-            "word_error_rate": rate(outcome.word_errors, outcome.heard_words) or "",
+            "word_error_rate": percent(outcome.word_errors, outcome.heard_words) or "",
             "warnings": " ".join(outcome.warnings),
         }
         for outcome in report.narrations
@@ -134,10 +135,7 @@ def word_errors(outcomes: Sequence[NarrationOutcome]) -> dict[str, Any]:
             errors[outcome.model or outcome.engine] += outcome.word_errors
     if not words:
         return {}
-    rows = [{"model": name, "words": words[name], "percent": rate(errors[name], words[name])} for name in sorted(words)]
-    return {"word_error_rate": rate(errors.total(), words.total()), "word_error_rates": table(rows)}
-
-
-def rate(part: int, whole: int) -> float | None:
-    """Percent; None of nothing."""
-    return round(100 * part / whole, 2) if whole else None
+    rows = [
+        {"model": name, "words": words[name], "percent": percent(errors[name], words[name])} for name in sorted(words)
+    ]
+    return {"word_error_rate": percent(errors.total(), words.total()), "word_error_rates": table(rows)}
