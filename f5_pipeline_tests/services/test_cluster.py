@@ -25,8 +25,8 @@ from f5_pipeline.studio.narrating.planning import make_plan
 from f5_pipeline.studio.narrating.scripts import add_script
 from f5_pipeline.studio.state import write_state
 from f5_pipeline.studio.weights import gather_weights
-from f5_pipeline_tests.support.gpu_engine import LOG, NODE, SECONDS, Spoken, read_log
-from f5_pipeline_tests.support.installation import REPOSITORY, Installation, free_port
+from f5_pipeline_tests.support.gpu_engine import LOG, NODE, Spoken, bring_engine, read_log
+from f5_pipeline_tests.support.installation import Installation, free_port
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 pytest.importorskip("dagster_ray")
@@ -53,18 +53,12 @@ with open_instance(get_settings()) as instance:
 @pytest.fixture
 def book(here: Installation, voices: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """An installation with a narration that is planned, for an engine that another package brings."""
-    site = here.root / "site" / "gpu_engine-1.0.dist-info"
-    site.mkdir(parents=True)
-    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: gpu-engine\nVersion: 1.0\n")
-    (site / "entry_points.txt").write_text("[f5_pipeline.engines]\ngpu = f5_pipeline_tests.support.gpu_engine:GPU\n")
     variables = {
         # Ray finds its programs in the environment's own folder.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": f"{site.parent}{os.pathsep}{REPOSITORY}",
-        LOG: str(here.root / "spoken.log"),
-        SECONDS: "1",
+        **bring_engine(here.root, seconds=1),
     }
-    monkeypatch.syspath_prepend(site.parent)
+    monkeypatch.syspath_prepend(here.root / "site")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     here.copy(voices)
     here.env |= variables

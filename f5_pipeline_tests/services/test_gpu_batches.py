@@ -1,13 +1,12 @@
-"""Batches of the F5 engine under a real daemon: how many GPU steps work at once, who gives way, and the night.
+"""Batches of an engine that needs a GPU under a real daemon: how many GPU steps work at once, who gives way, the night.
 
-The engine is the real one on a tiny checkpoint and on the processor. Its steps are in the pool of GPUs all the same,
-and F5_GPUS says how many there are.
+The engine waits where a GPU would work. Its steps are in the pool of GPUs, and F5_GPUS says how many there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import combinations
 from pathlib import Path
 
@@ -17,8 +16,8 @@ import pytest
 from f5_pipeline.orchestration.ledger import narrations_of
 from f5_pipeline.orchestration.tags import BATCH_PRIORITY, BATCH_TAG, GPU_POOL, GPU_TAG, PRIORITY_TAG, batch_run_tags
 from f5_pipeline_tests.support.batches import Batches, Span, step_process
+from f5_pipeline_tests.support.gpu_engine import HOLD, bring_engine
 from f5_pipeline_tests.support.installation import running_services
-from f5_pipeline_tests.support.tiny_hub import add_tiny_model, tiny_hub, tiny_settings
 from f5_pipeline_tests.support.waiting import wait_for
 
 SPEAK = "synthesize_shard"
@@ -37,15 +36,11 @@ query { scheduleOrError(scheduleSelector: {
 def batches(tmp_path_factory: pytest.TempPathFactory, voices: Path) -> Iterator[Batches]:
     """Two GPUs, and a night each minute."""
     when = {"F5_INBOX": "night", "F5_INBOX_SECONDS": "2", "F5_NIGHTLY": "* * * * *"}
-    # Small batches, as a step gives way between two of them.
-    gpus = {"F5_DEVICE": "cpu", "F5_GPUS": "0,1", "F5_GPU_HOUR_COST": "2.5", "F5_BATCH_FRAMES": "1500"}
+    gpus = {"F5_DEVICE": "cpu", "F5_GPUS": "0,1", "F5_GPU_HOUR_COST": "2.5"}
     with ExitStack() as stack:
-        hub = stack.enter_context(tiny_hub(tmp_path_factory.mktemp("tiny")))
-        engine = {**tiny_settings(hub), "F5_RETAKES": "0", **gpus}
-        # One thread each: steps that speak at once would slow each other down by far more than half.
-        env = {**engine, **when, "OMP_NUM_THREADS": "1"}
-        services = stack.enter_context(running_services(tmp_path_factory.mktemp("gpus"), voices, **env))
-        add_tiny_model(services.installation)
+        root = tmp_path_factory.mktemp("gpus")
+        env = {**bring_engine(root, seconds=0.1), **gpus, **when}
+        services = stack.enter_context(running_services(root, voices, **env))
         home = services.installation.env["DAGSTER_HOME"]
         yield Batches(services, stack.enter_context(dg.DagsterInstance.from_config(home)))
 
@@ -86,12 +81,21 @@ def test_the_night_takes_what_waits_in_as_many_runs_as_gpus_are_worth(batches):
 
 def story(batches: Batches, name: str, sentences: int) -> str:
     batches.drop(name, "\n\n".join(f"Part {n} of {name} tells one more thing of the sea." for n in range(sentences)),
-                 voice="ada")  # fmt: skip
+                 voice="ada", engine="gpu")  # fmt: skip
     return name
 
 
 def registered(batches: Batches, *names: str) -> None:
     wait_for("the partitions", lambda: set(names) <= set(batches.ledger.narrations()))
+
+
+@contextmanager
+def held(batches: Batches, takes: int) -> Iterator[None]:
+    """Steps wait after as many takes."""
+    file = Path(batches.services.installation.env[HOLD])
+    file.write_text(str(takes))
+    yield
+    file.unlink()
 
 
 def overlap(one: Span, other: Span) -> bool:
@@ -101,7 +105,9 @@ def overlap(one: Span, other: Span) -> bool:
 def test_two_gpus_speak_for_two_batches_at_once(batches):
     names = [story(batches, f"beside-{number}", 10) for number in range(2)]
     registered(batches, *names)
-    runs = [batches.launch_batch([name], **batch_run_tags("a test")) for name in names]
+    with held(batches, 0):
+        runs = [batches.launch_batch([name], **batch_run_tags("a test")) for name in names]
+        wait_for("both to speak", lambda: all(step_process(batches.instance, run, SPEAK) for run in runs))
     assert [batches.ended(run) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 2
     one, other = (span for run in runs for span in batches.spans(run, SPEAK))
     assert overlap(one, other)
@@ -110,13 +116,15 @@ def test_two_gpus_speak_for_two_batches_at_once(batches):
 def test_one_gpu_speaks_for_one_run_at_a_time_and_first_for_whom_somebody_waits(batches):
     """Two batches and, while the first of them is at work, a narration that somebody has launched in the UI."""
     batches.instance.event_log_storage.set_concurrency_slots(GPU_POOL, 1)
-    names = [story(batches, "night-one", 50), story(batches, "night-two", 5), story(batches, "waited-for", 3)]
+    names = [story(batches, "night-one", 10), story(batches, "night-two", 5), story(batches, "waited-for", 3)]
     registered(batches, *names)
     batches.new_takes()
-    long = batches.launch_batch([names[0]], **batch_run_tags("a test"))
-    wait_for("its first step", lambda: step_process(batches.instance, long, SPEAK))
-    short = batches.launch_batch([names[1]], **batch_run_tags("a test"))
-    urgent = batches.launch_narration(names[2])
+    with held(batches, 4):
+        long = batches.launch_batch([names[0]], **batch_run_tags("a test"))
+        wait_for("its first step", lambda: step_process(batches.instance, long, SPEAK))
+        short = batches.launch_batch([names[1]], **batch_run_tags("a test"))
+        urgent = batches.launch_narration(names[2])
+        wait_for("it to give way", lambda: batches.spans(long, SPEAK))
     for run in (urgent, long, short):
         wait_for("the end of the run", lambda run=run: batches.new_takes() is not None and batches.run(run).is_finished)
         assert batches.run(run).status == dg.DagsterRunStatus.SUCCESS

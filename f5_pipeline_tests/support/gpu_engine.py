@@ -1,18 +1,22 @@
-"""An engine for tests of clusters: it holds a GPU, takes its time for each take, and writes down where and when."""
+"""An engine that holds a GPU: it waits where that would work, and writes down what it spoke, where and when."""
 
 from __future__ import annotations
 
+import math
 import os
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from f5_pipeline.speech.engine import Request, Speech
+from f5_pipeline.speech.engine import Failed, Request, Speech
+from f5_pipeline_tests.support.installation import REPOSITORY
 from f5_pipeline_tests.support.toy_engine import TOY, ToyEngine
 
-LOG, NODE, SECONDS = "TEST_ENGINE_LOG", "TEST_NODE", "TEST_TAKE_SECONDS"
-"""Environment variables: the file that is written to, the name of the node, seconds a take."""
+LOG, NODE, SECONDS, HOLD = "TEST_ENGINE_LOG", "TEST_NODE", "TEST_TAKE_SECONDS", "TEST_HOLD"
+"""Environment variables: the file that is written to, the name of the node, seconds a take; a file, and while it is
+there, engines wait after as many takes as it says."""
 
 
 class Spoken(NamedTuple):
@@ -32,6 +36,17 @@ class GpuEngine(ToyEngine):
     def __init__(self, device: str) -> None:
         self.device = f"{device} of {os.environ.get('CUDA_VISIBLE_DEVICES')}"
 
+    def speak(
+        self, requests: Iterable[Request], *, cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[Speech | Failed]:
+        def released() -> Iterator[Request]:
+            for number, request in enumerate(requests):
+                while _takes_before_hold() <= number and not cancelled():
+                    time.sleep(0.05)
+                yield request
+
+        return super().speak(released(), cancelled=cancelled)
+
     def _beeps(self, request: Request) -> Speech:
         self._write("begin", request.key, time.time())
         time.sleep(float(os.environ[SECONDS]))
@@ -41,6 +56,23 @@ class GpuEngine(ToyEngine):
     def _write(self, *what: object) -> None:
         with Path(os.environ[LOG]).open("a") as log:
             print(os.environ.get(NODE, ""), os.getpid(), self.device, *what, sep="\t", file=log)
+
+
+def _takes_before_hold() -> float:
+    try:
+        return float(Path(os.environ[HOLD]).read_text())
+    except FileNotFoundError:
+        return math.inf
+
+
+def bring_engine(root: Path, seconds: float) -> dict[str, str]:
+    """Install the engine in a folder, as another package would; the environment that finds it."""
+    package = root / "site" / "gpu_engine-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: gpu-engine\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(f"[f5_pipeline.engines]\ngpu = {__name__}:GPU\n")
+    path = f"{package.parent}{os.pathsep}{REPOSITORY}"
+    return {"PYTHONPATH": path, LOG: str(root / "spoken.log"), SECONDS: str(seconds), HOLD: str(root / "hold")}
 
 
 def read_log(path: Path) -> list[Spoken]:
