@@ -69,9 +69,7 @@ LABEL org.opencontainers.image.title="f5-pipeline worker" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 ENV NVIDIA_VISIBLE_DEVICES=all \
-    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
-    TORCHINDUCTOR_CACHE_DIR=/data/cache/inductor \
-    TRITON_CACHE_DIR=/data/cache/triton
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001:10001
 EXPOSE 4000
 # A stop signal lets the runs under way end first, for as long as the container is given (stop_grace_period).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -20,8 +19,7 @@ class StudioOptions(EngineOptions):
         master: preset of scripts that name none; None: one linear gain to the loudness.
         retakes: how often a doubtful take is made again, at most.
         shards: synthesis steps of a run that work in parallel.
-        cache: folder of model weights on this machine.
-        cache_gb: its size limit, GB; the least recently used weights are removed first.
+        cache_gb: size limit of the model weights in `cache`, GB; the least recently used weights are removed first.
         hub: address that model weights come from.
         hub_token: for gated models.
         offline: never ask the hub.
@@ -40,7 +38,6 @@ class StudioOptions(EngineOptions):
     master: MasterName | None = None
     retakes: int = 2
     shards: int = 1
-    cache: Path = Path("~/.cache/f5_pipeline")
     cache_gb: float = 40.0
     hub: str = "https://huggingface.co"
     hub_token: SecretStr | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -19,6 +20,7 @@ class EngineOptions(BaseModel):
         gpus: GPUs of this machine that may be used: auto, none, or their numbers (0,1).
         dtype, attention, compile: see `speech.engines.f5.network.Network`.
         batch_frames: mel frames of a batch, reference included; 0: from free memory.
+        cache: folder on this machine of model weights, and of what torch.compile has made.
         workers: processes of engines that compute on processors; 0: one a core.
     """
 
@@ -37,6 +39,7 @@ class EngineOptions(BaseModel):
     attention: Literal["auto", "sdpa", "varlen", "flash_attn"] = "auto"
     compile: Literal["auto", "off", "on"] = "auto"
     batch_frames: int = 0
+    cache: Path = Path("~/.cache/f5_pipeline")
     workers: int = 0
 
     def workers_beside(self, others: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ def _make(context: EngineContext) -> Engine:
     from f5_pipeline.speech.engines.f5.engine import F5Engine
     from f5_pipeline.speech.engines.f5.sampling import Sampler
 
+    # Torch's own place is gone with the machine's next start, and on CUDA compiling takes longer than all else of it.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(context.options.cache.expanduser() / "compiled"))
     options, models, model = context.options, context.models(), context.model or context.options.model
     locked = models.lock(model)
     return F5Engine(
