@@ -53,3 +53,14 @@ def test_an_error_is_raised_in_its_place_and_nothing_more_is_begun():
     with pytest.raises(ValueError, match="2"):
         next(results)
     assert max(begun) <= 4
+
+
+def test_an_error_of_the_items_comes_after_the_results_before_it():
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("the fourth")
+
+    results = ahead(str, items(), threads=2, max_pending=10)
+    assert [next(results) for _ in range(3)] == ["0", "1", "2"]
+    with pytest.raises(ValueError, match="the fourth"):
+        next(results)

@@ -22,6 +22,7 @@ from f5_pipeline.speech.engines.f5.text import Vocabulary, f5_text
 from f5_pipeline.speech.takes import seed_of
 from f5_pipeline.speech.text.duration import expected_seconds
 from f5_pipeline.speech.text.languages import base
+from f5_pipeline.system.ahead import ahead
 
 if TYPE_CHECKING:
     import torch
@@ -224,7 +225,8 @@ class F5Engine:
         """See `Engine.speak`. Requests are pulled by the window (`batching.WINDOW`), results come by the batch.
 
         A chunk sounds the same whatever it is batched with. Out of memory, a batch is halved and later ones stay
-        smaller; any other fault makes its chunks be tried alone.
+        smaller; any other fault makes its chunks be tried alone. The device has the next batch before the results of
+        one are taken; `cancelled` is called by its thread.
         """
         failed: list[Failed] = []
 
@@ -236,10 +238,28 @@ class F5Engine:
                 else:
                     yield job
 
-        for batch in batches(jobs(), lambda job: job.frames, lambda: self._budget):
-            while failed:
-                yield failed.pop(0)
-            yield from self._speak_batch(batch, cancelled)
+        closed = threading.Event()
+
+        def speak_batch(batch: list[_Job]) -> tuple[list[Speech | Failed], Exception | None]:
+            results: list[Speech | Failed] = []
+            try:
+                results.extend(self._speak_batch(batch, lambda: closed.is_set() or cancelled()))
+            except Exception as error:  # what was spoken before comes before it
+                return results, error
+            return results, None
+
+        queue = batches(jobs(), lambda job: job.frames, lambda: self._budget)
+        spoken = ahead(speak_batch, queue, threads=1, max_pending=2, name="device")
+        try:
+            for results, error in spoken:
+                yield from results
+                if error is not None:
+                    raise error
+                while failed:
+                    yield failed.pop(0)
+        finally:
+            closed.set()
+            spoken.close()
         yield from failed
 
     def close(self) -> None:
