@@ -139,9 +139,9 @@ def should_yield_gpu(instance: dg.DagsterInstance, run: dg.DagsterRun, step_key:
 
 
 def run_has_ended(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether a run has ended or was removed, so that nobody waits for its steps. Each call is a query."""
+    """Whether a run has ended, is being ended or was removed: nobody waits for its steps. Each call is a query."""
     run = instance.get_run_by_id(run_id)
-    return run is None or run.is_finished
+    return run is None or run.is_finished or run.status == dg.DagsterRunStatus.CANCELING
 
 
 def priority_of(tags: Mapping[str, str]) -> int:

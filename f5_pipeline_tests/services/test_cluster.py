@@ -1,4 +1,5 @@
-"""A run whose steps are jobs of a Ray cluster: two raylets of this machine, each with a GPU as far as Ray knows."""
+"""A run whose steps are processes that a cluster starts: as pods are, by themselves; and as jobs of a Ray cluster, two
+raylets of this machine, each with a GPU as far as Ray knows."""
 
 from __future__ import annotations
 
@@ -25,21 +26,18 @@ from f5_pipeline.studio.narrating.planning import make_plan
 from f5_pipeline.studio.narrating.scripts import add_script
 from f5_pipeline.studio.state import write_state
 from f5_pipeline.studio.weights import gather_weights
-from f5_pipeline_tests.support.gpu_engine import LOG, NODE, Spoken, bring_engine, read_log
+from f5_pipeline_tests.support.gpu_engine import HOLD, LOG, NODE, Spoken, bring_engine, read_log
 from f5_pipeline_tests.support.installation import Installation, free_port
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
-pytest.importorskip("dagster_ray")
-pytest.importorskip("ray")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not os.environ.get("CLUSTER_TESTS"),
-        reason="Ray's own programs give up where the machine is busy: CLUSTER_TESTS=1 on a quiet one",
-    ),
-]
+pytestmark = pytest.mark.slow
 
 TAKES = 16
+PODS = """
+from f5_pipeline.orchestration import executors
+from f5_pipeline_tests.support import pods
+executors.executor_of = pods.executor_of
+"""
 RUN = """
 from f5_pipeline.dagster_host.instance import open_instance
 from f5_pipeline.dagster_host.runs import run_job
@@ -84,6 +82,7 @@ class Nodes(NamedTuple):
 
 @pytest.fixture
 def cluster(book: Installation) -> Iterator[Nodes]:
+    pytest.importorskip("dagster_ray")
     from ray.cluster_utils import Cluster
 
     port = free_port()
@@ -123,6 +122,37 @@ def ends(spoken: list[Spoken]) -> list[tuple[float, float]]:
     return sorted(steps.values())
 
 
+def test_a_step_that_is_told_to_go_keeps_what_it_made_and_is_tried_again(book):
+    """As Kubernetes tells a pod whose spot node goes: by SIGTERM."""
+    book.env |= {"F5_EXECUTOR": "k8s", "F5_SHARDS": "1"}
+    log, hold = Path(book.env[LOG]), Path(book.env[HOLD])
+    hold.write_text("2")
+    run = subprocess.Popen(
+        [sys.executable, "-c", PODS + RUN], cwd=book.root, env=book.env, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        wait_for("takes", lambda: len([one for one in read_log(log) if one.end]) == 2)
+        (step,) = {one.process for one in read_log(log)}
+        os.kill(int(step), signal.SIGTERM)
+        wait_for("its second try", lambda: {one.process for one in read_log(log)} - {step})
+        hold.unlink()
+        printed, _ = run.communicate(timeout=HANG_SECONDS)
+    finally:
+        run.kill()
+    assert printed.splitlines()[-1:] == ["True"], printed
+    spoken = read_log(log)
+    assert len({one.process for one in spoken}) == 2
+    assert len(spoken) == len({one.key for one in spoken}) == len(book.take_records()) == TAKES, "each take once"
+    with dg.DagsterInstance.from_config(book.env["DAGSTER_HOME"]) as instance:
+        (ended,) = instance.get_runs(dg.RunsFilter(job_name="synthesize"))
+        told = [entry.user_message for entry in instance.all_logs(ended.run_id)]
+    assert any("this node is told to go" in message for message in told), "it ended by itself"
+
+
+@pytest.mark.skipif(
+    not os.environ.get("CLUSTER_TESTS"),
+    reason="Ray's own programs give up where the machine is busy: CLUSTER_TESTS=1 on a quiet one",
+)
 def test_a_book_is_shared_by_the_nodes_and_a_lost_one_costs_what_it_had_in_hand(book, cluster):
     log = Path(book.env[LOG])
 

@@ -1,7 +1,10 @@
 """The steps that make takes, on a GPU or on processors; the asset `takes` and batches share them."""
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import dagster as dg
 
@@ -84,20 +87,23 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
         lambda: get_settings().executor != "local" and run_has_ended(context.instance, context.run_id)
     )
     reports: list[ShardReport] = []
+    told = threading.Event()
     try:
-        with failures():
+        with failures(), _notice(told):
             report = synthesize_shard(
                 store,
                 shard,
                 speaking_options(get_settings()),
                 on_progress=show,
                 on_report=reports.append,
-                cancelled=lambda: run_is_gone() or ended() or urgent(),
+                cancelled=lambda: run_is_gone() or ended() or urgent() or told.is_set(),
             )
     except Cancelled:
-        if not urgent.positive:
+        goes = told.is_set() and not run_has_ended(context.instance, context.run_id)
+        if not (urgent.positive or goes):
             raise
-        context.log.info("a more urgent run waits for the GPU: giving it up, to go on with what is missing afterwards")
+        why = "this node is told to go" if goes else "a more urgent run waits for the GPU"
+        context.log.info(f"{why}: giving it up, to go on with what is missing afterwards")
         write_record(store, _yielded_key(context, shard, context.retry_number), reports[0])
         raise dg.RetryRequested(max_retries=MAX_YIELDS, seconds_to_wait=1) from None
     for number in range(context.retry_number):
@@ -115,6 +121,19 @@ def _synthesize(context: dg.OpExecutionContext, store: Store, shard: Shard, *, y
 def _yielded_key(context: dg.OpExecutionContext, shard: Shard, number: int) -> str:
     """Key of a step's report from when it gave up the GPU."""
     return layout.run_value(context.run_id, "shards", f"{shard.index:03}.yielded-{number}.json")
+
+
+@contextmanager
+def _notice(told: threading.Event) -> Iterator[None]:
+    """`told` is set when a cluster tells this process to go, by SIGTERM; on one machine Dagster interrupts steps."""
+    if get_settings().executor == "local":
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _PeriodicCheck:

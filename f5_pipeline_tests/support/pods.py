@@ -1,0 +1,51 @@
+"""Steps as a cluster starts them, each by `dagster api execute_step`, in processes of this machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.step_delegating import CheckStepHealthResult, StepDelegatingExecutor, StepHandler
+from dagster._core.executor.step_delegating.step_handler import StepHandlerContext
+
+from f5_pipeline.settings import Settings
+
+
+class Pods(StepHandler):
+    @property
+    def name(self) -> str:
+        return "pods"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._processes: dict[str, subprocess.Popen] = {}
+
+    def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
+        command = step_handler_context.execute_step_args.get_command_args()
+        self._processes[self._key(step_handler_context)] = subprocess.Popen([sys.executable, "-m", *command])
+        yield from ()
+
+    def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
+        code = self._processes[self._key(step_handler_context)].poll()
+        return CheckStepHealthResult.unhealthy(f"it ended with {code}") if code else CheckStepHealthResult.healthy()
+
+    def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
+        self._processes[self._key(step_handler_context)].terminate()
+        yield from ()
+
+    def _key(self, context: StepHandlerContext) -> str:
+        return "".join(context.execute_step_args.step_keys_to_execute or ())  # there is one
+
+
+def executor_of(settings: Settings) -> dg.ExecutorDefinition:
+    """In the place of `orchestration.executors.executor_of`."""
+
+    def made(context: dg.InitExecutorContext) -> dg.Executor:
+        return StepDelegatingExecutor(
+            Pods(), RetryMode.ENABLED, sleep_seconds=0.2, check_step_health_interval_seconds=1
+        )
+
+    return dg.ExecutorDefinition("pods", {}, dg.multiple_process_executor_requirements(), made)
