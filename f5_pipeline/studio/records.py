@@ -63,6 +63,10 @@ class ReferenceSetting(BaseModel):
     window: Window | None = Field(default=None, description="the part to take; None: the one that is chosen")
     speed: float = Field(default=1.0, gt=0.3, lt=3.0, description="of the voice's pace, by the recording's")
 
+    def __str__(self) -> str:
+        part = f"{self.window.start:.1f} to {self.window.end:.1f} s" if self.window else "the part chosen by itself"
+        return f"{part}, {self.speed:g} of its pace"
+
 
 class Tuning(ReferenceSetting):
     """A setting that was measured to be better than the one before."""

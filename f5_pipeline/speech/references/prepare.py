@@ -104,7 +104,8 @@ def other_references(
     drafts: Drafts,
     on_progress: Progress = lambda unit, done, total: None,
 ) -> list[Reference]:
-    """References from other parts of a voice's recording than the present ones, the best first by `cut.runs_of`.
+    """References from other parts of a voice's recording than the present ones: those that end with a sentence first,
+    then as `cut.runs_of` has them.
 
     Each part's text matches its sound, where that can be told, and no two have more than MAX_SHARED in common.
 
@@ -118,15 +119,13 @@ def other_references(
         if fitting is None:
             return []
         levels, method = source.activity.levels, "aligned"
-        transcript = time_words(
-            source.path, levels.seconds, levels.channel, transcript, language, drafts, on_progress
-        )
+        transcript = time_words(source.path, levels.seconds, levels.channel, transcript, language, drafts, on_progress)
     try:
         runs = runs_of(transcript, source.activity, source.speech, source.file)
     except InputError:
         return []
     references, tried = list(present), 0
-    for run in runs:
+    for run in sorted(runs, key=lambda run: not run.whole):
         if len(references) == len(present) + count or tried == _MAX_TRIES:
             break
         if any(_shared(run, other) > MAX_SHARED for other in references):

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech import engines
-from f5_pipeline.speech.quality.gate import PRIOR
+from f5_pipeline.speech.quality.gate import PRIOR, Measures, fault_probability
 from f5_pipeline.speech.script.model import Preset
 from f5_pipeline.speech.takes import Take
 from f5_pipeline.store import layout
@@ -49,10 +49,11 @@ class Scores(BaseModel):
     """A take, as it was measured and heard."""
 
     take: str
-    words: int = Field(description="that were to be said")
+    words: int = Field(description="that were to be said; 0: nobody listened")
     errors: int = Field(description="words missing, added, repeated or changed, as heard")
     similarity: float | None
     faulty: bool = Field(description="whether the quality gate would have it made again")
+    fault: float = Field(default=0.0, description="probability of a fault by the quality gate, 0 to 1")
     why: list[str] = []
 
 
@@ -120,39 +121,58 @@ def compare(
         raise InputError("the two are the same", hint=_TWO)
     options = options.model_copy(update={"listen": "all", "retakes": 0})
     loaded, drawn = load_script(store, narration), None
-    spoken: list[dict[int, tuple[PlannedChunk, Take]]] = []
+    spoken: list[Spoken] = []
     for variant in variants:
-        drawn, takes = _speak(store, loaded, variant, options, drawn, sample, on_progress, cancelled)
-        spoken.append(takes)
+        asked = {name: value for name, value in variant._asdict().items() if value is not None}
+        script = replace(loaded, script=loaded.script.model_copy(update=asked))
+        drawn, takes = speak(
+            store,
+            script,
+            options,
+            drawn,
+            sample,
+            on_progress=lambda progress, variant=variant: on_progress(str(variant), progress),
+            cancelled=cancelled,
+        )
+        spoken.append({index: made for index, made in takes.items() if made[1].heard})
     first, second = spoken
     both = sorted(first.keys() & second.keys())
     if both and all(first[index][1].key == second[index][1].key for index in both):
         raise InputError("the two speak alike", hint=_TWO)
-    chunks = [_compared(first[index], second[index]) for index in both]
+    chunks = [compared(first[index], second[index]) for index in both]
     return Comparison(
         variants=(str(variants[0]), str(variants[1])),
-        figures=list(_figures(chunks)),
+        figures=list(figures(chunks)),
         chunks=sorted(chunks, key=lambda chunk: -abs(chunk.first.errors - chunk.second.errors)),
         left_out=len(drawn or ()) - len(both),
     )
 
 
-def _speak(
+Spoken = dict[int, tuple[PlannedChunk, Take]]
+"""Chunks and their takes, by the chunk's index."""
+
+
+def speak(
     store: Store,
     loaded: LoadedScript,
-    variant: Variant,
     options: StudioOptions,
     drawn: set[int] | None,
     sample: int,
-    on_progress: Callable[[str, Progress], None],
+    *,
+    on_progress: Callable[[Progress], None],
     cancelled: Callable[[], bool],
-) -> tuple[set[int], dict[int, tuple[PlannedChunk, Take]]]:
-    """The chunks that are drawn, by index, and the variant's takes of them."""
-    asked = {name: value for name, value in variant._asdict().items() if value is not None}
-    loaded = replace(loaded, script=loaded.script.model_copy(update=asked))
+) -> tuple[set[int], Spoken]:
+    """Let a script's engine speak chunks of it, each once; return the indexes that are drawn, and what was spoken.
+
+    Args:
+        drawn: None: `sample` chunks at random.
+
+    Raises:
+        InputError: takes of the engine are not measured. EngineError: it does not work here.
+    """
     with chosen_engine(store, loaded, options) as (engine, choice):
         if engines.spec_of(choice.engine).times_itself:
-            hint = "Compare models of the engine f5: --engine f5."
+            hint = "It needs an engine that clones voices: set F5_ENGINE=f5."
             raise InputError(f"takes of the engine {choice.engine} are not measured", hint=hint)
         planned = list(planned_chunks(loaded.script, engine, lexicon_of(loaded, engine), loaded.choices.chunks))
     if drawn is None:
@@ -175,41 +195,48 @@ def _speak(
         voices=sorted({one.chunk.voice for one in chosen}),
     )
     try:
-        synthesize_shard(
-            store, shard, options, on_progress=lambda progress: on_progress(str(variant), progress), cancelled=cancelled
-        )
+        synthesize_shard(store, shard, options, on_progress=on_progress, cancelled=cancelled)
     finally:
         store.delete(key)
     made = ((one, find_take(store, one.key)) for one in chosen)
-    return drawn, {one.chunk.index: (one, take) for one, take in made if take is not None and take.heard}
+    return drawn, {one.chunk.index: (one, take) for one, take in made if take is not None}
 
 
-def _compared(first: tuple[PlannedChunk, Take], second: tuple[PlannedChunk, Take]) -> Compared:
+def compared(first: tuple[PlannedChunk, Take], second: tuple[PlannedChunk, Take]) -> Compared:
     chunk = first[0].chunk
     return Compared(
         chunk=chunk.index,
         line=chunk.line,
         text=chunk.written[:120],
-        first=_scores(first[1]),
-        second=_scores(second[1]),
+        first=scores_of(first[1]),
+        second=scores_of(second[1]),
     )
 
 
-def _scores(take: Take) -> Scores:
+def scores_of(take: Take) -> Scores:
+    """How a take that was measured was heard, if it was."""
     hearing, verdict = hearing_of(take), verdict_of(take, PRIOR)
-    assert hearing is not None
     return Scores(
         take=take.key,
-        words=hearing.differences.words,
-        errors=hearing.differences.errors,
-        similarity=hearing.similarity,
+        words=hearing.differences.words if hearing else 0,
+        errors=hearing.differences.errors if hearing else 0,
+        similarity=hearing.similarity if hearing else None,
         faulty=not verdict.passed,
+        fault=round(fault_probability(Measures.model_validate(take.measures), hearing=hearing), 4),
         why=verdict.reasons,
     )
 
 
-def _figures(chunks: Sequence[Compared]) -> Iterator[Figure]:
-    """Word error rate and share of faulty takes, percent, and mean similarity."""
+ERRORS, FAULTY, SIMILARITY, FAULT = "word errors, %", "faulty takes, %", "similarity", "chance of a fault, %"
+"""Names of figures."""
+
+
+def figures(chunks: Sequence[Compared], confidence: float = 0.95) -> Iterator[Figure]:
+    """Word error rate and share of faulty takes, percent, mean similarity, and mean probability of a fault, percent.
+
+    Args:
+        confidence: of the bounds.
+    """
 
     def errors(scores: Sequence[Scores]) -> float | None:
         words = sum(one.words for one in scores)
@@ -222,17 +249,20 @@ def _figures(chunks: Sequence[Compared]) -> Iterator[Figure]:
         known = [one.similarity for one in scores if one.similarity is not None]
         return sum(known) / len(known) if known else None
 
-    for name, figure in (("word errors, %", errors), ("faulty takes, %", faulty), ("similarity", similarity)):
+    def fault(scores: Sequence[Scores]) -> float | None:
+        return 100 * sum(one.fault for one in scores) / len(scores) if scores else None
+
+    for name, figure in ((ERRORS, errors), (FAULTY, faulty), (SIMILARITY, similarity), (FAULT, fault)):
         values = [figure([chunk.first for chunk in chunks]), figure([chunk.second for chunk in chunks])]
-        low, high = _interval(chunks, figure)
+        low, high = _interval(chunks, figure, confidence)
         first, second = (None if value is None else round(value, 3) for value in values)
         yield Figure(name=name, first=first, second=second, low=low, high=high)
 
 
 def _interval(
-    chunks: Sequence[Compared], figure: Callable[[Sequence[Scores]], float | None]
+    chunks: Sequence[Compared], figure: Callable[[Sequence[Scores]], float | None], confidence: float
 ) -> tuple[float, float] | tuple[None, None]:
-    """Bounds of the difference with 95 % confidence: percentiles over resampled chunks, which stay pairs (Efron and
+    """Bounds of the difference: percentiles over resampled chunks, which stay pairs (Efron and
     Tibshirani, "An Introduction to the Bootstrap", 1993)."""
     generator, differences = random.Random(0), []
     for _ in range(ROUNDS if chunks else 0):
@@ -243,5 +273,5 @@ def _interval(
     if not differences:
         return None, None
     differences.sort()
-    cut = math.floor(0.025 * len(differences))
+    cut = math.floor((1 - confidence) / 2 * len(differences))
     return round(differences[cut], 3), round(differences[-1 - cut], 3)
