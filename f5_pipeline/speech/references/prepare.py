@@ -103,7 +103,7 @@ def other_references(
     name: str,
     drafts: Drafts,
     on_progress: Progress = lambda unit, done, total: None,
-) -> list[Reference]:
+) -> list[tuple[Window, Reference]]:
     """References from other parts of a voice's recording than the present ones: those that end with a sentence first,
     then as `cut.runs_of` has them.
 
@@ -124,11 +124,12 @@ def other_references(
         runs = runs_of(transcript, source.activity, source.speech, source.file)
     except InputError:
         return []
-    references, tried = list(present), 0
+    found: list[tuple[Window, Reference]] = []
+    tried = 0
     for run in sorted(runs, key=lambda run: not run.whole):
-        if len(references) == len(present) + count or tried == _MAX_TRIES:
+        if len(found) == count or tried == _MAX_TRIES:
             break
-        if any(_shared(run, other) > MAX_SHARED for other in references):
+        if any(_shared(run, other) > MAX_SHARED for other in (*present, *(made for _, made in found))):
             continue
         tried += 1
         fit = fitting.fit(run.start, run.end, run.text) if fitting else None
@@ -140,8 +141,8 @@ def other_references(
         made = build_reference(source.path, source.info, source.activity, choice, language, name)
         checks = check_reference(made.measures, made.text, language)
         if not any(check.severity == "error" for check in checks):
-            references.append(made)
-    return references[len(present) :]
+            found.append((Window(start=run.start, end=run.end, text=run.text, method=method), made))
+    return found
 
 
 def _shared(run: Run, other: Reference) -> float:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.listening.listener import Hearing
-from f5_pipeline.speech.references.window import Method, Window
+from f5_pipeline.speech.references.window import Method
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,10 +107,6 @@ class Reference:
     @property
     def seconds(self) -> float:
         return self.record.seconds
-
-    @property
-    def window(self) -> Window:
-        return Window(start=self.start, end=self.end, text=self.text, method=self.measures.method)
 
     @property
     def measures(self) -> ReferenceMeasures:

@@ -311,7 +311,7 @@ def _windows(
     if count > len(others):
         text = read_transcript(transcript, name) if transcript is not None else None
         with closing(Drafts()) as drafts:
-            references = other_references(
+            found = other_references(
                 recording,
                 text,
                 [present, *(other.reference for other in others)],
@@ -321,8 +321,7 @@ def _windows(
                 drafts=drafts,
             )
         others += [
-            _Candidate(ReferenceSetting(window=reference.window, speed=setting.speed), reference)
-            for reference in references
+            _Candidate(ReferenceSetting(window=window, speed=setting.speed), reference) for window, reference in found
         ]
     return _Candidate(setting, present), others[: max(count, 0)]
 
