@@ -9,12 +9,13 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech import engines
+from f5_pipeline.speech.chunks import Chunk
 from f5_pipeline.speech.quality.gate import PRIOR, Measures, fault_probability
 from f5_pipeline.speech.script.model import Preset
 from f5_pipeline.speech.takes import Take
@@ -26,11 +27,14 @@ from f5_pipeline.studio.narrating.planning import lexicon_of, planned_chunks
 from f5_pipeline.studio.narrating.scripts import LoadedScript, load_script
 from f5_pipeline.studio.narrating.shards import ShardLine, request_of
 from f5_pipeline.studio.narrating.synthesis import Progress, synthesize_shard
+from f5_pipeline.studio.narrating.votes import Pair, Pairs, keep_pairs, preferences
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import PlannedChunk, Shard
 
 ROUNDS = 2000
 """Samples of the bootstrap."""
+
+Item = TypeVar("Item")
 
 _TWO = "Name two models, or two presets."
 
@@ -88,14 +92,28 @@ class Comparison(BaseModel):
     figures: list[Figure]
     chunks: list[Compared]
     left_out: int = Field(default=0, description="chunks of the sample that one of them could not speak")
+    voted: int = Field(default=0, description="chunks on which somebody has voted, blind")
+
+    @property
+    def votes(self) -> Figure | None:
+        """What was preferred by those who heard both; None where nobody has voted."""
+        return next((figure for figure in self.figures if figure.name == VOTES), None)
 
     def verdict(self) -> str:
-        """One sentence for people."""
-        errors, faulty = self.figures[0], self.figures[1]
-        for figure, what in ((errors, "is heard with fewer word errors"), (faulty, "has fewer faulty takes")):
-            if figure.differs and figure.first is not None and figure.second is not None:
-                return f"{self.variants[int(figure.second < figure.first)]} {what}."
-        return f"No difference is shown by {len(self.chunks)} chunks; take more (--sample), or either."
+        """A sentence for people; a second one where votes tell the two apart."""
+        differing = {figure.name: figure for figure in self.figures if figure.differs}
+        says = []
+        for name, sign, what in (
+            (ERRORS, -1, "is heard with fewer word errors"),
+            (FAULTY, -1, "has fewer faulty takes"),
+            (VOTES, 1, "is preferred by those who heard both"),
+        ):
+            figure = differing.get(name)
+            if figure and figure.first is not None and figure.second is not None and not (says and name == FAULTY):
+                says.append(f"{self.variants[int(sign * figure.second > sign * figure.first)]} {what}.")
+        return (
+            " ".join(says) or f"No difference is shown by {len(self.chunks)} chunks; take more (--sample), or either."
+        )
 
 
 def compare(
@@ -140,9 +158,14 @@ def compare(
     if both and all(first[index][1].key == second[index][1].key for index in both):
         raise InputError("the two speak alike", hint=_TWO)
     chunks = [compared(first[index], second[index]) for index in both]
+    names = (str(variants[0]), str(variants[1]))
+    pairs = [_pair(first[index][0].chunk, one) for index, one in zip(both, chunks, strict=True)]
+    keep_pairs(store, narration, Pairs(variants=names, pairs=pairs))
+    shares = preferences(store, narration, pairs)
     return Comparison(
-        variants=(str(variants[0]), str(variants[1])),
-        figures=list(figures(chunks)),
+        variants=names,
+        figures=[*figures(chunks), *([_votes(list(shares.values()))] if shares else [])],
+        voted=len(shares),
         chunks=sorted(chunks, key=lambda chunk: -abs(chunk.first.errors - chunk.second.errors)),
         left_out=len(drawn or ()) - len(both),
     )
@@ -213,6 +236,22 @@ def compared(first: tuple[PlannedChunk, Take], second: tuple[PlannedChunk, Take]
     )
 
 
+def _pair(chunk: Chunk, one: Compared) -> Pair:
+    takes = (one.first.take, one.second.take)
+    return Pair(chunk=chunk.index, line=chunk.line, language=chunk.language, text=chunk.written, takes=takes)
+
+
+def _votes(shares: Sequence[tuple[float, float]]) -> Figure:
+    """Which was preferred, percent of votes; each chunk counts once. `shares`: of the first and the second."""
+
+    def difference(drawn: Sequence[tuple[float, float]]) -> float:
+        return 100 * sum(second - first for first, second in drawn) / len(drawn)
+
+    first, second = (round(100 * sum(column) / len(shares), 1) for column in zip(*shares, strict=True))
+    low, high = _interval(shares, difference, 0.95)
+    return Figure(name=VOTES, first=first, second=second, low=low, high=high)
+
+
 def scores_of(take: Take) -> Scores:
     """How a take that was measured was heard, if it was."""
     hearing, verdict = hearing_of(take), verdict_of(take, PRIOR)
@@ -228,6 +267,7 @@ def scores_of(take: Take) -> Scores:
 
 
 ERRORS, FAULTY, SIMILARITY, FAULT = "word errors, %", "faulty takes, %", "similarity", "chance of a fault, %"
+VOTES = "preferred, %"
 """Names of figures."""
 
 
@@ -254,22 +294,26 @@ def figures(chunks: Sequence[Compared], confidence: float = 0.95) -> Iterator[Fi
 
     for name, figure in ((ERRORS, errors), (FAULTY, faulty), (SIMILARITY, similarity), (FAULT, fault)):
         values = [figure([chunk.first for chunk in chunks]), figure([chunk.second for chunk in chunks])]
-        low, high = _interval(chunks, figure, confidence)
+
+        def difference(drawn: Sequence[Compared], figure: Callable[..., float | None] = figure) -> float | None:
+            first, second = figure([chunk.first for chunk in drawn]), figure([chunk.second for chunk in drawn])
+            return None if first is None or second is None else second - first
+
+        low, high = _interval(chunks, difference, confidence)
         first, second = (None if value is None else round(value, 3) for value in values)
         yield Figure(name=name, first=first, second=second, low=low, high=high)
 
 
 def _interval(
-    chunks: Sequence[Compared], figure: Callable[[Sequence[Scores]], float | None], confidence: float
+    items: Sequence[Item], difference: Callable[[Sequence[Item]], float | None], confidence: float
 ) -> tuple[float, float] | tuple[None, None]:
     """Bounds of the difference: percentiles over resampled chunks, which stay pairs (Efron and
     Tibshirani, "An Introduction to the Bootstrap", 1993)."""
     generator, differences = random.Random(0), []
-    for _ in range(ROUNDS if chunks else 0):
-        drawn = generator.choices(chunks, k=len(chunks))
-        first, second = figure([chunk.first for chunk in drawn]), figure([chunk.second for chunk in drawn])
-        if first is not None and second is not None:
-            differences.append(second - first)
+    for _ in range(ROUNDS if items else 0):
+        found = difference(generator.choices(items, k=len(items)))
+        if found is not None:
+            differences.append(found)
     if not differences:
         return None, None
     differences.sort()

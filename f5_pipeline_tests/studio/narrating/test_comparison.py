@@ -18,6 +18,7 @@ from f5_pipeline.speech.engines.draft.engine import DraftEngine
 from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.studio.narrating.comparison import Variant, compare
 from f5_pipeline.studio.narrating.scripts import add_script
+from f5_pipeline.studio.narrating.votes import find_pairs, vote
 from f5_pipeline_tests.support.some import some
 
 SENTENCES = (
@@ -86,6 +87,13 @@ def test_the_one_that_leaves_words_out_is_worse(studio, reader):
     assert result.verdict().startswith("careful ")
     assert any("missing" in reason for chunk in result.chunks for reason in chunk.second.why)
     assert not list(studio.store.list("runs/"))
+
+    for pair in some(find_pairs(studio.store, "story")).pairs:
+        vote(studio.store, "story", pair, "eve", pair.takes[1])  # who votes likes it short
+    voted = compare(studio.store, "story", (Variant("hasty"), Variant("careful")), studio.options)
+    votes = some(voted.votes)
+    assert voted.voted == len(SENTENCES) and (votes.first, votes.second) == (100, 0) and votes.differs
+    assert "careful is heard" in voted.verdict() and "hasty is preferred" in voted.verdict()
 
 
 def test_what_cannot_be_compared_is_refused(studio, reader):
