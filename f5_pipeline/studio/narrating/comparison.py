@@ -9,7 +9,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -31,10 +31,11 @@ from f5_pipeline.studio.narrating.votes import Pair, Pairs, keep_pairs, preferen
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import PlannedChunk, Shard
 
-ROUNDS = 2000
-"""Samples of the bootstrap."""
+if TYPE_CHECKING:
+    import numpy as np
 
-Item = TypeVar("Item")
+ROUNDS = 10_000
+"""Samples of the bootstrap, and of the randomization test."""
 
 _TWO = "Name two models, or two presets."
 
@@ -243,13 +244,9 @@ def _pair(chunk: Chunk, one: Compared) -> Pair:
 
 def _votes(shares: Sequence[tuple[float, float]]) -> Figure:
     """Which was preferred, percent of votes; each chunk counts once. `shares`: of the first and the second."""
+    import numpy as np
 
-    def difference(drawn: Sequence[tuple[float, float]]) -> float:
-        return 100 * sum(second - first for first, second in drawn) / len(drawn)
-
-    first, second = (round(100 * sum(column) / len(shares), 1) for column in zip(*shares, strict=True))
-    low, high = _interval(shares, difference, 0.95)
-    return Figure(name=VOTES, first=first, second=second, low=low, high=high)
+    return _figure(VOTES, 100 * np.stack([np.array(shares), np.full((len(shares), 2), 0.01)], axis=-1))
 
 
 def scores_of(take: Take) -> Scores:
@@ -270,52 +267,66 @@ ERRORS, FAULTY, SIMILARITY, FAULT = "word errors, %", "faulty takes, %", "simila
 VOTES = "preferred, %"
 """Names of figures."""
 
+_PARTS: dict[str, Callable[[Scores], tuple[float, float]]] = {
+    ERRORS: lambda scores: (100 * scores.errors, scores.words),
+    FAULTY: lambda scores: (100 * scores.faulty, 1),
+    SIMILARITY: lambda scores: (scores.similarity or 0.0, scores.similarity is not None),
+    FAULT: lambda scores: (100 * scores.fault, 1),
+}
+"""By figure: of a take, what is summed up, and what the sum is divided by."""
 
-def figures(chunks: Sequence[Compared], confidence: float = 0.95) -> Iterator[Figure]:
-    """Word error rate and share of faulty takes, percent, mean similarity, and mean probability of a fault, percent.
+
+def figures(chunks: Sequence[Compared]) -> Iterator[Figure]:
+    """Word error rate and share of faulty takes, percent, mean similarity, and mean probability of a fault, percent."""
+    for name in _PARTS:
+        yield _figure(name, _parts(chunks, name))
+
+
+def chance(chunks: Sequence[Compared], name: str, sign: int) -> float:
+    """How likely the second comes out ahead by as much as it does where it is no better: the share of all ways to say
+    which of a pair is the second (Fisher's randomization test, of ROUNDS ways). Other than the bounds of a figure it
+    holds for few chunks too.
 
     Args:
-        confidence: of the bounds.
+        sign: 1 where more of the figure is better, -1 where less is.
     """
+    import numpy as np
 
-    def errors(scores: Sequence[Scores]) -> float | None:
-        words = sum(one.words for one in scores)
-        return 100 * sum(one.errors for one in scores) / words if words else None
-
-    def faulty(scores: Sequence[Scores]) -> float | None:
-        return 100 * sum(one.faulty for one in scores) / len(scores) if scores else None
-
-    def similarity(scores: Sequence[Scores]) -> float | None:
-        known = [one.similarity for one in scores if one.similarity is not None]
-        return sum(known) / len(known) if known else None
-
-    def fault(scores: Sequence[Scores]) -> float | None:
-        return 100 * sum(one.fault for one in scores) / len(scores) if scores else None
-
-    for name, figure in ((ERRORS, errors), (FAULTY, faulty), (SIMILARITY, similarity), (FAULT, fault)):
-        values = [figure([chunk.first for chunk in chunks]), figure([chunk.second for chunk in chunks])]
-
-        def difference(drawn: Sequence[Compared], figure: Callable[..., float | None] = figure) -> float | None:
-            first, second = figure([chunk.first for chunk in drawn]), figure([chunk.second for chunk in drawn])
-            return None if first is None or second is None else second - first
-
-        low, high = _interval(chunks, difference, confidence)
-        first, second = (None if value is None else round(value, 3) for value in values)
-        yield Figure(name=name, first=first, second=second, low=low, high=high)
+    parts = _parts(chunks, name)
+    swapped = np.random.default_rng(0).integers(0, 2, (ROUNDS, len(parts), 1, 1), dtype=bool)
+    drawn = sign * _differences(np.where(swapped, parts[:, ::-1], parts).sum(1))
+    (found,) = sign * _differences(parts.sum(0)[None])
+    return float((1 + (drawn >= found - 1e-12).sum()) / (1 + len(drawn)))
 
 
-def _interval(
-    items: Sequence[Item], difference: Callable[[Sequence[Item]], float | None], confidence: float
-) -> tuple[float, float] | tuple[None, None]:
-    """Bounds of the difference: percentiles over resampled chunks, which stay pairs (Efron and
-    Tibshirani, "An Introduction to the Bootstrap", 1993)."""
-    generator, differences = random.Random(0), []
-    for _ in range(ROUNDS if items else 0):
-        found = difference(generator.choices(items, k=len(items)))
-        if found is not None:
-            differences.append(found)
-    if not differences:
-        return None, None
-    differences.sort()
-    cut = math.floor((1 - confidence) / 2 * len(differences))
-    return round(differences[cut], 3), round(differences[-1 - cut], 3)
+def _parts(chunks: Sequence[Compared], name: str) -> np.ndarray:
+    """Shape (chunks, first and second, sum and divisor)."""
+    import numpy as np
+
+    pairs = [(_PARTS[name](chunk.first), _PARTS[name](chunk.second)) for chunk in chunks]
+    return np.array(pairs, dtype=float).reshape(-1, 2, 2)
+
+
+def _differences(sums: np.ndarray) -> np.ndarray:
+    """The second's quotient less the first's. `sums`: shape (n, first and second, sum and divisor)."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        quotients = sums[..., 0] / sums[..., 1]
+    return quotients[:, 1] - quotients[:, 0]
+
+
+def _figure(name: str, parts: np.ndarray) -> Figure:
+    """The figure of both variants. Bounds of the difference are percentiles over resampled chunks, which stay pairs
+    (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993). `parts`: see `_parts`."""
+    import numpy as np
+
+    first, second = (round(total / divisor, 3) if divisor else None for total, divisor in parts.sum(0).tolist())
+    low = high = None
+    if first is not None and second is not None:
+        drawn = np.random.default_rng(0).integers(0, len(parts), (ROUNDS, len(parts)))
+        differences = _differences(parts[drawn].sum(1))
+        differences = np.sort(differences[np.isfinite(differences)])
+        cut = math.floor(0.025 * len(differences))
+        low, high = round(float(differences[cut]), 3), round(float(differences[-1 - cut]), 3)
+    return Figure(name=name, first=first, second=second, low=low, high=high)

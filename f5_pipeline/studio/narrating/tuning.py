@@ -33,6 +33,7 @@ from f5_pipeline.studio.narrating.comparison import (
     Compared,
     Figure,
     Scores,
+    chance,
     figures,
     scores_of,
     speak,
@@ -363,26 +364,28 @@ def _trial(against: _Tried, tried: _Tried, tests: int) -> Trial:
         one = Compared(chunk=index, line=chunk.line, text=chunk.written, first=scores, second=second[index][1])
         chunks.append(one)
     left_out = len(first.keys() - second.keys())
-    plain = {figure.name: figure for figure in figures(chunks)}
-    strict = {figure.name: figure for figure in figures(chunks, 1 - 2 * MAX_ERROR / max(tests, 1))}
-    is_worse = left_out or any(_gain(plain[name], name) == -1 for name in CRITERIA)
-    better = None if is_worse else next((name for name in CRITERIA if _gain(strict[name], name) == 1), None)
+    found = {figure.name: figure for figure in figures(chunks)}
+
+    def is_better(name: str) -> bool:
+        gain = _gain(found[name], name)
+        return gain >= CRITERIA[name][1] and chance(chunks, name, CRITERIA[name][0]) <= MAX_ERROR / tests
+
+    is_worse = left_out or any(found[name].differs and _gain(found[name], name) < 0 for name in CRITERIA)
+    better = None if is_worse else next(filter(is_better, CRITERIA), None)
     return Trial(
         setting=tried.candidate.setting,
         against=against.candidate.setting,
-        figures=[plain[name] for name in CRITERIA],
+        figures=[found[name] for name in CRITERIA],
         left_out=left_out,
         better=better,
     )
 
 
-def _gain(figure: Figure, name: str) -> int:
-    """1: the second is better beyond chance, and by as much as counts; -1: it is worse; 0: neither is shown."""
-    sign, least = CRITERIA[name]
-    if not figure.differs or figure.first is None or figure.second is None:
-        return 0
-    gain = sign * (figure.second - figure.first)
-    return 0 if abs(gain) < least else 1 if gain > 0 else -1
+def _gain(figure: Figure, name: str) -> float:
+    """By how much the second is better; 0 where the figure is not known."""
+    if figure.first is None or figure.second is None:
+        return 0.0
+    return CRITERIA[name][0] * (figure.second - figure.first)
 
 
 def _rank(trial: Trial) -> tuple[float, ...]:
