@@ -34,7 +34,7 @@ from f5_pipeline.studio.records import PlannedChunk, Shard
 if TYPE_CHECKING:
     import numpy as np
 
-ROUNDS = 10_000
+ROUNDS = 4000
 """Samples of the bootstrap, and of the randomization test."""
 
 _TWO = "Name two models, or two presets."

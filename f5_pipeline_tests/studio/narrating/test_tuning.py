@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -15,8 +17,17 @@ from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.engines import Configuration, EngineSpec
 from f5_pipeline.store import layout
-from f5_pipeline.studio.narrating.comparison import ERRORS
-from f5_pipeline.studio.narrating.tuning import keep_tuning, narrations_with, tune, undo_tuning
+from f5_pipeline.studio.narrating.comparison import ERRORS, Scores
+from f5_pipeline.studio.narrating.tuning import (
+    CRITERIA,
+    _Candidate,
+    _trial,
+    _Tried,
+    keep_tuning,
+    narrations_with,
+    tune,
+    undo_tuning,
+)
 from f5_pipeline.studio.records import ReferenceSetting
 from f5_pipeline.studio.state import write_state
 from f5_pipeline.studio.voices import find_reference, find_voice, is_current, make_reference, needs_reference
@@ -138,3 +149,33 @@ def test_a_draft_is_nothing_to_tune(studio, cloner, tmp_path: Path):
         tune(studio.store, "ada", drafts)
     with pytest.raises(InputError, match="too few"):
         tune(studio.store, "ada", studio.options, sentences=EIGHT[:3])
+
+
+def chosen_by_chance(voices: int, faulty: float) -> int:
+    """How many voices get another setting, of those whose takes are faulty so often, where all that is tried has a
+    fifth of faulty takes."""
+    random = np.random.default_rng(1)
+
+    def tried(share: float) -> _Tried:
+        heard = {}
+        for index, is_faulty in enumerate(random.random(16) < share):
+            errors = int(random.poisson(0.4)) + int(is_faulty) * int(random.integers(2, 6))
+            fault = 0.9 if is_faulty else float(random.beta(1, 20))
+            similarity = float(random.normal(0.8, 0.03))
+            scores = Scores(
+                take="", words=12, errors=errors, similarity=similarity, faulty=bool(is_faulty), fault=fault
+            )
+            heard[index] = Mock(line=1, written=""), scores
+        return _Tried(_Candidate(ReferenceSetting(), Mock()), heard)
+
+    tests = 5 * len(CRITERIA)
+    found = 0
+    for _ in range(voices):
+        present = tried(faulty)
+        found += any(_trial(present, tried(0.2), tests).better for _ in range(5))
+    return found
+
+
+def test_a_setting_is_rarely_left_for_none_that_is_better():
+    assert chosen_by_chance(40, faulty=0.2) <= 4, "one in twenty is expected"
+    assert chosen_by_chance(10, faulty=0.7) >= 5
