@@ -36,7 +36,8 @@ def compare(
     as_json: bool,
 ) -> None:
     """Let two models or presets speak the same chunks of NARRATION, and compare what Whisper hears. The takes are
-    kept, so that narrating with either goes on from them. Needs the extra asr.
+    kept, so that narrating with either goes on from them. The retake desk plays the pairs blind, and what is voted
+    there comes into the table. Needs the extra asr.
 
     \b
     f5-pipeline compare story --model F5TTS_v1_Base --model F5TTS_Base
@@ -84,6 +85,8 @@ def compare(
     if result.left_out:
         print_info(f"{result.left_out} chunks were left out: one of the two could not speak them, or nobody listened")
     print_info(result.verdict())
+    voted = f"; {result.voted} of {len(result.chunks)} are voted on" if result.voted else ""
+    print_info(f"to hear the pairs blind, and vote: /desk/n/{narration}/pairs of the download service{voted}")
 
 
 def _write_pairs(store, result, folder: Path) -> None:

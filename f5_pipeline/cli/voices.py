@@ -1,4 +1,4 @@
-"""f5-pipeline voices: add, list, show, prepare."""
+"""f5-pipeline voices: add, list, show, prepare; `tune` is a file of its own."""
 
 from __future__ import annotations
 
@@ -258,6 +258,12 @@ def _consent(voice: Voice) -> str:
     return ", ".join([f"of {consent.speaker}", *scope])
 
 
+def _tunings(voice: Voice) -> list[str]:
+    """A line for each tuning, the one in force first."""
+    lines = [f"{tuning}; {tuning.made[:10]}, {tuning.by}: {tuning.why}" for tuning in reversed(voice.tunings)]
+    return lines[:1] + [f"before: {line}" for line in lines[1:]]
+
+
 def _state(voice: dict) -> str:
     if not voice["current"]:
         return "to be prepared"
@@ -299,6 +305,7 @@ def show(name: str, as_json: bool) -> None:
             ("audio", store.local_path(clip["audio"]) or clip["audio"]),
             *((key, round(value, 3) if isinstance(value, float) else value) for key, value in clip["measures"].items()),
         ]
+    rows += [("tuned", line) for line in _tunings(voice)]
     if description["unchecked"]:
         rows.append(("unchecked", f"it failed {', '.join(description['unchecked'])}"))
     if not description["current"]:

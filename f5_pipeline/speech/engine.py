@@ -100,6 +100,8 @@ class ReferenceVoice:
         text: spoken in the recording.
         language: BCP 47 tag of the text.
         load: returns the recording: float32, shape (n,), mono, 24 kHz.
+        speed: of the voice's own pace, by the recording's: `Request.speech_seconds` has it already. Part of `sound`
+            where it is not 1.0.
     """
 
     name: str
@@ -107,6 +109,7 @@ class ReferenceVoice:
     text: str
     language: str
     load: Callable[[], np.ndarray]
+    speed: float = 1.0
 
 
 @dataclass(frozen=True)

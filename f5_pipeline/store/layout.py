@@ -15,6 +15,8 @@ takes/<ab>/<key>.flac|.json                  the audio of a chunk and its record
 narrations/<narration>/{plan,takes,audio,timings,links}.json   the newest record of each step
 narrations/<narration>/address.json          its permanent address: grant, revision, expiry
 narrations/<narration>/webhook.json          who is told when it has ended
+narrations/<narration>/comparison.json       the pairs of takes of its newest comparison;
+                                             votes/<hash>/<key>.json which of two somebody prefers
 narrations/<narration>/{plans,takes}/<hash>.jsonl              one line a chunk
 narrations/<narration>/<revision>/…          delivered files, never changed; manifest.json is written last;
                                              waveform.bin is drawn from the audio, for pages and metadata
@@ -58,7 +60,7 @@ _PATTERNS = {
     "model": r"(?!blobs/|recognisers/)[^/]+",
     "revision": r"[0-9a-f]{16}",
     "take": r"[0-9a-f]{64}",
-    "step": r"(?!webhook\b)[^/]+",
+    "step": r"(?!webhook\b|comparison\b)[^/]+",
     "blob": r"[0-9a-f]{64}[^/]*",
     "extension": r"(?:\.[^/]+)?",
     "path": r".+",
@@ -145,6 +147,10 @@ manifest = Key("narrations/{narration}/{revision}/manifest.json")
 waveform = Key("narrations/{narration}/{revision}/waveform.bin")
 """The envelope of a revision's audio (`speech.audio.waveform.Peaks`)."""
 
+comparison = Key("narrations/{narration}/comparison.json")
+vote = Key("narrations/{narration}/votes/{pair:.16}/{voter}.json")
+"""What one person prefers of two takes."""
+
 grant = Key("grants/{narration}/{grant}.json")
 fetches = Key("fetches/{narration}/{grant}/{day}-{service}.json", day=r"\d{4}-\d{2}-\d{2}", service="[0-9a-f]+")
 """Who fetched what by the links of a grant, as one service saw it on one day."""
@@ -170,6 +176,11 @@ step_value = Key("runs/{run}/{path}")
 def work_of(narration: str) -> str:
     """The prefix of what workers write about a narration."""
     return f"{WORK}{narration}/"
+
+
+def votes_of(narration: str) -> str:
+    """The prefix of the votes on pairs of a narration's takes."""
+    return f"narrations/{narration}/votes/"
 
 
 def run_value(run_id: str, *names: str) -> str:

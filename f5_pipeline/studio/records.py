@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from f5_pipeline.speech.audio.assembly import AssemblySettings
 from f5_pipeline.speech.audio.inspection import FileMeasures
 from f5_pipeline.speech.chunks import Chunk
+from f5_pipeline.speech.references.window import Window
 from f5_pipeline.speech.script.model import AudioFormat, CaptionStyle, MasterName, Pauses, ScriptOptions
 from f5_pipeline.speech.takes import Take
 from f5_pipeline.speech.text.lexicon import UsedEntry
@@ -56,6 +57,25 @@ class Consent(BaseModel):
     note: str = ""
 
 
+class ReferenceSetting(BaseModel):
+    """How a voice's reference differs from the one that the preparation makes by itself."""
+
+    window: Window | None = Field(default=None, description="the part to take; None: the one that is chosen")
+    speed: float = Field(default=1.0, gt=0.3, lt=3.0, description="of the voice's pace, by the recording's")
+
+    def __str__(self) -> str:
+        part = f"{self.window.start:.1f} to {self.window.end:.1f} s" if self.window else "the part chosen by itself"
+        return f"{part}, {self.speed:g} of its pace"
+
+
+class Tuning(ReferenceSetting):
+    """A setting that was measured to be better than the one before."""
+
+    made: str = Field(description="when, ISO 8601")
+    by: str = Field(description="engine, model and preset that it was measured with")
+    why: str = Field(description="a sentence: what was better")
+
+
 class Voice(BaseModel):
     """A voice as it was added."""
 
@@ -70,6 +90,12 @@ class Voice(BaseModel):
     commercial_use: Literal["yes", "no", "unknown"] = "unknown"
     consent: Consent | None = Field(default=None, description="of the speaker; None: not recorded")
     added: str
+    tunings: list[Tuning] = Field(default=[], description="the last is in force, those before it can be gone back to")
+
+    @property
+    def setting(self) -> ReferenceSetting | None:
+        """The setting in force; None: the voice is not tuned."""
+        return ReferenceSetting(**dict(self.tunings[-1])) if self.tunings else None
 
 
 class ReferenceClip(BaseModel):
@@ -88,6 +114,13 @@ class ReferenceClip(BaseModel):
     transcript: str | None = Field(default=None, description="sha256 of the transcript")
     transcribed_by: str | None = Field(default=None, description="see `Voice`")
     heard: dict[str, Any] | None = Field(default=None, description="`ReferenceHearing`; None: nobody listened to it")
+    setting: ReferenceSetting | None = Field(default=None, description="see `Voice`")
+
+    @property
+    def version(self) -> str:
+        """Changes with all that it decides of a voice's sound."""
+        speed = self.setting.speed if self.setting else 1.0
+        return self.sha256 if speed == 1.0 else digest_of([self.sha256, speed])
 
 
 class EngineWeights(BaseModel):

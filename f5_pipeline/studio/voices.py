@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +19,7 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, put_content, write_record
 from f5_pipeline.studio.languages import check_known
-from f5_pipeline.studio.records import Consent, ReferenceClip, Source, Voice
+from f5_pipeline.studio.records import Consent, ReferenceClip, ReferenceSetting, Source, Voice
 from f5_pipeline.system.clock import iso_time
 from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.reading import read_file
@@ -113,6 +113,7 @@ def add_voice(
             _refuse(reference, name, recording, author, hear(reference, recording) if hear and not author else None)
         recorded = _source(recording, lambda digest, ext: layout.voice_recording(name, digest, ext))
         transcribed = transcript and _source(transcript, lambda digest, ext: layout.voice_transcript(name, digest, ext))
+        is_same = present is not None and _inputs(present) == (recorded, transcribed or None, language or "en")
         voice = Voice(
             name=name,
             language=language or "en",
@@ -123,6 +124,7 @@ def add_voice(
             consent=present.consent if present and present.recording.sha256 == recorded.sha256 else None,
             licence=licence or (present.licence if present else None),
             commercial_use=commercial_use or (present.commercial_use if present else "unknown"),
+            tunings=present.tunings if present and is_same else [],
         )
         for source, path in ((recorded, recording), (transcribed, transcript)):
             if source and path:
@@ -131,6 +133,11 @@ def add_voice(
         return present
     write_record(store, layout.voice(name), voice)
     return voice
+
+
+def _inputs(voice: Voice) -> tuple[Source, Source | None, str]:
+    """What a voice's tunings were measured with."""
+    return voice.recording, voice.transcript, voice.language
 
 
 def _write_transcript(
@@ -333,6 +340,7 @@ def prepare(
     *,
     name: str,
     transcript_name: str,
+    setting: ReferenceSetting | None = None,
     on_progress: Progress = _unreported,
 ) -> Reference:
     """Cut a recording and its transcript to the reference that F5 is conditioned on.
@@ -340,6 +348,7 @@ def prepare(
     Args:
         name: of the voice, for errors.
         transcript_name: its extension gives its format.
+        setting: None: the part of the recording is chosen.
 
     Raises:
         InputError: the recording or the transcript is unusable, or they do not belong together.
@@ -348,13 +357,14 @@ def prepare(
     from f5_pipeline.speech.references.prepare import prepare_reference
     from f5_pipeline.speech.transcripts.reader import read_transcript
 
-    key = file_sha256(recording), transcript, language, name, transcript_name
+    window = setting.window if setting else None
+    key = file_sha256(recording), transcript, language, name, transcript_name, window
     if key in _prepared:
         return _prepared[key]
     text = read_transcript(transcript, transcript_name) if transcript is not None else None
     with closing(Drafts()) as drafts:
         reference = prepare_reference(
-            recording, text, language=language, name=name, drafts=drafts, on_progress=on_progress
+            recording, text, language=language, name=name, drafts=drafts, window=window, on_progress=on_progress
         )
     _prepared.clear()
     _prepared[key] = reference
@@ -373,31 +383,58 @@ def make_reference(
         InputError: there is no such voice, or its recording and transcript do not belong together.
         DamagedError: the recording or the transcript is not what was added.
     """
-    import soundfile
-
     voice = find_voice(store, name)
     if voice is None:
         raise unknown_voice(store, name)
+    with opened_recording(store, voice) as (recording, transcript):
+        text_name = voice.transcript.name if voice.transcript else ""
+        reference = prepare(
+            recording,
+            transcript,
+            voice.language,
+            name=name,
+            transcript_name=text_name,
+            setting=voice.setting,
+            on_progress=on_progress,
+        )
+        hearing = hear(reference, recording) if hear and not voice.transcribed_by else None
+    clip = clip_of(voice, reference, hearing)
+    with workspace() as folder:
+        path = folder / "reference.flac"
+        path.write_bytes(flac_of(reference))
+        put_content(store, clip.audio, path)
+    return clip, reference
+
+
+@contextmanager
+def opened_recording(store: Store, voice: Voice) -> Iterator[tuple[Path, bytes | None]]:
+    """A voice's recording as a file, and its transcript. Raises DamagedError: one is not what was added."""
     transcript = store.get_bytes(voice.transcript.key) if voice.transcript else None
     if voice.transcript and sha256(transcript or b"").hexdigest() != voice.transcript.sha256:
         raise _damaged(voice, voice.transcript)
     with store.fetch(voice.recording.key) as recording:
         if file_sha256(recording) != voice.recording.sha256:
             raise _damaged(voice, voice.recording)
-        text_name = voice.transcript.name if voice.transcript else ""
-        reference = prepare(
-            recording, transcript, voice.language, name=name, transcript_name=text_name, on_progress=on_progress
-        )
-        hearing = hear(reference, recording) if hear and not voice.transcribed_by else None
-    audio = layout.reference_audio(name, reference.sha256)
-    with workspace() as folder:
-        path = folder / "reference.flac"
-        soundfile.write(path, reference.pcm16(), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-        put_content(store, audio, path)
-    clip = ReferenceClip(
-        voice=name,
+        yield recording, transcript
+
+
+def flac_of(reference: Reference) -> bytes:
+    """A reference's audio as it is kept."""
+    from io import BytesIO
+
+    import soundfile
+
+    file = BytesIO()
+    soundfile.write(file, reference.pcm16(), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
+def clip_of(voice: Voice, reference: Reference, hearing: ReferenceHearing | None = None) -> ReferenceClip:
+    """The record of a reference of a voice, with the voice's setting."""
+    return ReferenceClip(
+        voice=voice.name,
         language=voice.language,
-        audio=audio,
+        audio=layout.reference_audio(voice.name, reference.sha256),
         text=reference.text,
         start=reference.start,
         end=reference.end,
@@ -408,8 +445,8 @@ def make_reference(
         transcript=voice.transcript.sha256 if voice.transcript else None,
         transcribed_by=voice.transcribed_by,
         heard=hearing.model_dump(exclude_none=True) if hearing else None,
+        setting=voice.setting,
     )
-    return clip, reference
 
 
 def _damaged(voice: Voice, source: Source) -> DamagedError:
@@ -464,9 +501,10 @@ def prepared_reference(store: Store, name: str) -> ReferenceClip | None:
 
 
 def is_current(clip: ReferenceClip, voice: Voice) -> bool:
-    """Whether the reference was made from the voice's present recording, transcript and language."""
+    """Whether the reference was made from the voice's present recording, transcript, language and setting."""
     transcript = voice.transcript.sha256 if voice.transcript else None
-    return (clip.recording, clip.transcript, clip.language) == (voice.recording.sha256, transcript, voice.language)
+    made_of = (clip.recording, clip.transcript, clip.language, clip.setting)
+    return made_of == (voice.recording.sha256, transcript, voice.language, voice.setting)
 
 
 def needs_reference(store: Store, name: str) -> bool:

@@ -27,7 +27,7 @@ def test_add_tells_the_voice_and_its_reference(studio):
     told = studio.first
     assert set(told) == {
         "name", "language", "recording", "transcript", "transcribed_by", "added", "licence", "commercial_use",
-        "consent", "reference", "current", "unchecked", "failed_checks",
+        "consent", "tunings", "reference", "current", "unchecked", "failed_checks",
     }  # fmt: skip
     assert (told["name"], told["language"], told["current"], told["failed_checks"]) == ("ada", "en", True, {})
     assert told["transcript"]["name"] == "ada.txt", "it stands beside the recording"

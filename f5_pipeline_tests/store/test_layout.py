@@ -10,7 +10,7 @@ from f5_pipeline_tests.support.some import some
 HASH = "0123456789abcdef" * 4
 KEYS = {name: kind for name, kind in vars(layout).items() if isinstance(kind, layout.Key)}
 VALUES = {
-    **dict.fromkeys(("sha256", "samples", "sound", "take", "configuration"), HASH),
+    **dict.fromkeys(("sha256", "samples", "sound", "take", "configuration", "pair"), HASH),
     "revision": HASH[:16],
     "blob": f"{HASH}.safetensors",
     "voice": "ada",
@@ -33,8 +33,9 @@ VALUES = {
     "owner": "local",
     "request": "0123456789abcdef",
     "worker": "0123456789abcdef",
+    "voter": "0123456789ab",
 }
-SHORTENED = {"sha256", "samples", "sound", "configuration"}
+SHORTENED = {"sha256", "samples", "sound", "configuration", "pair"}
 
 
 def values_of(kind: layout.Key) -> dict[str, str]:

@@ -11,12 +11,14 @@ import soundfile
 from f5_pipeline.errors import InputError, StoreError
 from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
-from f5_pipeline.store.records import read_record
-from f5_pipeline.studio.records import ReferenceClip, Voice
+from f5_pipeline.store.records import read_record, write_record
+from f5_pipeline.studio.narrating.engines import references_of
+from f5_pipeline.studio.records import ReferenceClip, Tuning, Voice
 from f5_pipeline.studio.voices import (
     add_voice,
     find_reference,
     find_voice,
+    is_current,
     list_voices,
     make_reference,
     needs_reference,
@@ -64,6 +66,21 @@ def test_another_language_or_transcript_makes_it_new(store, tmp_path):
     assert other.transcript != first.transcript and other.recording == first.recording
     assert add_voice(store, "ada", ADA, language="en-us").language == "en-us"
     assert add_voice(store, "ada", ADA).language == "en-us", "what was said of the voice stands"
+
+
+def test_a_tuning_stays_with_what_it_was_measured_on(store, tmp_path):
+    voice = add_voice(store, "ada", ADA)
+    plain, _ = make_reference(store, "ada")
+    tuned = voice.model_copy(update={"tunings": [Tuning(speed=0.9, made="2026-11-01", by="f5", why="")]})
+    write_record(store, layout.voice("ada"), tuned)
+    assert add_voice(store, "ada", ADA).tunings == tuned.tunings
+    clip, _ = make_reference(store, "ada")
+    assert clip.sha256 == plain.sha256 and clip.version != plain.version and not is_current(plain, tuned)
+    write_record(store, layout.reference("ada"), clip)
+    assert references_of(store, ["ada"])["ada"].speed == 0.9
+    said = tmp_path / "said.txt"
+    said.write_text(ADA.with_suffix(".txt").read_text().replace("early", "cold"))
+    assert not add_voice(store, "ada", ADA, said).tunings
 
 
 def test_what_was_said_of_the_rights_stands_until_it_is_said_anew(store):

@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 
 from f5_pipeline import __version__
 from f5_pipeline.errors import InputError, NotFoundError, PipelineError, StoreError
-from f5_pipeline.gateway.api import catalogue, desk, metrics, narrations, retakes, runpod, speech, voices
+from f5_pipeline.gateway.api import catalogue, comparisons, desk, metrics, narrations, retakes, runpod, speech, voices
 from f5_pipeline.gateway.api.access import Door, is_desk
 from f5_pipeline.gateway.api.models import ErrorAnswer
 from f5_pipeline.gateway.api.page import render_reference
@@ -67,7 +67,7 @@ def create_api(service: Service, *, local: bool) -> FastAPI:
     )
     app.state.service, app.state.sessions = service, sessions
     app.state.collector = metrics.StudioCollector(service)
-    for part in (narrations, retakes, voices, catalogue, speech, runpod, desk, metrics):
+    for part in (narrations, retakes, comparisons, voices, catalogue, speech, runpod, desk, metrics):
         app.include_router(part.router)
     # As RunPod's own client asks, where its `endpoint_url_base` ends with /v2; endpoints have any name.
     app.include_router(runpod.router, prefix="/v2/{endpoint}", include_in_schema=False)

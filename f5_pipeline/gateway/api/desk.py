@@ -5,6 +5,7 @@ The pages are made here; what their buttons do is the API's, called by one scrip
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -13,12 +14,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from f5_pipeline.gateway.api.access import LOCAL, check_scope, is_admin
+from f5_pipeline.gateway.api.comparisons import comparison_of, list_pairs
 from f5_pipeline.gateway.api.narrations import At
 from f5_pipeline.gateway.api.retakes import desk_of, list_chunks, show_chunk
 from f5_pipeline.gateway.api.session import Session, Sessions, has_token
 from f5_pipeline.gateway.app import PAGE_POLICY
 from f5_pipeline.gateway.page import human_duration, template
 from f5_pipeline.studio.keys import ApiKey, find_key
+from f5_pipeline.studio.narrating.votes import find_pairs
 from f5_pipeline.studio.records import Plan, Takes
 from f5_pipeline.studio.state import find_state
 
@@ -101,6 +104,32 @@ def narration(
         end=start + len(chunks),
         step=CHUNKS_A_PAGE,
         chosen=chosen,
+        compared=find_pairs(service.store, narration),
+    )
+    _keep_local(sessions, answer, caller, session, request)
+    return answer
+
+
+@router.get("/n/{narration}/pairs")
+def pairs(narration: str, request: Request, service: At, chunk: Annotated[int | None, Query(ge=0)] = None) -> Response:
+    """The pairs of a narration's newest comparison, one at a time; without a chunk, the next to vote on."""
+    caller, session, sessions = _present(request)
+    if caller is None:
+        return _log_in_page(request, "../../../")
+    listed = list_pairs(service, caller, narration, comparison_of(service, caller, narration))
+    left = [pair for pair in listed if pair.better is None]
+    if chunk is None and left:
+        return RedirectResponse(f"?chunk={left[0].chunk}", 303)
+    answer = _page(
+        request,
+        "desk_pairs.html",
+        root="../../../",
+        session=session,
+        narration=narration,
+        pairs=listed,
+        voted=len(listed) - len(left),
+        pair=next((pair for pair in listed if pair.chunk == chunk), None),
+        preferred=Counter(pair.preferred for pair in listed).most_common(),
     )
     _keep_local(sessions, answer, caller, session, request)
     return answer

@@ -32,7 +32,7 @@ const attempt = async (work) => {
 
 let events;
 const follow = () => {
-  const { state, events: path } = byId("state").dataset;
+  const { state, events: path } = byId("state")?.dataset ?? {};
   events?.close();
   if (!["queued", "running"].includes(state)) return;
   events = new EventSource(api + path);
@@ -61,8 +61,8 @@ const refresh = async (ids, address = location.href) => {
     if (fresh) part.replaceWith(fresh);
     else part.remove();
   }
-  if (!byId("state")) return location.reload();
-  if (focus) byId(focus)?.focus({ preventScroll: true });
+  if (!byId("state") && !byId("pairs")) return location.reload();
+  byId(focus || "next")?.focus({ preventScroll: true });
   follow();
 };
 
@@ -165,7 +165,7 @@ document.addEventListener("submit", (event) => {
   });
 });
 
-comparison.addEventListener("close", () => {
+comparison?.addEventListener("close", () => {
   player.pause();
   release();
 });

@@ -57,7 +57,7 @@ def reference_audio(context: dg.AssetExecutionContext, store: StoreResource):
 
 def product(clip: ReferenceClip, reference: "Reference") -> Product[ReferenceClip]:
     """A prepared reference, with its metadata and checks."""
-    return Product(clip, clip.sha256, _metadata(clip, reference), list(_checks(clip, reference)))
+    return Product(clip, clip.version, _metadata(clip, reference), list(_checks(clip, reference)))
 
 
 def _metadata(clip: ReferenceClip, reference: "Reference") -> dict[str, Any]:
@@ -78,6 +78,7 @@ def _metadata(clip: ReferenceClip, reference: "Reference") -> dict[str, Any]:
             if value is not None
         },
         "audio": clip.audio,
+        **({"tuned": f"{clip.setting.speed:g} of the recording's pace"} if clip.setting else {}),
         "sha256": clip.sha256,
     }
 

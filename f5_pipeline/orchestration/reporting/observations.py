@@ -23,11 +23,12 @@ def report_voice(instance: dg.DagsterInstance, voice: Voice) -> None:
 
     register(instance, VOICES, voice.name)
     transcript = voice.transcript.sha256 if voice.transcript else None
+    tuned = [voice.setting.model_dump()] if voice.setting else []
     report_source(
         instance,
         "voice_recording",
         voice.name,
-        digest_of([voice.recording.sha256, transcript, voice.language]),
+        digest_of([voice.recording.sha256, transcript, voice.language, *tuned]),
         {
             "recording": voice.recording.name,
             "transcript": voice.transcript.name if voice.transcript else "none",

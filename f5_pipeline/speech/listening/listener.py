@@ -126,11 +126,11 @@ class WhisperListener:
         """Likeness of two speakers, -1 to 1, from samples at SAMPLE_RATE; None where there is too little speech."""
         if self._encoder is None:
             return None
-        one, other = self._encoder.embed([_resampled(first), _resampled(second)])
+        one, other = self._encoder.embed([resampled(first), resampled(second)])
         return None if one is None or other is None else round(float(one @ other), 3)
 
     def _batch(self, pieces: Sequence[Piece], language: str) -> list[Hearing]:
-        samples = [_resampled(piece.samples) for piece in pieces]
+        samples = [resampled(piece.samples) for piece in pieces]
         found: dict[int, Differences] = {}
 
         def others(index: int, text: str) -> list[str]:
@@ -182,11 +182,12 @@ class WhisperListener:
         with self._lock:
             if voice not in self._speakers:
                 load = self._references.get(voice)
-                self._speakers[voice] = self._encoder.embed([_resampled(load())])[0] if load and self._encoder else None
+                self._speakers[voice] = self._encoder.embed([resampled(load())])[0] if load and self._encoder else None
             return self._speakers[voice]
 
 
-def _resampled(samples: np.ndarray) -> np.ndarray:
+def resampled(samples: np.ndarray) -> np.ndarray:
+    """Samples at SAMPLE_RATE as listeners need them, at `whisper.RATE`."""
     import numpy as np
     import soxr
 

@@ -237,6 +237,15 @@ def _judge_heard(measures: Measures, band: Band, hearing: Hearing, limits: list[
     return Verdict(passed=not limits and odds <= 0, score=round(score, 3), reasons=reasons)
 
 
+def fault_probability(measures: Measures, band: Band = PRIOR, hearing: Hearing | None = None) -> float:
+    """The probability that a take is faulty, by its measures and, where it was listened to, by what is heard; 1 where
+    a limit for all voices is broken."""
+    if _limit_faults(measures):
+        return 1.0
+    model = verdict.models().both if hearing else verdict.models().measures
+    return verdict.probability(model.log_odds(verdict.features(deviations(measures, band), hearing)))
+
+
 def in_doubt(measures: Measures, band: Band = PRIOR) -> bool:
     """Whether a take is worth listening to, by its measures: it fails, or is not clearly free of faults."""
     if measures.failure or not judge(measures, band).passed:

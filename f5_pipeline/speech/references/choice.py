@@ -10,7 +10,7 @@ from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
 from f5_pipeline.speech.references.cut import MAX_RUN_SECONDS, Run, covers, runs_of
 from f5_pipeline.speech.references.fit import Fit, Fitting, fitting_run
 from f5_pipeline.speech.references.pauses import Activity
-from f5_pipeline.speech.references.record import Method
+from f5_pipeline.speech.references.window import Method
 from f5_pipeline.speech.references.words import TIMES_HINT, Progress, time_words
 from f5_pipeline.speech.transcripts.reader import Transcript
 
@@ -46,7 +46,7 @@ def choose(
     Raises:
         InputError: no part has a text that fits.
     """
-    fitting = _fitting(recording, activity, language, drafts)
+    fitting = fitting_of(recording, activity, language, drafts)
     if speech[1] - speech[0] <= MAX_WHOLE_SECONDS and covers(transcript, activity, speech):
         run = Run(*speech, transcript.text)
         return Choice(run, "whole", fitting.fit(run.start, run.end, run.text) if fitting else None)
@@ -92,7 +92,8 @@ def _tried(runs: list[Run], method: Method, fitting: Fitting) -> tuple[Choice, b
     return Choice(run, method if run in runs else "aligned", fit), exact
 
 
-def _fitting(recording: Path, activity: Activity, language: str, drafts: Drafts | None) -> Fitting | None:
+def fitting_of(recording: Path, activity: Activity, language: str, drafts: Drafts | None) -> Fitting | None:
+    """What tells how well texts fit the recording; None without drafts, or where they do not speak its language."""
     if drafts is None:
         return None
     try:

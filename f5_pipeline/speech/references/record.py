@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.listening.listener import Hearing
+from f5_pipeline.speech.references.window import Method
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +21,6 @@ LEAD = 0.1
 
 TAIL = 0.3
 """Silence after the last sound, s: without it the last word leaks into the new speech (F5-TTS issue 622)."""
-
-Method = Literal["whole", "given", "words", "aligned"]
-"""Source of the times of a reference's cuts: not cut; the transcript's cues; its words; alignment."""
 
 
 class ReferenceMeasures(BaseModel):

@@ -9,13 +9,14 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech import engines
-from f5_pipeline.speech.quality.gate import PRIOR
+from f5_pipeline.speech.chunks import Chunk
+from f5_pipeline.speech.quality.gate import PRIOR, Measures, fault_probability
 from f5_pipeline.speech.script.model import Preset
 from f5_pipeline.speech.takes import Take
 from f5_pipeline.store import layout
@@ -26,11 +27,15 @@ from f5_pipeline.studio.narrating.planning import lexicon_of, planned_chunks
 from f5_pipeline.studio.narrating.scripts import LoadedScript, load_script
 from f5_pipeline.studio.narrating.shards import ShardLine, request_of
 from f5_pipeline.studio.narrating.synthesis import Progress, synthesize_shard
+from f5_pipeline.studio.narrating.votes import Pair, Pairs, keep_pairs, preferences
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import PlannedChunk, Shard
 
-ROUNDS = 2000
-"""Samples of the bootstrap."""
+if TYPE_CHECKING:
+    import numpy as np
+
+ROUNDS = 4000
+"""Samples of the bootstrap, and of the randomization test."""
 
 _TWO = "Name two models, or two presets."
 
@@ -49,10 +54,11 @@ class Scores(BaseModel):
     """A take, as it was measured and heard."""
 
     take: str
-    words: int = Field(description="that were to be said")
+    words: int = Field(description="that were to be said; 0: nobody listened")
     errors: int = Field(description="words missing, added, repeated or changed, as heard")
     similarity: float | None
     faulty: bool = Field(description="whether the quality gate would have it made again")
+    fault: float = Field(default=0.0, description="probability of a fault by the quality gate, 0 to 1")
     why: list[str] = []
 
 
@@ -87,14 +93,28 @@ class Comparison(BaseModel):
     figures: list[Figure]
     chunks: list[Compared]
     left_out: int = Field(default=0, description="chunks of the sample that one of them could not speak")
+    voted: int = Field(default=0, description="chunks on which somebody has voted, blind")
+
+    @property
+    def votes(self) -> Figure | None:
+        """What was preferred by those who heard both; None where nobody has voted."""
+        return next((figure for figure in self.figures if figure.name == VOTES), None)
 
     def verdict(self) -> str:
-        """One sentence for people."""
-        errors, faulty = self.figures[0], self.figures[1]
-        for figure, what in ((errors, "is heard with fewer word errors"), (faulty, "has fewer faulty takes")):
-            if figure.differs and figure.first is not None and figure.second is not None:
-                return f"{self.variants[int(figure.second < figure.first)]} {what}."
-        return f"No difference is shown by {len(self.chunks)} chunks; take more (--sample), or either."
+        """A sentence for people; a second one where votes tell the two apart."""
+        differing = {figure.name: figure for figure in self.figures if figure.differs}
+        says = []
+        for name, sign, what in (
+            (ERRORS, -1, "is heard with fewer word errors"),
+            (FAULTY, -1, "has fewer faulty takes"),
+            (VOTES, 1, "is preferred by those who heard both"),
+        ):
+            figure = differing.get(name)
+            if figure and figure.first is not None and figure.second is not None and not (says and name == FAULTY):
+                says.append(f"{self.variants[int(sign * figure.second > sign * figure.first)]} {what}.")
+        return (
+            " ".join(says) or f"No difference is shown by {len(self.chunks)} chunks; take more (--sample), or either."
+        )
 
 
 def compare(
@@ -120,39 +140,63 @@ def compare(
         raise InputError("the two are the same", hint=_TWO)
     options = options.model_copy(update={"listen": "all", "retakes": 0})
     loaded, drawn = load_script(store, narration), None
-    spoken: list[dict[int, tuple[PlannedChunk, Take]]] = []
+    spoken: list[Spoken] = []
     for variant in variants:
-        drawn, takes = _speak(store, loaded, variant, options, drawn, sample, on_progress, cancelled)
-        spoken.append(takes)
+        asked = {name: value for name, value in variant._asdict().items() if value is not None}
+        script = replace(loaded, script=loaded.script.model_copy(update=asked))
+        drawn, takes = speak(
+            store,
+            script,
+            options,
+            drawn,
+            sample,
+            on_progress=lambda progress, variant=variant: on_progress(str(variant), progress),
+            cancelled=cancelled,
+        )
+        spoken.append({index: made for index, made in takes.items() if made[1].heard})
     first, second = spoken
     both = sorted(first.keys() & second.keys())
     if both and all(first[index][1].key == second[index][1].key for index in both):
         raise InputError("the two speak alike", hint=_TWO)
-    chunks = [_compared(first[index], second[index]) for index in both]
+    chunks = [compared(first[index], second[index]) for index in both]
+    names = (str(variants[0]), str(variants[1]))
+    pairs = [_pair(first[index][0].chunk, one) for index, one in zip(both, chunks, strict=True)]
+    keep_pairs(store, narration, Pairs(variants=names, pairs=pairs))
+    shares = preferences(store, narration, pairs)
     return Comparison(
-        variants=(str(variants[0]), str(variants[1])),
-        figures=list(_figures(chunks)),
+        variants=names,
+        figures=[*figures(chunks), *([_votes(list(shares.values()))] if shares else [])],
+        voted=len(shares),
         chunks=sorted(chunks, key=lambda chunk: -abs(chunk.first.errors - chunk.second.errors)),
         left_out=len(drawn or ()) - len(both),
     )
 
 
-def _speak(
+Spoken = dict[int, tuple[PlannedChunk, Take]]
+"""Chunks and their takes, by the chunk's index."""
+
+
+def speak(
     store: Store,
     loaded: LoadedScript,
-    variant: Variant,
     options: StudioOptions,
     drawn: set[int] | None,
     sample: int,
-    on_progress: Callable[[str, Progress], None],
+    *,
+    on_progress: Callable[[Progress], None],
     cancelled: Callable[[], bool],
-) -> tuple[set[int], dict[int, tuple[PlannedChunk, Take]]]:
-    """The chunks that are drawn, by index, and the variant's takes of them."""
-    asked = {name: value for name, value in variant._asdict().items() if value is not None}
-    loaded = replace(loaded, script=loaded.script.model_copy(update=asked))
+) -> tuple[set[int], Spoken]:
+    """Let a script's engine speak chunks of it, each once; return the indexes that are drawn, and what was spoken.
+
+    Args:
+        drawn: None: `sample` chunks at random.
+
+    Raises:
+        InputError: takes of the engine are not measured. EngineError: it does not work here.
+    """
     with chosen_engine(store, loaded, options) as (engine, choice):
         if engines.spec_of(choice.engine).times_itself:
-            hint = "Compare models of the engine f5: --engine f5."
+            hint = "It needs an engine that clones voices: set F5_ENGINE=f5."
             raise InputError(f"takes of the engine {choice.engine} are not measured", hint=hint)
         planned = list(planned_chunks(loaded.script, engine, lexicon_of(loaded, engine), loaded.choices.chunks))
     if drawn is None:
@@ -175,73 +219,114 @@ def _speak(
         voices=sorted({one.chunk.voice for one in chosen}),
     )
     try:
-        synthesize_shard(
-            store, shard, options, on_progress=lambda progress: on_progress(str(variant), progress), cancelled=cancelled
-        )
+        synthesize_shard(store, shard, options, on_progress=on_progress, cancelled=cancelled)
     finally:
         store.delete(key)
     made = ((one, find_take(store, one.key)) for one in chosen)
-    return drawn, {one.chunk.index: (one, take) for one, take in made if take is not None and take.heard}
+    return drawn, {one.chunk.index: (one, take) for one, take in made if take is not None}
 
 
-def _compared(first: tuple[PlannedChunk, Take], second: tuple[PlannedChunk, Take]) -> Compared:
+def compared(first: tuple[PlannedChunk, Take], second: tuple[PlannedChunk, Take]) -> Compared:
     chunk = first[0].chunk
     return Compared(
         chunk=chunk.index,
         line=chunk.line,
         text=chunk.written[:120],
-        first=_scores(first[1]),
-        second=_scores(second[1]),
+        first=scores_of(first[1]),
+        second=scores_of(second[1]),
     )
 
 
-def _scores(take: Take) -> Scores:
+def _pair(chunk: Chunk, one: Compared) -> Pair:
+    takes = (one.first.take, one.second.take)
+    return Pair(chunk=chunk.index, line=chunk.line, language=chunk.language, text=chunk.written, takes=takes)
+
+
+def _votes(shares: Sequence[tuple[float, float]]) -> Figure:
+    """Which was preferred, percent of votes; each chunk counts once. `shares`: of the first and the second."""
+    import numpy as np
+
+    return _figure(VOTES, 100 * np.stack([np.array(shares), np.full((len(shares), 2), 0.01)], axis=-1))
+
+
+def scores_of(take: Take) -> Scores:
+    """How a take that was measured was heard, if it was."""
     hearing, verdict = hearing_of(take), verdict_of(take, PRIOR)
-    assert hearing is not None
     return Scores(
         take=take.key,
-        words=hearing.differences.words,
-        errors=hearing.differences.errors,
-        similarity=hearing.similarity,
+        words=hearing.differences.words if hearing else 0,
+        errors=hearing.differences.errors if hearing else 0,
+        similarity=hearing.similarity if hearing else None,
         faulty=not verdict.passed,
+        fault=round(fault_probability(Measures.model_validate(take.measures), hearing=hearing), 4),
         why=verdict.reasons,
     )
 
 
-def _figures(chunks: Sequence[Compared]) -> Iterator[Figure]:
-    """Word error rate and share of faulty takes, percent, and mean similarity."""
+ERRORS, FAULTY, SIMILARITY, FAULT = "word errors, %", "faulty takes, %", "similarity", "chance of a fault, %"
+VOTES = "preferred, %"
+"""Names of figures."""
 
-    def errors(scores: Sequence[Scores]) -> float | None:
-        words = sum(one.words for one in scores)
-        return 100 * sum(one.errors for one in scores) / words if words else None
-
-    def faulty(scores: Sequence[Scores]) -> float | None:
-        return 100 * sum(one.faulty for one in scores) / len(scores) if scores else None
-
-    def similarity(scores: Sequence[Scores]) -> float | None:
-        known = [one.similarity for one in scores if one.similarity is not None]
-        return sum(known) / len(known) if known else None
-
-    for name, figure in (("word errors, %", errors), ("faulty takes, %", faulty), ("similarity", similarity)):
-        values = [figure([chunk.first for chunk in chunks]), figure([chunk.second for chunk in chunks])]
-        low, high = _interval(chunks, figure)
-        first, second = (None if value is None else round(value, 3) for value in values)
-        yield Figure(name=name, first=first, second=second, low=low, high=high)
+_PARTS: dict[str, Callable[[Scores], tuple[float, float]]] = {
+    ERRORS: lambda scores: (100 * scores.errors, scores.words),
+    FAULTY: lambda scores: (100 * scores.faulty, 1),
+    SIMILARITY: lambda scores: (scores.similarity or 0.0, scores.similarity is not None),
+    FAULT: lambda scores: (100 * scores.fault, 1),
+}
+"""By figure: of a take, what is summed up, and what the sum is divided by."""
 
 
-def _interval(
-    chunks: Sequence[Compared], figure: Callable[[Sequence[Scores]], float | None]
-) -> tuple[float, float] | tuple[None, None]:
-    """Bounds of the difference with 95 % confidence: percentiles over resampled chunks, which stay pairs (Efron and
-    Tibshirani, "An Introduction to the Bootstrap", 1993)."""
-    generator, differences = random.Random(0), []
-    for _ in range(ROUNDS if chunks else 0):
-        drawn = generator.choices(chunks, k=len(chunks))
-        first, second = figure([chunk.first for chunk in drawn]), figure([chunk.second for chunk in drawn])
-        if first is not None and second is not None:
-            differences.append(second - first)
-    if not differences:
-        return None, None
-    differences.sort()
-    cut = math.floor(0.025 * len(differences))
-    return round(differences[cut], 3), round(differences[-1 - cut], 3)
+def figures(chunks: Sequence[Compared]) -> Iterator[Figure]:
+    """Word error rate and share of faulty takes, percent, mean similarity, and mean probability of a fault, percent."""
+    for name in _PARTS:
+        yield _figure(name, _parts(chunks, name))
+
+
+def chance(chunks: Sequence[Compared], name: str, sign: int) -> float:
+    """How likely the second comes out ahead by as much as it does where it is no better: the share of all ways to say
+    which of a pair is the second (Fisher's randomization test, of ROUNDS ways). Other than the bounds of a figure it
+    holds for few chunks too.
+
+    Args:
+        sign: 1 where more of the figure is better, -1 where less is.
+    """
+    import numpy as np
+
+    parts = _parts(chunks, name)
+    swapped = np.random.default_rng(0).integers(0, 2, (ROUNDS, len(parts), 1, 1), dtype=bool)
+    drawn = sign * _differences(np.where(swapped, parts[:, ::-1], parts).sum(1))
+    (found,) = sign * _differences(parts.sum(0)[None])
+    return float((1 + (drawn >= found - 1e-12).sum()) / (1 + len(drawn)))
+
+
+def _parts(chunks: Sequence[Compared], name: str) -> np.ndarray:
+    """Shape (chunks, first and second, sum and divisor)."""
+    import numpy as np
+
+    pairs = [(_PARTS[name](chunk.first), _PARTS[name](chunk.second)) for chunk in chunks]
+    return np.array(pairs, dtype=float).reshape(-1, 2, 2)
+
+
+def _differences(sums: np.ndarray) -> np.ndarray:
+    """The second's quotient less the first's. `sums`: shape (n, first and second, sum and divisor)."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        quotients = sums[..., 0] / sums[..., 1]
+    return quotients[:, 1] - quotients[:, 0]
+
+
+def _figure(name: str, parts: np.ndarray) -> Figure:
+    """The figure of both variants. Bounds of the difference are percentiles over resampled chunks, which stay pairs
+    (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993). `parts`: see `_parts`."""
+    import numpy as np
+
+    first, second = (round(total / divisor, 3) if divisor else None for total, divisor in parts.sum(0).tolist())
+    low = high = None
+    if first is not None and second is not None:
+        drawn = np.random.default_rng(0).integers(0, len(parts), (ROUNDS, len(parts)))
+        differences = _differences(parts[drawn].sum(1))
+        differences = np.sort(differences[np.isfinite(differences)])
+        cut = math.floor(0.025 * len(differences))
+        low, high = round(float(differences[cut]), 3), round(float(differences[-1 - cut]), 3)
+    return Figure(name=name, first=first, second=second, low=low, high=high)

@@ -177,5 +177,6 @@ def references_of(store: Store, voices: Iterable[str]) -> dict[str, ReferenceVoi
             text=clip.text,
             language=clip.language,
             load=lambda clip=clip: read_reference(store, clip),
+            speed=clip.setting.speed if clip.setting else 1.0,
         )
     return references

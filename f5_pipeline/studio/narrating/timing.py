@@ -132,7 +132,7 @@ class Timer:
                     rate = voice_rate(samples, reference.text, reference.language, self._drafts)
                 except NoDraft:
                     rate = 1.0
-                self._voices[name] = _Voice(samples, rate)
+                self._voices[name] = _Voice(samples, rate / reference.speed)
             return self._voices[name]
 
 

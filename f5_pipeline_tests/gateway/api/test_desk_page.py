@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from f5_pipeline_tests.gateway.api.conftest import Api
+from f5_pipeline_tests.gateway.api.test_comparisons import VARIANTS, compared
 from f5_pipeline_tests.gateway.api.test_desk import doubt, narrated, takes, toy  # noqa: F401
 from f5_pipeline_tests.gateway.api.test_narrations import called
 from f5_pipeline_tests.services.test_listening_page import CHROMIUM, browser, opened, running, shoot  # noqa: F401
@@ -108,4 +109,35 @@ def test_hear_ask_compare_lock_and_deliver(browser, toy: Api):  # noqa: F811
         # A player that has another sound to play gives up the request it has, and so does what follows a state.
         given_up = tuple(f"{end} net::ERR_ABORTED" for end in (chosen["key"], first["key"], "/events"))
         assert [text for text in page.problems if not text.endswith(given_up)] == []
+        page.close()
+
+
+def test_pairs_are_heard_and_voted_on_blind(browser, toy: Api):  # noqa: F811
+    from playwright.sync_api import expect
+
+    key = toy.key()
+    client = toy.client(key)
+    name = narrated(toy, client, title="The lamp")
+    compared(toy, name)
+    with running(client.app) as url:
+        page = opened(browser, f"{url}/desk")
+        page.get_by_label("Key").fill(key)
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="The lamp").press("Enter")
+        page.get_by_role("link", name="Vote blind on 2 pairs").press("Enter")
+        expect(page.get_by_role("heading", name="Sentence 0")).to_be_visible()
+        assert heard(page, "#hear-a") > 1 and heard(page, "#hear-b") > 1
+        assert not any(variant in page.content() for variant in VARIANTS)
+        check(page, "pair")
+        page.get_by_role("button", name="A is better").press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("You voted for A.")
+        expect(page.get_by_role("link", name="Next pair")).to_be_focused()
+        check(page, "voted")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Neither").press("Enter")
+        page.get_by_role("link", name="What you preferred").press("Enter")
+        expect(page.get_by_text("All pairs are voted on")).to_be_visible()
+        check(page, "preferred")
+        assert client.get(f"/v1/narrations/{name}/comparison").json()["voted"] == 2
+        assert page.problems == []
         page.close()

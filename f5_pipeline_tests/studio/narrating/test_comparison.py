@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import pytest
 from f5_pipeline.errors import InputError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
-from f5_pipeline.speech.engine import Failed, Request, Speech
+from f5_pipeline.speech.engine import Failed, ReferenceVoice, Request, Speech
 from f5_pipeline.speech.engines import Configuration, EngineSpec
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
 from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.studio.narrating.comparison import Variant, compare
 from f5_pipeline.studio.narrating.scripts import add_script
+from f5_pipeline.studio.narrating.votes import find_pairs, vote
 from f5_pipeline_tests.support.some import some
 
 SENTENCES = (
@@ -31,26 +32,31 @@ SENTENCES = (
 
 
 class Reader(DraftEngine):
-    """The draft engine, its times hidden; the model `hasty` reads only every second word."""
+    """The draft engine, its times hidden; the model `hasty` reads only every second word, and so does every model in a
+    voice whose reference begins with `hasty_from`, or whose pace is above its recording's."""
 
     name = "reader"
 
-    def __init__(self, model: str | None) -> None:
+    def __init__(self, model: str | None, references: Mapping[str, ReferenceVoice] = {}, hasty_from: str = "-") -> None:
         super().__init__(workers=1)
-        self._model = model
+        self._model, self._references, self._hasty_from = model, references, hasty_from
 
     def sound(self, voice: str) -> dict[str, Any]:
-        return {**super().sound(voice), "engine": self.name, "model": self._model}
+        sound = {**super().sound(voice), "engine": self.name, "model": self._model}
+        reference = self._references.get(voice)
+        return {**sound, "reference": reference.sha256, "speed": reference.speed} if reference else sound
 
     def speak(
         self, requests: Iterable[Request], *, cancelled: Callable[[], bool] = lambda: False
     ) -> Generator[Speech | Failed, None, None]:
-        asked = (replace(request, text=self._read(request.text)) for request in requests)
+        asked = (replace(request, text=self._read(request)) for request in requests)
         for result in super().speak(asked, cancelled=cancelled):
             yield Speech(result.key, result.samples) if isinstance(result, Speech) else result
 
-    def _read(self, text: str) -> str:
-        return " ".join(text.split()[::2]) if self._model == "hasty" else text
+    def _read(self, request: Request) -> str:
+        reference = self._references.get(request.voice)
+        is_hasty = reference and (reference.text.startswith(self._hasty_from) or reference.speed > 1)
+        return " ".join(request.text.split()[::2]) if self._model == "hasty" or is_hasty else request.text
 
 
 @pytest.fixture
@@ -74,13 +80,20 @@ def reader(monkeypatch, tiny: Path, tmp_path: Path, studio) -> None:
 @pytest.mark.slow
 def test_the_one_that_leaves_words_out_is_worse(studio, reader):
     result = compare(studio.store, "story", (Variant("careful"), Variant("hasty")), studio.options)
-    errors, faulty, _ = result.figures
+    errors, faulty, *_ = result.figures
     assert len(result.chunks) == len(SENTENCES) and result.left_out == 0
     assert errors.differs and some(errors.first) < 30 < some(errors.second), result
     assert some(faulty.first) < some(faulty.second)
     assert result.verdict().startswith("careful ")
     assert any("missing" in reason for chunk in result.chunks for reason in chunk.second.why)
     assert not list(studio.store.list("runs/"))
+
+    for pair in some(find_pairs(studio.store, "story")).pairs:
+        vote(studio.store, "story", pair, "eve", pair.takes[1])  # who votes likes it short
+    voted = compare(studio.store, "story", (Variant("hasty"), Variant("careful")), studio.options)
+    votes = some(voted.votes)
+    assert voted.voted == len(SENTENCES) and (votes.first, votes.second) == (100, 0) and votes.differs
+    assert "careful is heard" in voted.verdict() and "hasty is preferred" in voted.verdict()
 
 
 def test_what_cannot_be_compared_is_refused(studio, reader):

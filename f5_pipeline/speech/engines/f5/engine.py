@@ -208,6 +208,7 @@ class F5Engine:
             "reference": reference.sha256,
             "reference_language": reference.language.lower(),
             "pace": self._pace,
+            **({} if reference.speed == 1.0 else {"reference_speed": reference.speed}),
         }
 
     def check_language(self, language: str) -> None:
