@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -10,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.listening import whisper
-from f5_pipeline.speech.listening.words import Differences, Kind, compare, compared, doubled
+from f5_pipeline.speech.listening.words import Differences, Kind, compare, compared, doubled, dropped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,9 @@ MAX_COMPARED = 12
 
 SURE_GAIN = 1.0
 """Gain of a difference from which it is surely heard."""
+
+SURE_UNHEARD = -2.0
+"""`Hearing.unheard` below which a word is surely not said."""
 
 SURE_TWICE = -3.0
 """Gain of a word said twice from which it is said to be heard twice; of a word said once it is -6 and less."""
@@ -54,6 +58,18 @@ class Hearing(BaseModel):
     doubled: float | None = Field(
         description="the same of the text with its likeliest word said twice, which Whisper itself leaves out"
     )
+    dropped: float | None = Field(
+        default=None, description="the same of the text without the word that is likeliest not said, by token"
+    )
+    weakest: float | None = Field(
+        default=None, description="log probability of the least likely word of the text, by token; None of old takes"
+    )
+    unheard: float | None = Field(
+        default=None,
+        description="how much likelier the sound makes a word of the text than the words before it do, by token: the "
+        "least of all words, below 0 where something else is said",
+    )
+    unheard_word: str | None = Field(default=None, description="that word")
     differences: Differences
     similarity: float | None = Field(
         default=None, description="of the speaker with the voice's reference, -1 to 1; None: not compared"
@@ -67,7 +83,10 @@ class Hearing(BaseModel):
     def sentences(self) -> list[str]:
         """What is surely heard otherwise, for people."""
         kinds = {kind for kind, gain in self.gains.items() if gain > SURE_GAIN}
-        return self.differences.sentences({*kinds, "repeated"})
+        told = self.differences.sentences({*kinds, "repeated"})
+        if not told and self.unheard is not None and self.unheard < SURE_UNHEARD:
+            return [f"Something else is heard near “{self.unheard_word}”."]
+        return told
 
 
 class Listener(Protocol):
@@ -138,7 +157,8 @@ class WhisperListener:
             found[index] = compare(piece.text, text, language)
             texts = [text for *_, text in found[index].texts[:MAX_COMPARED]]
             twice = [text for _, text in doubled(piece.text, language)]
-            return [" ".join(compared(piece.text, language)), *texts, *twice]
+            without = [text for _, text in dropped(piece.text, language)]
+            return [" ".join(compared(piece.text, language)), *texts, *twice, *without]
 
         code = whisper.code_of(self._model, language) or "en"
         heard = whisper.transcribe(self._model, samples, code, others)
@@ -155,16 +175,28 @@ class WhisperListener:
         for (kind, run, _), gain in zip(listed, words.gains, strict=False):
             by_token = round(gain / max(whisper.count_tokens(self._model, run), 1), 2)
             gains[kind] = max(gains.get(kind, by_token), by_token)
-        twice = list(zip(doubled(piece.text, piece.language), words.gains[len(listed) :], strict=False))
+        pairs = doubled(piece.text, piece.language)
+        twice = list(zip(pairs, words.gains[len(listed) :], strict=False))
+        without = words.gains[len(listed) + len(pairs) :]
+        less = [
+            gain / max(whisper.count_tokens(self._model, said), 1)
+            for (said, _), gain in zip(pairs, without, strict=False)
+        ]
         likeliest = max(twice, key=lambda pair: pair[1], default=None)
         if likeliest and likeliest[1] > SURE_TWICE and not differences.repeated:
             differences.repeated.append(likeliest[0][0])
+        heard = map(operator.sub, words.likely, words.expected)
+        unheard, word = min(zip(heard, compared(piece.text, piece.language), strict=False), default=(None, None))
         return Hearing(
             by=self.by,
             text=words.text,
             certainty=round(words.certainty, 3),
             gains=gains,
             doubled=likeliest[1] if likeliest else None,
+            dropped=round(max(less), 2) if less else None,
+            weakest=round(min(words.likely), 2) if words.likely else None,
+            unheard=None if unheard is None else round(unheard, 2),
+            unheard_word=word,
             differences=differences,
             similarity=similarity,
         )
