@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.listening import whisper
-from f5_pipeline.speech.listening.words import Differences, Kind, compare, compared, doubled, dropped
+from f5_pipeline.speech.listening.words import Differences, Kind, compare, compared, doubled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,14 +58,8 @@ class Hearing(BaseModel):
     doubled: float | None = Field(
         description="the same of the text with its likeliest word said twice, which Whisper itself leaves out"
     )
-    dropped: float | None = Field(
-        default=None, description="the same of the text without the word that is likeliest not said, by token"
-    )
-    weakest: float | None = Field(
-        default=None, description="log probability of the least likely word of the text, by token; None of old takes"
-    )
+    weakest: float | None = Field(description="log probability of the least likely word of the text, by token")
     unheard: float | None = Field(
-        default=None,
         description="how much likelier the sound makes a word of the text than the words before it do, by token: the "
         "least of all words, below 0 where something else is said",
     )
@@ -157,8 +151,7 @@ class WhisperListener:
             found[index] = compare(piece.text, text, language)
             texts = [text for *_, text in found[index].texts[:MAX_COMPARED]]
             twice = [text for _, text in doubled(piece.text, language)]
-            without = [text for _, text in dropped(piece.text, language)]
-            return [" ".join(compared(piece.text, language)), *texts, *twice, *without]
+            return [" ".join(compared(piece.text, language)), *texts, *twice]
 
         code = whisper.code_of(self._model, language) or "en"
         heard = whisper.transcribe(self._model, samples, code, others)
@@ -175,13 +168,7 @@ class WhisperListener:
         for (kind, run, _), gain in zip(listed, words.gains, strict=False):
             by_token = round(gain / max(whisper.count_tokens(self._model, run), 1), 2)
             gains[kind] = max(gains.get(kind, by_token), by_token)
-        pairs = doubled(piece.text, piece.language)
-        twice = list(zip(pairs, words.gains[len(listed) :], strict=False))
-        without = words.gains[len(listed) + len(pairs) :]
-        less = [
-            gain / max(whisper.count_tokens(self._model, said), 1)
-            for (said, _), gain in zip(pairs, without, strict=False)
-        ]
+        twice = list(zip(doubled(piece.text, piece.language), words.gains[len(listed) :], strict=False))
         likeliest = max(twice, key=lambda pair: pair[1], default=None)
         if likeliest and likeliest[1] > SURE_TWICE and not differences.repeated:
             differences.repeated.append(likeliest[0][0])
@@ -193,7 +180,6 @@ class WhisperListener:
             certainty=round(words.certainty, 3),
             gains=gains,
             doubled=likeliest[1] if likeliest else None,
-            dropped=round(max(less), 2) if less else None,
             weakest=round(min(words.likely), 2) if words.likely else None,
             unheard=None if unheard is None else round(unheard, 2),
             unheard_word=word,

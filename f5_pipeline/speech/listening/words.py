@@ -141,12 +141,6 @@ def doubled(said: str, language: str) -> list[tuple[str, str]]:
     return [(word, " ".join([*words[: place + 1], *words[place:]])) for place, word in enumerate(words)]
 
 
-def dropped(said: str, language: str) -> list[tuple[str, str]]:
-    """Each word of a text, and the text without it."""
-    words = compared(said, language)
-    return [(word, " ".join([*words[:place], *words[place + 1 :]])) for place, word in enumerate(words)]
-
-
 def _is_alike(said: str, heard: str) -> bool:
     """Whether two words are one, written in two ways: "some one", "harbor", "Nicolas"."""
     return said == heard or (min(len(said), len(heard)) > 4 and likeness(said, heard) >= ALIKE and said[0] == heard[0])

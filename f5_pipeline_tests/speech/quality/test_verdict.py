@@ -16,14 +16,14 @@ GOOD = Measures(
 )  # fmt: skip
 
 
-_OTHERWISE = {"dropped": 6.0, "weakest": -9.0, "unheard": -3.0}
+_OTHERWISE = {"weakest": -13.0, "unheard": -5.0}
 
 
 def hearing(heard: str, gain: float = 12.0, **more: float) -> Hearing:
     differences = compare(TEXT, heard, "en")
     gains = dict.fromkeys([kind for kind, *_ in differences.texts], gain)
     likely = differences.errors == 0 or gain < 0
-    heard_as_written = {"dropped": 0.0, "weakest": -3.0, "unheard": 3.0} if likely else _OTHERWISE
+    heard_as_written = {"weakest": -3.0, "unheard": 3.0} if likely else _OTHERWISE
     values = {"certainty": -0.15, "doubled": -9.0, **heard_as_written, **more}
     return Hearing(by="test", text=heard, gains=gains, differences=differences, **values)  # type: ignore[arg-type]
 
