@@ -46,6 +46,8 @@ def heard(studio: Studio) -> Studio:
                 certainty=-0.1,
                 gains={},
                 doubled=None,
+                weakest=None,
+                unheard=None,
                 differences=compare(said, what, "en"),
                 similarity=0.9,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -27,6 +28,9 @@ MAX_COMPARED = 12
 
 SURE_GAIN = 1.0
 """Gain of a difference from which it is surely heard."""
+
+SURE_UNHEARD = -2.0
+"""`Hearing.unheard` below which a word is surely not said."""
 
 SURE_TWICE = -3.0
 """Gain of a word said twice from which it is said to be heard twice; of a word said once it is -6 and less."""
@@ -54,6 +58,12 @@ class Hearing(BaseModel):
     doubled: float | None = Field(
         description="the same of the text with its likeliest word said twice, which Whisper itself leaves out"
     )
+    weakest: float | None = Field(description="log probability of the least likely word of the text, by token")
+    unheard: float | None = Field(
+        description="how much likelier the sound makes a word of the text than the words before it do, by token: the "
+        "least of all words, below 0 where something else is said",
+    )
+    unheard_word: str | None = Field(default=None, description="that word")
     differences: Differences
     similarity: float | None = Field(
         default=None, description="of the speaker with the voice's reference, -1 to 1; None: not compared"
@@ -67,7 +77,10 @@ class Hearing(BaseModel):
     def sentences(self) -> list[str]:
         """What is surely heard otherwise, for people."""
         kinds = {kind for kind, gain in self.gains.items() if gain > SURE_GAIN}
-        return self.differences.sentences({*kinds, "repeated"})
+        told = self.differences.sentences({*kinds, "repeated"})
+        if not told and self.unheard is not None and self.unheard < SURE_UNHEARD:
+            return [f"Something else is heard near “{self.unheard_word}”."]
+        return told
 
 
 class Listener(Protocol):
@@ -159,12 +172,17 @@ class WhisperListener:
         likeliest = max(twice, key=lambda pair: pair[1], default=None)
         if likeliest and likeliest[1] > SURE_TWICE and not differences.repeated:
             differences.repeated.append(likeliest[0][0])
+        heard = map(operator.sub, words.likely, words.expected)
+        unheard, word = min(zip(heard, compared(piece.text, piece.language), strict=False), default=(None, None))
         return Hearing(
             by=self.by,
             text=words.text,
             certainty=round(words.certainty, 3),
             gains=gains,
             doubled=likeliest[1] if likeliest else None,
+            weakest=round(min(words.likely), 2) if words.likely else None,
+            unheard=None if unheard is None else round(unheard, 2),
+            unheard_word=word,
             differences=differences,
             similarity=similarity,
         )

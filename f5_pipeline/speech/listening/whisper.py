@@ -18,6 +18,7 @@ from f5_pipeline.speech.text.languages import base
 if TYPE_CHECKING:
     import numpy as np
     from faster_whisper import WhisperModel
+    from faster_whisper.tokenizer import Tokenizer
 
 log = logging.getLogger("f5_pipeline.speech")
 
@@ -45,11 +46,15 @@ class Transcription(NamedTuple):
     Attributes:
         certainty: mean log probability of its tokens.
         gains: of each other text, see `transcribe`: logarithm of how much likelier it is, by the sound, than the first.
+        likely: of each word of the first text, by token: log probability by the sound.
+        expected: the same by the words before it alone: of silence.
     """
 
     text: str
     certainty: float
     gains: Sequence[float] = ()
+    likely: Sequence[float] = ()
+    expected: Sequence[float] = ()
 
 
 def installed() -> bool:
@@ -137,18 +142,44 @@ def transcribe(
         tokens = result.sequences_ids[0]
         text = tokenizer.decode(tokens).strip()
         heard.append(Transcription(text, result.scores[0] * len(tokens) / (len(tokens) + 1)))
+    silence: list[ctranslate2.StorageView] = []
+
+    def expected(tokens: list[int]) -> list[float]:
+        if not silence:
+            silence.append(model.encode(model.feature_extractor(np.zeros(size, np.float32))[None, :, :frames]))
+        (result,) = model.model.align(silence[0], tokenizer.sot_sequence, [tokens], frames // 2)
+        return _by_word(tokenizer, tokens, [_log(p) for p in result.text_token_probs])
+
     hidden = np.array(encoded.to_device(ctranslate2.Device.cpu) if model.model.device == "cuda" else encoded)
     for index, line in enumerate(heard):
         if len(texts := others(index, line.text)) > 1:
             tokens = [tokenizer.encode(f" {text}")[:_MAX_TOKENS] for text in texts]
             odds: list[float] = []
+            likely: list[float] = []
             for first in range(0, len(tokens), _MAX_TEXTS):
                 part = tokens[first : first + _MAX_TEXTS]
                 copies = ctranslate2.StorageView.from_array(np.repeat(hidden[index : index + 1], len(part), 0))
                 aligned = model.model.align(copies, tokenizer.sot_sequence, part, frames // 2)
-                odds += [sum(math.log(max(p, 1e-6)) for p in result.text_token_probs) for result in aligned]
-            heard[index] = line._replace(gains=[round(value - odds[0], 2) for value in odds[1:]])
+                logs = [[_log(p) for p in result.text_token_probs] for result in aligned]
+                likely = likely or _by_word(tokenizer, part[0], logs[0])
+                odds += map(sum, logs)
+            gains = [round(value - odds[0], 2) for value in odds[1:]]
+            heard[index] = line._replace(gains=gains, likely=likely, expected=expected(tokens[0]))
     return heard
+
+
+def _log(probability: float) -> float:
+    return math.log(max(probability, 1e-7))
+
+
+def _by_word(tokenizer: Tokenizer, tokens: Sequence[int], logs: Sequence[float]) -> list[float]:
+    """Mean of each word's tokens; a word begins with a blank."""
+    words: list[list[float]] = []
+    for token, log_probability in zip(tokens, logs, strict=False):
+        if not words or tokenizer.decode([token]).startswith(" "):
+            words.append([])
+        words[-1].append(log_probability)
+    return [sum(word) / len(word) for word in words]
 
 
 def count_tokens(model: WhisperModel, words: str) -> int:

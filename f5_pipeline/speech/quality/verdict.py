@@ -27,6 +27,8 @@ SAME_SPEAKER = 0.75
 
 _SURE_GAIN = 4.0
 _NEVER_TWICE = -7.0  # gain of a word said once, said twice
+_OFTEN_LIKELY = -2.0  # `Hearing.weakest` and `unheard` of what is said as written are often above these
+_OFTEN_HEARD = 4.0
 
 
 class Logistic(BaseModel):
@@ -81,6 +83,9 @@ def features(deviations: Mapping[str, float], hearing: Hearing | None = None) ->
         "heard_twice": math.log1p(max((hearing.doubled or _NEVER_TWICE) - _NEVER_TWICE, 0.0)),
         "uncertain": min(-hearing.certainty, 2.0),
     }
+    if hearing.weakest is not None and hearing.unheard is not None:
+        values["heard_unlikely"] = max(_OFTEN_LIKELY - hearing.weakest, 0.0)
+        values["heard_otherwise"] = max(_OFTEN_HEARD - hearing.unheard, 0.0)
     if hearing.similarity is not None:
         values["stranger"] = max(0.0, SAME_SPEAKER - hearing.similarity)
     return values

@@ -36,6 +36,8 @@ def test_what_a_person_says_is_heard_and_what_is_not_said_is_told(tiny, memo):
     assert (whole.differences.errors, whole.gains, whole.similarity) == (0, {}, None)
     assert other.text == whole.text, "the order of the pieces is kept"
     assert other.differences.errors == 2 and other.gain > 4
+    assert whole.unheard and other.unheard and whole.unheard > 2 > -1 > other.unheard
+    assert other.unheard_word in ("sisters", "gladly", "me") and whole.sentences() == []
     assert half.differences.missing == ["others call me mother nature"] and half.gain > 4
     assert listener.hears("en-GB") and not listener.hears("de")
 

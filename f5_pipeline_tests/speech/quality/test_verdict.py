@@ -16,10 +16,15 @@ GOOD = Measures(
 )  # fmt: skip
 
 
+_OTHERWISE = {"weakest": -13.0, "unheard": -5.0}
+
+
 def hearing(heard: str, gain: float = 12.0, **more: float) -> Hearing:
     differences = compare(TEXT, heard, "en")
     gains = dict.fromkeys([kind for kind, *_ in differences.texts], gain)
-    values = {"certainty": -0.15, "doubled": -9.0, **more}
+    likely = differences.errors == 0 or gain < 0
+    heard_as_written = {"weakest": -3.0, "unheard": 3.0} if likely else _OTHERWISE
+    values = {"certainty": -0.15, "doubled": -9.0, **heard_as_written, **more}
     return Hearing(by="test", text=heard, gains=gains, differences=differences, **values)  # type: ignore[arg-type]
 
 
@@ -38,6 +43,11 @@ def test_a_take_that_is_heard_as_it_should_be_passes():
 def test_a_word_that_is_surely_heard_otherwise_fails_a_take_that_measures_well(heard: str, reason: str):
     verdict = judge(GOOD, PRIOR, hearing(heard, doubled=2.0 if "twice twice" in heard else -9.0))
     assert not verdict.passed and verdict.reasons[0] == reason and verdict.score > MAX_SCORE
+
+
+def test_a_word_that_whisper_writes_though_it_is_not_said_fails_a_take_and_is_named():
+    verdict = judge(GOOD, PRIOR, hearing(TEXT, **_OTHERWISE, unheard_word="street"))  # type: ignore[arg-type]
+    assert not verdict.passed and verdict.reasons[0] == "Something else is heard near “street”."
 
 
 def test_a_slip_of_the_listener_fails_nothing():

@@ -262,8 +262,19 @@ class Ears:
             text = lines.pop(0) if len(lines) > 1 else lines[0]
             differences = compare(piece.text, text, "en")
             gains: dict[Kind, float] = {kind: 12.0 for kind, *_ in differences.texts}
-            heard = Hearing(by="ears", text=text, certainty=-0.1, gains=gains, doubled=-9, differences=differences)
-            hearings.append(heard)
+            weakest, unheard = (-12.0, -4.0) if differences.errors else (-3.0, 3.0)
+            hearings.append(
+                Hearing(
+                    by="ears",
+                    text=text,
+                    certainty=-0.1,
+                    gains=gains,
+                    doubled=-9,
+                    weakest=weakest,
+                    unheard=unheard,
+                    differences=differences,
+                )
+            )
         return hearings
 
     def likeness(self, first: np.ndarray, second: np.ndarray) -> float | None:
