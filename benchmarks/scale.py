@@ -5,8 +5,8 @@
 One narration is made by the real command; its records, delivered files (as hard links), rows of Dagster's databases
 and of the ledger are copied under other names. The copies share their takes, so that a store of other takes has more
 objects for `store check`, which also finds that lists of the copies are not what their names say. Each command is a
-fresh process: wall, CPU seconds, the most memory it held. The bucket is the same folder, served read-only as S3 by a
-process that waits LATENCY before it answers.
+fresh process: wall, CPU seconds, the most memory it held. The bucket is the same folder, served as S3 by a process that
+waits LATENCY before it answers, and keeps what is written to it in memory.
 """
 
 from __future__ import annotations
@@ -204,12 +204,12 @@ def query(address: str, text: str) -> dict[str, float]:
 
 
 def serve(folder: Path, port: int) -> None:
-    """The store's folder as a bucket that can only be read."""
-    root = folder / "studio"
+    """The store's folder as a bucket; what is written is not listed."""
+    root, written = folder / "studio", dict[str, bytes]()
     keys = sorted((str(file.relative_to(root)) for file in root.rglob("*") if file.is_file()), key=str.encode)
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+        protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
 
         def do_GET(self) -> None:
             time.sleep(LATENCY)
@@ -217,12 +217,20 @@ def serve(folder: Path, port: int) -> None:
             key = unquote(path).removeprefix("/bucket").lstrip("/")
             if "list-type" in asked:
                 self.answer(200, self.listing({name: value[0] for name, value in asked.items()}))
+            elif key in written:
+                self.answer(200, written[key])
             elif (root / key).is_file():
                 self.answer(200, (root / key).read_bytes(), key)
             else:
                 self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
 
         do_HEAD = do_GET
+
+        def do_PUT(self) -> None:
+            time.sleep(LATENCY)
+            key = unquote(urlsplit(self.path).path).removeprefix("/bucket/")
+            written[key] = self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer(200, b"")
 
         def listing(self, asked: dict[str, str]) -> bytes:
             prefix, after = asked.get("prefix", ""), asked.get("continuation-token") or asked.get("start-after", "")
@@ -283,6 +291,7 @@ def bucket(folder: Path) -> Iterator[dict[str, str]]:
 COMMANDS = {
     "status, first": ("status",),
     "status": ("status",),
+    "status, another machine's first": ("status",),
     "scripts list": ("scripts", "list"),
     "status NAME": ("status", SEED),
     "links list NAME": ("links", "list", SEED),
@@ -300,7 +309,9 @@ def measure(folder: Path, narrations: int, *, in_bucket: bool) -> Iterator[tuple
         yield "commands", name, measured(env, "f5_pipeline.cli", *COMMANDS[name])
     if in_bucket:
         with bucket(folder) as remote:
-            for name in ("status, first", "status", "scripts list"):
+            for name in ("status, first", "status", "status, another machine's first", "scripts list"):
+                if "first" in name:
+                    shutil.rmtree(folder / "cache" / "standings", ignore_errors=True)
                 yield "commands", f"bucket: {name}", measured(remote, "f5_pipeline.cli", *COMMANDS[name])
     yield (
         "commands",
