@@ -44,9 +44,7 @@ MANY = 100
 Each takes five calls or six; the copy takes one."""
 
 
-def overview(
-    store: Store, options: StudioOptions, narrations: Collection[str] | None = None
-) -> dict[str, Standing]:
+def overview(store: Store, options: StudioOptions, narrations: Collection[str] | None = None) -> dict[str, Standing]:
     """The standing of every narration that has a script, sorted; see `standing`, with trust.
 
     Args:
@@ -107,7 +105,9 @@ class ListedStore:
         if narrations is None:
             self._stats = {stat.key: stat for stat in store.list(layout.SCRIPTS)}
         else:
-            folders = [folder for name in narrations for folder in (f"{layout.SCRIPTS}{name}.", f"{_NARRATIONS}{name}/")]
+            folders = [
+                folder for name in narrations for folder in (f"{layout.SCRIPTS}{name}.", f"{_NARRATIONS}{name}/")
+            ]
             lists = in_parallel(store, lambda folder: list(store.list(folder)), folders)
             self._stats = {
                 stat.key: stat

@@ -24,8 +24,8 @@ from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.queue import Queue
 from f5_pipeline.studio.records import Links
 from f5_pipeline.studio.removal import Kind, Receipt, check_idle, find_removal, receipts, remove
-from f5_pipeline.studio.upkeep.inventory import Inventory
 from f5_pipeline.studio.state import standing
+from f5_pipeline.studio.upkeep.inventory import Inventory
 from f5_pipeline_tests.support.deliveries import BASE, SIGNER, service
 from f5_pipeline_tests.support.small_studio import Studio
 from f5_pipeline_tests.support.stores import _numbers, again
