@@ -189,6 +189,8 @@ _NARRATIONS = "narrations/"
 
 
 def _is_record(key: str) -> bool:
+    if key.count("/") != 2:  # most keys: of delivered files
+        return False
     fields = layout.narration_state.match(key)
     return fields is not None and fields["step"] in RECORDS
 
