@@ -5,8 +5,8 @@
 One narration is made by the real command; its records, delivered files (as hard links), rows of Dagster's databases
 and of the ledger are copied under other names. The copies share their takes, so that a store of other takes has more
 objects for `store check`, which also finds that lists of the copies are not what their names say. Each command is a
-fresh process: wall, CPU seconds, the most memory it held. The bucket is the same folder, served read-only as S3 by a
-process that waits LATENCY before it answers.
+fresh process: wall, CPU seconds, the most memory it held. The bucket is the same folder, served as S3 by a process that
+waits LATENCY before it answers, and keeps what is written to it in memory.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ def populate(folder: Path, narrations: int) -> dict[str, float]:
     """Make the seed, then copies until there are that many narrations; bytes and rows of Dagster for each."""
     env = installation(folder)
     if not (folder / "studio").exists():
+        folder.mkdir(parents=True, exist_ok=True)
         script = folder / f"{SEED}.txt"
         script.write_text(SCRIPT, encoding="utf-8")
         measured(env, "f5_pipeline.cli", "voices", "add", "ada", str(EXAMPLES / "voices" / "ada.flac"))
@@ -112,7 +113,9 @@ def copy_objects(store: Path, names: list[str]) -> None:
         for file in originals:
             copy = store / str(file.relative_to(store)).replace(SEED, name)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            if file in small and not (file.suffix == ".jsonl" and file.parent.name in ("plans", "takes")):
+            # Lists go by their hashes, and the in-box would find scripts of another size changed.
+            is_listed = file.suffix == ".jsonl" and file.parent.name in ("plans", "takes")
+            if file in small and not is_listed and file.parent.name != "scripts":
                 copy.write_text(small[file].replace(SEED, name))
                 os.utime(copy, ns=(status[file].st_atime_ns, status[file].st_mtime_ns))
             else:
@@ -133,6 +136,24 @@ def copy_rows(history: Path, names: list[str]) -> None:
         duplicate(index, "event_logs", "run_id = ?", (run,), ids, run)
         duplicate(index, "asset_check_executions", "run_id = ?", (run,), ids, run)
         index.commit()
+
+
+def add_partitions(folder: Path, partitions: int) -> dict[str, int]:
+    """Make as many partitions of the instance as that, each with a materialization of `narration_audio` and nothing
+    else: of the queries, the lineage's other assets have none there."""
+    file = folder / "home" / "history" / "runs" / "index.db"
+    with closing(sqlite3.connect(file)) as index:
+        index.execute("pragma cache_size = -1000000")  # kB: rows go to many places of the indexes
+        where = "partition = ? and dagster_event_type = 'ASSET_MATERIALIZATION' and asset_key like '%narration_audio%'"
+        (run,) = index.execute(f"select run_id from event_logs where {where}", (SEED,)).fetchone()
+        (there,) = index.execute(
+            "select count(*) from dynamic_partitions where partition like ?", (f"{SEED}%",)
+        ).fetchone()
+        ids = {f"{SEED}-{number:06}": str(uuid.uuid4()) for number in range(there, partitions)}
+        duplicate(index, "dynamic_partitions", "partition = ?", (SEED,), ids, run)
+        duplicate(index, "event_logs", where, (SEED,), ids, run)
+        index.commit()
+    return {"index_bytes": file.stat().st_size}
 
 
 def duplicate(
@@ -204,12 +225,12 @@ def query(address: str, text: str) -> dict[str, float]:
 
 
 def serve(folder: Path, port: int) -> None:
-    """The store's folder as a bucket that can only be read."""
-    root = folder / "studio"
+    """The store's folder as a bucket; what is written is not listed."""
+    root, written = folder / "studio", dict[str, bytes]()
     keys = sorted((str(file.relative_to(root)) for file in root.rglob("*") if file.is_file()), key=str.encode)
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+        protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
 
         def do_GET(self) -> None:
             time.sleep(LATENCY)
@@ -217,12 +238,20 @@ def serve(folder: Path, port: int) -> None:
             key = unquote(path).removeprefix("/bucket").lstrip("/")
             if "list-type" in asked:
                 self.answer(200, self.listing({name: value[0] for name, value in asked.items()}))
+            elif key in written:
+                self.answer(200, written[key])
             elif (root / key).is_file():
                 self.answer(200, (root / key).read_bytes(), key)
             else:
                 self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
 
         do_HEAD = do_GET
+
+        def do_PUT(self) -> None:
+            time.sleep(LATENCY)
+            key = unquote(urlsplit(self.path).path).removeprefix("/bucket/")
+            written[key] = self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer(200, b"")
 
         def listing(self, asked: dict[str, str]) -> bytes:
             prefix, after = asked.get("prefix", ""), asked.get("continuation-token") or asked.get("start-after", "")
@@ -283,6 +312,7 @@ def bucket(folder: Path) -> Iterator[dict[str, str]]:
 COMMANDS = {
     "status, first": ("status",),
     "status": ("status",),
+    "status, another machine's first": ("status",),
     "scripts list": ("scripts", "list"),
     "status NAME": ("status", SEED),
     "links list NAME": ("links", "list", SEED),
@@ -300,7 +330,9 @@ def measure(folder: Path, narrations: int, *, in_bucket: bool) -> Iterator[tuple
         yield "commands", name, measured(env, "f5_pipeline.cli", *COMMANDS[name])
     if in_bucket:
         with bucket(folder) as remote:
-            for name in ("status, first", "status", "scripts list"):
+            for name in ("status, first", "status", "status, another machine's first", "scripts list"):
+                if "first" in name:
+                    shutil.rmtree(folder / "cache" / "standings", ignore_errors=True)
                 yield "commands", f"bucket: {name}", measured(remote, "f5_pipeline.cli", *COMMANDS[name])
     yield (
         "commands",
@@ -309,15 +341,26 @@ def measure(folder: Path, narrations: int, *, in_bucket: bool) -> Iterator[tuple
     )
     for name in ("status NAME", "links list NAME", "plan NAME", "store check"):
         yield "commands", name, measured(env, "f5_pipeline.cli", *COMMANDS[name])
+    yield from pages(folder)
+
+
+def pages(folder: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
     with webserver(folder) as address:
         for name, text in QUERIES.items():
             yield "pages", name, query(address, text)
 
 
+def measure_partitions(folder: Path, partitions: int) -> Iterator[tuple[str, str, dict[str, float]]]:
+    populate(folder, 1)
+    yield "history", "Dagster", dict(add_partitions(folder, partitions))
+    yield from pages(folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--narrations", type=int, nargs="+", default=[300, 3000, 20000])
+    parser.add_argument("--narrations", type=int, nargs="*", default=[300, 3000, 20000])
     parser.add_argument("--bucket", type=int, nargs="*", default=[3000], help="of these also on a bucket")
+    parser.add_argument("--partitions", type=int, help="afterwards, the UI's queries alone at that many")
     parser.add_argument("--output", default="scale", help="name of the results")
     parser.add_argument("--folder", type=Path, help="where the store and the instance are kept for another run")
     parser.add_argument("--stage", nargs=2, help=argparse.SUPPRESS)
@@ -333,13 +376,16 @@ def main() -> None:
     results: dict[str, Any] = {"latency_seconds": LATENCY, "sizes": {}}
     with tempfile.TemporaryDirectory(prefix="f5-scale-") as temporary:
         root = given.folder or Path(temporary)
-        for narrations in sorted(given.narrations):
+        looks = {size: measure(root, size, in_bucket=size in given.bucket) for size in sorted(given.narrations)}
+        if given.partitions:
+            looks[given.partitions] = measure_partitions(root, given.partitions)
+        for narrations, look in looks.items():
             found = results["sizes"].setdefault(str(narrations), {})
-            for kind, name, figures in measure(root, narrations, in_bucket=narrations in given.bucket):
+            for kind, name, figures in look:
                 found.setdefault(kind, {})[name] = figures
                 print(f"{narrations}: {name}: {figures}", file=sys.stderr)
                 write_results(given.output, results)
-            print(f"### {narrations:,} narrations\n")
+            print(f"### {narrations:,} {'narrations' if 'commands' in found else 'partitions'}\n")
             for kind, rows in found.items():
                 columns = [kind, *next(iter(rows.values()))]
                 print(table(columns, [[name, *row.values()] for name, row in rows.items()]), end="\n\n", flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,21 +39,32 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table on standard output, up to 200 columns wide where that is no terminal."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
     numbers = [True] * len(columns)
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     for row in cells:
         for n, cell in enumerate(row):
             numbers[n] &= not cell or cell.replace(".", "").replace(":", "").strip("s min%").isdigit()
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    plain = all(cell.isascii() and cell.isprintable() for row in cells for cell in row)
+    if plain and sum(widths) + 2 * len(widths) <= width:
+        aligned = ["rjust" if number and cells else "ljust" for number in numbers]
+        for row in (columns, *cells):
+            fields = zip(row, aligned, widths, strict=True)
+            line = "  ".join(getattr(cell, align)(width) for cell, align, width in fields).rstrip()
+            click.echo(click.style(line, bold=True) if row is columns else line)
+        return
+    # Lines to be folded, or letters of another width.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for name, number in zip(columns, numbers, strict=True):
         table.add_column(name, justify="right" if number and cells else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console = Console(width=width, highlight=False)
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():

@@ -6,6 +6,7 @@ process is killed, an object is complete or does not exist. Objects larger than 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -139,13 +140,16 @@ class Store(Protocol):
         ...
 
 
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+
+
 def check_key(key: str) -> str:
     """Return `key` if it is valid; raise StoreError otherwise."""
     parts = key.split("/")
     valid = (
         key
         and all(part not in ("", ".", "..") for part in parts)
-        and not any(ord(c) < 32 or c in "\\\x7f" for c in key)
+        and not _FORBIDDEN.search(key)
         and unicodedata.is_normalized("NFC", key)
         and len(key.encode("utf-8", "surrogatepass")) <= MAX_KEY_BYTES
     )

@@ -26,6 +26,7 @@ fetches/<narration>/<grant>/<day>-<service>.json   who fetched what by a link
 receipts/<receipt>.json                      what was removed for good, and when; <receipt>.keys hashes of its keys
 speeds/<hash>/<card>.json                    how long an engine with a model and sampler took on a card
 batches/<run>.json                           the outcome of a batch
+standings.json.gz                            how far narrations are, for the first look of a machine; may be deleted
 keys/<key>.json                              a key of the HTTP API, hashed; <key>/<month>.json what it has used
 requests/<owner>/<request>.json              a narration that was submitted by HTTP, by the id of its owner's key
 requests/<owner>/voices/<voice>              a voice that was added by HTTP
@@ -159,6 +160,8 @@ receipt_keys = Key("receipts/{receipt}.keys")
 """sha256 of each key that a receipt counts, one a line."""
 speed = Key("speeds/{configuration:.16}/{card}.json")
 batch_report = Key("batches/{run}.json")
+standings = Key("standings.json.gz")
+"""How far narrations are, by the marks of their records (`studio.overview`)."""
 measures = Key("measures/{month}.parquet", month=r"\d{4}-\d{2}")
 """What was measured and heard of the takes of narrations that were made in a month."""
 api_key = Key("keys/{key}.json")

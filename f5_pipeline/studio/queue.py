@@ -27,7 +27,8 @@ from f5_pipeline.store.records import find_record, write_record
 from f5_pipeline.studio.figures import Figures
 from f5_pipeline.studio.narrating.scripts import read_options, script_version
 from f5_pipeline.studio.options import StudioOptions
-from f5_pipeline.studio.state import NarrationState, is_delivered, narration_state
+from f5_pipeline.studio.overview import overview
+from f5_pipeline.studio.state import NarrationState, is_delivered, narration_state, with_attempt
 from f5_pipeline.studio.webhooks import Webhook
 
 LEASE_SECONDS, RENEW_SECONDS = 60.0, 15.0
@@ -261,20 +262,39 @@ class QueueDesk:
         """Workers find it."""
 
     def state(self, narration: str) -> NarrationState:
-        tried = find_record(self._store, layout.work_attempts(narration), Attempts)
-        over = tried is not None and (not tried.retryable or tried.attempts >= self._attempts) and tried.reason
+        failed, reason = self._failure(find_record(self._store, layout.work_attempts(narration), Attempts))
         running = any(layout.work_claim.match(stat.key) for stat in self._store.list(layout.work_of(narration)))
         return narration_state(
             self._store,
             narration,
             self._options,
-            failed_version=tried.version if tried and over else None,
-            reason=tried.reason if tried and over else None,
+            failed_version=failed,
+            reason=reason,
             running=running,
         )
 
     def states(self, narrations: Collection[str]) -> dict[str, NarrationState]:
-        return {narration: self.state(narration) for narration in narrations}
+        tried: dict[str, str] = {}
+        running = set()
+        for stat in self._store.list(layout.WORK):
+            if fields := layout.work_attempts.match(stat.key):
+                tried[fields["narration"]] = stat.key
+            elif fields := layout.work_claim.match(stat.key):
+                running.add(fields["narration"])
+        standings = overview(self._store, self._options, narrations)
+        asked = [name for name in standings if name in tried]
+        records = in_parallel(self._store, lambda name: find_record(self._store, tried[name], Attempts), asked)
+        failures = {name: self._failure(record) for name, record in zip(asked, records, strict=True)}
+        return {
+            name: with_attempt(found, *failures.get(name, (None, None)), running=name in running)
+            for name, found in standings.items()
+        }
+
+    def _failure(self, tried: Attempts | None) -> tuple[str | None, str | None]:
+        """The version that nobody tries again, and why it failed."""
+        if tried is None or not tried.reason or (tried.retryable and tried.attempts < self._attempts):
+            return None, None
+        return tried.version, tried.reason
 
     def cancel(self, narration: str) -> None:
         write_record(self._store, layout.work_canceled(narration), Canceled(at=time.time()))

@@ -179,7 +179,7 @@ def find_removal(
     if not (removal.objects or removal.takes or removal.receipt):
         raise _unknown(store, kind, name)
     # Tables across narrations: what is left is written anew when somebody asks for them.
-    removal.objects |= {stat.key: stat.size for stat in store.list("measures/")}
+    removal.objects |= {stat.key: stat.size for table in _TABLES for stat in store.list(table)}
     return removal
 
 
@@ -220,6 +220,9 @@ def _narrations(store: Store, kind: Kind, name: str) -> Removal:
 
 
 _PLAN, _AUDIO = layout.narration_state.only(step="plan"), layout.narration_state.only(step="audio")
+
+
+_TABLES = ("measures/", layout.standings())
 
 
 class _Spoken(BaseModel):

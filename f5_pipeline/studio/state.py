@@ -130,10 +130,11 @@ def standing(store: Store, narration: str, options: StudioOptions, *, trust: boo
 
     version = script_version(store, narration)
     try:
-        plan, takes = find_state(store, Plan, narration), find_state(store, Takes, narration)
+        plan = find_state(store, Plan, narration)
         audio, links = find_state(store, Audio, narration), find_state(store, Links, narration)
         seconds = _delivered_seconds(store, audio, links)
         linked = plan is not None and _is_linked(plan, audio, links)
+        takes = None if linked and trust else find_state(store, Takes, narration)
         missing = None
         if plan:
             missing = 0 if linked and trust else sum(1 for _ in missing_takes(store, plan, options))

@@ -8,10 +8,12 @@ import pytest
 
 from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
+from f5_pipeline.store.records import read_lines
+from f5_pipeline.studio import overview as overviews
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.overview import overview
-from f5_pipeline.studio.records import Links
-from f5_pipeline.studio.state import Standing, standing, write_state
+from f5_pipeline.studio.records import Links, Plan, PlannedChunk
+from f5_pipeline.studio.state import Standing, read_state, standing, write_state
 
 NAMES = ("a", "a-b", "a0", "a_b", "b")
 """Their folders sort otherwise than they do."""
@@ -22,11 +24,15 @@ class Counted(LocalStore):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self.parallel, self.read = 3, []
+        self.parallel, self.read, self.asked = 3, [], []
 
     def get_bytes(self, key: str) -> bytes:
         self.read.append(key)
         return super().get_bytes(key)
+
+    def exists(self, key: str) -> bool:
+        self.asked.append(key)
+        return super().exists(key)
 
 
 @pytest.fixture
@@ -83,12 +89,54 @@ def test_what_has_not_changed_is_not_read_again(delivered, options):
     assert {key.split("/")[1].split(".")[0] for key in delivered.read if key != layout.lexicon()} == {"b"}
 
 
-def test_missing_takes_are_counted_each_time(delivered, options):
+def test_missing_takes_are_counted_each_time(delivered, options, monkeypatch):
     delivered.delete(layout.narration_state("b", "links"))
     assert overview(delivered, options)["b"].state.missing == 0
     for stat in list(delivered.list("takes/")):
         delivered.delete(stat.key)
     assert overview(delivered, options)["b"].state.missing == 1
+    assert not delivered.asked, "a listing tells of many takes"
+    monkeypatch.setattr(overviews, "_PAGE", 1)  # too many to be listed
+    take = planned_take(delivered, "b")
+    delivered.put_bytes(take, b"{}")
+    assert overview(delivered, options)["b"].state.missing == 0
+    assert delivered.asked == [take]
+
+
+def planned_take(store: LocalStore, name: str) -> str:
+    (planned,) = read_lines(store, read_state(store, Plan, name).chunks_key, PlannedChunk)
+    return layout.take_record(planned.key)
+
+
+def test_a_new_machine_reads_what_another_has_found(delivered, options, tmp_path, monkeypatch):
+    monkeypatch.setattr(overviews, "MANY", len(NAMES))
+    other = options.model_copy(update={"cache": tmp_path / "other"})
+    first = overview(delivered, options)
+    delivered.read.clear()
+    assert overview(delivered, other) == first
+    assert sorted(delivered.read) == [layout.lexicon(), layout.standings()]
+    for name in NAMES:
+        delivered.put_bytes(layout.script(name, ".txt"), b"Another sentence.")
+    for cache in (tmp_path / "third", tmp_path / "fourth"):
+        found = overview(delivered, options.model_copy(update={"cache": cache}))
+        assert {standing.state.state for standing in found.values()} == {"edited"}, "the copy is of other marks"
+    delivered.put_bytes(layout.standings(), b"not gzip")
+    assert overview(delivered, options.model_copy(update={"cache": tmp_path / "fifth"})) == found
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_some_are_looked_at_without_the_others(delivered, options, parallel):
+    delivered.parallel = parallel
+    every = overview(delivered, options)
+    delivered.put_bytes(layout.script("a", ".txt"), b"Another sentence.")
+    delivered.read.clear()
+    found = overview(delivered, options, ["a", "a-b", "without-script"])
+    assert [(name, look.state.state) for name, look in found.items()] == [("a", "edited"), ("a-b", "delivered")]
+    assert not [key for key in delivered.read if "b." in key.replace("a-b", "") or "a0" in key or "a_b" in key]
+    if parallel > 1:
+        delivered.read.clear()
+        assert overview(delivered, options) == every | found
+        assert {key.split("/")[1].split(".")[0] for key in delivered.read if "/" in key} == {"a"}
 
 
 def test_a_damaged_cache_is_passed_over(delivered, options):

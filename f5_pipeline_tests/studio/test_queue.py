@@ -144,9 +144,11 @@ def test_attempts_are_counted_and_end(store: LocalStore):
         claim.give_back()
     assert mine.next() is None and worker(store).next() is None
     assert (desk.state("one").state, desk.state("one").reason) == ("failed", "it is away still")
+    assert desk.states(["one", "two"]) == {"one": desk.state("one")}, "two has no script"
     store.put_bytes("scripts/one.txt", b"Good evening.")
     claim = some(mine.next())
     assert desk.state("one").state == "running"
+    assert desk.states(["one", "two"]) == {"one": desk.state("one")}
     mine.leave("one", attempt(store, mine, "one"))
     claim.give_back()
     assert attempt(store, mine, "one").attempts == 1, "what was interrupted was no attempt"

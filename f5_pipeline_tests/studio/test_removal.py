@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from f5_pipeline.errors import InputError, StoreError
+from f5_pipeline.speech.engines.draft import engine
 from f5_pipeline.speech.text.lexicon import Entry
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -19,9 +20,11 @@ from f5_pipeline.store.records import read_record, write_record
 from f5_pipeline.studio.lexicon import load_lexicon, save_lexicon
 from f5_pipeline.studio.links.making import make_links, read_manifest
 from f5_pipeline.studio.narrating.gate import find_take
+from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.queue import Queue
 from f5_pipeline.studio.records import Links
 from f5_pipeline.studio.removal import Kind, Receipt, check_idle, find_removal, receipts, remove
+from f5_pipeline.studio.state import standing
 from f5_pipeline.studio.upkeep.inventory import Inventory
 from f5_pipeline_tests.support.deliveries import BASE, SIGNER, service
 from f5_pipeline_tests.support.small_studio import Studio
@@ -201,6 +204,22 @@ def test_a_script_goes_and_leaves_what_others_share(store: Store):
     )
     assert status(store, links) == {410} and status(store, shared) == {200}
     assert_whole(store)
+
+
+def test_takes_of_two_voices_of_one_recording_stay(studio: Studio, filled: LocalStore, monkeypatch):
+    manner = engine.variant_of("ada")
+    monkeypatch.setattr(engine, "variant_of", lambda _: manner)
+    deliver(studio, "own", "Two voices say this alike.", "ada")
+    before = set(filled.list("takes/"))
+    deliver(studio, "alike", "Two voices say this alike.", "kit")
+    assert set(filled.list("takes/")) == before, "they share a take, whose record names ada"
+    filled.put_bytes(layout.standings(), b"")
+    taken = find_removal(filled, "voice", "ada")
+    assert "own" in taken.narrations and "alike" not in taken.narrations
+    remove(filled, taken)
+    for name in ("alike", "other", "moved"):
+        assert standing(filled, name, StudioOptions(engine="draft")).state.missing == 0, name
+    assert not filled.exists(layout.standings()), "it names what is removed"
 
 
 def test_a_narration_goes_and_its_script_waits_for_an_edit(filled: LocalStore):

@@ -23,7 +23,7 @@ class Desk(Protocol):
         ...
 
     def states(self, narrations: Collection[str]) -> dict[str, NarrationState]:
-        """The same of many, by name. Raises InputError where one has no script."""
+        """The same of many, by name, without those that have no script. Raises InputError for one alone."""
         ...
 
     def cancel(self, narration: str) -> None:

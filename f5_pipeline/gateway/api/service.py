@@ -34,6 +34,7 @@ from f5_pipeline.speech.chunks import iter_chunks
 from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
+from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.store.records import find_record, read_record, write_record
 from f5_pipeline.studio.formats import describe_file
 from f5_pipeline.studio.keys import ApiKey, charge
@@ -227,10 +228,12 @@ class Service:
                     rows[name] = stat.modified, ""
         ids = sorted(rows, key=lambda row: (-rows[row][0], row))
         begin = ids.index(after) + 1 if after in ids else 0
-        page = [
-            (read_record(self.store, rows[row][1], ApiRequest) if rows[row][1] else None, row)
-            for row in ids[begin : begin + limit]
-        ]
+
+        def read(row: str) -> tuple[ApiRequest | None, str]:
+            key = rows[row][1]
+            return (read_record(self.store, key, ApiRequest) if key else None), row
+
+        page = list(in_parallel(self.store, read, ids[begin : begin + limit]))
         more = ids[begin + limit - 1] if begin + limit < len(ids) else None
         names = [request.narration if request else row for request, row in page]
         try:  # of all at once

@@ -8,7 +8,6 @@ import dagster as dg
 
 from f5_pipeline.orchestration.ledger import Ledger, active_narrations
 from f5_pipeline.store.base import Store
-from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.overview import overview
 from f5_pipeline.studio.state import NarrationState, standing, with_attempt
@@ -25,19 +24,18 @@ def narration_states(
     Of one narration alone each take is looked for; of several, what is delivered is taken to miss none.
 
     Args:
-        narrations: only these.
+        narrations: only these; of several, those that have no script are left out.
 
     Raises:
-        InputError: one of these has no script.
+        InputError: the only one has no script.
     """
     ledger = Ledger(instance)
     if narrations is None:
         standings = overview(store, options)
         scripts = ledger.scripts(ledger.narrations())
     else:
-        trust, given = len(narrations) > 1, sorted(narrations)
-        looked = in_parallel(store, lambda name: standing(store, name, options, trust=trust), given)
-        standings, scripts = dict(zip(given, looked, strict=True)), {}
+        alone, scripts = next(iter(narrations)) if len(narrations) == 1 else None, {}
+        standings = overview(store, options, narrations) if alone is None else {alone: standing(store, alone, options)}
     retired = {name for name, script in scripts.items() if script.retired}
     outcomes, active = ledger.outcomes(set(standings)), active_narrations(instance)
     runs = _run_states(instance, {outcome.run for outcome in outcomes.values()})

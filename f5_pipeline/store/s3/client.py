@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from f5_pipeline import __version__
@@ -60,6 +61,17 @@ def _keep_region(context: dict[str, Any], **_: Any) -> None:
     context.get("s3_redirect", {})["redirected"] = True
 
 
+def _time(value: Any) -> datetime:
+    """A time in a response. botocore's own way guesses the format, for most of the time that a listing takes."""
+    from botocore.utils import parse_timestamp
+
+    try:
+        time = datetime.fromisoformat(str(value).replace("Z", "+00:00"))  # Python 3.10 knows no Z
+    except ValueError:
+        return parse_timestamp(value)
+    return time if time.tzinfo else parse_timestamp(value)
+
+
 def client(access: Access, transfers: int) -> Any:
     """The botocore S3 client of this process for `access`; threads share it.
 
@@ -75,8 +87,16 @@ def client(access: Access, transfers: int) -> Any:
 def _new_client(access: Access, transfers: int) -> Any:
     from boto3.session import Session
     from botocore.config import Config
+    from botocore.session import get_session
 
-    session = Session(aws_access_key_id=access.key_id, aws_secret_access_key=access.key, region_name=access.region)
+    core = get_session()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
+    session = Session(
+        aws_access_key_id=access.key_id,
+        aws_secret_access_key=access.key,
+        region_name=access.region,
+        botocore_session=core,
+    )
     try:
         s3 = session.client(
             "s3",

@@ -169,7 +169,7 @@ def test_cancel_and_retry(api: Api):
     assert client.get(f"/v1/narrations/{name}").json()["state"] == "queued", "the in-box tries it again by itself"
 
 
-def test_pages_of_a_list(api: Api):
+def test_pages_of_a_list(api: Api, monkeypatch: pytest.MonkeyPatch):
     client = api.client(api.key())
     names = {client.post("/v1/narrations", json=TEXT | {"title": f"Lamp {n}"}).json()["id"] for n in range(5)}
     seen, after = [], None
@@ -179,6 +179,12 @@ def test_pages_of_a_list(api: Api):
         if (after := page["after"]) is None:
             break
     assert len(seen) == 5 and set(seen) == names
+    gone, asked, look = seen[2], [], api.service.desk.state
+    monkeypatch.setattr(api.service.desk, "state", lambda name: asked.append(name) or look(name))
+    api.store.delete(dict(list_scripts(api.store))[gone])
+    page = client.get("/v1/narrations", params={"limit": 5}).json()
+    assert [narration["id"] for narration in page["narrations"]] == [name for name in seen if name != gone]
+    assert asked == [gone], "the others are looked at together"
 
 
 def test_voices_come_and_go(api: Api):
