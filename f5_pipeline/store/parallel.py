@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from f5_pipeline.speech.ahead import Item, Result, ahead
 from f5_pipeline.store.base import Store
-from f5_pipeline.system.ahead import Item, Result, ahead
 
 
 def in_parallel(store: Store, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from f5_pipeline import __version__
 from f5_pipeline.errors import DamagedError, NotFoundError, StoreError
+from f5_pipeline.speech.ahead import ahead
 from f5_pipeline.speech.audio import encoding
 from f5_pipeline.speech.audio.assembly import Assembled, AssemblySettings, Part, assemble
 from f5_pipeline.speech.audio.mastering import PRESETS, MasterPreset
@@ -43,7 +44,6 @@ from f5_pipeline.studio.records import (
     digest_of,
 )
 from f5_pipeline.studio.timing_files import timed_narration
-from f5_pipeline.system.ahead import ahead
 from f5_pipeline.system.clock import iso_time
 from f5_pipeline.system.hashing import file_sha256
 from f5_pipeline.system.scratch import workspace

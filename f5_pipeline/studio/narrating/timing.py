@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech import engines
+from f5_pipeline.speech.ahead import ahead
 from f5_pipeline.speech.alignment.forced import Alignment, AlignmentError, align, proportional
 from f5_pipeline.speech.alignment.pace import speech_seconds, voice_rate
 from f5_pipeline.speech.alignment.renderings import Drafts, NoDraft
@@ -20,7 +21,6 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.engines import references_of
 from f5_pipeline.studio.options import StudioOptions
 from f5_pipeline.studio.records import Shard
-from f5_pipeline.system.ahead import ahead
 
 if TYPE_CHECKING:
     import numpy as np

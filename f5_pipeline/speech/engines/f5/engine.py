@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import EngineError, InputError, PipelineError
+from f5_pipeline.speech.ahead import ahead
 from f5_pipeline.speech.engine import SAMPLE_RATE, Cancelled, Failed, Request, Speech
 from f5_pipeline.speech.engines.f5.architecture import HOP, ModelFiles
 from f5_pipeline.speech.engines.f5.batching import batches
@@ -22,7 +23,6 @@ from f5_pipeline.speech.engines.f5.text import Vocabulary, f5_text
 from f5_pipeline.speech.takes import seed_of
 from f5_pipeline.speech.text.duration import expected_seconds
 from f5_pipeline.speech.text.languages import base
-from f5_pipeline.system.ahead import ahead
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from f5_pipeline.system.ahead import ahead
+from f5_pipeline.speech.ahead import ahead
 
 
 def test_results_come_in_order_whatever_is_ready_first():
