@@ -11,6 +11,7 @@ from f5_pipeline.cli.output import print_info, print_json, print_table
 from f5_pipeline.cli.session import open_store
 from f5_pipeline.errors import InputError
 
+PERCENT = ("word_error_rate", "doubtful", "made_again")
 BY = ("narration", "chapter", "voice", "model", "preset", "language")
 
 
@@ -48,7 +49,8 @@ def measures(narration: str | None, month: str | None, by: str | None, as_json: 
         print_info(f"{narration or month}: nothing was measured; drafts are not")
         return
     columns = list(found[0])
-    print_table(columns, ([row[column] for column in columns] for row in [*found, *_total(found, summary(rows))]))
+    heads = [column.replace("_", " ") + (", %" if column in PERCENT else "") for column in columns]
+    print_table(heads, ([row[column] for column in columns] for row in [*found, *_total(found, summary(rows))]))
     if words:
         print_info("heard otherwise or not at all: " + ", ".join(f"{word} ({count})" for word, count in words[:20]))
 
