@@ -286,6 +286,29 @@ def report(rows: Sequence[Row], found: dict[str, np.ndarray]) -> list[dict[str, 
     return lines
 
 
+def by_voice(rows: Sequence[Row], values: np.ndarray) -> str:
+    """Of each voice, at the limit of its group in `report`: alarms, and faults caught, with 95 % intervals (Wilson)."""
+    fault = np.array([row.fault for row in rows])
+    voices = np.array([row.voice for row in rows])
+    human = np.array([row.voice.startswith("human") for row in rows])
+    lines = []
+    for voice in dict.fromkeys(row.voice for row in rows):
+        group = human == voice.startswith("human")
+        above = values > np.quantile(values[group & (fault == "")], 1 - ALARMS, method="higher")
+        shares = [above[(voices == voice) & np.isin(fault, names)] for names in ([""], SINGLE, GROSS)]
+        errors = [row.hearing.differences.error_rate for row in rows if row.voice == voice and not row.fault]
+        lines.append((voice, f"{np.mean(errors):.0%}", *(_share(int(share.sum()), len(share)) for share in shares)))
+    return table(("voice", "word errors, good takes", "alarms", "1 word caught", "gross caught"), lines)
+
+
+def _share(count: int, of: int) -> str:
+    if not of:
+        return ""
+    share, spread = count / of, 1.96**2 / of
+    middle, half = share + spread / 2, 1.96 * math.sqrt(share * (1 - share) / of + spread / (4 * of))
+    return f"{count} of {of} ({(middle - half) / (1 + spread):.0%} to {(middle + half) / (1 + spread):.0%})"
+
+
 def shown(lines: Sequence[dict[str, Any]]) -> str:
     rows = [
         (line["speech"], line["by"], line["good"], f"{line['single']['auc']:.3f}", f"{line['single']['caught']:.0%}",
@@ -324,8 +347,9 @@ def main() -> None:
     bands = {}
     for voice in dict.fromkeys(row.voice for row in rows):
         bands[voice] = band_of([row.measures for row in rows if row.voice == voice and not row.fault])
-    lines = report(rows, scores(rows, bands))
-    print(f"{in_words(machine())}\n{shown(lines)}\n{costs}")
+    found = scores(rows, bands)
+    lines = report(rows, found)
+    print(f"{in_words(machine())}\n{shown(lines)}\n\n{by_voice(rows, found['both'])}\n{costs}")
     write_results("listening", {"table": lines, "cpu_seconds_a_second": costs, "takes": len(rows)})
     if options.fit:
         models = {name: fitted(rows, bands, EVIDENCE[name]).model_dump() for name in ("measures", "both")}
@@ -362,12 +386,12 @@ def heard_rows(model: Path, count: int, keep: Path | None) -> tuple[list[Row], d
                     file.writelines(row.model_dump_json() + "\n" for row in own)
     finally:
         drafts.close()
-    samples = [samples for voice in voices for _, samples in voice.lines][:64]
-    seconds = sum(map(len, samples)) / SAMPLE_RATE
-    costs = {"seconds of a piece": seconds / len(samples)}
+    lines = [line for voice in voices for line in voice.lines][:64]
+    seconds = sum(len(samples) for _, samples in lines) / SAMPLE_RATE
+    costs = {"seconds of a piece": round(seconds / len(lines), 2)}
     for name, listening in (("words", WhisperListener(listener._model, "")), ("words and speaker", listener)):
         started = time.process_time()
-        listening.listen([Piece(piece, "so", "en", "") for piece in samples])
+        listening.listen([Piece(samples, text, "en", "") for text, samples in lines])
         costs[name] = round((time.process_time() - started) / seconds, 4)
     return rows, costs
 
