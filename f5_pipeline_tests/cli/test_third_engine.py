@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import soundfile
 from f5_pipeline.store import layout
 from f5_pipeline.store.records import read_record
 from f5_pipeline.studio.records import Links, Plan, Weights
-from f5_pipeline_tests.support.installation import REPOSITORY, Installation
+from f5_pipeline_tests.support.installation import Installation, bring_engine
 from f5_pipeline_tests.support.quick import quick
 from f5_pipeline_tests.support.toy_engine import LETTER_SECONDS
 
@@ -25,15 +24,8 @@ TEXT = "One small beep.\n\nAnother paragraph follows."
 def studio(tmp_path_factory, voices: Path) -> Installation:
     """An installation beside which the package of the toy engine is installed: what pip leaves of it is its entry
     point."""
-    site = tmp_path_factory.mktemp("site")
-    metadata = site / "toy_engine-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-engine\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "[f5_pipeline.engines]\ntoy = f5_pipeline_tests.support.toy_engine:TOY\n"
-    )
-    path = os.pathsep.join((str(site), str(REPOSITORY)))
-    return Installation(tmp_path_factory.mktemp("studio"), {"PYTHONPATH": path}).copy(voices)
+    found = bring_engine(tmp_path_factory.mktemp("package"), "toy", "f5_pipeline_tests.support.toy_engine:TOY")
+    return Installation(tmp_path_factory.mktemp("studio"), found).copy(voices)
 
 
 @pytest.fixture(scope="module")

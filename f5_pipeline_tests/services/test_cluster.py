@@ -21,12 +21,13 @@ import pytest
 from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.partitions import NARRATIONS
 from f5_pipeline.settings import get_settings
+from f5_pipeline.speech import engines
 from f5_pipeline.speech.script.model import ScriptOptions
 from f5_pipeline.studio.narrating.planning import make_plan
 from f5_pipeline.studio.narrating.scripts import add_script
 from f5_pipeline.studio.state import write_state
 from f5_pipeline.studio.weights import gather_weights
-from f5_pipeline_tests.support.gpu_engine import HOLD, LOG, NODE, Spoken, bring_engine, read_log
+from f5_pipeline_tests.support.gpu_engine import GPU, HOLD, LOG, NODE, Spoken, bring_gpu_engine, read_log
 from f5_pipeline_tests.support.installation import Installation, free_port
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
@@ -54,9 +55,9 @@ def book(here: Installation, voices: Path, monkeypatch: pytest.MonkeyPatch) -> I
     variables = {
         # Ray finds its programs in the environment's own folder.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        **bring_engine(here.root, seconds=1),
+        **bring_gpu_engine(here.root, seconds=1),
     }
-    monkeypatch.syspath_prepend(here.root / "site")
+    monkeypatch.setitem(engines._specs(), "gpu", GPU)  # of this process, which may have looked for engines before
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     here.copy(voices)
     here.env |= variables

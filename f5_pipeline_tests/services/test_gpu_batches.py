@@ -16,7 +16,7 @@ import pytest
 from f5_pipeline.orchestration.ledger import narrations_of
 from f5_pipeline.orchestration.tags import BATCH_PRIORITY, BATCH_TAG, GPU_POOL, GPU_TAG, PRIORITY_TAG, batch_run_tags
 from f5_pipeline_tests.support.batches import Batches, Span, step_process
-from f5_pipeline_tests.support.gpu_engine import HOLD, bring_engine
+from f5_pipeline_tests.support.gpu_engine import HOLD, bring_gpu_engine
 from f5_pipeline_tests.support.installation import running_services
 from f5_pipeline_tests.support.waiting import wait_for
 
@@ -39,7 +39,7 @@ def batches(tmp_path_factory: pytest.TempPathFactory, voices: Path) -> Iterator[
     gpus = {"F5_DEVICE": "cpu", "F5_GPUS": "0,1", "F5_GPU_HOUR_COST": "2.5"}
     with ExitStack() as stack:
         root = tmp_path_factory.mktemp("gpus")
-        env = {**bring_engine(root, seconds=0.1), **gpus, **when}
+        env = {**bring_gpu_engine(root, seconds=0.1), **gpus, **when}
         services = stack.enter_context(running_services(root, voices, **env))
         home = services.installation.env["DAGSTER_HOME"]
         yield Batches(services, stack.enter_context(dg.DagsterInstance.from_config(home)))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from f5_pipeline.speech.engine import Failed, Request, Speech
-from f5_pipeline_tests.support.installation import REPOSITORY
+from f5_pipeline_tests.support.installation import bring_engine
 from f5_pipeline_tests.support.toy_engine import TOY, ToyEngine
 
 LOG, NODE, SECONDS, HOLD = "TEST_ENGINE_LOG", "TEST_NODE", "TEST_TAKE_SECONDS", "TEST_HOLD"
@@ -65,14 +65,10 @@ def _takes_before_hold() -> float:
         return math.inf
 
 
-def bring_engine(root: Path, seconds: float) -> dict[str, str]:
-    """Install the engine in a folder, as another package would; the environment that finds it."""
-    package = root / "site" / "gpu_engine-1.0.dist-info"
-    package.mkdir(parents=True)
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: gpu-engine\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text(f"[f5_pipeline.engines]\ngpu = {__name__}:GPU\n")
-    path = f"{package.parent}{os.pathsep}{REPOSITORY}"
-    return {"PYTHONPATH": path, LOG: str(root / "spoken.log"), SECONDS: str(seconds), HOLD: str(root / "hold")}
+def bring_gpu_engine(root: Path, seconds: float) -> dict[str, str]:
+    """Install the engine, see `installation.bring_engine`; `seconds` a take."""
+    found = bring_engine(root, "gpu", f"{__name__}:GPU")
+    return {**found, LOG: str(root / "spoken.log"), SECONDS: str(seconds), HOLD: str(root / "hold")}
 
 
 def read_log(path: Path) -> list[Spoken]:

@@ -56,6 +56,16 @@ def environment(root: Path, **more: str) -> dict[str, str]:
     }
 
 
+def bring_engine(root: Path, name: str, spec: str) -> dict[str, str]:
+    """Install an engine under `root` as another package would: by an entry point, `spec` (module:name); the environment
+    in which it is found."""
+    package = root / "site" / f"{name}_engine-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-engine\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(f"[f5_pipeline.engines]\n{name} = {spec}\n")
+    return {"PYTHONPATH": f"{package.parent}{os.pathsep}{REPOSITORY}"}
+
+
 @dataclass
 class Ended:
     """How a command ended."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from f5_pipeline.cli import cli, commands  # noqa: F401 - registers the commands
 from f5_pipeline.errors import InputError
 from f5_pipeline.settings import get_settings
 from f5_pipeline.speech import engines
@@ -32,7 +29,7 @@ from f5_pipeline.studio.records import ReferenceSetting
 from f5_pipeline.studio.state import write_state
 from f5_pipeline.studio.voices import find_reference, find_voice, is_current, make_reference, needs_reference
 from f5_pipeline_tests.studio.narrating.test_comparison import SENTENCES, Reader
-from f5_pipeline_tests.support.installation import EXAMPLES, Installation
+from f5_pipeline_tests.support.installation import EXAMPLES, Ended, Installation, bring_engine
 from f5_pipeline_tests.support.small_studio import Studio, prepare_voice
 from f5_pipeline_tests.support.some import some
 
@@ -41,17 +38,19 @@ PRESENT = "The bees never seemed"
 """How the part begins that the preparation chooses from ben's recording."""
 
 
+CLONER = EngineSpec(
+    "cloner",
+    "a cloner",
+    make=lambda context: Reader(context.model, context.references(), hasty_from=PRESENT),
+    retakes=True,
+    clones=True,
+    configure=lambda options, model, preset: Configuration(model=model, preset=preset),
+)
+
+
 @pytest.fixture
 def cloner(monkeypatch) -> None:
-    spec = EngineSpec(
-        "cloner",
-        "a cloner",
-        make=lambda context: Reader(context.model, context.references(), hasty_from=PRESENT),
-        retakes=True,
-        clones=True,
-        configure=lambda options, model, preset: Configuration(model=model, preset=preset),
-    )
-    monkeypatch.setitem(engines._specs(), "cloner", spec)
+    monkeypatch.setitem(engines._specs(), "cloner", CLONER)
     monkeypatch.setenv("F5_ENGINE", "cloner")
     monkeypatch.setenv("F5_LISTEN", "off")
     get_settings.cache_clear()
@@ -111,35 +110,32 @@ def test_nothing_is_kept_that_may_be_chance(ben, cloner):
 
 
 @pytest.mark.slow
-def test_the_command_tells_keeps_and_undoes(here, ben, cloner, monkeypatch):
-    made = Installation(here.root, {"F5_STORE": ben.store.url})
-    for name in ("F5_STORE", "DAGSTER_HOME"):
-        monkeypatch.setenv(name, made.env[name])
-    get_settings.cache_clear()
+def test_the_command_tells_keeps_and_undoes(here, ben, cloner):
+    # In processes of their own: a run's definitions read their settings once.
+    engine = {"F5_ENGINE": "cloner", "F5_LISTEN": "off", **bring_engine(here.root, "cloner", f"{__name__}:CLONER")}
+    made = Installation(here.root, {"F5_STORE": ben.store.url, **engine})
     engines_known = ben.weights.engines | {"cloner": ben.weights.engines["draft"]}
     studio = replace(ben, weights=ben.weights.model_copy(update={"engines": engines_known}))
     write_state(ben.store, studio.plan("The bell rang twice.", voice="ben"), "story")
     assert narrations_with(ben.store, "ben") == ["story"] and narrations_with(ben.store, "ada") == []
     sentences = here.write("sentences.txt", "\n".join(EIGHT))
 
-    def command(*options: object, code: int = 0):
-        ended = CliRunner().invoke(cli, ["voices", "tune", "ben", *map(str, options)])
-        assert ended.exit_code == code, ended.output
-        return ended
+    def command(*options: object) -> Ended:
+        return made.run("voices", "tune", "ben", *options)
 
     tried = ("--windows", 2, "--speed", 1.1, "--sentences", sentences)
-    dry = json.loads(command(*tried, "--dry-run", "--json").stdout)
+    dry = command(*tried, "--dry-run", "--json").object
     part, pace = dry["trials"]
     assert part["better"] and pace["against"] == part["setting"] == dry["chosen"] and not pace["better"]
-    made = takes_of(ben)
+    spoken = takes_of(ben)
     assert dry["chosen"] and not dry["kept"] and not some(find_voice(ben.store, "ben")).tunings
     kept = command(*tried)
-    assert "made anew where these are narrated next: story" in kept.stderr and "better" in kept.stdout
-    assert takes_of(ben) == made, "what was spoken is not spoken again"
+    assert "made anew where these are narrated next: story" in kept.err and "better" in kept.out
+    assert takes_of(ben) == spoken, "what was spoken is not spoken again"
     assert not find_reference(ben.store, "ben").text.startswith(PRESENT), "its reference is made already"
-    assert "tuned" in CliRunner().invoke(cli, ["voices", "show", "ben"]).stdout
+    assert "tuned" in made.run("voices", "show", "ben").out
     undone = command("--undo")
-    assert "is taken back" in undone.stderr and "not tuned" in undone.stderr
+    assert "is taken back" in undone.err and "not tuned" in undone.err
     assert find_reference(ben.store, "ben").text.startswith(PRESENT)
 
 
