@@ -143,21 +143,6 @@ def verify(studio: Installation, monkeypatch: pytest.MonkeyPatch, narration: str
     return ended.exit_code, [json.loads(line) for line in ended.stdout.splitlines()]
 
 
-def test_a_voice_is_tuned_on_f5s_takes(studio):
-    """Noise is no better at another pace: it is spoken as fast as asked, measured, and not kept."""
-    lines = [f"Number {number} stands by the old gate." for number in range(1, 9)]
-    before = set(studio.take_records())
-    asked = ("--sentences", studio.write("lines.txt", "\n".join(lines)), "--windows", 1, "--speed", 1.25)
-    tuned = studio.run("voices", "tune", "ada", *asked, "--json").object
-    assert [trial["setting"]["speed"] for trial in tuned["trials"]] == [1.25]
-    assert not tuned["kept"] and tuned["sentences"] == 8 and "stays" in tuned["verdict"]
-    seconds: dict[str, list[int]] = {}
-    for key in set(studio.take_records()) - before:
-        take = record(studio, key)
-        seconds.setdefault(take["text"], []).append(take["details"]["frames"])
-    assert len(seconds) == 8 and all(max(pair) > 1.1 * min(pair) for pair in seconds.values())
-
-
 def test_takes_are_made_again_alike(studio, monkeypatch):
     code, compared = verify(studio, monkeypatch, "bell")
     assert code == 0 and [one["outcome"] for one in compared] == ["identical"] * len(compared) and compared

@@ -83,8 +83,6 @@ def test_two_workers_share_a_bucket(swift_server, tmp_path, tmp_path_factory):
 
         hub.forget()
         second = Installation(tmp_path / "two", {**env, **tiny_settings(hub)})
-        again = second.run("narrate", "bell", "--json").object
-        assert (again["takes"]["synthesized"], again["revision"]) == (0, told["revision"])
         edited = second.write("bell.md", STORY.replace("Who is there?", "Who is it?"))
         changed = second.run("narrate", edited, "--replace", "--json").object
         assert (changed["takes"]["synthesized"], changed["takes"]["reused"]) == (1, total - 1)
