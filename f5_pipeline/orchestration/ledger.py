@@ -42,8 +42,8 @@ _MAX_QUERY_KEYS = 400
 
 _RETRY_WINDOW_SECONDS = 24 * 3600.0
 
-_MAX_RECENT_BATCHES = 100
-"""Failed or canceled batches that are looked at, the newest first."""
+_MAX_RECENT_RUNS = 100
+"""Failed or canceled runs that are looked at, the newest first."""
 
 _MANY_ATTEMPTS = 1000
 """More than any setting allows."""
@@ -316,9 +316,13 @@ def narrations_of(run: dg.DagsterRun) -> list[str]:
 
 def active_batches(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Batch runs that are queued or running, or that Dagster is about to retry; the oldest first."""
-    runs = list(instance.get_runs(dg.RunsFilter(job_name=BATCH_JOB, statuses=ACTIVE)))
-    recent = dg.RunsFilter(job_name=BATCH_JOB, statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"})
-    for record in instance.get_run_records(recent, limit=_MAX_RECENT_BATCHES):
+    return _active_runs(instance, BATCH_JOB)
+
+
+def _active_runs(instance: dg.DagsterInstance, job: str) -> list[dg.DagsterRun]:
+    runs = list(instance.get_runs(dg.RunsFilter(job_name=job, statuses=ACTIVE)))
+    recent = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"})
+    for record in instance.get_run_records(recent, limit=_MAX_RECENT_RUNS):
         young = record.end_time is not None and time.time() - record.end_time < _RETRY_WINDOW_SECONDS
         if young and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags:
             runs.append(record.dagster_run)
@@ -329,7 +333,7 @@ def _canceled(instance: dg.DagsterInstance) -> dict[str, float]:
     """Narrations of batches that a person canceled, and when the newest such batch was launched."""
     launched: dict[str, float] = {}
     canceled = dg.RunsFilter(job_name=BATCH_JOB, statuses=[dg.DagsterRunStatus.CANCELED])
-    for record in instance.get_run_records(canceled, limit=_MAX_RECENT_BATCHES):  # the newest first
+    for record in instance.get_run_records(canceled, limit=_MAX_RECENT_RUNS):  # the newest first
         for name in narrations_of(record.dagster_run):
             launched.setdefault(name, record.create_timestamp.timestamp())
     return launched
@@ -338,5 +342,5 @@ def _canceled(instance: dg.DagsterInstance) -> dict[str, float]:
 def active_narrations(instance: dg.DagsterInstance, besides: str | None = None) -> set[str]:
     """The narrations that runs work on: batches, and runs of a single narration."""
     batches = {name for run in active_batches(instance) if run.run_id != besides for name in narrations_of(run)}
-    single = instance.get_runs(dg.RunsFilter(job_name=SINGLE_JOB, statuses=ACTIVE))
+    single = _active_runs(instance, SINGLE_JOB)
     return batches | {run.tags[PARTITION_NAME_TAG] for run in single if PARTITION_NAME_TAG in run.tags}

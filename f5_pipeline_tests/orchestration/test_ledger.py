@@ -117,8 +117,14 @@ def test_a_run_of_a_narration_alone_holds_it(ledger, instance):
         pass
 
     see(ledger, "a", "b")
-    instance.create_run_for_job(narrate, tags={PARTITION_NAME_TAG: "a"}, status=dg.DagsterRunStatus.STARTED)
+    tags = {PARTITION_NAME_TAG: "a"}
+    run = instance.create_run_for_job(narrate, tags=tags, status=dg.DagsterRunStatus.STARTED)
     assert waiting(ledger) == ["b"]
+    instance.report_run_failed(run)
+    instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "true"})
+    assert waiting(ledger) == ["b"], "Dagster is about to continue it"
+    instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "false"})
+    assert waiting(ledger) == ["a", "b"]
 
 
 def test_a_run_that_dagster_is_about_to_continue_holds_its_narrations(ledger, instance):
