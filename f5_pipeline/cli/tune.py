@@ -47,9 +47,11 @@ def tune(name: str, undo: bool, dry_run: bool, as_json: bool, **tried: Any) -> N
 
 
 def _tune(session: Session, name: str, dry_run: bool, as_json: bool, sentences: Path | None, **tried: Any) -> None:
+    from f5_pipeline.speech.engines.f5.engine import keep_models
     from f5_pipeline.studio.narrating import tuning
     from f5_pipeline.system.reading import read_file
 
+    keep_models(1)  # each setting is spoken by an engine of its own, and all by the same model
     lines = read_file(sentences).decode("utf-8-sig").splitlines() if sentences else []
     tried["speeds"] = tried["speeds"] or tuning.SPEEDS
     if not dry_run and not as_json:

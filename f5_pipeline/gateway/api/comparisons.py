@@ -15,18 +15,15 @@ from f5_pipeline.errors import NotFoundError
 from f5_pipeline.gateway.api.access import Narrator, Teller
 from f5_pipeline.gateway.api.models import Strict
 from f5_pipeline.gateway.api.narrations import At, Identifier
+from f5_pipeline.gateway.api.retakes import VERIFIER, take_file
 from f5_pipeline.gateway.api.service import ConflictError, Service
 from f5_pipeline.gateway.delivery import DeliveredFile, deliver
-from f5_pipeline.gateway.verification import Verifier
-from f5_pipeline.store import layout
 from f5_pipeline.store.parallel import in_parallel
 from f5_pipeline.studio.keys import ApiKey
 from f5_pipeline.studio.narrating.gate import find_take
 from f5_pipeline.studio.narrating.votes import Pair, Pairs, Vote, find_pairs, find_vote, vote
 
 router = APIRouter(prefix="/v1/narrations/{narration}/comparison", tags=["retakes"])
-
-_VERIFIER = Verifier()
 
 Side = Literal["a", "b"]
 
@@ -119,7 +116,7 @@ async def audio(
 ) -> Response:
     """A FLAC file."""
     file = await run_in_threadpool(_audio_of, service, caller, narration, chunk, side)
-    return await deliver(request, service.store, file, _VERIFIER, inline=True)
+    return await deliver(request, service.store, file, VERIFIER, inline=True)
 
 
 def _audio_of(service: Service, caller: ApiKey, narration: str, chunk: int, side: Side) -> DeliveredFile:
@@ -128,9 +125,7 @@ def _audio_of(service: Service, caller: ApiKey, narration: str, chunk: int, side
     take = find_take(service.store, key)
     if take is None:
         raise NotFoundError("its takes are not kept any more", hint="Compare anew: f5-pipeline compare.")
-    stat = service.store.stat(layout.take_audio(key))
-    name = f"{narration}-{chunk}-{side}.flac"
-    return DeliveredFile(name, layout.take_audio(key), stat.size, take.sha256, "audio/flac", stat.modified)
+    return take_file(service.store, take, f"{narration}-{chunk}-{side}.flac")
 
 
 @router.post("/{chunk}/vote", summary="Say which is better")

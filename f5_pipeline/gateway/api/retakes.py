@@ -18,8 +18,10 @@ from f5_pipeline.gateway.api.narrations import At, Identifier
 from f5_pipeline.gateway.api.service import ConflictError, Service
 from f5_pipeline.gateway.delivery import DeliveredFile, deliver
 from f5_pipeline.gateway.verification import Verifier
+from f5_pipeline.speech.takes import Take
 from f5_pipeline.speech.text.lexicon import checked_entry
 from f5_pipeline.store import layout
+from f5_pipeline.store.base import Store
 from f5_pipeline.studio.keys import ApiKey
 from f5_pipeline.studio.lexicon import add_entries
 from f5_pipeline.studio.narrating.gate import find_take
@@ -29,7 +31,7 @@ from f5_pipeline.studio.state import find_state
 
 router = APIRouter(prefix="/v1/narrations/{narration}", tags=["retakes"])
 
-_VERIFIER = Verifier()
+VERIFIER = Verifier()
 
 
 class ChunkAnswer(BaseModel):
@@ -162,7 +164,7 @@ async def audio(
 ) -> Response:
     """A FLAC file; `take` is the `key` of an attempt."""
     file = await run_in_threadpool(_audio_of, service, caller, narration, chunk, take)
-    return await deliver(request, service.store, file, _VERIFIER, inline=True)
+    return await deliver(request, service.store, file, VERIFIER, inline=True)
 
 
 def _audio_of(service: Service, caller: ApiKey, narration: str, chunk: int, key: str) -> DeliveredFile:
@@ -170,9 +172,14 @@ def _audio_of(service: Service, caller: ApiKey, narration: str, chunk: int, key:
     take = find_take(service.store, key) if key in {attempt.key for attempt in desk.attempts()} else None
     if take is None:
         raise NotFoundError("there is no such attempt at this chunk")
-    stat = service.store.stat(layout.take_audio(key))
-    name = f"{narration}-{chunk}.flac"
-    return DeliveredFile(name, layout.take_audio(key), stat.size, take.sha256, "audio/flac", stat.modified)
+    return take_file(service.store, take, f"{narration}-{chunk}.flac")
+
+
+def take_file(store: Store, take: Take, name: str) -> DeliveredFile:
+    """The audio of a take, to be delivered under a name."""
+    key = layout.take_audio(take.key)
+    stat = store.stat(key)
+    return DeliveredFile(name, key, stat.size, take.sha256, "audio/flac", stat.modified)
 
 
 @router.post("/chunks/{chunk}/attempts", status_code=202, summary="Ask for another attempt")

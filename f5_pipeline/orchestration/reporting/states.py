@@ -30,12 +30,11 @@ def narration_states(
         InputError: the only one has no script.
     """
     ledger = Ledger(instance)
-    if narrations is None:
-        standings = overview(store, options)
-        scripts = ledger.scripts(ledger.narrations())
+    if narrations is not None and len(narrations) == 1:
+        standings = {name: standing(store, name, options) for name in narrations}
     else:
-        alone, scripts = next(iter(narrations)) if len(narrations) == 1 else None, {}
-        standings = overview(store, options, narrations) if alone is None else {alone: standing(store, alone, options)}
+        standings = overview(store, options, narrations)
+    scripts = ledger.scripts(ledger.narrations()) if narrations is None else {}
     retired = {name for name, script in scripts.items() if script.retired}
     outcomes, active = ledger.outcomes(set(standings)), active_narrations(instance)
     runs = _run_states(instance, {outcome.run for outcome in outcomes.values()})

@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.text.languages import base
 
 if TYPE_CHECKING:
     import numpy as np
+    from ctranslate2 import StorageView
     from faster_whisper import WhisperModel
     from faster_whisper.tokenizer import Tokenizer
 
@@ -142,12 +144,9 @@ def transcribe(
         tokens = result.sequences_ids[0]
         text = tokenizer.decode(tokens).strip()
         heard.append(Transcription(text, result.scores[0] * len(tokens) / (len(tokens) + 1)))
-    silence: list[ctranslate2.StorageView] = []
 
     def expected(tokens: list[int]) -> list[float]:
-        if not silence:
-            silence.append(model.encode(model.feature_extractor(np.zeros(size, np.float32))[None, :, :frames]))
-        (result,) = model.model.align(silence[0], tokenizer.sot_sequence, [tokens], frames // 2)
+        (result,) = model.model.align(_silence(model, frames), tokenizer.sot_sequence, [tokens], frames // 2)
         return _by_word(tokenizer, tokens, [_log(p) for p in result.text_token_probs])
 
     hidden = np.array(encoded.to_device(ctranslate2.Device.cpu) if model.model.device == "cuda" else encoded)
@@ -166,6 +165,20 @@ def transcribe(
             gains = [round(value - odds[0], 2) for value in odds[1:]]
             heard[index] = line._replace(gains=gains, likely=likely, expected=expected(tokens[0]))
     return heard
+
+
+def _silence(model: WhisperModel, frames: int) -> StorageView:
+    """A window of silence as the model has encoded it: once, as every batch of that length is held against it."""
+    import numpy as np
+
+    kept = _silences.setdefault(model, {})
+    if frames not in kept:
+        samples = np.zeros(frames * model.feature_extractor.hop_length, np.float32)
+        kept[frames] = model.encode(model.feature_extractor(samples)[None, :, :frames])
+    return kept[frames]
+
+
+_silences: WeakKeyDictionary[WhisperModel, dict[int, StorageView]] = WeakKeyDictionary()
 
 
 def _log(probability: float) -> float:

@@ -250,8 +250,7 @@ def in_doubt(measures: Measures, band: Band = PRIOR) -> bool:
     """Whether a take is worth listening to, by its measures: it fails, or is not clearly free of faults."""
     if measures.failure or not judge(measures, band).passed:
         return True
-    odds = verdict.models().measures.log_odds(verdict.features(deviations(measures, band)))
-    return verdict.probability(odds) > IN_DOUBT
+    return fault_probability(measures, band) > IN_DOUBT
 
 
 def deviations(measures: Measures, band: Band) -> dict[str, float]:

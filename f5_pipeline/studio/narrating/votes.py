@@ -77,13 +77,13 @@ def vote(store: Store, narration: str, pair: Pair, voter: str, better: TakeKey |
 def preferences(store: Store, narration: str, pairs: Iterable[Pair]) -> Mapping[int, tuple[float, float]]:
     """By chunk with a vote at least: the shares of its voters who prefer the first take, and the second."""
     keys = (stat.key for stat in store.list(layout.votes_of(narration)))
-    votes: dict[str, list[Vote]] = defaultdict(list)
+    votes: dict[frozenset[str], list[Vote]] = defaultdict(list)
     for given in in_parallel(store, lambda key: find_record(store, key, Vote), keys):
         if given is not None:
-            votes[" ".join(sorted(given.takes))].append(given)
+            votes[frozenset(given.takes)].append(given)
     shares = {}
     for pair in pairs:
-        if given := votes.get(" ".join(sorted(pair.takes))):
+        if given := votes.get(frozenset(pair.takes)):
             first, second = (sum(one.better == take for one in given) / len(given) for take in pair.takes)
             shares[pair.chunk] = (first, second)
     return shares
