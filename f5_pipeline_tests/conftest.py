@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif "moto_server" in asked:
             item.add_marker("slow")
     # The longest files first, so that no core waits for one of them at the end.
-    items.sort(key=lambda item: "services" not in item.path.parts)
+    items.sort(key=lambda item: not {"services", "test_deploy.py"} & {*item.path.parts})
 
 
 @pytest.fixture

@@ -573,7 +573,7 @@ def test_the_containers_commands_work_together_and_outlive_a_dead_worker(contain
     assert setup.wait(120) == 0, containers.log("setup")
     for name in ("worker", "webserver", "daemon", "downloads"):
         containers.start(name)
-    for name in ("worker", "webserver", "downloads", "daemon"):
+    for name in ("webserver", "downloads", "worker", "daemon"):  # what is dear to ask comes last
         wait_for(f"health of {name}", lambda name=name: containers.healthy(name))
 
     installation = containers.installation

@@ -21,7 +21,7 @@ from f5_pipeline_tests.support.installation import running_services
 from f5_pipeline_tests.support.some import some
 from f5_pipeline_tests.support.waiting import wait_for
 
-SCRIPTS = int(os.environ.get("F5_TEST_SCRIPTS", "60"))
+SCRIPTS = int(os.environ.get("F5_TEST_SCRIPTS", "36"))
 
 SHARED = "All of this was told before."
 """A sentence of many scripts: it is spoken once."""
@@ -158,18 +158,18 @@ def test_a_batch_whose_process_is_killed_is_continued(batches, moment):
     assert not batches.spans(continued.run_id, "plan_batch"), "from where it was"
 
 
-@pytest.mark.parametrize("service", ["daemon", "web server", "code server"])
-def test_a_service_that_is_killed_costs_no_batch(batches, service):
-    names = drop_many(batches, f"service-{service.replace(' ', '-')}", 12)
+def test_services_that_are_killed_cost_no_batch(batches):
+    names, later = drop_many(batches, "services", 16), []
     run = in_synthesis(batches, names)
-    killed = some(batches.service_process(service))
-    kill(killed)
-    later = f"after-{service.replace(' ', '-')}"
-    batches.drop(later, f"The {service} is back.", voice="ben")
+    for service in ("daemon", "web server", "code server"):
+        killed = some(batches.service_process(service))
+        kill(killed)
+        later.append(f"after-{service.replace(' ', '-')}")
+        batches.drop(later[-1], f"The {service} is back.", voice="ben")
+        assert wait_for("the service", lambda service=service: batches.service_process(service)) != killed
     check_finished(batches, names, run)
     assert batches.run(run.run_id).status == dg.DagsterRunStatus.SUCCESS
-    batches.wait_until_done([later])
-    assert wait_for("the service", lambda: batches.service_process(service)) != killed
+    batches.wait_until_done(later)
 
 
 def test_a_cancelled_batch_is_not_launched_again_by_itself(batches):

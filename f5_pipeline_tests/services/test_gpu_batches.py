@@ -49,7 +49,8 @@ def test_the_night_takes_what_waits_in_as_many_runs_as_gpus_are_worth(batches):
     """Two long narrations are worth both GPUs, and the short ones go with them. Drafts: the night is about runs."""
     long = [f"long-{number}" for number in range(2)]
     for name in long:
-        text = "\n\n".join(f"Night {number} of {name} was as dark as all the other nights." for number in range(160))
+        # Its length is estimated from its size: a note that is not spoken makes it long.
+        text = f"{name} was as dark as the other night.\n\n<!-- {'dark ' * 2000} -->"
         batches.drop(name, f"---\nformats: [flac]\n---\n\n{text}", ".md", voice="ada", engine="draft")
     batches.drop("urgent", "This one comes first.", voice="ben", engine="draft", priority=5)
     batches.drop("never", "[nobody] This voice is unknown.", voice="ada")
@@ -76,7 +77,7 @@ def test_the_night_takes_what_waits_in_as_many_runs_as_gpus_are_worth(batches):
     reports = {report["run"]: report for report in batches.reports()}
     assert set(reports) == {run.run_id for run in batches.runs()}
     assert batches.materialized("batch_report")[""] == len(reports)
-    assert sum(reports[run.run_id]["audio_seconds"] for run in first) > 300
+    assert all(reports[run.run_id]["audio_seconds"] < 10 for run in first)
 
 
 def story(batches: Batches, name: str, sentences: int) -> str:

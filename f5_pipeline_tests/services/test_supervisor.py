@@ -18,6 +18,7 @@ import pytest
 
 from f5_pipeline.cli.services import code_socket
 from f5_pipeline.settings import Settings
+from f5_pipeline_tests.support.gpu_engine import HOLD, bring_gpu_engine
 from f5_pipeline_tests.support.installation import EXAMPLES, Installation, Services, answers, free_port
 from f5_pipeline_tests.support.narrated import BASE_URL
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
@@ -204,10 +205,14 @@ linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="look
 
 
 @linux
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_up_starts_all_and_stops_all(up, number):
+@pytest.mark.parametrize(("number", "gpus", "slots"), [(signal.SIGTERM, "0,1", 2), (signal.SIGINT, "none", 1)])
+def test_up_starts_all_and_stops_all(up, number, gpus, slots):
+    """It tells the GPUs and sets their pool: on the processor one at a time."""
+    up.made.env["F5_GPUS"] = gpus
     up.start().wait_until_all_answer()
     assert len(processes(up.made)) >= 4
+    assert up.graphql(POOL)["instance"]["concurrencyLimit"]["slotCount"] == slots
+    assert ("GPUs: GPU 0; GPU 1" in up.log.read_text()) == (slots == 2)
     up.process.send_signal(number)
     assert up.end() == 0, up.log.read_text()
     assert processes(up.made) == set(), "nobody is left"
@@ -250,20 +255,22 @@ def test_every_service_that_is_killed_comes_back_and_the_others_go_on(up):
 @linux
 def test_a_run_outlives_its_services_and_is_continued_after_a_stop(up, voices):
     """Killed in mid-run: daemon, web server, code server. Then `up` is stopped, and started again."""
-    up.made.env["F5_WORKERS"] = "1"
+    sentences = 60
+    up.made.env |= {**bring_gpu_engine(up.made.root, seconds=0), "F5_DEVICE": "cpu", "F5_WORKERS": "1"}
     up.made.copy(voices)
-    sentences = (f"This is sentence number {number} of a story that takes its time." for number in range(1, 501))
-    path = up.made.write("long.txt", "\n\n".join(sentences))
-    up.made.run("scripts", "add", path, "--voice", "ada")
+    hold = Path(up.made.env[HOLD])
+    hold.write_text("10")
+    text = "\n\n".join(f"This is sentence number {number} of a story." for number in range(sentences))
+    up.made.run("scripts", "add", up.made.write("long.txt", text), "--voice", "ada", "--engine", "gpu")
     up.start().wait_until_all_answer()
     run_id = up.launch("narrate", **{"dagster/partition": "long"})
-    wait_for("first takes", lambda: len(up.made.take_records()) > 20)
+    wait_for("first takes", up.made.take_records)
     for command in ("dagster._daemon", "api grpc", "f5_pipeline.dagster_host.web_server"):
         (pid,) = up.running(command)
         os.kill(pid, signal.SIGKILL)
-    made = len(up.made.take_records())
     up.wait_until_all_answer()
-    wait_for("more takes", lambda: len(up.made.take_records()) > made)
+    hold.write_text("30")
+    wait_for("more takes", lambda: len(up.made.take_records()) > 10)
     assert up.status(run_id) == "STARTED", up.log.read_text()
 
     up.process.send_signal(signal.SIGTERM)
@@ -271,8 +278,9 @@ def test_a_run_outlives_its_services_and_is_continued_after_a_stop(up, voices):
     assert processes(up.made) == set(), "nobody is left"
     assert f"interrupting run {run_id[:8]}" in up.log.read_text()
     kept = up.made.take_records()
-    assert len(kept) < 500, "it was stopped in mid-run"
+    assert len(kept) < sentences, "it was stopped in mid-run"
 
+    hold.unlink()
     up.start().wait_until_all_answer()
 
     def continued() -> str | None:
@@ -283,24 +291,15 @@ def test_a_run_outlives_its_services_and_is_continued_after_a_stop(up, voices):
     wait_for("end of the run that goes on", continued)
     now = up.made.take_records()
     assert {key: now[key] for key in kept} == kept, "no take was made twice"
-
-
-@linux
-def test_up_tells_the_gpus_and_sets_the_pool(up):
-    up.made.env["F5_GPUS"] = "0,1"
-    up.start().wait_until_all_answer()
-    assert up.graphql(POOL)["instance"]["concurrencyLimit"]["slotCount"] == 2
-    assert "GPUs: GPU 0; GPU 1" in up.log.read_text()
-    up.process.send_signal(signal.SIGTERM)
-    assert up.end() == 0
-    up.made.env["F5_GPUS"] = "none"
-    up.start().wait_until_all_answer()
-    assert up.graphql(POOL)["instance"]["concurrencyLimit"]["slotCount"] == 1, "on the processor one at a time"
+    assert len(now) == sentences
 
 
 @linux
 def test_nothing_outlives_an_up_that_is_killed(up):
+    config = up.made.root / "dagster" / "dagster.yaml"
+    config.write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
     up.start().wait_until_all_answer()
+    assert f"{config} is of an earlier version" in up.log.read_text()
     second = up.made.run("up", "--port", free_port(), "--ui-port", free_port(), code=2)
     assert f"up runs there already, as process {up.process.pid}" in second.err
     up.process.kill()
@@ -325,14 +324,6 @@ def test_a_dagster_yaml_that_cannot_be_used_is_an_error_that_names_it(up):
     config.write_text("run_monitoring:\n  enabled: perhaps\n")
     assert up.start().end() == 2
     assert str(config) in up.log.read_text() and "Traceback" not in up.log.read_text()
-
-
-@linux
-def test_a_dagster_yaml_of_an_earlier_version_is_told(up):
-    config = up.made.root / "dagster" / "dagster.yaml"
-    config.write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
-    up.start().wait_until_all_answer()
-    assert f"{config} is of an earlier version" in up.log.read_text()
 
 
 @linux
