@@ -41,8 +41,21 @@ def executor_of(settings: Settings) -> dg.ExecutorDefinition:
         return _ray(settings)
     if settings.executor == "k8s":
         # Image, service account, secrets and volumes are those of the run's own pod.
-        return _package("dagster_k8s", "kubernetes").k8s_job_executor
+        return _with_near_steps(_package("dagster_k8s", "kubernetes").k8s_job_executor)
     return step_executor
+
+
+def _with_near_steps(cluster: Any) -> dg.ExecutorDefinition:
+    """A cluster's executor, but for steps that are near (`near_steps.py`)."""
+
+    def made(context: dg.InitExecutorContext) -> dg.Executor:
+        from f5_pipeline.orchestration.near_steps import NearSteps
+
+        executor = cluster.executor_creation_fn(context)
+        executor._step_handler = NearSteps(executor._step_handler)
+        return executor
+
+    return dg.ExecutorDefinition(cluster.name, cluster.config_schema, dg.multiple_process_executor_requirements(), made)
 
 
 def _ray(settings: Settings) -> dg.ExecutorDefinition:
@@ -66,7 +79,7 @@ def _ray(settings: Settings) -> dg.ExecutorDefinition:
     watched = dg.ExecutorDefinition(
         "ray", ray_executor.config_schema, dg.multiple_process_executor_requirements(), watchful
     )
-    return watched.configured({"ray": config}, name="ray")
+    return _with_near_steps(watched).configured({"ray": config}, name="ray")
 
 
 def passed_variables(settings: Settings) -> list[str]:

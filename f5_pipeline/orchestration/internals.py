@@ -48,6 +48,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.schedules import is_valid_cron_schedule
 
 if TYPE_CHECKING:
+    from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandler
     from dagster._core.instance.ref import InstanceRef
     from dagster._core.storage.compute_log_manager import CapturedLogContext
     from dagster._core.storage.event_log.sqlite import sqlite_event_log
@@ -78,6 +79,9 @@ _LAZY = {
     "sqlite_schedule_storage": ("dagster._core.storage.schedules.sqlite", "sqlite_schedule_storage"),
     # Opened for state of components, which there is none of; it imports universal_pathlib.
     "InstanceRef": ("dagster._core.instance.ref", "InstanceRef"),
+    # Of executors on clusters.
+    "CheckStepHealthResult": ("dagster._core.executor.step_delegating", "CheckStepHealthResult"),
+    "StepHandler": ("dagster._core.executor.step_delegating", "StepHandler"),
     "CapturedLogContext": ("dagster._core.storage.compute_log_manager", "CapturedLogContext"),
 }
 
@@ -103,6 +107,7 @@ __all__ = [
     "CanCancelExecutionResult",
     "CapturedLogContext",
     "CheckRunHealthResult",
+    "CheckStepHealthResult",
     "ComputeIOType",
     "ComputeLogManager",
     "ConfigurableClass",
@@ -116,6 +121,7 @@ __all__ = [
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
     "RunFailureReason",
+    "StepHandler",
     "WorkerStatus",
     "check_alembic_revision",
     "create_execution_plan",

@@ -3,7 +3,9 @@ which are forked, and end with the run that they work for."""
 
 import multiprocessing
 import os
+import runpy
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,10 +20,16 @@ from f5_pipeline.orchestration import internals
 GRACE_SECONDS = 5.0
 """How long a step may go on, to keep the takes it has made, after the process of its run is gone."""
 
-# They are forked from a process that has imported this package: a fresh interpreter would cost each of them seconds.
-step_executor = dg.multiprocess_executor.configured(
-    {"start_method": {"forkserver": {"preload_modules": ["f5_pipeline.dagster_host.warm"]}}}
-)
+WARM = ["f5_pipeline.dagster_host.warm"]
+"""What the process has imported that steps are forked from: a fresh interpreter would cost each of them seconds."""
+
+step_executor = dg.multiprocess_executor.configured({"start_method": {"forkserver": {"preload_modules": WARM}}})
+
+
+def execute_step_command(command: Sequence[str]) -> None:
+    """Execute a step by Dagster's own command, in this process."""
+    sys.argv = list(command)
+    runpy.run_module("dagster", run_name="__main__")
 
 
 def run_single_steps_in_their_run() -> None:
@@ -146,7 +154,8 @@ def run_is_gone() -> bool:
 
 def _is_of_a_step() -> bool:
     # The process of a run, which also has a parent, its code server, outlives that.
-    return getattr(multiprocessing.current_process(), "_target", None) is internals.run_step_in_child
+    target = getattr(multiprocessing.current_process(), "_target", None)
+    return target in (internals.run_step_in_child, execute_step_command)
 
 
 def end_steps_with_their_run() -> None:

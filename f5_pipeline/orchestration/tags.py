@@ -28,6 +28,9 @@ GPU_TAG = "f5/gpu"
 BATCH_TAG = "f5/batch"
 """Tag of runs that nobody waits for: what launched them. dagster.yaml limits them to leave room for other runs."""
 
+NEAR_TAG = "f5/near"
+"""Of a step that on a cluster works beside the process of its run."""
+
 WORKER_TAG = "f5/worker"
 """Tag of a run in a process of the command line: host, process id and start time."""
 
@@ -97,8 +100,13 @@ def gpu_op_tags() -> dict[str, Any]:
     }
 
 
-def light_op_tags(cpus: float = 0.5) -> dict[str, Any]:
-    """Tags of a step that computes on no GPU."""
+def light_op_tags() -> dict[str, Any]:
+    """Tags of a step that takes seconds: on a cluster it works beside the process of its run."""
+    return side_op_tags(0.5) | {NEAR_TAG: "true"}
+
+
+def side_op_tags(cpus: float) -> dict[str, Any]:
+    """Tags of a step that works beside others of its kind, on no GPU."""
     return _op_tags(cpus, "1Gi") | {"dagster-ray/config": {"num_cpus": cpus}}
 
 

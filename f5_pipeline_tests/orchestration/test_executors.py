@@ -19,6 +19,7 @@ from f5_pipeline.orchestration.executors import (
     planning_options,
     speaking_options,
 )
+from f5_pipeline.orchestration.near_steps import NearSteps
 from f5_pipeline.orchestration.step_processes import step_executor
 from f5_pipeline.settings import Settings
 from f5_pipeline.system.gpus import GIVEN
@@ -70,8 +71,31 @@ def test_ray_looks_after_steps_and_its_dashboard_shows_no_secret(monkeypatch):
     assert isinstance(made, module.StepDelegatingExecutor) and submitted == {"address": "http://head:8265"}
     assert module.StepDelegatingExecutor(None, made.retries)._check_step_health_interval_seconds == 20, "Dagster's name"
     assert made._check_step_health_interval_seconds == 5
-    shown = module.resolve_env_vars_list(made._step_handler.env_vars)
+    shown = module.resolve_env_vars_list(made._step_handler._far.env_vars)
     assert shown["F5_PRESET"] == "fast" and not set(shown.values()) & set(secrets.values())
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: here, cluster: {server: "http://127.0.0.1:1"}}]
+contexts: [{name: here, context: {cluster: here, user: me}}]
+users: [{name: me, user: {}}]
+current-context: here
+"""
+
+
+def test_on_kubernetes_steps_that_take_seconds_are_no_pods(tmp_path):
+    """Which ones: services/test_cluster.py."""
+    steps = pytest.importorskip("dagster_k8s.executor").K8sStepHandler
+    (tmp_path / "config").write_text(KUBECONFIG)
+    config = {"job_image": "f5", "load_incluster_config": False, "kubeconfig_file": str(tmp_path / "config")}
+    kubernetes: Any = executor_of(Settings.from_environment(K8S))
+    checked = kubernetes.apply_config_mapping({"config": config}).value["config"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        asked = SimpleNamespace(executor_config={**checked, "retries": {"enabled": {}}}, instance=instance)
+        made = kubernetes.executor_creation_fn(asked)
+    assert isinstance(made._step_handler, NearSteps) and isinstance(made._step_handler._far, steps)
 
 
 def test_on_a_cluster_a_step_has_its_gpu_without_a_lease_and_a_run_many_shards():

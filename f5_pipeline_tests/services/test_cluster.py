@@ -29,12 +29,13 @@ from f5_pipeline.studio.state import write_state
 from f5_pipeline.studio.weights import gather_weights
 from f5_pipeline_tests.support.gpu_engine import GPU, HOLD, LOG, NODE, Spoken, bring_gpu_engine, read_log
 from f5_pipeline_tests.support.installation import Installation, free_port
+from f5_pipeline_tests.support.pods import PODS
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow
 
 TAKES = 16
-PODS = """
+ON_PODS = """
 from f5_pipeline.orchestration import executors
 from f5_pipeline_tests.support import pods
 executors.executor_of = pods.executor_of
@@ -125,11 +126,12 @@ def ends(spoken: list[Spoken]) -> list[tuple[float, float]]:
 
 def test_a_step_that_is_told_to_go_keeps_what_it_made_and_is_tried_again(book):
     """As Kubernetes tells a pod whose spot node goes: by SIGTERM."""
-    book.env |= {"F5_EXECUTOR": "k8s", "F5_SHARDS": "1"}
+    launched = book.root / "pods.log"
+    book.env |= {"F5_EXECUTOR": "k8s", "F5_SHARDS": "1", PODS: str(launched)}
     log, hold = Path(book.env[LOG]), Path(book.env[HOLD])
     hold.write_text("2")
     run = subprocess.Popen(
-        [sys.executable, "-c", PODS + RUN], cwd=book.root, env=book.env, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", ON_PODS + RUN], cwd=book.root, env=book.env, stdout=subprocess.PIPE, text=True
     )
     try:
         wait_for("takes", lambda: len([one for one in read_log(log) if one.end]) == 2)
@@ -147,6 +149,8 @@ def test_a_step_that_is_told_to_go_keeps_what_it_made_and_is_tried_again(book):
     with dg.DagsterInstance.from_config(book.env["DAGSTER_HOME"]) as instance:
         (ended,) = instance.get_runs(dg.RunsFilter(job_name="synthesize"))
         told = [entry.user_message for entry in instance.all_logs(ended.run_id)]
+    speaking = launched.read_text().split()
+    assert len(speaking) == 2 and {key.partition("[")[0] for key in speaking} == {"takes.synthesize_shard"}, "no other"
     assert any("this node is told to go" in message for message in told), "it ended by itself"
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.step_delegating import CheckStepHealthResult, StepDelegatingExecutor, StepHandler
 from dagster._core.executor.step_delegating.step_handler import StepHandlerContext
 
+from f5_pipeline.orchestration.near_steps import NearSteps
 from f5_pipeline.settings import Settings
+
+PODS = "TEST_PODS"
+"""Environment variable: the file that is told which steps were started."""
 
 
 class Pods(StepHandler):
@@ -25,6 +31,8 @@ class Pods(StepHandler):
 
     def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
         command = step_handler_context.execute_step_args.get_command_args()
+        with Path(os.environ[PODS]).open("a") as log:
+            print(self._key(step_handler_context), file=log)
         self._processes[self._key(step_handler_context)] = subprocess.Popen([sys.executable, "-m", *command])
         yield from ()
 
@@ -45,7 +53,7 @@ def executor_of(settings: Settings) -> dg.ExecutorDefinition:
 
     def made(context: dg.InitExecutorContext) -> dg.Executor:
         return StepDelegatingExecutor(
-            Pods(), RetryMode.ENABLED, sleep_seconds=0.2, check_step_health_interval_seconds=1
+            NearSteps(Pods()), RetryMode.ENABLED, sleep_seconds=0.2, check_step_health_interval_seconds=1
         )
 
     return dg.ExecutorDefinition("pods", {}, dg.multiple_process_executor_requirements(), made)

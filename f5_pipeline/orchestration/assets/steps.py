@@ -17,9 +17,9 @@ from f5_pipeline.orchestration.step_processes import run_is_gone
 from f5_pipeline.orchestration.tags import (
     gpu_op_tags,
     gpu_pool,
-    light_op_tags,
     run_has_ended,
     should_yield_gpu,
+    side_op_tags,
     speaking_retries,
 )
 from f5_pipeline.settings import get_settings
@@ -64,7 +64,7 @@ def synthesize_shard_op(context: dg.OpExecutionContext, store: StoreResource, sh
     name="draft_shard",
     description="Speak the takes of a shard on processors and keep each as soon as it is made.",
     retry_policy=speaking_retries(),
-    tags=light_op_tags(cpus=1),
+    tags=side_op_tags(cpus=1),
 )
 def draft_shard_op(context: dg.OpExecutionContext, store: StoreResource, shard: Shard) -> ShardReport:
     return _synthesize(context, store.open(), shard, yields=False)

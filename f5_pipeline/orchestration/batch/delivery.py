@@ -14,7 +14,7 @@ from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import materialize
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES, light_op_tags
+from f5_pipeline.orchestration.tags import STEP_RETRIES, light_op_tags, side_op_tags
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.batches import (
@@ -56,7 +56,7 @@ def gather_shards_op(store: StoreResource, plan: BatchPlan, reports: list[ShardR
     name="deliver_narrations",
     description="From takes to audio, timing files and links, one narration after the other.",
     retry_policy=STEP_RETRIES,
-    tags=light_op_tags(),
+    tags=side_op_tags(cpus=0.5),
 )
 def deliver_op(
     context: dg.OpExecutionContext,
