@@ -8,7 +8,9 @@ and ends. Errors are absolute. Methods:
 - between pauses: the same within stretches between pauses, whose exact times are given to it: the best that spreading
   can do.
 
-    python -m benchmarks.alignment
+    python -m benchmarks.alignment [--people FOLDER]
+
+With `--people`, instead, words that were timed by hand (`benchmarks.people`): what people do.
 """
 
 from __future__ import annotations
@@ -20,13 +22,16 @@ import time
 import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soxr
 
 from benchmarks.measure import environment, in_words, machine, run_alone, table, tell, write_results
+from benchmarks.people import hand_made
 from benchmarks.prose import paragraphs
 from f5_pipeline.speech.alignment.forced import align, proportional
 from f5_pipeline.speech.alignment.long import align_long
@@ -222,6 +227,19 @@ def mean(place: int, pairs: Sequence[tuple[float, float]]) -> float:
     return round(float(np.mean([pair[place] for pair in pairs])), 3)
 
 
+def measure_people(folder: Path, drafts: Drafts) -> None:
+    rows = []
+    for name, path, text, exact in hand_made(folder):
+        samples = audio.read_mono(path, SAMPLE_RATE, 0.0, audio.probe(path).seconds)
+        for method, found in (
+            ("dtw", align(samples, drafts.template(text, "en")).tokens),
+            ("proportional", proportional(text, samples, "en").tokens),
+        ):
+            facts = summary(compare(found, exact))
+            rows.append([name, text, method, facts["words"], in_ms(facts["start"]), in_ms(facts["end"])])
+    print(table(["recording", "text", "method", "words", "start", "end"], rows))
+
+
 def summary(errors: Errors) -> dict[str, Any]:
     """Median, mean and 95th percentile of starts and of ends, ms."""
     facts: dict[str, Any] = {"words": len(errors)}
@@ -389,7 +407,12 @@ def broken(results: dict[str, Any]) -> list[str]:
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="benchmarks.alignment", description=(__doc__ or "").split("\n")[0])
     arguments.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
+    arguments.add_argument("--people", type=Path, help="folder of packages with recordings of people")
     chosen = arguments.parse_args()
+    if chosen.people:
+        with closing(Drafts(workers=1)) as drafts:
+            measure_people(chosen.people, drafts)
+        return 0
     if chosen.stage:
         tell(STAGES[chosen.stage][1])
         return 0

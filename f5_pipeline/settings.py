@@ -71,7 +71,7 @@ class Settings(BaseModel):
     )
     listen: Literal["auto", "off", "doubt", "all"] = Field(
         "auto",
-        description="takes that Whisper listens to: off, doubt, all; auto: those in doubt, where its model is here",
+        description="takes that are listened to: off, doubt, all; auto: those in doubt, where a model is here",
     )
     retakes: int = Field(2, ge=0, le=10, description="maximum retakes of a doubtful take")
     cache: Path = Field(Path("~/.cache/f5_pipeline"), description="model weights on this machine")

@@ -1,17 +1,18 @@
-"""What listens here: it writes transcripts for recordings that have none, and hears takes. The Whisper model of this
+"""What listens here: it writes transcripts for recordings that have none, and hears takes. The models of this
 installation, on this machine's device."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.audio import recordings as audio
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.listening.whisper import check_model, installed, load
+from f5_pipeline.speech.listening.whisper import Whisper, check_model, installed, load
 from f5_pipeline.speech.references.recognition import MAX_HEARD_SECONDS, Heard, recognise
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.options import StudioOptions
@@ -22,7 +23,8 @@ from f5_pipeline.weights.registry import RECOGNISERS
 if TYPE_CHECKING:
     import numpy as np
 
-    from f5_pipeline.speech.listening.listener import WhisperListener
+    from f5_pipeline.speech.listening.listener import SpeechListener
+    from f5_pipeline.speech.listening.recogniser import Recogniser
     from f5_pipeline.speech.references.record import Reference, ReferenceHearing
     from f5_pipeline.speech.references.words import Progress
     from f5_pipeline.weights.library import Progress as Download
@@ -87,8 +89,11 @@ def open_listener(
     *,
     device: str = "cpu",
     references: Mapping[str, Callable[[], np.ndarray]] = {},
-) -> Iterator[WhisperListener | None]:
+) -> Iterator[SpeechListener | None]:
     """What listens to takes and references; None where `options.listen` is "off", or "auto" and no model is here.
+
+    Where Moonshine is installed and nobody has chosen another model, it hears English, but on a GPU that Whisper can
+    use; the rest is heard by Whisper, whose model is loaded when it is needed.
 
     Args:
         device: "cpu", "cuda", "cuda:<n>"; "auto": a GPU where there is one, which this process holds.
@@ -97,25 +102,47 @@ def open_listener(
     Raises:
         InputError: listening is asked for, and the extra `asr` or the model is not to be had.
     """
+    from f5_pipeline.speech.listening.listener import SpeechListener
+    from f5_pipeline.speech.listening.moonshine import Moonshine, find_model
+    from f5_pipeline.speech.listening.speaker import SpeakerEncoder, find_weights
+
+    if options.listen == "off":
+        yield None
+        return
+    on_gpu = device.startswith(("cuda", "auto")) and installed() and _has_cuda()
+    device = ("cuda" if device == "auto" else device) if on_gpu else "cpu"
+    folder = find_model() if options.asr_model == "auto" else None
+    with ExitStack() as stack:
+        whisper = lru_cache(1)(lambda: stack.enter_context(_whisper(store, options, device)))
+        if folder is None and whisper() is None:
+            yield None
+            return
+        english = Moonshine(folder) if folder else None
+
+        def recogniser_of(language: str) -> Recogniser | None:
+            if english and english.hears(language) and (device == "cpu" or whisper() is None):
+                return english
+            return found if (found := whisper()) and found.hears(language) else None
+
+        weights = find_weights()
+        yield SpeechListener(recogniser_of, SpeakerEncoder(weights, device) if weights else None, references)
+
+
+@contextmanager
+def _whisper(store: Store, options: StudioOptions, device: str) -> Iterator[Whisper | None]:
+    """The Whisper model that listens; None where it is not asked for and not here. Raises as `open_listener`."""
     asked = options.listen in ("doubt", "all")
     if not installed() and asked:
         hint = "Install it: pip install 'f5-pipeline[asr]'. Or unset F5_LISTEN."
         raise InputError("takes cannot be listened to: Whisper is not installed", file="F5_LISTEN", hint=hint)
-    on_gpu = device.startswith(("cuda", "auto")) and installed() and _has_cuda()
-    device = ("cuda" if device == "auto" else device) if on_gpu else "cpu"
     name = _model_of(options.asr_model, device)
-    if options.listen == "off" or not installed() or (not asked and not _is_here(store, options, name)):
+    if not installed() or (not asked and not _is_here(store, options, name)):
         yield None
         return
-    from f5_pipeline.speech.listening.listener import WhisperListener
-    from f5_pipeline.speech.listening.speaker import SpeakerEncoder, find_weights
-
     missing = f"takes cannot be listened to: the Whisper model {name} is not here"
     hint = "Or choose another by F5_ASR_MODEL, or unset F5_LISTEN."
     with _model_folder(store, options, name, missing, "F5_LISTEN", hint, lambda _: None) as folder:
-        weights = find_weights()
-        encoder = SpeakerEncoder(weights, device) if weights else None
-        yield WhisperListener(load(folder, device), _shown(name), encoder, references)
+        yield Whisper(load(folder, device), _shown(name))
 
 
 def hear_reference(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.listening.listener import Piece, SpeechListener
+from f5_pipeline.speech.listening.moonshine import VERSION, find_model
 from f5_pipeline.store import layout
 from f5_pipeline.store.local import LocalStore
 from f5_pipeline.store.records import write_record
@@ -123,7 +127,27 @@ def test_a_reference_is_listened_to_before_gpu_time_is_spent(store, tiny, memo, 
     assert "“sisters” is heard as “others”. Check the transcript" in warning
 
 
-def test_listening_that_was_asked_for_and_cannot_be_done_says_so(store, tmp_path):
+def test_english_is_heard_by_moonshine_where_it_is_and_nobody_has_chosen_another(store, tiny, tmp_path):
+    if find_model() is None:
+        pytest.skip(f"Moonshine is not installed: pip install --no-deps moonshine-voice=={VERSION}")
+    silence = Piece(np.zeros(24000, np.float32), "Nothing is said.", "en", "ada")
+
+    def opened(**more: str) -> AbstractContextManager[SpeechListener | None]:
+        return open_listener(store, StudioOptions(offline=True, cache=tmp_path, **more))  # type: ignore[arg-type]
+
+    with opened() as listener:
+        assert listener and listener.hears("en-GB") and not listener.hears("de"), "no Whisper model is here"
+        assert listener.listen([silence])[0].by.startswith("moonshine")
+    with opened(listen="all") as listener, pytest.raises(InputError, match="whisper-small"):
+        assert listener and listener.hears("de")
+    with opened(asr_model=str(tiny)) as listener:
+        assert listener and listener.listen([silence])[0].by.startswith("Whisper")
+    with opened(listen="off") as listener:
+        assert listener is None
+
+
+def test_listening_that_was_asked_for_and_cannot_be_done_says_so(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("f5_pipeline.speech.listening.moonshine.find_model", lambda: None)
     with open_listener(store, StudioOptions(offline=True, cache=tmp_path)) as nothing:
         assert nothing is None, "auto brings no model"
     with (

@@ -49,6 +49,7 @@ def environment(root: Path, **more: str) -> dict[str, str]:
         "F5_WORKERS": "2",
         "F5_CACHE": str(root / "cache"),
         "F5_OFFLINE": "1",
+        "F5_LISTEN": "off",  # the same everywhere: the default depends on what is installed
         "CUDA_VISIBLE_DEVICES": "",  # the same everywhere: what asks for no engine is spoken by the draft
         "NO_COLOR": "1",
         "PYTHONFAULTHANDLER": "1",

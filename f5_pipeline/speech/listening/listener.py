@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from pydantic import BaseModel, Field
 
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.listening import whisper
+from f5_pipeline.speech.listening.recogniser import RATE, Recogniser, Transcription
 from f5_pipeline.speech.listening.words import Differences, Kind, compare, compared, doubled
 
 if TYPE_CHECKING:
     import numpy as np
-    from faster_whisper import WhisperModel
 
     from f5_pipeline.speech.listening.speaker import SpeakerEncoder
 
@@ -99,30 +98,29 @@ class Listener(Protocol):
         ...
 
 
-class WhisperListener:
-    """Words by Whisper; the speaker, where there is an encoder, against the voices' references."""
+class SpeechListener:
+    """Words by recognisers; the speaker, where there is an encoder, against the voices' references."""
 
     def __init__(
         self,
-        model: WhisperModel,
-        name: str,
+        recogniser_of: Callable[[str], Recogniser | None],
         encoder: SpeakerEncoder | None = None,
         references: Mapping[str, Callable[[], np.ndarray]] = {},
     ) -> None:
         """
         Args:
-            name: of the model.
+            recogniser_of: called with a language (BCP 47 tag), finds what hears it.
             references: by voice, loads its samples: float32, mono, SAMPLE_RATE Hz.
         """
         from f5_pipeline.speech.listening.speaker import NAME
 
-        self._model, self._encoder, self._references = model, encoder, references
-        self.by = name if encoder is None else f"{name}, {NAME}"
+        self._recogniser_of, self._encoder, self._references = recogniser_of, encoder, references
+        self._by = "" if encoder is None else f", {NAME}"
         self._speakers: dict[str, np.ndarray | None] = {}
         self._lock = threading.Lock()
 
     def hears(self, language: str) -> bool:
-        return whisper.code_of(self._model, language) is not None
+        return self._recogniser_of(language) is not None
 
     def listen(self, pieces: Sequence[Piece]) -> list[Hearing]:
         heard: dict[int, Hearing] = {}
@@ -143,6 +141,8 @@ class WhisperListener:
         return None if one is None or other is None else round(float(one @ other), 3)
 
     def _batch(self, pieces: Sequence[Piece], language: str) -> list[Hearing]:
+        if (recogniser := self._recogniser_of(language)) is None:
+            raise ValueError(f"nothing here hears {language}")
         samples = [resampled(piece.samples) for piece in pieces]
         found: dict[int, Differences] = {}
 
@@ -153,20 +153,25 @@ class WhisperListener:
             twice = [text for _, text in doubled(piece.text, language)]
             return [" ".join(compared(piece.text, language)), *texts, *twice]
 
-        code = whisper.code_of(self._model, language) or "en"
-        heard = whisper.transcribe(self._model, samples, code, others)
+        heard = recogniser.transcribe(samples, language, others)
         similarities = self._similarities(pieces, samples)
         return [
-            self._hearing(pieces[index], words, found[index], similarities[index]) for index, words in enumerate(heard)
+            self._hearing(recogniser, pieces[index], words, found[index], similarities[index])
+            for index, words in enumerate(heard)
         ]
 
     def _hearing(
-        self, piece: Piece, words: whisper.Transcription, differences: Differences, similarity: float | None
+        self,
+        recogniser: Recogniser,
+        piece: Piece,
+        words: Transcription,
+        differences: Differences,
+        similarity: float | None,
     ) -> Hearing:
         listed = differences.texts[:MAX_COMPARED]
         gains: dict[Kind, float] = {}
         for (kind, run, _), gain in zip(listed, words.gains, strict=False):
-            by_token = round(gain / max(whisper.count_tokens(self._model, run), 1), 2)
+            by_token = round(gain / max(recogniser.count_tokens(run), 1), 2)
             gains[kind] = max(gains.get(kind, by_token), by_token)
         twice = list(zip(doubled(piece.text, piece.language), words.gains[len(listed) :], strict=False))
         likeliest = max(twice, key=lambda pair: pair[1], default=None)
@@ -175,7 +180,7 @@ class WhisperListener:
         heard = map(operator.sub, words.likely, words.expected)
         unheard, word = min(zip(heard, compared(piece.text, piece.language), strict=False), default=(None, None))
         return Hearing(
-            by=self.by,
+            by=recogniser.name + self._by,
             text=words.text,
             certainty=round(words.certainty, 3),
             gains=gains,
@@ -204,9 +209,14 @@ class WhisperListener:
             return self._speakers[voice]
 
 
+def first_of(*recognisers: Recogniser) -> Callable[[str], Recogniser | None]:
+    """Finds the first of recognisers that knows a language."""
+    return lambda language: next((one for one in recognisers if one.hears(language)), None)
+
+
 def resampled(samples: np.ndarray) -> np.ndarray:
-    """Samples at SAMPLE_RATE as listeners need them, at `whisper.RATE`."""
+    """Samples at SAMPLE_RATE as listeners need them, at `recogniser.RATE`."""
     import numpy as np
     import soxr
 
-    return soxr.resample(np.asarray(samples, np.float32), SAMPLE_RATE, whisper.RATE)
+    return soxr.resample(np.asarray(samples, np.float32), SAMPLE_RATE, RATE)

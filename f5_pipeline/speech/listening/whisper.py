@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 
 from f5_pipeline.errors import InputError
+from f5_pipeline.speech.listening.recogniser import MAX_SECONDS, RATE, Others, Transcription
 from f5_pipeline.speech.text.languages import base
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from faster_whisper.tokenizer import Tokenizer
 
 log = logging.getLogger("f5_pipeline.speech")
-
-RATE = 16000
-"""Sampling rate of Whisper, Hz."""
-
-MAX_SECONDS = 30.0
-"""Length of Whisper's window, s."""
 
 _MIN_SECONDS = 12.0
 """Shortest window: with less around it, Whisper hears worse. A window of 15 s takes a third of one of 30 s."""
@@ -40,23 +34,6 @@ _MAX_TOKENS = 224
 _MAX_TEXTS = 32  # compared at once
 # Where Whisper's name of a language differs from the tag's first part.
 _CODES = {"fil": "tl", "jv": "jw"}
-
-
-class Transcription(NamedTuple):
-    """What Whisper writes.
-
-    Attributes:
-        certainty: mean log probability of its tokens.
-        gains: of each other text, see `transcribe`: logarithm of how much likelier it is, by the sound, than the first.
-        likely: of each word of the first text, by token: log probability by the sound.
-        expected: the same by the words before it alone: of silence.
-    """
-
-    text: str
-    certainty: float
-    gains: Sequence[float] = ()
-    likely: Sequence[float] = ()
-    expected: Sequence[float] = ()
 
 
 def installed() -> bool:
@@ -103,82 +80,79 @@ def code_of(model: WhisperModel, language: str) -> str | None:
     return code if code in model.supported_languages else None
 
 
-def transcribe(
-    model: WhisperModel,
-    pieces: Sequence[np.ndarray],
-    language: str,
-    others: Callable[[int, str], list[str]] = lambda index, text: [],
-) -> list[Transcription]:
-    """Write down pieces of speech, all in one batch, greedily and without times.
+class Whisper:
+    """A `Recogniser` by a Whisper model."""
 
-    Args:
-        pieces: float32, mono, RATE Hz, up to MAX_SECONDS each; what is longer is cut. The longest decides the cost.
-        language: Whisper's name of it, see `code_of`.
-        others: called with the index of a piece and what is written; the text that was to be said and others that
-            could have been, spelled in one way, whose probabilities are compared.
-    """
-    import ctranslate2
-    import numpy as np
-    from faster_whisper.tokenizer import Tokenizer
-    from faster_whisper.transcribe import get_suppressed_tokens
+    def __init__(self, model: WhisperModel, name: str) -> None:
+        self._model, self.name = model, name
+        self._silences: dict[int, StorageView] = {}
 
-    tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language)
-    prompt = model.get_prompt(tokenizer, previous_tokens=[], without_timestamps=True)
-    longest = max(len(piece) for piece in pieces) / RATE
-    size = RATE * math.ceil(min(MAX_SECONDS, max(_MIN_SECONDS, longest + 1)))
-    frames = size // model.feature_extractor.hop_length
-    padded = [np.pad(piece[:size], (0, size - min(len(piece), size))) for piece in pieces]
-    features = np.stack([model.feature_extractor(piece)[..., :frames] for piece in padded])
-    encoded = model.encode(features)
-    results = model.model.generate(
-        encoded,
-        [prompt] * len(pieces),
-        beam_size=1,
-        max_length=len(prompt) + _MAX_TOKENS,
-        suppress_blank=True,
-        suppress_tokens=get_suppressed_tokens(tokenizer, (-1,)),
-        return_scores=True,
-    )
-    heard = []
-    for result in results:
-        tokens = result.sequences_ids[0]
-        text = tokenizer.decode(tokens).strip()
-        heard.append(Transcription(text, result.scores[0] * len(tokens) / (len(tokens) + 1)))
+    def hears(self, language: str) -> bool:
+        return code_of(self._model, language) is not None
 
-    def expected(tokens: list[int]) -> list[float]:
-        (result,) = model.model.align(_silence(model, frames), tokenizer.sot_sequence, [tokens], frames // 2)
-        return _by_word(tokenizer, tokens, [_log(p) for p in result.text_token_probs])
+    def count_tokens(self, words: str) -> int:
+        return len(self._model.hf_tokenizer.encode(f" {words}", add_special_tokens=False).ids)
 
-    hidden = np.array(encoded.to_device(ctranslate2.Device.cpu) if model.model.device == "cuda" else encoded)
-    for index, line in enumerate(heard):
-        if len(texts := others(index, line.text)) > 1:
-            tokens = [tokenizer.encode(f" {text}")[:_MAX_TOKENS] for text in texts]
-            odds: list[float] = []
-            likely: list[float] = []
-            for first in range(0, len(tokens), _MAX_TEXTS):
-                part = tokens[first : first + _MAX_TEXTS]
-                copies = ctranslate2.StorageView.from_array(np.repeat(hidden[index : index + 1], len(part), 0))
-                aligned = model.model.align(copies, tokenizer.sot_sequence, part, frames // 2)
-                logs = [[_log(p) for p in result.text_token_probs] for result in aligned]
-                likely = likely or _by_word(tokenizer, part[0], logs[0])
-                odds += map(sum, logs)
-            gains = [round(value - odds[0], 2) for value in odds[1:]]
-            heard[index] = line._replace(gains=gains, likely=likely, expected=expected(tokens[0]))
-    return heard
+    def transcribe(self, pieces: Sequence[np.ndarray], language: str, others: Others) -> list[Transcription]:
+        """All in one batch, greedily and without times; the longest decides the cost."""
+        import ctranslate2
+        import numpy as np
+        from faster_whisper.tokenizer import Tokenizer
+        from faster_whisper.transcribe import get_suppressed_tokens
 
+        model, code = self._model, code_of(self._model, language) or "en"
+        tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=code)
+        prompt = model.get_prompt(tokenizer, previous_tokens=[], without_timestamps=True)
+        longest = max(len(piece) for piece in pieces) / RATE
+        size = RATE * math.ceil(min(MAX_SECONDS, max(_MIN_SECONDS, longest + 1)))
+        frames = size // model.feature_extractor.hop_length
+        padded = [np.pad(piece[:size], (0, size - min(len(piece), size))) for piece in pieces]
+        features = np.stack([model.feature_extractor(piece)[..., :frames] for piece in padded])
+        encoded = model.encode(features)
+        results = model.model.generate(
+            encoded,
+            [prompt] * len(pieces),
+            beam_size=1,
+            max_length=len(prompt) + _MAX_TOKENS,
+            suppress_blank=True,
+            suppress_tokens=get_suppressed_tokens(tokenizer, (-1,)),
+            return_scores=True,
+        )
+        heard = []
+        for result in results:
+            tokens = result.sequences_ids[0]
+            text = tokenizer.decode(tokens).strip()
+            heard.append(Transcription(text, result.scores[0] * len(tokens) / (len(tokens) + 1)))
 
-def _silence(model: WhisperModel, frames: int) -> StorageView:
-    """A window of silence as the model has encoded it: once, as every batch of that length is held against it."""
-    import numpy as np
+        def expected(tokens: list[int]) -> list[float]:
+            (result,) = model.model.align(self._silence(frames), tokenizer.sot_sequence, [tokens], frames // 2)
+            return _by_word(tokenizer, tokens, [_log(p) for p in result.text_token_probs])
 
-    kept = _silences.setdefault(model, {})
-    if frames not in kept:
-        samples = np.zeros(frames * model.feature_extractor.hop_length, np.float32)
-        kept[frames] = model.encode(model.feature_extractor(samples)[None, :, :frames])
-    return kept[frames]
+        hidden = np.array(encoded.to_device(ctranslate2.Device.cpu) if model.model.device == "cuda" else encoded)
+        for index, line in enumerate(heard):
+            if len(texts := others(index, line.text)) > 1:
+                tokens = [tokenizer.encode(f" {text}")[:_MAX_TOKENS] for text in texts]
+                odds: list[float] = []
+                likely: list[float] = []
+                for first in range(0, len(tokens), _MAX_TEXTS):
+                    part = tokens[first : first + _MAX_TEXTS]
+                    copies = ctranslate2.StorageView.from_array(np.repeat(hidden[index : index + 1], len(part), 0))
+                    aligned = model.model.align(copies, tokenizer.sot_sequence, part, frames // 2)
+                    logs = [[_log(p) for p in result.text_token_probs] for result in aligned]
+                    likely = likely or _by_word(tokenizer, part[0], logs[0])
+                    odds += map(sum, logs)
+                gains = [round(value - odds[0], 2) for value in odds[1:]]
+                heard[index] = line._replace(gains=gains, likely=likely, expected=expected(tokens[0]))
+        return heard
 
+    def _silence(self, frames: int) -> StorageView:
+        """A window of silence as the model encodes it: once, as every batch of that length is held against it."""
+        import numpy as np
 
-_silences: WeakKeyDictionary[WhisperModel, dict[int, StorageView]] = WeakKeyDictionary()
+        if frames not in self._silences:
+            samples = np.zeros(frames * self._model.feature_extractor.hop_length, np.float32)
+            self._silences[frames] = self._model.encode(self._model.feature_extractor(samples)[None, :, :frames])
+        return self._silences[frames]
 
 
 def _log(probability: float) -> float:
@@ -193,8 +167,3 @@ def _by_word(tokenizer: Tokenizer, tokens: Sequence[int], logs: Sequence[float])
             words.append([])
         words[-1].append(log_probability)
     return [sum(word) / len(word) for word in words]
-
-
-def count_tokens(model: WhisperModel, words: str) -> int:
-    """Tokens in which Whisper writes words: names that it does not know have several each."""
-    return len(model.hf_tokenizer.encode(f" {words}", add_special_tokens=False).ids)

@@ -42,6 +42,9 @@ MIN_SIMILARITY = 0.55
 """With the voice's reference; people have 0.71 and more with themselves, 0.39 to 0.72 with others."""
 
 _FEW_WORDS = 2  # up to so many words, margin and pace vary too much
+_TELLING = 0.2
+"""Share in a verdict from which something is told as its reason."""
+
 _HARD = 100.0  # added to the score for each broken limit
 _PRIOR_TAKES = 10.0  # weight of the prior's spread, in takes
 
@@ -216,22 +219,23 @@ def judge(measures: Measures, band: Band = PRIOR, hearing: Hearing | None = None
 
 
 def _judge_heard(measures: Measures, band: Band, hearing: Hearing, limits: list[str]) -> Verdict:
-    model = verdict.models().both
+    model = verdict.models().of(hearing)
     features = verdict.features(deviations(measures, band), hearing)
     odds = model.log_odds(features)
     if hearing.similarity is not None and hearing.similarity < MIN_SIMILARITY:
         limits.append(f"It sounds like another speaker: likeness {hearing.similarity:.2f}.")
     reasons = list(limits)
     if odds > 0:
-        parts = {name: part for name, part in model.parts(features).items() if part > 0}
-        heard = sum(part for name, part in parts.items() if name.startswith("heard_"))
-        if heard > 0.2 * odds:
+        shares = model.shares(features)
+        telling = [cause for name, cause in model.causes.items() if shares[name] > _TELLING]
+        parts = {name: part for cause in telling for name, part in cause.parts(features).items() if part > 0}
+        if shares["words"] > _TELLING:
             reasons += hearing.sentences()
         worst_first = sorted(parts, key=lambda name: -parts[name])
         for name in worst_first[:3]:
             if name == "uncertain":
                 reasons.append(f"It is hard to understand; what is heard is {hearing.text!r}.")
-            elif name in KINDS and parts[name] > 0.2 * odds:
+            elif name in KINDS and parts[name] > _TELLING * parts[worst_first[0]]:
                 reasons.append(_sentence(name, measures, band))
     score = _HARD * len(limits) + max(0.0, MAX_SCORE + odds)
     return Verdict(passed=not limits and odds <= 0, score=round(score, 3), reasons=reasons)
@@ -242,8 +246,9 @@ def fault_probability(measures: Measures, band: Band = PRIOR, hearing: Hearing |
     a limit for all voices is broken."""
     if _limit_faults(measures):
         return 1.0
-    model = verdict.models().both if hearing else verdict.models().measures
-    return verdict.probability(model.log_odds(verdict.features(deviations(measures, band), hearing)))
+    return verdict.probability(
+        verdict.models().of(hearing).log_odds(verdict.features(deviations(measures, band), hearing))
+    )
 
 
 def in_doubt(measures: Measures, band: Band = PRIOR) -> bool:

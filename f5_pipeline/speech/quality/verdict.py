@@ -1,7 +1,8 @@
-"""The probability that a take is faulty, from its measures and what a listener hears: two logistic models.
+"""The probability that a take is faulty, from its measures and what a listener hears: logistic models, joined by a
+noisy or (Pearl, "Probabilistic Reasoning in Intelligent Systems", 1988, 4.3.2).
 
-Their coefficients, all of the sign that a fault has, are fitted on speech whose truth is known, of synthesizers and of
-people (`python -m benchmarks.listening --fit`), and shifted from the faults' share there to FAULTY.
+Their coefficients, all of the sign that a fault has, are fitted together on speech whose truth is known, of
+synthesizers and of people (`python -m benchmarks.listening --fit`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from f5_pipeline.speech.listening.listener import Hearing
 FAULTY = 0.2
 """Share of takes that are taken to be faulty before anything is measured or heard."""
 
+OTHER = "whisper"
+"""Family of recognisers that name none."""
+
 MAX_DEVIATION = 8.0
 """Deviations count up to so many spreads."""
 
@@ -29,6 +33,7 @@ _SURE_GAIN = 4.0
 _NEVER_TWICE = -7.0  # gain of a word said once, said twice
 _OFTEN_LIKELY = -2.0  # `Hearing.weakest` and `unheard` of what is said as written are often above these
 _OFTEN_HEARD = 4.0
+_SIMILARITY_SPREAD = 0.1
 
 
 class Logistic(BaseModel):
@@ -45,12 +50,38 @@ class Logistic(BaseModel):
         return self.intercept + sum(self.parts(features).values())
 
 
-class Models(BaseModel):
-    """The models, and what they were fitted on."""
+class NoisyOr(BaseModel):
+    """A take is faulty where one of its causes says so, each by a logistic model: the sound by its measures, the words
+    by what is heard. What is a little unusual in the sound then says nothing of the words."""
 
-    measures: Logistic = Field(description="of measures alone")
-    both: Logistic = Field(description="of measures and what is heard")
+    causes: dict[str, Logistic]
+
+    def log_odds(self, features: Mapping[str, float]) -> float:
+        """Logarithm of the odds of a fault, of which FAULTY of all takes have one."""
+        none = sum(self._evidence(features).values())  # -log of the probability that no cause says so
+        return none + math.log(max(-math.expm1(-none), 1e-300)) + math.log(FAULTY / (1 - FAULTY))
+
+    def shares(self, features: Mapping[str, float]) -> dict[str, float]:
+        """How much each cause adds to the verdict, of 1."""
+        evidence = self._evidence(features)
+        return {name: value / sum(evidence.values()) for name, value in evidence.items()}
+
+    def _evidence(self, features: Mapping[str, float]) -> dict[str, float]:
+        return {name: _softplus(cause.log_odds(features)) for name, cause in self.causes.items()}
+
+
+class Models(BaseModel):
+    """The models, and what they were fitted on: as many faulty takes as good ones."""
+
+    measures: NoisyOr = Field(description="of measures alone")
+    heard: dict[str, NoisyOr] = Field(description="of measures and what is heard, by the recogniser's family")
     fitted: dict[str, str] = {}
+
+    def of(self, hearing: Hearing | None) -> NoisyOr:
+        """The model that judges with what was heard, or without."""
+        if hearing is None:
+            return self.measures
+        return next((model for family, model in self.heard.items() if hearing.by.startswith(family)), self.heard[OTHER])
 
 
 @lru_cache(1)
@@ -87,8 +118,12 @@ def features(deviations: Mapping[str, float], hearing: Hearing | None = None) ->
         values["heard_unlikely"] = max(_OFTEN_LIKELY - hearing.weakest, 0.0)
         values["heard_otherwise"] = max(_OFTEN_HEARD - hearing.unheard, 0.0)
     if hearing.similarity is not None:
-        values["stranger"] = max(0.0, SAME_SPEAKER - hearing.similarity)
+        values["stranger"] = max(0.0, SAME_SPEAKER - hearing.similarity) / _SIMILARITY_SPREAD
     return values
+
+
+def _softplus(value: float) -> float:
+    return max(value, 0.0) + math.log1p(math.exp(-abs(value)))
 
 
 def probability(log_odds: float) -> float:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.speech.audio import recordings as audio
-from f5_pipeline.speech.listening.whisper import RATE, code_of, load
+from f5_pipeline.speech.listening.recogniser import RATE
+from f5_pipeline.speech.listening.whisper import code_of, load
 from f5_pipeline.speech.references.words import Progress
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from f5_pipeline.speech import engines
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.listening.listener import MAX_BATCH, Hearing, Listener, Piece
-from f5_pipeline.speech.listening.whisper import MAX_SECONDS
+from f5_pipeline.speech.listening.recogniser import MAX_SECONDS
 from f5_pipeline.speech.quality.gate import Band, Measures, in_doubt
 from f5_pipeline.speech.takes import Take, read_take_audio, take_json
 from f5_pipeline.store import layout

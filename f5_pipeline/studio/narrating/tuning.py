@@ -331,8 +331,8 @@ def _likeness(recording: Path) -> Callable[[np.ndarray], float | None] | None:
     """Compares a take's speaker with the whole recording: with its own reference alone, a part that sounds unlike the
     rest would be the best likeness of itself. None where no speaker encoder is installed."""
     from f5_pipeline.speech.listening.listener import resampled
+    from f5_pipeline.speech.listening.recogniser import RATE
     from f5_pipeline.speech.listening.speaker import SpeakerEncoder, find_weights
-    from f5_pipeline.speech.listening.whisper import RATE
 
     if (weights := find_weights()) is None:
         return None

@@ -20,6 +20,7 @@ from f5_pipeline.store.base import Store
 from f5_pipeline.store.records import parse_record, read_lines
 from f5_pipeline.studio.narrating.batches import BatchReport
 from f5_pipeline.studio.narrating.gate import keys_of
+from f5_pipeline.studio.narrating.votes import Pairs
 from f5_pipeline.studio.records import (
     Address,
     Audio,
@@ -215,6 +216,10 @@ def _of_plan(plan: Plan, key: str) -> References:
     )
 
 
+def _of_pairs(pairs: Pairs, key: str) -> References:
+    return References(takes=[take for pair in pairs.pairs for take in pair.takes])
+
+
 def _of_choices(choices: Choices, key: str) -> References:
     return References(takes=[take for choice in choices.chunks.values() for take in choice.takes])
 
@@ -313,6 +318,7 @@ def _state(step: str) -> layout.Key:
 _KINDS = (
     Kind(_state("plan"), Plan, (TAKES, BANDS, _NARRATION), _of_plan),
     Kind(layout.script_choices, Choices, (TAKES,), _of_choices),
+    Kind(layout.comparison, Pairs, (TAKES,), _of_pairs),
     Kind(_state("takes"), Takes, (TAKES, _NARRATION), _of_takes),
     Kind(_state("audio"), Audio, (TAKES, BANDS, _NARRATION), _of_audio),
     Kind(_state("timings"), Timings, (_NARRATION,), _of_timings),

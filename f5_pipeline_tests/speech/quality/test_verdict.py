@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from f5_pipeline.speech.listening.listener import Hearing
 from f5_pipeline.speech.listening.words import compare
 from f5_pipeline.speech.quality.gate import MAX_SCORE, PRIOR, in_doubt, judge
 from f5_pipeline.speech.quality.measures import Measures
+from f5_pipeline.speech.quality.verdict import FAULTY, Logistic, NoisyOr
 
 TEXT = "The lights flickered twice and then the whole street went dark."
 GOOD = Measures(
@@ -73,3 +76,13 @@ def test_a_broken_limit_fails_a_take_whatever_is_heard():
 
 def test_takes_that_measure_well_are_not_in_doubt():
     assert not in_doubt(GOOD) and in_doubt(GOOD.model_copy(update={"extra": 1.5, "stretch": 1.2, "cost": 0.7}))
+
+
+def test_a_cause_that_says_nothing_leaves_the_verdict_to_the_other():
+    sound, words = Logistic(intercept=-4.0, weights={"pace": 2.0}), Logistic(intercept=-5.0, weights={"missing": 3.0})
+    alone, both = NoisyOr(causes={"sound": sound}), NoisyOr(causes={"sound": sound, "words": words})
+    prior = math.log(FAULTY / (1 - FAULTY))
+    assert alone.log_odds({"pace": 3.0}) == pytest.approx(sound.log_odds({"pace": 3.0}) + prior)
+    assert both.log_odds({"pace": 3.0}) == pytest.approx(alone.log_odds({"pace": 3.0}), abs=0.05)
+    assert both.log_odds({"pace": 1.0, "missing": 3.0}) == pytest.approx(both.log_odds({"missing": 3.0}), abs=0.2)
+    assert both.shares({"missing": 3.0})["words"] > 0.99 > 0.01 > both.shares({"pace": 4.0})["words"]

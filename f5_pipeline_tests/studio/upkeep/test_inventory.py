@@ -29,6 +29,7 @@ from f5_pipeline.studio.narrating.gathering import gather_takes
 from f5_pipeline.studio.narrating.planning import make_plan, missing_takes
 from f5_pipeline.studio.narrating.production import make_audio, make_timings
 from f5_pipeline.studio.narrating.scripts import load_script
+from f5_pipeline.studio.narrating.votes import Pair, Pairs, keep_pairs
 from f5_pipeline.studio.records import Address, Audio, Grant, Plan, PlannedChunk, digest_of
 from f5_pipeline.studio.upkeep import inventory as inventory_module
 from f5_pipeline.studio.upkeep.collection import collect
@@ -501,6 +502,18 @@ def test_every_attempt_that_a_plan_may_choose_is_kept(kept):
     collect(look(store), delete=True)
     left = [attempt for attempt in (2, 10, 11) if store.exists(layout.take_record(key(attempt)))]
     assert left == [2, 10]
+
+
+def test_the_pairs_of_the_newest_comparison_are_kept(kept):
+    """Nobody has voted on them yet."""
+    store, first = kept.store, first_take(kept)
+    for other in ("b" * 64, "c" * 64):
+        for name in (layout.take_audio, layout.take_record):
+            store.put_bytes(name(other), store.get_bytes(name(first)))
+    pair = Pair(chunk=0, line=1, language="en", text="One.", takes=(first, "b" * 64))
+    keep_pairs(store, "story", Pairs(variants=("one", "other"), pairs=[pair]))
+    collect(look(store), delete=True)
+    assert [store.exists(layout.take_record(take)) for take in (first, "b" * 64, "c" * 64)] == [True, True, False]
 
 
 def test_no_worker_may_make_more_attempts_than_are_kept():
