@@ -1,1 +1,1 @@
-"""What is heard in speech: its words, by Whisper, and its speaker."""
+"""What is heard in speech: its words, by Whisper or Moonshine, and its speaker."""
