@@ -19,7 +19,7 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from f5_pipeline.orchestration.internals import AUTO_RETRY_RUN_ID_TAG, PARTITION_NAME_TAG, WILL_RETRY_TAG
 from f5_pipeline.orchestration.partitions import NARRATIONS
-from f5_pipeline.orchestration.tags import WORKER_TAG
+from f5_pipeline.orchestration.tags import GATHER_OP, SPEAK_OP, WORKER_TAG
 from f5_pipeline.studio.webhooks import Webhook
 from f5_pipeline.system.processes import is_living
 
@@ -327,6 +327,12 @@ def _active_runs(instance: dg.DagsterInstance, job: str) -> list[dg.DagsterRun]:
         if young and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags:
             runs.append(record.dagster_run)
     return list(reversed(runs))  # storages return the newest first
+
+
+def is_delivering(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a batch that spoke on a GPU has only its delivery left."""
+    begun = {stats.step_key.partition("[")[0] for stats in instance.get_run_step_stats(run.run_id)}
+    return {SPEAK_OP, GATHER_OP} <= begun
 
 
 def _canceled(instance: dg.DagsterInstance) -> dict[str, float]:

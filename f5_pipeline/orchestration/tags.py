@@ -28,6 +28,9 @@ GPU_TAG = "f5/gpu"
 BATCH_TAG = "f5/batch"
 """Tag of runs that nobody waits for: what launched them. dagster.yaml limits them to leave room for other runs."""
 
+SPEAK_OP, GATHER_OP = "synthesize_shard", "gather_shards"
+"""Ops of a batch: one speaks on a GPU, the other begins what comes after all that is spoken."""
+
 NEAR_TAG = "f5/near"
 """Of a step that on a cluster works beside the process of its run."""
 

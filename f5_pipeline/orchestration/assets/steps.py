@@ -15,6 +15,7 @@ from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import StoreResource
 from f5_pipeline.orchestration.step_processes import run_is_gone
 from f5_pipeline.orchestration.tags import (
+    SPEAK_OP,
     gpu_op_tags,
     gpu_pool,
     run_has_ended,
@@ -50,7 +51,7 @@ def shard_outputs(shards: list[Shard]) -> Iterator[dg.DynamicOutput[Shard]]:
 
 
 @dg.op(
-    name="synthesize_shard",
+    name=SPEAK_OP,
     description="Speak the takes of a shard on a GPU and keep each as soon as it is made.",
     pool=gpu_pool(),
     retry_policy=speaking_retries(),  # the retry of a killed process makes only what is missing

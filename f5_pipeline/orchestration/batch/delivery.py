@@ -14,7 +14,7 @@ from f5_pipeline.orchestration.reporting.failures import failures
 from f5_pipeline.orchestration.reporting.materializing import materialize
 from f5_pipeline.orchestration.reporting.progress import ProgressReporter
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource
-from f5_pipeline.orchestration.tags import STEP_RETRIES, light_op_tags, side_op_tags
+from f5_pipeline.orchestration.tags import GATHER_OP, STEP_RETRIES, light_op_tags, side_op_tags
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.narrating.batches import (
@@ -38,7 +38,7 @@ def _max_groups(store: Store) -> int:
 
 
 @dg.op(
-    name="gather_shards",
+    name=GATHER_OP,
     description="Collect the reports of the shards, and split the narrations into groups for delivery side by side.",
     out={"work": dg.Out(BatchWork), "groups": dg.DynamicOut(BatchGroup)},
     retry_policy=STEP_RETRIES,

@@ -21,9 +21,9 @@ from f5_pipeline.orchestration.batch.job import narrate_batch
 from f5_pipeline.orchestration.internals import RUN_KEY_TAG
 from f5_pipeline.orchestration.jobs import prepare_voice
 from f5_pipeline.orchestration.launching.budget import month_of
-from f5_pipeline.orchestration.launching.requests import batch_requests, max_batches
+from f5_pipeline.orchestration.launching.requests import batch_requests, free_batches
 from f5_pipeline.orchestration.launching.submissions import take_in_voice
-from f5_pipeline.orchestration.ledger import Ledger, SourceState, active_batches
+from f5_pipeline.orchestration.ledger import Ledger, SourceState
 from f5_pipeline.orchestration.partitions import NARRATIONS, VOICES
 from f5_pipeline.orchestration.reporting.observations import register_all, report_source, report_state, report_voice
 from f5_pipeline.orchestration.resources import StoreResource
@@ -371,8 +371,8 @@ def inbox_calls(context: dg.SensorEvaluationContext, store: StoreResource) -> dg
 
 
 def _batches_to_launch(instance: dg.DagsterInstance, ledger: Ledger) -> tuple[list[dg.RunRequest], str]:
-    """Batches for the pending narrations, and why others wait, for people: all but the urgent ones do while as many
-    batches run as there are GPUs, and all once the month's batches have cost what they may."""
+    """Batches for the pending narrations, and why others wait, for people: all but the urgent ones do while a batch
+    speaks on each GPU, and all once the month's batches have cost what they may."""
     settings = get_settings()
     waiting = ledger.pending(attempts=settings.attempts, wait=settings.attempt_seconds)
     month = month_of(instance, settings, datetime.now(timezone.utc)) if waiting else None
@@ -380,7 +380,7 @@ def _batches_to_launch(instance: dg.DagsterInstance, ledger: Ledger) -> tuple[li
         return [], f"{len(waiting)} narrations wait. {month.refusal}"
     urgent = [pending for pending in waiting if pending.script.priority > 0]
     patient = [pending for pending in waiting if pending.script.priority <= 0]
-    free = max_batches(instance) - len(active_batches(instance))
+    free = free_batches(instance)
     requests = batch_requests(urgent, 1, "in-box, urgent", urgent=True)
     if free > 0:
         return [*requests, *batch_requests(patient, free, "in-box")], ""

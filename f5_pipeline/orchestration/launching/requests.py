@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Pending
+from f5_pipeline.orchestration.ledger import BATCH_JOB, CLAIM_OP, Pending, active_batches, is_delivering
 from f5_pipeline.orchestration.tags import GPU_POOL, INTERACTIVE_PRIORITY, PRIORITY_TAG, batch_run_tags
 from f5_pipeline.studio.narrating.batches import CHARACTERS_PER_MINUTE, divide
 
@@ -19,6 +19,15 @@ def max_batches(instance: dg.DagsterInstance) -> int:
     """Batches that may run at once: as many as there are GPUs, at least one."""
     limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
     return max(1, limits.get(GPU_POOL, 1))
+
+
+def free_batches(instance: dg.DagsterInstance) -> int:
+    """Batches that may begin now: one for each GPU that no batch speaks on. One that has only its delivery left holds
+    none, so that the GPU does not wait for it; at most as many deliver as there are GPUs."""
+    most, active = max_batches(instance), active_batches(instance)
+    if len(active) < most:
+        return most - len(active)
+    return min(most - sum(not is_delivering(instance, run) for run in active), 2 * most - len(active))
 
 
 def estimated_minutes(pending: Pending) -> float:

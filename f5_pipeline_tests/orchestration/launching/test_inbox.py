@@ -326,6 +326,33 @@ def test_while_as_many_batches_are_at_work_as_there_are_gpus_the_rest_gathers(bo
     )
 
 
+def begun(box, run: dg.DagsterRun, *steps: str) -> None:
+    for step in steps:
+        event = dg.DagsterEvent(event_type_value="STEP_START", job_name=run.job_name, step_key=step)
+        box.instance.report_dagster_event(event, run.run_id)
+
+
+def test_a_batch_that_delivers_holds_no_gpu_back(box):
+    names = iter("abcdef")
+
+    def next_batch() -> list[list[str]]:
+        box.put(f"{next(names)}.txt")
+        return names_of(box.tick())
+
+    box.put(f"{next(names)}.txt")
+    (first,) = box.tick_and_launch()
+    begun(box, first, "plan_batch", "draft_shard[000]", "gather_shards")
+    assert next_batch() == [], "drafts need the processors, as delivery does"
+    begun(box, first, "synthesize_shard[000]")
+    (second,) = box.tick_and_launch()
+    begun(box, second, "plan_batch", "synthesize_shard[000]")
+    assert next_batch() == [], "it speaks"
+    begun(box, second, "gather_shards")
+    assert next_batch() == [], "as many deliver as there are GPUs"
+    finish(box, first)
+    assert len(box.tick()) == 1
+
+
 def test_what_is_urgent_is_launched_at_once_before_what_waits(box):
     box.put("a.txt")
     box.tick_and_launch()
