@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         parameters = callspec.params.values() if callspec else ()
         asked = {*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))}
-        if asked & SERVICES or "services" in item.path.parts:
+        if asked & SERVICES or "services" in item.path.parts or any(name.startswith("swift") for name in asked):
             item.add_marker("service")
         elif "moto_server" in asked:
             item.add_marker("slow")

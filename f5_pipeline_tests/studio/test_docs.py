@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import soundfile
 
 from f5_pipeline_tests.support.installation import EXAMPLES, REPOSITORY, environment
 
 
+@pytest.mark.slow
 def test_the_example_narrates_without_settings_and_without_dagster(tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs/studio.md").read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "examples").symlink_to(EXAMPLES)

@@ -222,6 +222,7 @@ def test_voices_come_and_go(api: Api):
     assert not [stat.key for stat in api.store.list("requests/") if layout.api_voice.match(stat.key)]
 
 
+@pytest.mark.slow
 def test_entries_that_are_added_at_once_are_all_kept(api: Api):
     """Each writes the whole lexicon."""
     key = api.key("admin")

@@ -98,6 +98,7 @@ def test_the_better_part_is_heard_kept_and_taken_back(ben, cloner, tiny, monkeyp
         undo_tuning(ben.store, "ben")
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_that_may_be_chance(ben, cloner):
     """All parts that are tried now say every word."""
     _, tuned = tune(ben.store, "ben", ben.options, windows=2, speeds=(), sentences=EIGHT)
@@ -172,6 +173,7 @@ def chosen_by_chance(voices: int, faulty: float) -> int:
     return found
 
 
+@pytest.mark.slow
 def test_a_setting_is_rarely_left_for_none_that_is_better():
     assert chosen_by_chance(40, faulty=0.2) <= 4, "one in twenty is expected"
     assert chosen_by_chance(10, faulty=0.7) >= 5
