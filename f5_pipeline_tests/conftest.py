@@ -18,8 +18,8 @@ from f5_pipeline_tests.support.servers.fixtures import moto_server, swift_server
 from f5_pipeline_tests.support.shared import made_once
 from f5_pipeline_tests.support.whisper import memo, tiny  # noqa: F401
 
-SERVICES = {"services", "swift_server", "postgres"}
-"""Fixtures that start what takes long or what pip does not bring; tests name them, also as a parameter."""
+SERVICES = ("services", "swift", "postgres")
+"""How fixtures begin that start what takes long or what pip does not bring; tests name them, also as a parameter."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         parameters = callspec.params.values() if callspec else ()
         asked = {*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))}
-        if asked & SERVICES or "services" in item.path.parts or any(name.startswith("swift") for name in asked):
+        if any(name.startswith(SERVICES) for name in asked) or "services" in item.path.parts:
             item.add_marker("service")
         elif "moto_server" in asked:
             item.add_marker("slow")

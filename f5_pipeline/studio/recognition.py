@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from f5_pipeline.errors import InputError
@@ -113,7 +114,12 @@ def open_listener(
     device = ("cuda" if device == "auto" else device) if on_gpu else "cpu"
     folder = find_model() if options.asr_model == "auto" else None
     with ExitStack() as stack:
-        whisper = lru_cache(1)(lambda: stack.enter_context(_whisper(store, options, device)))
+        loaded, turn = lru_cache(1)(lambda: stack.enter_context(_whisper(store, options, device))), Lock()
+
+        def whisper() -> Whisper | None:
+            with turn:  # threads ask, and it is loaded once
+                return loaded()
+
         if folder is None and whisper() is None:
             yield None
             return

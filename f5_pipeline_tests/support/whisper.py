@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from f5_pipeline.speech.listening.recogniser import Recogniser
 from f5_pipeline_tests.support.some import some
 
 SAID = "Some call me nature, others call me mother nature."
@@ -32,3 +34,8 @@ def memo(tmp_path: Path) -> Path:
     memo = tmp_path / "memo.wav"
     memo.write_bytes((package("f5_tts") / "infer" / "examples" / "basic" / "basic_ref_en.wav").read_bytes())
     return memo
+
+
+def only(recogniser: Recogniser) -> Callable[[str], Recogniser | None]:
+    """For a `SpeechListener`: this one, in the languages that it knows."""
+    return lambda language: recogniser if recogniser.hears(language) else None

@@ -380,9 +380,9 @@ def _batches_to_launch(instance: dg.DagsterInstance, ledger: Ledger) -> tuple[li
         return [], f"{len(waiting)} narrations wait. {month.refusal}"
     urgent = [pending for pending in waiting if pending.script.priority > 0]
     patient = [pending for pending in waiting if pending.script.priority <= 0]
-    free = free_batches(instance)
     requests = batch_requests(urgent, 1, "in-box, urgent", urgent=True)
-    if free > 0:
+    if not patient:
+        return requests, ""
+    if (free := free_batches(instance)) > 0:
         return [*requests, *batch_requests(patient, free, "in-box")], ""
-    held = f"{len(patient)} narrations wait for the next batch: as many are at work as there are GPUs."
-    return requests, held if patient else ""
+    return requests, f"{len(patient)} narrations wait for the next batch: as many are at work as there are GPUs."

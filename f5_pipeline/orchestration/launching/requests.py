@@ -25,8 +25,6 @@ def free_batches(instance: dg.DagsterInstance) -> int:
     """Batches that may begin now: one for each GPU that no batch speaks on. One that has only its delivery left holds
     none, so that the GPU does not wait for it; at most as many deliver as there are GPUs."""
     most, active = max_batches(instance), active_batches(instance)
-    if len(active) < most:
-        return most - len(active)
     return min(most - sum(not is_delivering(instance, run) for run in active), 2 * most - len(active))
 
 

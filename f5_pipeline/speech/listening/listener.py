@@ -209,11 +209,6 @@ class SpeechListener:
             return self._speakers[voice]
 
 
-def first_of(*recognisers: Recogniser) -> Callable[[str], Recogniser | None]:
-    """Finds the first of recognisers that knows a language."""
-    return lambda language: next((one for one in recognisers if one.hears(language)), None)
-
-
 def resampled(samples: np.ndarray) -> np.ndarray:
     """Samples at SAMPLE_RATE as listeners need them, at `recogniser.RATE`."""
     import numpy as np

@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
-from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from f5_pipeline.errors import DamagedError
+from f5_pipeline.speech.listening.packaged import check_file, find_file
 from f5_pipeline.speech.listening.recogniser import MAX_SECONDS, RATE, Others, Transcription
 from f5_pipeline.speech.listening.words import compared
 from f5_pipeline.speech.text.languages import base
@@ -45,11 +43,8 @@ _ENDS = ".?!"
 
 def find_model() -> Path | None:
     """The folder of the model in the installed package moonshine-voice; None without it or ONNX Runtime."""
-    spec = find_spec("moonshine_voice")
-    if spec is None or not spec.submodule_search_locations or not find_spec("onnxruntime"):
-        return None
-    folder = Path(spec.submodule_search_locations[0]) / "assets" / "tiny-en"
-    return folder if all((folder / name).is_file() for name in FILES) else None
+    files = [find_file("moonshine_voice", f"assets/tiny-en/{name}", needs=("onnxruntime",)) for name in FILES]
+    return files[0].parent if files[0] and all(files) else None
 
 
 class Moonshine:
@@ -68,11 +63,7 @@ class Moonshine:
         import onnxruntime
 
         for name, digest in FILES.items():
-            if sha256((folder / name).read_bytes()).hexdigest() != digest:
-                hint = f"Install it anew: pip install --no-deps --force-reinstall moonshine-voice=={VERSION}."
-                raise DamagedError(
-                    f"it is not the model of moonshine-voice {VERSION}", file=str(folder / name), hint=hint
-                )
+            check_file(folder / name, digest, f"moonshine-voice=={VERSION}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # so small a model is as fast with one as with two, which wait for each other
         self._encoder, self._decoder = (
@@ -129,10 +120,12 @@ class Moonshine:
 
     def _greedy(self, sound: np.ndarray, limit: int) -> tuple[list[int], list[float]]:
         """The likeliest tokens one after the other, and the log probability of each, that of the end too."""
+        from scipy.special import log_softmax
+
         tokens, logs, past = [_START], [], {}
         while len(logs) < limit:
             logits, past = self._decoded(sound, [tokens[-1:]], past)
-            likely = _log_softmax(logits[0, -1])
+            likely = log_softmax(logits[0, -1])
             token = int(likely.argmax())
             logs.append(float(likely[token]))
             if token == _END:
@@ -164,6 +157,8 @@ class Moonshine:
 
     def _log_probabilities(self, sound: np.ndarray, texts: list[list[list[int]]]) -> list[list[float]]:
         """Of each token of texts, and of the end after them."""
+        from scipy.special import log_softmax
+
         lines = [[token for word in text for token in word] for text in texts]
         longest = max(map(len, lines))
         padded = [[_START, *line, *[_END] * (longest - len(line))] for line in lines]
@@ -172,7 +167,7 @@ class Moonshine:
         for first in range(0, len(texts), size):
             logits, _ = self._decoded(sound, padded[first : first + size], {})
             for own, line in zip(logits, lines[first : first + size], strict=True):
-                likely = _log_softmax(own[: len(line) + 1])
+                likely = log_softmax(own[: len(line) + 1], axis=-1)
                 result.append([float(likely[place, token]) for place, token in enumerate([*line, _END])])
         return result
 
@@ -223,13 +218,6 @@ def _by_word(words: list[list[int]], logs: list[float]) -> list[float]:
     """Mean of each word's tokens."""
     left = iter(logs)
     return [sum(next(left) for _ in word) / max(len(word), 1) for word in words]
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    shifted = logits - logits.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 def _tokens_of(data: bytes) -> list[bytes]:

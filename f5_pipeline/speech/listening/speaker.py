@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from hashlib import sha256
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from f5_pipeline.errors import DamagedError
 from f5_pipeline.speech.audio import recordings as audio
+from f5_pipeline.speech.listening.packaged import check_file, find_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,11 +34,7 @@ _LEVEL = -30.0  # dBFS that softer speech is raised to
 
 def find_weights() -> Path | None:
     """The weights in the installed package resemblyzer; None without it, or without torch and librosa."""
-    spec = find_spec("resemblyzer")
-    if spec is None or not spec.submodule_search_locations or not find_spec("torch") or not find_spec("librosa"):
-        return None
-    path = Path(spec.submodule_search_locations[0]) / "pretrained.pt"
-    return path if path.is_file() else None
+    return find_file("resemblyzer", "pretrained.pt", needs=("torch", "librosa"))
 
 
 class SpeakerEncoder:
@@ -57,9 +51,7 @@ class SpeakerEncoder:
         """
         import torch
 
-        if sha256(weights.read_bytes()).hexdigest() != WEIGHTS_SHA256:
-            hint = "Install it anew: pip install --no-deps --force-reinstall resemblyzer==0.1.4."
-            raise DamagedError("it is not the speaker model of resemblyzer 0.1.4", file=str(weights), hint=hint)
+        check_file(weights, WEIGHTS_SHA256, "resemblyzer==0.1.4")
         state = torch.load(weights, map_location="cpu", weights_only=True)["model_state"]
         self._device = torch.device(device)
         self._lstm = torch.nn.LSTM(_BANDS, 256, 3, batch_first=True)

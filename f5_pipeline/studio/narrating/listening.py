@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from threading import Lock
@@ -104,10 +104,12 @@ def take_listener_of(
         yield None
         return
     with ExitStack() as stack:
-        references = _samples_of(store, shard.voices)
-        listener = stack.enter_context(open_listener(store, options, device=device, references=references))
-        yield TakeListener(listener, every=options.listen == "all") if listener else None
-
-
-def _samples_of(store: Store, voices: Iterable[str]) -> dict:
-    return {name: reference.load for name, reference in references_of(store, voices).items()}
+        references = references_of(store, shard.voices)
+        samples = {name: reference.load for name, reference in references.items()}
+        listener = stack.enter_context(open_listener(store, options, device=device, references=samples))
+        if listener is None:
+            yield None
+            return
+        for language in {reference.language for reference in references.values()}:
+            listener.hears(language)  # before anything is spoken, should its model not be to be had
+        yield TakeListener(listener, every=options.listen == "all")

@@ -12,6 +12,7 @@ import pytest
 
 from f5_pipeline.errors import RetryableStoreError, StoreError
 from f5_pipeline.orchestration.launching import inbox as inbox_module
+from f5_pipeline.orchestration.launching.requests import free_batches
 from f5_pipeline.orchestration.ledger import BATCH_JOB, narrations_of
 from f5_pipeline.settings import get_settings
 from f5_pipeline.store import layout
@@ -351,6 +352,8 @@ def test_a_batch_that_delivers_holds_no_gpu_back(box):
     assert next_batch() == [], "as many deliver as there are GPUs"
     finish(box, first)
     assert len(box.tick()) == 1
+    box.instance.event_log_storage.set_concurrency_slots("gpu", 2)
+    assert free_batches(box.instance) == 2, "nobody speaks"
 
 
 def test_what_is_urgent_is_launched_at_once_before_what_waits(box):

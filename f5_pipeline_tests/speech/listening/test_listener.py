@@ -11,13 +11,13 @@ import soxr
 
 from f5_pipeline.errors import DamagedError
 from f5_pipeline.speech.engine import SAMPLE_RATE
-from f5_pipeline.speech.listening.listener import Piece, SpeechListener, first_of
+from f5_pipeline.speech.listening.listener import Piece, SpeechListener
 from f5_pipeline.speech.listening.moonshine import VERSION, Moonshine, find_model, spelled
 from f5_pipeline.speech.listening.recogniser import Recogniser
 from f5_pipeline.speech.listening.speaker import SpeakerEncoder, find_weights
 from f5_pipeline.speech.listening.whisper import Whisper, load
 from f5_pipeline_tests.support.installation import EXAMPLES
-from f5_pipeline_tests.support.whisper import SAID
+from f5_pipeline_tests.support.whisper import SAID, only
 
 
 def read(path: Path, seconds: float) -> np.ndarray:
@@ -36,7 +36,7 @@ def recogniser(request, tiny) -> Recogniser:
 
 def test_what_a_person_says_is_heard_and_what_is_not_said_is_told(recogniser, memo):
     samples = read(memo, 6)
-    listener = SpeechListener(first_of(recogniser))
+    listener = SpeechListener(only(recogniser))
     wrong = SAID.replace("others", "sisters gladly")
     whole, other, half = listener.listen(
         [
@@ -58,7 +58,7 @@ def test_a_speaker_is_told_from_another(tiny, memo):
     if (weights := find_weights()) is None:
         pytest.skip("resemblyzer is not installed: pip install --no-deps resemblyzer==0.1.4")
     person, draft = read(memo, 6), read(EXAMPLES / "voices" / "ada.flac", 8)
-    listener = SpeechListener(first_of(Whisper(load(tiny), "tiny")), SpeakerEncoder(weights), {"ada": lambda: draft})
+    listener = SpeechListener(only(Whisper(load(tiny), "tiny")), SpeakerEncoder(weights), {"ada": lambda: draft})
     half = len(draft) // 2
     same, other, short = listener.listen([Piece(x, SAID, "en", "ada") for x in (draft[half:], person, person[:12000])])
     assert same.similarity and same.similarity > 0.85
