@@ -7,6 +7,7 @@ and yields results in any order. A chunk that fails yields a `Failed` and does n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -162,3 +163,16 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free the device and end worker processes."""
         ...
+
+
+@contextmanager
+def speaking(
+    engine: Engine, requests: Iterable[Request], *, cancelled: Callable[[], bool] = lambda: False
+) -> Iterator[Iterator[Speech | Failed]]:
+    """What `Engine.speak` yields; given up where the caller stops, and not when it is collected, see `ahead.Ahead`."""
+    results = engine.speak(requests, cancelled=cancelled)
+    try:
+        yield results
+    finally:
+        if close := getattr(results, "close", None):  # any iterator will do
+            close()

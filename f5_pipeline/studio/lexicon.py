@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from f5_pipeline.errors import EngineError, InputError, NotFoundError
 from f5_pipeline.speech.chunks import iter_chunks
-from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request
+from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request, speaking
 from f5_pipeline.speech.engines.draft.engine import DraftEngine, espeak_voice, transcribe
 from f5_pipeline.speech.script.model import Passage, Script
 from f5_pipeline.speech.text.lexicon import MAX_ENTRIES, Entry, Lexicon, UsedEntry, possible
@@ -215,12 +215,13 @@ def draft_samples(texts: Sequence[str], language: str, voice: str = "") -> list[
     try:
         requests = (Request(str(index), text, language, voice) for index, text in enumerate(texts))
         heard = {}
-        for result in engine.speak(requests):
-            if isinstance(result, Failed):
-                raise EngineError(result.reason)
-            out = io.BytesIO()
-            soundfile.write(out, result.samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-            heard[int(result.key)] = out.getvalue()
+        with speaking(engine, requests) as results:
+            for result in results:
+                if isinstance(result, Failed):
+                    raise EngineError(result.reason)
+                out = io.BytesIO()
+                soundfile.write(out, result.samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+                heard[int(result.key)] = out.getvalue()
         return [heard[index] for index in range(len(texts))]
     finally:
         engine.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 
@@ -64,3 +65,30 @@ def test_an_error_of_the_items_comes_after_the_results_before_it():
     assert [next(results) for _ in range(3)] == ["0", "1", "2"]
     with pytest.raises(ValueError, match="the fourth"):
         next(results)
+
+
+def test_what_is_dropped_is_not_waited_for():
+    """A collection may drop it where to wait would be for ever; one that is closed is waited for."""
+    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work(number: int) -> int:
+        if number:
+            begun.set()
+            assert release.wait(60)
+            ended.set()
+        return number
+
+    held: list[object] = [ahead(work, range(3), threads=1, max_pending=2)]
+    held.append(held)  # only the collector drops it
+    assert next(held[0]) == 0  # type: ignore[call-overload]
+    assert begun.wait(60)
+    del held
+    gc.collect()
+    assert not ended.is_set()
+    release.set()
+
+    results = ahead(work, range(3), threads=1, max_pending=2)
+    ended.clear()
+    assert next(results) == 0
+    results.close()
+    assert not begun.is_set() or ended.is_set()

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import threading
+from contextlib import closing
 from pathlib import Path
 
 from f5_pipeline.errors import DamagedError
@@ -115,7 +116,8 @@ def _fill(
                 stream.close()
 
         remaining = [part for part in parts if part.number not in finished]
-        for part, _ in in_threads(get, remaining, bucket.transfers, report):
-            log.add({"part": part.number})
+        with closing(in_threads(get, remaining, bucket.transfers, report)) as done:
+            for part, _ in done:
+                log.add({"part": part.number})
         os.fsync(file.fileno())
     report()

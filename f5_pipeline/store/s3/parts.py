@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TypeVar
@@ -35,8 +35,9 @@ class Stopped(Exception):
 
 def in_threads(
     work: Callable[[Part, threading.Event], Result], parts: Sequence[Part], threads: int, report: Callable[[], None]
-) -> Iterator[tuple[Part, Result]]:
-    """Yield each part with its result of `work` as it is finished; `report` is called in this thread in between.
+) -> Generator[tuple[Part, Result], None, None]:
+    """Yield each part with its result of `work` as it is finished; `report` is called in this thread in between. Close
+    it: to be collected, it waits for threads, which takes locks.
 
     After an error no part is started, the event stops running parts, and the error is raised after all finished parts
     were yielded.

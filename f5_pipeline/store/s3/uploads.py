@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +154,10 @@ def _send(
             on_progress(done, size)
 
     remaining = [part for part in parts if part.number not in finished]
-    for part, line in in_threads(put, remaining, bucket.transfers, report):
-        log.add(line)
-        done += part.end - part.start
+    with closing(in_threads(put, remaining, bucket.transfers, report)) as finished_now:
+        for part, line in finished_now:
+            log.add(line)
+            done += part.end - part.start
 
 
 def _upload_id(log: Journal) -> str:

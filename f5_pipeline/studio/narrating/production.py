@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -113,20 +114,17 @@ def make_audio(
 
     signer = open_signer(credentials) if credentials else None
 
-    def parts() -> Iterator[Part]:
-        # read by many, decoded by one: decoded takes are large
-        read = in_parallel(store, lambda pair: _part(store, *pair), read_takes(store, plan, takes))
-        yield from ahead(_decoded, read, threads=1, max_pending=4, name="decode")
-
+    # Read by many, decoded by one: decoded takes are large.
+    read = in_parallel(store, lambda pair: _part(store, *pair), read_takes(store, plan, takes))
     readable = next((name for name in plan.formats if encoding.FORMATS[name].suffix in READABLE), None)
 
     def written(name: AudioFormat, path: Path, seconds: float) -> None:
         if name == readable:
             keep_waveform(store, plan.narration, revision, path, seconds)
 
-    with workspace() as folder:
+    with workspace() as folder, closing(ahead(_decoded, read, threads=1, max_pending=4, name="decode")) as parts:
         assembled = assemble(
-            parts(),
+            parts,
             folder,
             assembly,
             formats=plan.formats,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from f5_pipeline.errors import PipelineError
-from f5_pipeline.speech.engine import SAMPLE_RATE, Engine, Failed, Request, Speech
+from f5_pipeline.speech.engine import SAMPLE_RATE, Engine, Failed, Request, Speech, speaking
 from f5_pipeline.speech.quality.gate import Band, Measures
 from f5_pipeline.speech.takes import Take, make_take, read_take_audio, take_json, take_key
 from f5_pipeline.store import layout
@@ -158,10 +158,11 @@ class _Work:
                     self._report_progress()
 
             try:
-                for result in self._engine.speak(requests(), cancelled=self._cancelled):
-                    line = origin.pop(result.key)
-                    pending.append((line, keepers.submit(self._keep, line.request, result)))
-                    settle(4 * keeping)
+                with speaking(self._engine, requests(), cancelled=self._cancelled) as results:
+                    for result in results:
+                        line = origin.pop(result.key)
+                        pending.append((line, keepers.submit(self._keep, line.request, result)))
+                        settle(4 * keeping)
             finally:
                 settle(0)  # keep finished takes, also after an error of the engine
         return self._lines_to_repeat(takes, failed)

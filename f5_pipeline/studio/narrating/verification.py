@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from f5_pipeline.errors import EngineError, NotFoundError, PipelineError
 from f5_pipeline.speech.audio import features
-from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request, Speech
+from f5_pipeline.speech.engine import SAMPLE_RATE, Failed, Request, Speech, speaking
 from f5_pipeline.speech.takes import Take, make_take, read_take_audio
 from f5_pipeline.store import layout
 from f5_pipeline.store.base import Store
@@ -97,9 +97,10 @@ def verify_narration(
             if timer is not None:
                 request = replace(request, speech_seconds=timer.seconds(request))
             originals[request.key] = planned, used.take, request
-        for result in engine.speak([request for _, _, request in originals.values()], cancelled=cancelled):
-            planned, take, request = originals[result.key]
-            yield _compare(store, planned, take, request, result, engine.name)
+        with speaking(engine, [request for _, _, request in originals.values()], cancelled=cancelled) as results:
+            for result in results:
+                planned, take, request = originals[result.key]
+                yield _compare(store, planned, take, request, result, engine.name)
 
 
 def _sample(
