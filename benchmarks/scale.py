@@ -1,12 +1,14 @@
 """What a store and an instance with thousands of narrations cost those who look at them.
 
     python -m benchmarks.scale [--narrations 300 3000 20000] [--bucket 3000] [--output scale]
+    python -m benchmarks.scale --postgres --narrations 3000 20000 --partitions 100000 --output scale_postgres
 
 One narration is made by the real command; its records, delivered files (as hard links), rows of Dagster's databases
 and of the ledger are copied under other names. The copies share their takes, so that a store of other takes has more
 objects for `store check`, which also finds that lists of the copies are not what their names say. Each command is a
 fresh process: wall, CPU seconds, the most memory it held. The bucket is the same folder, served as S3 by a process that
-waits LATENCY before it answers, and keeps what is written to it in memory.
+waits LATENCY before it answers, and keeps what is written to it in memory. `--postgres`: Dagster's instance is in a
+Postgres of its own, with the defaults of its package but for fsync, which is off.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import argparse
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -24,14 +25,17 @@ import urllib.request
 import uuid
 from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+import sqlalchemy as sql
+
 from benchmarks.measure import EXAMPLES, MB, REPOSITORY, environment, in_words, machine, table, tell, write_results
+from f5_pipeline_tests.support.servers.postgres import running_postgres
 from f5_pipeline_tests.support.servers.server import free_ports
 
 LATENCY = 0.05
@@ -81,7 +85,9 @@ def populate(folder: Path, narrations: int) -> dict[str, float]:
     """Make the seed, then copies until there are that many narrations; bytes and rows of Dagster for each."""
     env = installation(folder)
     if not (folder / "studio").exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "home").mkdir(parents=True, exist_ok=True)
+        if "POSTGRES_HOST" in os.environ:
+            shutil.copy(REPOSITORY / "deploy" / "dagster.yaml", folder / "home")
         script = folder / f"{SEED}.txt"
         script.write_text(SCRIPT, encoding="utf-8")
         measured(env, "f5_pipeline.cli", "voices", "add", "ada", str(EXAMPLES / "voices" / "ada.flac"))
@@ -90,17 +96,38 @@ def populate(folder: Path, narrations: int) -> dict[str, float]:
     names = [f"{SEED}-{number:06}" for number in range(1, narrations)]
     names = [name for name in names if not (folder / "studio" / "scripts" / f"{name}.txt").exists()]
     copy_objects(folder / "studio", names)
-    copy_rows(folder / "home" / "history", names)
-    history = folder / "home" / "history"
-    with closing(sqlite3.connect(history / "runs" / "index.db")) as index:
-        (rows,) = index.execute("select count(*) from event_logs").fetchone()
-    shared = (history / "runs.db").stat().st_size + (history / "runs" / "index.db").stat().st_size
-    own = max(file.stat().st_size for file in (history / "runs").glob("*-*.db"))
+    databases = Databases(folder)
+    copy_rows(databases, names)
+    with databases.events.connect() as index:
+        rows = index.scalar(sql.text("select count(*) from event_logs"))
+    own = [file.stat().st_size for file in (folder / "home" / "history" / "runs").glob("*-*.db")]
     return {
         "index_rows_each": round(rows / narrations, 1),
-        "shared_bytes_each": round(shared / narrations),
-        "run_file_bytes": own,
+        "shared_bytes_each": round(databases.bytes() / narrations),
+        "run_file_bytes": max(own, default=0),
     }
+
+
+class Databases:
+    """Those of Dagster: of SQLite two files, of Postgres one database."""
+
+    def __init__(self, folder: Path) -> None:
+        history = folder / "home" / "history"
+        self._files = [history / "runs.db", history / "runs" / "index.db"]
+        self.is_postgres = "POSTGRES_HOST" in os.environ
+        if self.is_postgres:
+            names = ("HOST", "PORT", "DB", "USER", "PASSWORD")
+            host, port, database, user, password = (os.environ[f"POSTGRES_{name}"] for name in names)
+            url = sql.URL.create("postgresql+psycopg2", user, password, host, int(port), database)
+            self.runs = self.events = sql.create_engine(url)
+        else:
+            self.runs, self.events = (sql.create_engine(f"sqlite:///{file}") for file in self._files)
+
+    def bytes(self) -> int:
+        if self.is_postgres:
+            with self.events.connect() as connection:
+                return connection.scalar(sql.text("select pg_database_size(current_database())"))
+        return sum(file.stat().st_size for file in self._files)
 
 
 def copy_objects(store: Path, names: list[str]) -> None:
@@ -122,54 +149,67 @@ def copy_objects(store: Path, names: list[str]) -> None:
                 os.link(file, copy)
 
 
-def copy_rows(history: Path, names: list[str]) -> None:
+def copy_rows(databases: Databases, names: list[str]) -> None:
     """Rows of the seed's narration for each name: a run, its events in the index, partitions, the ledger."""
-    with closing(sqlite3.connect(history / "runs.db")) as runs:
-        (run,) = runs.execute("select run_id from runs where pipeline_name = 'narrate'").fetchone()
+    with databases.runs.begin() as runs:
+        run = runs.scalar(sql.text("select run_id from runs where pipeline_name = 'narrate' order by id limit 1"))
         ids = {name: str(uuid.uuid4()) for name in names}
         for tables in ("runs", "run_tags"):
-            duplicate(runs, tables, "run_id = ?", (run,), ids, run)
-        duplicate(runs, "kvs", "key like ?", (f"f5/%/{SEED}",), ids, run)
-        runs.commit()
-    with closing(sqlite3.connect(history / "runs" / "index.db")) as index:
-        duplicate(index, "dynamic_partitions", "partition = ?", (SEED,), ids, run)
-        duplicate(index, "event_logs", "run_id = ?", (run,), ids, run)
-        duplicate(index, "asset_check_executions", "run_id = ?", (run,), ids, run)
-        index.commit()
+            duplicate(runs, tables, "run_id = :value", run, ids, run)
+        duplicate(runs, "kvs", "key like :value", f"f5/%/{SEED}", ids, run)
+    with databases.events.begin() as index:
+        duplicate(index, "dynamic_partitions", "partition = :value", SEED, ids, run)
+        duplicate(index, "event_logs", "run_id = :value", run, ids, run)
+        duplicate(index, "asset_check_executions", "run_id = :value", run, ids, run)
+    analyze(databases)
 
 
 def add_partitions(folder: Path, partitions: int) -> dict[str, int]:
     """Make as many partitions of the instance as that, each with a materialization of `narration_audio` and nothing
     else: of the queries, the lineage's other assets have none there."""
-    file = folder / "home" / "history" / "runs" / "index.db"
-    with closing(sqlite3.connect(file)) as index:
-        index.execute("pragma cache_size = -1000000")  # kB: rows go to many places of the indexes
-        where = "partition = ? and dagster_event_type = 'ASSET_MATERIALIZATION' and asset_key like '%narration_audio%'"
-        (run,) = index.execute(f"select run_id from event_logs where {where}", (SEED,)).fetchone()
-        (there,) = index.execute(
-            "select count(*) from dynamic_partitions where partition like ?", (f"{SEED}%",)
-        ).fetchone()
+    databases = Databases(folder)
+    with databases.events.begin() as index:
+        if not databases.is_postgres:
+            index.execute(sql.text("pragma cache_size = -1000000"))  # kB: rows go to many places of the indexes
+        where = (
+            "partition = :value and dagster_event_type = 'ASSET_MATERIALIZATION' and asset_key like '%narration_audio%'"
+        )
+        run = index.scalar(sql.text(f"select run_id from event_logs where {where}"), {"value": SEED})
+        there = index.scalar(
+            sql.text("select count(*) from dynamic_partitions where partition like :seed"), {"seed": f"{SEED}%"}
+        )
         ids = {f"{SEED}-{number:06}": str(uuid.uuid4()) for number in range(there, partitions)}
-        duplicate(index, "dynamic_partitions", "partition = ?", (SEED,), ids, run)
-        duplicate(index, "event_logs", where, (SEED,), ids, run)
-        index.commit()
-    return {"index_bytes": file.stat().st_size}
+        duplicate(index, "dynamic_partitions", "partition = :value", SEED, ids, run)
+        duplicate(index, "event_logs", where, SEED, ids, run)
+    analyze(databases)
+    return {"index_bytes": databases.bytes()}
 
 
-def duplicate(
-    database: sqlite3.Connection, name: str, where: str, values: tuple[str, ...], ids: dict[str, str], run: str
-) -> None:
-    columns = [row[1] for row in database.execute(f"pragma table_info({name})") if row[1] != "id"]
-    rows = database.execute(f"select {', '.join(columns)} from {name} where {where}", values).fetchall()
-    marks = ", ".join("?" * len(columns))
-    database.executemany(
-        f"insert into {name} ({', '.join(columns)}) values ({marks})",
-        (
-            [value.replace(SEED, new).replace(run, run_id) if isinstance(value, str) else value for value in row]
-            for new, run_id in ids.items()
+def analyze(databases: Databases) -> None:
+    """As autovacuum does after some minutes."""
+    if databases.is_postgres:
+        with databases.events.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sql.text("vacuum analyze"))
+
+
+def duplicate(database: sql.Connection, name: str, where: str, value: str, ids: dict[str, str], run: str) -> None:
+    """Copy the rows that a condition on `:value` chooses for each narration and run of `ids`."""
+    rows = database.execute(sql.text(f"select * from {name} where {where}"), {"value": value}).mappings().all()
+    columns = [column for column in (rows[0] if rows else ()) if column != "id"]
+    marks = ", ".join(f":{column}" for column in columns)
+    insert = sql.text(f"insert into {name} ({', '.join(columns)}) values ({marks})")
+    numbered = list(ids.items())
+    for first in range(0, len(numbered), 1000):
+        copies = [
+            {
+                key: row[key].replace(SEED, new).replace(run, run_id) if isinstance(row[key], str) else row[key]
+                for key in columns
+            }
+            for new, run_id in numbered[first : first + 1000]
             for row in rows
-        ),
-    )
+        ]
+        if copies:
+            database.execute(insert, copies)
 
 
 def ticks() -> dict[str, Any]:
@@ -361,6 +401,7 @@ def main() -> None:
     parser.add_argument("--narrations", type=int, nargs="*", default=[300, 3000, 20000])
     parser.add_argument("--bucket", type=int, nargs="*", default=[3000], help="of these also on a bucket")
     parser.add_argument("--partitions", type=int, help="afterwards, the UI's queries alone at that many")
+    parser.add_argument("--postgres", action="store_true", help="Dagster's instance in a Postgres")
     parser.add_argument("--output", default="scale", help="name of the results")
     parser.add_argument("--folder", type=Path, help="where the store and the instance are kept for another run")
     parser.add_argument("--stage", nargs=2, help=argparse.SUPPRESS)
@@ -374,8 +415,10 @@ def main() -> None:
         return
     print(in_words(machine()), end="\n\n")
     results: dict[str, Any] = {"latency_seconds": LATENCY, "sizes": {}}
-    with tempfile.TemporaryDirectory(prefix="f5-scale-") as temporary:
-        root = given.folder or Path(temporary)
+    with ExitStack() as stack:
+        root = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="f5-scale-")))
+        if given.postgres:
+            os.environ.update(stack.enter_context(running_postgres()).env)
         looks = {size: measure(root, size, in_bucket=size in given.bucket) for size in sorted(given.narrations)}
         if given.partitions:
             looks[given.partitions] = measure_partitions(root, given.partitions)

@@ -17,6 +17,7 @@ from f5_pipeline.orchestration.io_manager import StoreIOManager
 from f5_pipeline.orchestration.jobs import JOBS
 from f5_pipeline.orchestration.launching.inbox import inbox, inbox_calls
 from f5_pipeline.orchestration.launching.nightly import OFF, nightly
+from f5_pipeline.orchestration.launching.old_runs import old_runs_at_night
 from f5_pipeline.orchestration.launching.webhooks import webhooks
 from f5_pipeline.orchestration.resources import LinksResource, StoreResource, bucket_resources
 from f5_pipeline.orchestration.step_processes import (
@@ -50,7 +51,10 @@ defs = dg.Definitions(
     ],
     jobs=JOBS,
     sensors=[webhooks, *([inbox, inbox_calls] if _settings.inbox != "off" else [])],
-    schedules=[nightly] if _settings.nightly != OFF else [],
+    schedules=[
+        *([nightly] if _settings.nightly != OFF else []),
+        *([old_runs_at_night] if _settings.run_days else []),
+    ],
     resources={
         "store": _store,
         "links": LinksResource(base_url=_settings.base_url),

@@ -170,6 +170,9 @@ class Settings(BaseModel):
     monthly_cost: float = Field(
         0.0, ge=0, description="cost of a month's batches at which nothing more is launched by itself; 0: no limit"
     )
+    run_days: float = Field(
+        0.0, ge=0, description="days after which what Dagster keeps of a run's steps is cleared every night; 0: never"
+    )
     attempts: int = Field(3, ge=1, le=20, description="maximum attempts at a narration")
     attempt_seconds: float = Field(
         60.0, ge=0, description="how long the in-box waits before the second attempt, s; four times longer each time"

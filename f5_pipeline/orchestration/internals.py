@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandler
     from dagster._core.instance.ref import InstanceRef
     from dagster._core.storage.compute_log_manager import CapturedLogContext
+    from dagster._core.storage.event_log import schema as event_log_schema
     from dagster._core.storage.event_log.sqlite import sqlite_event_log
     from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
     from dagster._core.storage.runs.sqlite import sqlite_run_storage
@@ -71,6 +72,8 @@ _LAZY = {
     # The events that the daemon's retries of runs follow, and the key of their cursor.
     "RETRY_EVENTS": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "DAGSTER_EVENT_TYPES"),
     "retry_cursor_key": ("dagster._daemon.auto_run_reexecution.event_log_consumer", "_create_cursor_key"),
+    # The tables of events, alike in SQLite and Postgres.
+    "event_log_schema": ("dagster._core.storage.event_log", "schema"),
     # The storages of SQLite, as modules: their functions are replaced.
     "check_alembic_revision": ("dagster._core.storage.sql", "check_alembic_revision"),
     "get_alembic_config": ("dagster._core.storage.sql", "get_alembic_config"),
@@ -125,6 +128,7 @@ __all__ = [
     "WorkerStatus",
     "check_alembic_revision",
     "create_execution_plan",
+    "event_log_schema",
     "execute_plan_iterator",
     "execute_run_iterator",
     "extract_data_version_from_entry",

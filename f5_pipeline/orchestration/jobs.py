@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from f5_pipeline.orchestration.batch.job import narrate_batch
+from f5_pipeline.orchestration.launching.old_runs import clear_old_runs
 from f5_pipeline.orchestration.launching.submissions import submit_script, take_in_voice
 from f5_pipeline.orchestration.lineage import NARRATION_ASSETS
 from f5_pipeline.orchestration.tags import gpu_run_tags
@@ -50,4 +51,15 @@ prepare_voice = dg.define_asset_job(
     description="From a voice's recording to its reference. A partition is a voice.",
 )
 
-JOBS = [narrate, plan, synthesize, deliver, link, prepare_voice, narrate_batch, submit_script, take_in_voice]
+JOBS = [
+    narrate,
+    plan,
+    synthesize,
+    deliver,
+    link,
+    prepare_voice,
+    narrate_batch,
+    submit_script,
+    take_in_voice,
+    clear_old_runs,
+]

@@ -34,6 +34,9 @@ SPEAK_OP, GATHER_OP = "synthesize_shard", "gather_shards"
 NEAR_TAG = "f5/near"
 """Of a step that on a cluster works beside the process of its run."""
 
+CLEARED_TAG = "f5/cleared"
+"""Of a run whose steps' events and logs were cleared: the day of it."""
+
 WORKER_TAG = "f5/worker"
 """Tag of a run in a process of the command line: host, process id and start time."""
 

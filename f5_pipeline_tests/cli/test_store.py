@@ -154,3 +154,14 @@ def test_nothing_is_needed_twice(made):
     quick(made, "store", "gc", "--delete", "--grace", "0s")
     chunks = next(one.key for one in made.store.list("narrations/story/plans/"))
     assert {layout.take_record(one.key) for one in read_lines(made.store, chunks, PlannedChunk)} == set(takes(made))
+
+
+def test_old_runs_are_cleared(made):
+    state = quick(made, "status", "story", "--json").object
+    counted = quick(made, "runs", "clear", "--older-than", "0s", "--json").object
+    assert counted["runs"] >= 1 and not counted["deleted"]
+    assert quick(made, "runs", "clear", "--older-than", "1d", "--delete", "--json").object["runs"] == 0
+    cleared = quick(made, "runs", "clear", "--older-than", "0s", "--delete", "--json").object
+    assert cleared["runs"] == counted["runs"] and cleared["events"] > 50
+    assert "0 runs to clear" in quick(made, "runs", "clear", "--older-than", "0s").err
+    assert quick(made, "status", "story", "--json").object == state

@@ -72,6 +72,7 @@ MEMBERS = {
     "RunFailureReason": {"UNEXPECTED_TERMINATION"},
     "StepHandler": {"name", "launch_step", "check_step_health", "terminate_step"},
     "WorkerStatus": {"RUNNING", "FAILED"},
+    "event_log_schema": {"SqlEventLogStorageTable"},
     "sqlite_event_log": {*REPLACED, "SqliteEventLogStorage", "INDEX_SHARD_NAME"},
     "sqlite_run_storage": REPLACED,
     "sqlite_schedule_storage": REPLACED,

@@ -32,7 +32,7 @@ def _cron() -> str:
     return _settings.nightly
 
 
-def _timezone() -> str:
+def timezone_of_nights() -> str:
     try:
         ZoneInfo(_settings.timezone)
     except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
@@ -48,7 +48,7 @@ def _timezone() -> str:
     name="nightly",
     job=narrate_batch,
     cron_schedule=_cron(),
-    execution_timezone=_timezone(),
+    execution_timezone=timezone_of_nights(),
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="All narrations that wait: new, edited, and failed with attempts left; by priority, then age.",
 )

@@ -54,6 +54,9 @@ MAX_TRAINED_SECONDS = 30.0
 MAX_SECONDS = 60.0
 """Longest generation that is tried, reference included."""
 
+THREADS = 2
+"""Batches under way on a device: one is sampled, the other before or after that."""
+
 MAX_UNKNOWN_SHARE = 0.05
 """Share of a chunk's letters that the vocabulary may lack; a single one among others is always allowed."""
 
@@ -184,6 +187,7 @@ class F5Engine:
         self._model: _Model | None = None
         self._lost = False
         self._budget = 0
+        self._ended = 0.0  # monotonic, of the last batch
         self._conditioned: dict[str, Conditioning | str] = {}
         self.notes: list[str] = []
         self.load_seconds = 0.0
@@ -226,8 +230,9 @@ class F5Engine:
         """See `Engine.speak`. Requests are pulled by the window (`batching.WINDOW`), results come by the batch.
 
         A chunk sounds the same whatever it is batched with. Out of memory, a batch is halved and later ones stay
-        smaller; any other fault makes its chunks be tried alone. The device has the next batch before the results of
-        one are taken; `cancelled` is called by its thread.
+        smaller; any other fault makes its chunks be tried alone. While one batch is sampled, the next is prepared and
+        the one before decoded and copied (THREADS), also before its results are taken; `cancelled` is called by those
+        threads.
         """
         failed: list[Failed] = []
 
@@ -250,7 +255,7 @@ class F5Engine:
             return results, None
 
         queue = batches(jobs(), lambda job: job.frames, lambda: self._budget)
-        spoken = ahead(speak_batch, queue, threads=1, max_pending=2, name="device")
+        spoken = ahead(speak_batch, queue, threads=THREADS, max_pending=2, name="device")
         try:
             for results, error in spoken:
                 yield from results
@@ -375,8 +380,9 @@ class F5Engine:
         started = time.monotonic()
         try:
             mels = model.network.sample([job.item for job in batch], self._sampler, cancelled=cancelled)
-            whole = [bool(mel.isfinite().all()) for mel in mels]
-            waves = model.vocoder.decode([mel.nan_to_num(0.0, 0.0, 0.0) for mel in mels])
+            with model.network.aside():
+                whole = [bool(mel.isfinite().all()) for mel in mels]
+                waves = model.vocoder.decode([mel.nan_to_num(0.0, 0.0, 0.0) for mel in mels])
         except (Cancelled, EngineError):
             raise
         except Exception as error:
@@ -388,7 +394,10 @@ class F5Engine:
             if not trouble.memory:
                 log.warning("%d chunks could not be spoken", len(batch), exc_info=True)
         else:
-            facts = self._facts(model, batch, time.monotonic() - started)
+            # Of the time of the batch before, none counts twice.
+            ended = time.monotonic()
+            started, self._ended = max(started, self._ended), ended
+            facts = self._facts(model, batch, ended - started)
             return [
                 _speech(job, wave, facts) if fine else Failed(job.request.key, _NOT_FINITE)
                 for job, wave, fine in zip(batch, waves, whole, strict=True)

@@ -8,6 +8,7 @@ batch; in fp32 it is what `f5_tts.model.CFM.sample` makes of the chunk alone, to
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -74,8 +75,23 @@ class Item:
     seed: int
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """A batch on the device, before its first evaluation; shapes as in `Transformer.flow`."""
+
+    layout: Layout
+    branches: int
+    condition: Tensor
+    state: Tensor
+    rotary: Tensor
+    tables: Modulations
+    times: Tensor
+
+
 class Network:
     """A stock DiT's parameters on a device, with the fastest exact way found there to sample from them.
+
+    Several threads may sample: one does at a time, while others prepare a batch or work `aside`.
 
     Attributes:
         device: where it runs.
@@ -129,6 +145,8 @@ class Network:
         self.attention = self._backend.name
         self._wider: dict[str, Transformer] = {}
         self._tables: dict[tuple[float, ...], Modulations] = {}
+        self._turn = threading.Lock()
+        self._side = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
 
     @property
     def max_frames(self) -> int:
@@ -168,26 +186,43 @@ class Network:
             self._check(item)
         if sampler.dtype not in ("auto", self.dtype):
             raise ValueError(f"the sampler asks for {sampler.dtype}, the network is {self.dtype}")
+        if not items:
+            return []
         with self._on_device():
-            results = self._sample_compiled_or_plain(items, sampler, cancelled)
-            dtype: str | None = self.dtype
-            while failed := [index for index, mel in enumerate(results) if not bool(torch.isfinite(mel).all())]:
-                overflowed, dtype = dtype, wider_dtype(self.device, dtype)
-                if dtype is None:
-                    break
-                note = f"{overflowed} overflowed in some chunks: these were done again in {dtype}"
-                if note not in self.notes:
-                    self.notes.append(note)
-                wider = self._sample(self._in(dtype), [items[index] for index in failed], sampler, cancelled)
-                for index, result in zip(failed, wider, strict=True):
-                    results[index] = result
-            return results
+            with self.aside():
+                batch = self._prepare(self._transformer, items, sampler)
+            with self._turn:
+                results = self._sample_compiled_or_plain(batch, items, sampler, cancelled)
+                dtype: str | None = self.dtype
+                while failed := _not_finite(results):
+                    overflowed, dtype = dtype, wider_dtype(self.device, dtype)
+                    if dtype is None:
+                        break
+                    note = f"{overflowed} overflowed in some chunks: these were done again in {dtype}"
+                    if note not in self.notes:
+                        self.notes.append(note)
+                    again, wider = [items[index] for index in failed], self._in(dtype)
+                    made = self._sample(wider, self._prepare(wider, again, sampler), again, sampler, cancelled)
+                    for index, result in zip(failed, made, strict=True):
+                        results[index] = result
+                return results
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is computed in it runs beside the sampling of another thread, on a stream of its own, and is finished at
+        its end: so nothing that it used or made is freed or read too early."""
+        if self._side is None:
+            yield
+            return
+        with torch.cuda.stream(self._side):
+            yield
+        self._side.synchronize()
 
     def _sample_compiled_or_plain(
-        self, items: Sequence[Item], sampler: Sampler, cancelled: Callable[[], bool]
+        self, batch: _Prepared, items: Sequence[Item], sampler: Sampler, cancelled: Callable[[], bool]
     ) -> list[Tensor]:
         try:
-            return self._sample(self._transformer, items, sampler, cancelled)
+            return self._sample(self._transformer, batch, items, sampler, cancelled)
         except (Cancelled, torch.OutOfMemoryError):
             raise
         except Exception as error:
@@ -197,13 +232,9 @@ class Network:
             self._transformer.before, self._transformer.after = before_attention, after_attention
             self.compiled = False
             self.notes.append(f"compile: given up: {type(error).__name__} while sampling")
-        return self._sample(self._transformer, items, sampler, cancelled)
+        return self._sample(self._transformer, batch, items, sampler, cancelled)
 
-    def _sample(
-        self, transformer: Transformer, items: Sequence[Item], sampler: Sampler, cancelled: Callable[[], bool]
-    ) -> list[Tensor]:
-        if not items:
-            return []
+    def _prepare(self, transformer: Transformer, items: Sequence[Item], sampler: Sampler) -> _Prepared:
         branches = 1 if sampler.cfg_strength < NO_GUIDANCE else 2
         lengths = [item.frames for item in items]
         layout: Layout
@@ -223,6 +254,17 @@ class Network:
         rotary = transformer.rotary(layout.positions).repeat(b, 1, 1)  # (n, k / 2, 2)
         times = time_steps(sampler)
         tables = transformer.place(self._modulations(evaluation_times(times, sampler.method)))
+        return _Prepared(layout, branches, condition, state, rotary, tables, times)
+
+    def _sample(
+        self,
+        transformer: Transformer,
+        batch: _Prepared,
+        items: Sequence[Item],
+        sampler: Sampler,
+        cancelled: Callable[[], bool],
+    ) -> list[Tensor]:
+        layout, tables = batch.layout, batch.tables
         under_way: deque[torch.cuda.Event] = deque()
 
         def guided(evaluation: int, state: Tensor) -> Tensor:
@@ -235,11 +277,11 @@ class Network:
             if cancelled():
                 raise Cancelled
             flow = transformer.flow(
-                state, condition, layout, rotary, tables.blocks[evaluation], tables.final[evaluation]
+                state, batch.condition, layout, batch.rotary, tables.blocks[evaluation], tables.final[evaluation]
             )  # (b, t, m)
-            return flow[0] if b == 1 else guide(flow[0], flow[1], sampler.cfg_strength)
+            return flow[0] if batch.branches == 1 else guide(flow[0], flow[1], sampler.cfg_strength)
 
-        mels = integrate(guided, state, times, sampler.method)  # (t, m)
+        mels = integrate(guided, batch.state, batch.times, sampler.method)  # (t, m)
         # Copies: a slice would keep the whole batch alive.
         return [
             mels[frames][len(item.reference) :].clone() for item, frames in zip(items, layout.chunk_slices, strict=True)
@@ -258,12 +300,12 @@ class Network:
 
     def _modulations(self, times: Tensor) -> Modulations:
         key = tuple(times.tolist())
-        if key not in self._tables:
+        if (tables := self._tables.get(key)) is None:
             # A run has one sampler; others come and go in tests and benchmarks.
             if len(self._tables) >= 4:
                 self._tables.clear()
-            self._tables[key] = modulations(self._dit, times)
-        return self._tables[key]
+            self._tables[key] = tables = modulations(self._dit, times)
+        return tables
 
     def _in(self, dtype: str) -> Transformer:
         """The network in a wider precision than its own."""
@@ -291,3 +333,9 @@ class Network:
         # convolves in fp32 to 10 bits.
         with torch.cuda.device(self.device), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             yield
+
+
+def _not_finite(mels: Sequence[Tensor]) -> list[int]:
+    """Which of them are not; waits for the device once."""
+    finite = torch.stack([torch.isfinite(mel).all() for mel in mels]).tolist()
+    return [index for index, fine in enumerate(finite) if not fine]

@@ -512,6 +512,27 @@ def test_the_device_has_the_next_batch_before_the_results_of_one_are_taken(
     assert len(sizes) <= 3, "nothing is begun for nobody"
 
 
+def test_one_batch_is_sampled_while_the_one_before_is_decoded(make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch):
+    engine = make_engine(batch_frames=1)
+    begun = threading.Semaphore(0)
+    sizes = on_sample(engine, monkeypatch, lambda items: begun.release())
+    vocoder, sampling_ahead = engine._loaded().vocoder, []
+    decode = vocoder.decode
+
+    def decoded(mels: Any) -> Any:
+        # Its own sampling, and but for the last that of the next.
+        sampling_ahead.append(begun.acquire(timeout=HANG_SECONDS) and begun.acquire(timeout=HANG_SECONDS))
+        begun.release()
+        return decode(mels)
+
+    monkeypatch.setattr(vocoder, "decode", decoded)
+    chunks = [request(f"Number {n}.") for n in range(4)]
+    begun.release()  # in the place of one after the last
+    made = spoken(engine, *chunks)
+    assert sampling_ahead == [True] * 4 and sizes == [1] * 4
+    assert all(isinstance(one, Speech) for one in made.values())
+
+
 def test_requests_are_pulled_as_they_are_needed(make_engine: MakeEngine):
     engine = make_engine(sampler=QUICK.model_copy(update={"nfe": 1}))
     pulled = 0
