@@ -199,13 +199,13 @@ def duplicate(database: sql.Connection, name: str, where: str, value: str, ids: 
     marks = ", ".join(f":{column}" for column in columns)
     insert = sql.text(f"insert into {name} ({', '.join(columns)}) values ({marks})")
     numbered = list(ids.items())
-    for first in range(0, len(numbered), 1000):
+    for first in range(0, len(numbered), 100):  # memory is inherited by what is measured
         copies = [
             {
                 key: row[key].replace(SEED, new).replace(run, run_id) if isinstance(row[key], str) else row[key]
                 for key in columns
             }
-            for new, run_id in numbered[first : first + 1000]
+            for new, run_id in numbered[first : first + 100]
             for row in rows
         ]
         if copies:

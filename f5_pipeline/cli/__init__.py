@@ -30,14 +30,24 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: runs a command and turns errors into messages and exit codes."""
+    """Entry point: has a command done by a process that stands ready for it, or does it."""
+    from f5_pipeline.cli.ready import ask
+
+    code = ask(sys.argv[1:])
+    if code is None:
+        run()
+    sys.exit(code)
+
+
+def run() -> None:
+    """Run a command in this process, and turn errors into messages and exit codes."""
     # Importing makes a million objects that stay; looking for garbage among them costs a tenth of a short command.
     gc.set_threshold(50_000, 20, 100)
     from f5_pipeline.cli import commands  # noqa: F401  # registers the commands
     from f5_pipeline.cli.output import print_error
 
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="f5-pipeline", standalone_mode=False)
     except click.exceptions.Abort:
         code = interrupted()
     except click.ClickException as error:

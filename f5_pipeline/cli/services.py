@@ -21,6 +21,7 @@ import click
 
 from f5_pipeline.cli import cli
 from f5_pipeline.cli.output import print_info, print_note
+from f5_pipeline.cli.ready import address
 from f5_pipeline.cli.session import open_store, studio_options
 from f5_pipeline.cli.supervisor import STOP_SECONDS, Service, supervise
 
@@ -152,6 +153,7 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
     from f5_pipeline.orchestration.internals import DAEMON_MODULE
     from f5_pipeline.settings import get_settings
 
+    ready = address(os.environ, str(Path.cwd()))
     overrides = {"F5_HOST": host, "F5_PORT": port, "F5_UI_PORT": ui_port}
     os.environ.update({name: str(value) for name, value in overrides.items() if value is not None})
     get_settings.cache_clear()
@@ -199,9 +201,15 @@ def up(host: str | None, ui_port: int | None, port: int | None) -> None:
             ),
             Service("download service", [*python, "f5_pipeline.cli", "serve"], listens=(settings.host, settings.port)),
         ]
+        if sys.platform == "linux" and not any(
+            overrides.values()
+        ):  # with them, commands have other settings than these
+            command = [*python, "f5_pipeline.cli.ready_server", str(ready)]
+            services.append(Service("process for commands", command, listens=str(ready), after=code_server))
         print_info(f"Dagster's UI: http://{settings.host}:{settings.ui_port}; Ctrl-C stops it")
         print_info("links of a finished narration: f5-pipeline links NARRATION")
         code = supervise(services, before_stop=lambda: stop_runs(instance, str(socket_path)))
+        ready.unlink(missing_ok=True)
     raise click.exceptions.Exit(code)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from f5_pipeline_tests.support.installation import Installation
+from f5_pipeline_tests.support.ready import ready_process
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow
@@ -19,10 +22,12 @@ pytestmark = pytest.mark.slow
 SENTENCES = 240
 
 
-@pytest.fixture
-def studio(tmp_path: Path, voices: Path) -> Installation:
+@pytest.fixture(params=["a process of its own", "the process that stands ready"])
+def studio(request: pytest.FixtureRequest, tmp_path: Path, voices: Path) -> Iterator[Installation]:
     """One worker: there is more time to stop it in the middle."""
-    return Installation(tmp_path, {"F5_WORKERS": "1"}).copy(voices)
+    made = Installation(tmp_path, {"F5_WORKERS": "1"}).copy(voices)
+    with ready_process(made.env, made.root) if "ready" in request.param else nullcontext():
+        yield made
 
 
 def test_killed_or_interrupted_the_next_run_makes_only_what_is_missing(studio):
