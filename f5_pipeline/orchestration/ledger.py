@@ -143,14 +143,16 @@ class Ledger:
     def start(self, versions: Mapping[str, str], run_id: str) -> None:
         """Record that a run begins with these narrations at these versions: one more attempt at each."""
         earlier, now = self.outcomes(versions), time.time()
-        started = {}
+        started, run = {}, self._instance.get_run_by_id(run_id)
+        # A run that was killed as it planned plans anew where it is continued.
+        continued = {run_id, run.parent_run_id} if run else {run_id}
         for name, version in versions.items():
             before = earlier.get(name)
             attempts = before.attempts if before and before.version == version else 0
             # The same attempt goes on in a run that is continued from failure, in a step that is retried, and in the
             # run that a command line launches for the narrations it has claimed.
             claimed = before is not None and before.state == "started" and "/" in before.run
-            same = before is not None and before.version == version and (before.run == run_id or claimed)
+            same = before is not None and before.version == version and (before.run in continued or claimed)
             attempts = attempts if same else attempts + 1
             started[name] = Outcome(version=version, state="started", attempts=attempts, run=run_id, at=now)
         self._write("f5/outcome/", started)

@@ -192,6 +192,20 @@ def test_what_a_run_left_that_died_is_tried_again_up_to_the_limit(ledger, instan
         assert waiting(ledger) == (["a"] if attempt < 3 else [])
 
 
+def test_a_run_that_is_continued_is_the_same_attempt(ledger, instance):
+    """Also where it was killed as it planned, and plans anew."""
+    see(ledger, "a")
+    run = batch_run(instance, "a", status=dg.DagsterRunStatus.FAILURE)
+    ledger.start({"a": "1"}, run.run_id)
+    for _ in range(2):
+        line = {"parent_run_id": run.run_id, "root_run_id": run.root_run_id or run.run_id}
+        run = instance.add_run(dg.DagsterRun(job_name=BATCH_JOB, run_config=run.run_config, **line))
+        ledger.start({"a": "1"}, run.run_id)
+        assert ledger.outcomes(["a"])["a"].attempts == 1
+    ledger.start({"a": "1"}, batch_run(instance, "a").run_id)
+    assert ledger.outcomes(["a"])["a"].attempts == 2
+
+
 @pytest.mark.parametrize("started", [True, False], ids=["at work", "queued"])
 def test_what_a_person_canceled_waits_for_the_night_or_an_edit(ledger, instance, started):
     see(ledger, "a", "b")
