@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from f5_pipeline import __version__
@@ -61,17 +60,6 @@ def _keep_region(context: dict[str, Any], **_: Any) -> None:
     context.get("s3_redirect", {})["redirected"] = True
 
 
-def _time(value: Any) -> datetime:
-    """A time in a response. botocore's own way guesses the format, for most of the time that a listing takes."""
-    from botocore.utils import parse_timestamp
-
-    try:
-        time = datetime.fromisoformat(str(value).replace("Z", "+00:00"))  # Python 3.10 knows no Z
-    except ValueError:
-        return parse_timestamp(value)
-    return time if time.tzinfo else parse_timestamp(value)
-
-
 def client(access: Access, transfers: int) -> Any:
     """The botocore S3 client of this process for `access`; threads share it.
 
@@ -89,8 +77,10 @@ def _new_client(access: Access, transfers: int) -> Any:
     from botocore.config import Config
     from botocore.session import get_session
 
+    from f5_pipeline.store.s3.parser import ParserFactory
+
     core = get_session()
-    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
+    core.register_component("response_parser_factory", ParserFactory())
     session = Session(
         aws_access_key_id=access.key_id,
         aws_secret_access_key=access.key,
