@@ -31,13 +31,30 @@ ASK_SECONDS = 10.0
 MAX_REQUEST = 4 << 20
 """Bytes of a request: its environment and arguments, which the kernel limits to less."""
 
+IMPORTED = (
+    "f5_pipeline.dagster_host.warm",
+    "f5_pipeline.dagster_host.instance",
+    "f5_pipeline.dagster_host.runs",
+    "f5_pipeline.cli.commands",
+    "f5_pipeline.speech.engines.f5.spec",
+    "f5_pipeline.speech.script.parser",
+    "f5_pipeline.weights.library",
+    "numpy",
+    "soundfile",
+    "soxr",
+    "sentencex",
+    "PIL.PngImagePlugin",
+)
+"""What most commands import; none of it starts a thread."""
+
 _PASSED_ON = {*FORWARDED, signal.SIGSTOP, signal.SIGCONT}
 _PEER = struct.Struct("3i")
 
 
 def main(path: str) -> None:
     """Serve commands at a socket until a signal comes. Returns in the forks that do commands."""
-    for module in ("f5_pipeline.dagster_host.warm", "f5_pipeline.cli.commands"):
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's threads would not survive a fork
+    for module in IMPORTED:
         importlib.import_module(module)
     Path(path).unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:

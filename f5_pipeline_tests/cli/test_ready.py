@@ -42,6 +42,10 @@ def elsewhere(studio: Installation) -> Installation:
     return Installation(studio.root, {**studio.env, "PYTHON_COLORS": "0"})
 
 
+def test_it_has_one_thread_and_none_is_lost_by_a_fork(server: tuple[psutil.Process, Path]):
+    assert server[0].num_threads() == 1
+
+
 def work_of_forks(process: psutil.Process) -> int:
     """Pages that forks which have ended asked for (proc(5): cminflt)."""
     return int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[8])

@@ -30,7 +30,9 @@ def ready_process(env: dict[str, str], folder: Path) -> Iterator[tuple[subproces
     command = [sys.executable, "-m", "f5_pipeline.cli.ready_server", str(path)]
     process = subprocess.Popen(command, cwd=folder, env=env, start_new_session=True)
     try:
-        wait_for("the process that stands ready", lambda: connected(path)).close()
+        with wait_for("the process that stands ready", lambda: connected(path)) as connection:
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)  # until the fork that asks for a request has ended
         yield process, path
     finally:
         process.kill()
