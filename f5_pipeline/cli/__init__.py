@@ -33,7 +33,10 @@ def main() -> None:
     """Entry point: has a command done by a process that stands ready for it, or does it."""
     from f5_pipeline.cli.ready import ask
 
-    code = ask(sys.argv[1:])
+    try:
+        code = ask(sys.argv[1:])
+    except KeyboardInterrupt:  # before it was accepted
+        code = interrupted()
     if code is None:
         run()
     sys.exit(code)

@@ -28,6 +28,9 @@ READ_AT_START = ("F5_", "DAGSTER_", "HF_", "PYTHON", "LANG", "LC_", "TZ", "POSTG
 OWN_PROCESS = frozenset({"up", "serve", "worker", "demo", "doctor"})
 """Commands that go on for long, or look at the process that they are."""
 
+ANSWER_SECONDS = 5.0
+"""How long the process that stands ready may take to accept a command."""
+
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 LENGTH = struct.Struct("!I")
 STATUS = struct.Struct("!i")
@@ -59,6 +62,7 @@ def ask(arguments: list[str]) -> int | None:
         return None
     with suppress(OSError, StoreError), socket.socket(socket.AF_UNIX) as server:
         folder = str(Path.cwd())
+        server.settimeout(ANSWER_SECONDS)  # whoever goes before it is accepted is not worked for
         server.connect(str(address(os.environ, folder)))
         umask = os.umask(0)
         os.umask(umask)
@@ -68,6 +72,7 @@ def ask(arguments: list[str]) -> int | None:
         socket.send_fds(server, [LENGTH.pack(len(request))], [0, 1, 2])
         server.sendall(request)
         if server.recv(1) == ACCEPTED:
+            server.settimeout(None)
             return _wait(server)
     return None
 

@@ -128,6 +128,18 @@ def test_who_is_refused_or_goes_disturbs_nobody(studio: Installation, server: tu
     wait_for("the end of its forks", lambda: not process.children())
 
 
+def test_one_that_does_not_answer_is_not_waited_for(studio: Installation, server: tuple[psutil.Process, Path]):
+    process, _ = server
+    before = work_of_forks(process)
+    process.suspend()
+    try:
+        assert "ada" in studio.run("voices", "list").out
+    finally:
+        process.resume()
+    wait_for("its forks for nobody", lambda: work_of_forks(process) > before and not process.children())
+    assert len(studio.run("voices", "list", "--json").objects) == 2
+
+
 def test_what_it_was_not_started_for_is_not_asked_of_it(studio: Installation, server: tuple[psutil.Process, Path]):
     _, path = server
     here, env = str(studio.root), studio.env

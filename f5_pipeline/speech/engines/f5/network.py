@@ -210,13 +210,15 @@ class Network:
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
         """What is computed in it runs beside the sampling of another thread, on a stream of its own, and is finished at
-        its end: so nothing that it used or made is freed or read too early."""
-        if self._side is None:
-            yield
+        its end: so nothing that it used or made is freed or read too early. Apple's devices take the work of one
+        thread at a time: there it waits for the other's."""
+        if self._side is not None:
+            with torch.cuda.stream(self._side):
+                yield
+            self._side.synchronize()
             return
-        with torch.cuda.stream(self._side):
+        with self._turn if self.device.type == "mps" else contextlib.nullcontext():
             yield
-        self._side.synchronize()
 
     def _sample_compiled_or_plain(
         self, batch: _Prepared, items: Sequence[Item], sampler: Sampler, cancelled: Callable[[], bool]
