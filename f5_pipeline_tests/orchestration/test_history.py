@@ -55,7 +55,7 @@ def looks(instance: dg.DagsterInstance) -> dict[str, Any]:
         "partitions": instance.get_status_by_partition(key, ["told", "broken"], TALES),
         "materialization": made and made.asset_materialization,
         "check": {
-            run: (record.status, record.partition) if (record := latest) else None
+            run: latest and (latest.status, latest.partition)
             for run, latest in instance.event_log_storage.get_latest_asset_check_execution_by_key([checks]).items()
         },
         "runs": {run.run_id: run.status for run in instance.get_runs()},

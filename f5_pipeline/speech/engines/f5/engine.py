@@ -376,12 +376,14 @@ class F5Engine:
 
     def _synthesize(self, batch: list[_Job], cancelled: Callable[[], bool]) -> list[Speech | Failed] | _Trouble:
         """Raises Cancelled, or EngineError where the device is lost for this process."""
+        from f5_pipeline.speech.engines.f5.network import not_finite
+
         model = self._loaded()
         started = time.monotonic()
         try:
             mels = model.network.sample([job.item for job in batch], self._sampler, cancelled=cancelled)
             with model.network.aside():
-                whole = [bool(mel.isfinite().all()) for mel in mels]
+                broken = set(not_finite(mels))
                 waves = model.vocoder.decode([mel.nan_to_num(0.0, 0.0, 0.0) for mel in mels])
         except (Cancelled, EngineError):
             raise
@@ -399,8 +401,8 @@ class F5Engine:
             started, self._ended = max(started, self._ended), ended
             facts = self._facts(model, batch, ended - started)
             return [
-                _speech(job, wave, facts) if fine else Failed(job.request.key, _NOT_FINITE)
-                for job, wave, fine in zip(batch, waves, whole, strict=True)
+                Failed(job.request.key, _NOT_FINITE) if index in broken else _speech(job, wave, facts)
+                for index, (job, wave) in enumerate(zip(batch, waves, strict=True))
             ]
         # Only here is the traceback gone, and with it what the batch held.
         if trouble.memory:

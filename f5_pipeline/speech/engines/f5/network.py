@@ -194,7 +194,7 @@ class Network:
             with self._turn:
                 results = self._sample_compiled_or_plain(batch, items, sampler, cancelled)
                 dtype: str | None = self.dtype
-                while failed := _not_finite(results):
+                while failed := not_finite(results):
                     overflowed, dtype = dtype, wider_dtype(self.device, dtype)
                     if dtype is None:
                         break
@@ -337,7 +337,7 @@ class Network:
             yield
 
 
-def _not_finite(mels: Sequence[Tensor]) -> list[int]:
+def not_finite(mels: Sequence[Tensor]) -> list[int]:
     """Which of them are not; waits for the device once."""
     finite = torch.stack([torch.isfinite(mel).all() for mel in mels]).tolist()
     return [index for index, fine in enumerate(finite) if not fine]
