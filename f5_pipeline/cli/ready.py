@@ -22,14 +22,16 @@ from typing import Any
 from f5_pipeline.errors import StoreError
 from f5_pipeline.system.locks import machine_folder
 
-READ_AT_START = ("F5_", "DAGSTER_", "HF_", "PYTHON", "LANG", "LC_", "TZ", "POSTGRES_")
-"""How environment variables begin that a process reads as it starts, not as it works."""
+READ_AT_START = ("F5_", "B2_", "AWS_", "DAGSTER_", "HF_", "RAY_", "PYTHON", "LANG", "LC_", "TZ", "POSTGRES_")
+"""How environment variables begin that a process reads as it starts, not as it works: those of all settings."""
 
 OWN_PROCESS = frozenset({"up", "serve", "worker", "demo", "doctor"})
 """Commands that go on for long, or look at the process that they are."""
 
 ANSWER_SECONDS = 5.0
 """How long the process that stands ready may take to accept a command."""
+
+_NAME = "ready-"
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 LENGTH = struct.Struct("!I")
@@ -47,7 +49,7 @@ def address(environment: Mapping[str, str], folder: str) -> Path:
     home, store = environment.get("DAGSTER_HOME", ""), environment.get("F5_STORE", "")
     is_absolute = home.startswith("/") and (store.startswith("file:/") or "://" in store)
     facts = [sys.executable, sys.prefix, list(_files()), read, None if is_absolute else folder]
-    return machine_folder() / f"ready-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]}.sock"
+    return machine_folder() / f"{_NAME}{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]}.sock"
 
 
 def _files() -> Iterator[tuple[str, int]]:
@@ -56,11 +58,21 @@ def _files() -> Iterator[tuple[str, int]]:
         yield str(path), path.stat().st_mtime_ns
 
 
+def receive(connection: socket.socket, size: int) -> bytes:
+    """As many bytes; fewer where the other end closes before."""
+    data = b""
+    while len(data) < size and (more := connection.recv(min(65_536, size - len(data)))):
+        data += more
+    return data
+
+
 def ask(arguments: list[str]) -> int | None:
     """Have a command done by the process that stands ready; its exit code, or None where there is none."""
     if not arguments or arguments[0] in OWN_PROCESS or "_F5_PIPELINE_COMPLETE" in os.environ:
         return None
     with suppress(OSError, StoreError), socket.socket(socket.AF_UNIX) as server:
+        if not any(machine_folder().glob(f"{_NAME}*")):  # none at all: most commands need not look at what they are
+            return None
         folder = str(Path.cwd())
         server.settimeout(ANSWER_SECONDS)  # whoever goes before it is accepted is not worked for
         server.connect(str(address(os.environ, folder)))
@@ -93,8 +105,7 @@ def _wait(server: socket.socket) -> int:
     signal.signal(signal.SIGTSTP, suspend)
     answer = b""
     with suppress(OSError):
-        while len(answer) < STATUS.size and (more := server.recv(STATUS.size - len(answer))):
-            answer += more
+        answer = receive(server, STATUS.size)
     if len(answer) < STATUS.size:
         sys.stderr.write("error: the process that did this command was killed\n")
         return 1

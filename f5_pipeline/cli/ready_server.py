@@ -22,8 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from f5_pipeline.cli import run
-from f5_pipeline.cli.ready import ACCEPTED, FORWARDED, LENGTH, STATUS
+from f5_pipeline.cli import interrupted, run
+from f5_pipeline.cli.ready import ACCEPTED, FORWARDED, LENGTH, STATUS, receive
 
 ASK_SECONDS = 10.0
 """In which a request must be there."""
@@ -78,7 +78,10 @@ def main(path: str) -> None:
                     break
                 _watch(connection, worker, request["streams"])
                 os._exit(0)
-    _become(request)
+    try:
+        _become(request)
+    except KeyboardInterrupt:
+        sys.exit(interrupted())
     run()
 
 
@@ -99,9 +102,7 @@ def _accepted(connection: socket.socket) -> dict[str, Any] | None:
         if user != os.getuid() or len(header) < LENGTH.size or len(streams) != 3:
             return None
         (size,) = LENGTH.unpack(header)
-        text = b""
-        while len(text) < min(size, MAX_REQUEST) and (more := connection.recv(min(65_536, size - len(text)))):
-            text += more
+        text = receive(connection, min(size, MAX_REQUEST))
         if len(text) < size:
             return None
         connection.sendall(ACCEPTED)
@@ -115,12 +116,15 @@ def _watch(connection: socket.socket, worker: int, streams: list[int]) -> None:
     for stream in (*streams, 0, 1, 2):  # whoever reads them waits until nobody has them
         os.close(stream)
     connection.settimeout(None)
+    with suppress(OSError):  # it has ended already
+        os.setpgid(worker, worker)  # here, so that it is a group before the first signal is passed on
     ended = os.pidfd_open(worker)
     while True:
         ready, _, _ = select.select([connection, ended], [], [])
         if ended in ready:
             _, status = os.waitpid(worker, 0)
-            connection.sendall(STATUS.pack(os.waitstatus_to_exitcode(status)))
+            with suppress(OSError):  # nobody waits for it
+                connection.sendall(STATUS.pack(os.waitstatus_to_exitcode(status)))
             return
         numbers = connection.recv(16)
         if not numbers:
@@ -132,7 +136,6 @@ def _watch(connection: socket.socket, worker: int, streams: list[int]) -> None:
 
 def _become(request: dict[str, Any]) -> None:
     """Become the process that asked: its streams, environment, folder, arguments."""
-    os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where `up` was started by nohup
     for number, stream in enumerate(request["streams"]):
         os.dup2(stream, number)
@@ -143,7 +146,6 @@ def _become(request: dict[str, Any]) -> None:
     os.environ.update(request["environment"])
     time.tzset()
     random.seed()
-    gc.set_threshold(700, 10, 10)
     sys.argv = ["f5-pipeline", *request["arguments"]]
     sys.stdin, sys.stdout, sys.stderr = (
         _opened(number, stream, mode)

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import AliasChoices
 
-from f5_pipeline.cli.ready import LENGTH, OWN_PROCESS, address, ask
+from f5_pipeline.cli.ready import LENGTH, OWN_PROCESS, READ_AT_START, address, ask
+from f5_pipeline.settings import Settings
 from f5_pipeline_tests.support.installation import Installation
 from f5_pipeline_tests.support.ready import connected, ready_process
 from f5_pipeline_tests.support.waiting import HANG_SECONDS, wait_for
@@ -150,6 +152,13 @@ def test_what_it_was_not_started_for_is_not_asked_of_it(studio: Installation, se
     relative = {**env, "F5_STORE": "file:studio"}
     assert address(relative, here) != address(relative, "/"), "there it is another store"
     assert all(ask([command]) is None for command in OWN_PROCESS)
+
+
+def test_every_variable_of_a_setting_is_one_that_is_read_at_start():
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        variables = alias.choices if isinstance(alias, AliasChoices) else [f"F5_{name.upper()}"]
+        assert all(str(variable).startswith(READ_AT_START) for variable in variables), name
 
 
 def test_a_command_whose_signal_ends_it_ends_by_it(studio: Installation, server: tuple[psutil.Process, Path]):
