@@ -198,8 +198,13 @@ def test_a_run_that_is_continued_is_the_same_attempt(ledger, instance):
     run = batch_run(instance, "a", status=dg.DagsterRunStatus.FAILURE)
     ledger.start({"a": "1"}, run.run_id)
     for _ in range(2):
-        line = {"parent_run_id": run.run_id, "root_run_id": run.root_run_id or run.run_id}
-        run = instance.add_run(dg.DagsterRun(job_name=BATCH_JOB, run_config=run.run_config, **line))
+        continued = dg.DagsterRun(
+            job_name=BATCH_JOB,
+            run_config=run.run_config,
+            parent_run_id=run.run_id,
+            root_run_id=run.root_run_id or run.run_id,
+        )
+        run = instance.add_run(continued)
         ledger.start({"a": "1"}, run.run_id)
         assert ledger.outcomes(["a"])["a"].attempts == 1
     ledger.start({"a": "1"}, batch_run(instance, "a").run_id)
