@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any
@@ -111,6 +111,9 @@ def _own_stderr() -> Iterator[IO[str]]:
         yield stream
 
 
+LINE_SECONDS = 5.0
+
+
 class Progress:
     """Shows the steps of a run, with the time left for the present one."""
 
@@ -119,6 +122,7 @@ class Progress:
         self._task = bar.add_task("starting", label=label, total=None) if bar else None
         self._parts: dict[str, dict[str, tuple[int, int]]] = {}
         self._first: dict[str, tuple[float, int]] = {}
+        self._tenths: dict[str, tuple[int, float]] = {}
         self._shown = ""
 
     def __call__(self, step: Step) -> None:
@@ -136,17 +140,19 @@ class Progress:
             if stage:
                 self._show(stage + (" (again)" if step.kind == "retry" else ""), None, None)
 
-    def advance(self, what: str) -> Callable[[int, int], None]:
-        """A function that shows how far work without steps is: done and total of `what`. Lines come at each tenth."""
-        tenth = -1
+    def count(self, what: str, done: int, total: int | None) -> None:
+        """Show how far work without steps is, in numbers of `what`; `total` is None while nobody knows it.
 
-        def show(done: int, total: int) -> None:
-            nonlocal tenth
-            before, tenth = tenth, 10 * done // max(total, 1)
-            if self._bar is not None or tenth != before:
-                self._show(f"{done} of {total} {what}{self._left(what, done, total)}", done, total)
-
-        return show
+        Lines come at the start, and then at each tenth, but not within LINE_SECONDS of the last one.
+        """
+        if self._bar is None:
+            now, tenth = time.monotonic(), 10 * done // max(total or 10 * done, 1)
+            before, when = self._tenths.get(what, (-1, -LINE_SECONDS))
+            if tenth == before or now - when < LINE_SECONDS:
+                return
+            self._tenths[what] = tenth, now
+        of = f" of {total:,}" if total else ""
+        self._show(f"{done:,}{of} {what}{self._left(what, done, total or 0)}", done, total)
 
     def _left(self, what: str, done: int, total: int) -> str:
         """The time left at the pace so far; empty before the pace is known."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import print_info, print_json, print_note, print_table
+from f5_pipeline.cli.output import Progress, print_info, print_json, print_note, print_table, progress
 from f5_pipeline.cli.scripts import scripts
 from f5_pipeline.cli.session import Session, open_session, open_store
-from f5_pipeline.cli.store import show_progress
 from f5_pipeline.cli.voices import voices
 from f5_pipeline.errors import InputError
 
@@ -74,10 +73,10 @@ def _remove(kind: Kind, name: str, delete: bool, as_json: bool, with_narrations:
     from f5_pipeline.orchestration.reporting.removals import check_no_run, runs_of
     from f5_pipeline.studio.removal import find_removal, narrations_of
 
-    with open_session(quiet=as_json) as session, show_progress(quiet=as_json) as show:
+    with open_session(quiet=as_json) as session, progress("removal", quiet=as_json) as show:
         fallen = narrations_of(session.store, kind, name)
         runs = runs_of(session.instance, session.store, fallen)
-        removal = find_removal(session.store, kind, name, runs=runs, on_progress=show)
+        removal = find_removal(session.store, kind, name, runs=runs, on_progress=show.count)
         needs = kind == "voice" and bool(removal.narrations) and not with_narrations and removal.receipt is None
         if not delete:
             _show(removal, as_json, needs)
@@ -96,11 +95,11 @@ def _remove(kind: Kind, name: str, delete: bool, as_json: bool, with_narrations:
         print_info(f"removed; {receipt.links} links ended; receipt {receipt.receipt}")
 
 
-def _carry_out(session: Session, removal: Removal, runs: list[str], show: Any) -> Receipt:
+def _carry_out(session: Session, removal: Removal, runs: list[str], show: Progress) -> Receipt:
     from f5_pipeline.orchestration.reporting.removals import report_removal
     from f5_pipeline.studio.removal import remove
 
-    receipt = remove(session.store, removal, runs=runs, on_progress=show)
+    receipt = remove(session.store, removal, runs=runs, on_progress=show.count)
     report_removal(session.instance, session.store, receipt)
     return receipt
 

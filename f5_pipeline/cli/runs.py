@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import print_info, print_json
+from f5_pipeline.cli.output import print_info, print_json, progress
 from f5_pipeline.cli.session import open_session
-from f5_pipeline.cli.store import Duration, show_progress
+from f5_pipeline.cli.store import Duration
 
 
 @cli.group()
@@ -31,11 +31,11 @@ def clear(older_than: float, delete: bool, as_json: bool) -> None:
     from f5_pipeline.orchestration.history import clear_run, old_runs
 
     count = events = 0
-    with open_session(quiet=as_json) as session, show_progress(quiet=as_json) as show:
+    with open_session(quiet=as_json) as session, progress("runs", quiet=as_json) as show:
         for run in old_runs(session.instance, older_than / 86_400):
             events += clear_run(session.instance, run) if delete else 0
             count += 1
-            show("runs", count, None)
+            show.count("old runs", count, None)
     if as_json:
         print_json({"deleted": delete, "runs": count, "events": events})
     elif delete:

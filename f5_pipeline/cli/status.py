@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from functools import cache
+
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import print_error, print_info, print_json, print_table
+from f5_pipeline.cli.output import Progress, print_error, print_info, print_json, print_table, progress
 from f5_pipeline.cli.session import open_session
 
 COLUMNS = ("narration", "state", "takes", "missing", "length", "engine", "revision", "run")
@@ -19,7 +22,7 @@ def status(narration: str | None, as_json: bool) -> None:
 
     Length and revision are those of the last delivery, even if the script was edited or an attempt failed since.
     """
-    with open_session(quiet=as_json) as session:
+    with open_session(quiet=as_json) as session, ExitStack() as stack:
         from f5_pipeline.orchestration.reporting.metadata import format_duration
         from f5_pipeline.orchestration.reporting.states import narration_states
         from f5_pipeline.studio.narrating.scripts import find_script
@@ -27,7 +30,16 @@ def status(narration: str | None, as_json: bool) -> None:
         if narration is not None:
             find_script(session.store, narration)
         names = None if narration is None else [narration]
-        states = list(narration_states(session.instance, session.store, session.options, names))
+
+        @cache  # what loads the bar takes longer than to look at a few narrations
+        def shown() -> Progress:
+            return stack.enter_context(progress("status", quiet=as_json))
+
+        def show(done: int, total: int) -> None:
+            shown().count("narrations read", done, total)
+
+        looked = narration_states(session.instance, session.store, session.options, names, on_progress=show)
+        states = list(looked)
     lengths = [None if state.seconds is None else format_duration(state.seconds) for state in states]
     rows = [{**state.model_dump(), "length": length} for state, length in zip(states, lengths, strict=True)]
     if as_json:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from f5_pipeline.cli import cli
-from f5_pipeline.cli.output import print_error, print_info, print_json, print_note, print_table
+from f5_pipeline.cli.output import print_error, print_info, print_json, print_note, print_table, progress
 from f5_pipeline.cli.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -60,12 +59,12 @@ def check(deep: bool, grace: float, as_json: bool) -> None:
     """
     from f5_pipeline.studio.upkeep.collection import collect
 
-    with open_session(quiet=as_json) as session, show_progress(quiet=as_json) as show:
-        inventory = _inventory(session, grace, False, show)
+    with open_session(quiet=as_json) as session, progress("store", quiet=as_json) as show:
+        inventory = _inventory(session, grace, False, show.count)
         findings = list(inventory.findings())
         if deep:
             findings += inventory.damage()
-        unused = collect(inventory, delete=False, on_progress=show)
+        unused = collect(inventory, delete=False, on_progress=show.count)
     if as_json:
         print_json(
             {
@@ -112,9 +111,9 @@ def gc(delete: bool, grace: float, old_revisions: bool, as_json: bool) -> None:
     """
     from f5_pipeline.studio.upkeep.collection import collect
 
-    with open_session(quiet=as_json) as session, show_progress(quiet=as_json) as show:
-        inventory = _inventory(session, grace, old_revisions, show)
-        removed = collect(inventory, delete=delete, on_progress=show)
+    with open_session(quiet=as_json) as session, progress("store", quiet=as_json) as show:
+        inventory = _inventory(session, grace, old_revisions, show.count)
+        removed = collect(inventory, delete=delete, on_progress=show.count)
     if as_json:
         print_json(
             {
@@ -194,23 +193,3 @@ def _counts(tallies: dict[str, Tally]) -> dict[str, dict[str, int]]:
 
 def _size(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
-
-
-@contextmanager
-def show_progress(*, quiet: bool) -> Iterator[OnProgress]:
-    """Progress on standard error: one line that changes; lines where it is no terminal; nothing if quiet."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        reported: set[str] = set()
-
-        def line(what: str, done: int, total: int | None) -> None:
-            if not quiet and what not in reported:
-                reported.add(what)
-                print_info(f"{what} …")
-
-        yield line
-        return
-    with console.status("objects listed") as status:
-        yield lambda what, done, total: status.update(f"{done:,} {f'of {total:,} ' if total else ''}{what}")

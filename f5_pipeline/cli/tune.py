@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def _tune(session: Session, name: str, dry_run: bool, as_json: bool, sentences: 
             name,
             session.options,
             sentences=[line.strip() for line in lines if line.strip()],
-            on_progress=show.advance("takes"),
+            on_progress=partial(show.count, "takes"),
             **tried,
         )
     kept = bool(tuned.chosen and not dry_run)

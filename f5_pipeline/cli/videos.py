@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def captions(
                 words_per_cue=words_per_cue,
                 use=audio or "keep",
                 force=force,
-                on_progress=show.advance("seconds of video"),
+                on_progress=partial(show.count, "seconds of video"),
             )
         for note in notes:
             print_note(note)
@@ -111,7 +112,8 @@ def audiogram(narration: str, shape: str, output: Path | None, force: bool) -> N
     manifest = newest_delivery(store, narration)
     output = output or Path(f"{narration}-{shape}.mp4")
     with progress(narration, quiet=False) as show:
-        write_audiogram(store, manifest, shape, output, force=force, on_progress=show.advance("seconds of video"))
+        show_seconds = partial(show.count, "seconds of video")
+        write_audiogram(store, manifest, shape, output, force=force, on_progress=show_seconds)
     click.echo(output)
 
 
@@ -129,5 +131,5 @@ def epub(narration: str, output: Path | None, force: bool) -> None:
     manifest = newest_delivery(store, narration)
     output = output or Path(f"{narration}.epub")
     with progress(narration, quiet=False) as show:
-        write_book(store, manifest, output, force=force, on_progress=show.advance("seconds of sound"))
+        write_book(store, manifest, output, force=force, on_progress=partial(show.count, "seconds of sound"))
     click.echo(output)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +81,7 @@ def add(
                 listener=_listener(session, show, asr_model),
                 hear=_hear(session),
                 force=force,
-                on_progress=show_progress(show),
+                on_progress=show.count,
             )
         prepare_and_show(session, voice, as_json)
 
@@ -125,7 +124,7 @@ def import_(config: Path, main: str, allow_outside: bool, force: bool) -> None:
                     listener=_listener(session, show),
                     hear=_hear(session),
                     force=force,
-                    on_progress=show_progress(show),
+                    on_progress=show.count,
                 )
             prepare_and_show(session, voice, as_json=False)
 
@@ -134,12 +133,11 @@ def _listener(session: Session, show: Progress, model: str | None = None) -> Lis
     """What writes missing transcripts; its downloads are shown as the rest is."""
     from f5_pipeline.studio.recognition import listener
 
-    report = show_progress(show)
     made = listener(
         session.store,
         session.options,
         model,
-        on_download=lambda file: report(f"MB of {file.file} {file.what}", file.done >> 20, file.total >> 20),
+        on_download=lambda file: show.count(f"MB of {file.file} {file.what}", file.done >> 20, file.total >> 20),
         on_wait=print_note,
     )
     if made is None and model:
@@ -154,13 +152,6 @@ def _hear(session: Session) -> Hear:
     from f5_pipeline.studio.recognition import hear_reference
 
     return partial(hear_reference, session.store, session.options)
-
-
-def show_progress(show: Progress) -> Callable[[str, int, int], None]:
-    """Show progress outside a run."""
-    from f5_pipeline.dagster_host.runs import Step
-
-    return lambda what, done, total: show(Step("add", "progress", {"what": what, "done": done, "total": total}))
 
 
 def prepare_and_show(session: Session, voice, as_json: bool) -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import gzip
 import threading
+import time
 import zlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
@@ -44,14 +45,28 @@ MANY = 100
 Each takes five calls or six; the copy takes one."""
 
 
-def overview(store: Store, options: StudioOptions, narrations: Collection[str] | None = None) -> dict[str, Standing]:
+KEEP_SECONDS = 10.0
+"""While much is read, what has been found is kept this often, for the next look where this one is ended."""
+
+OnProgress = Callable[[int, int], None]
+"""Told how many standings have been read, and of how many."""
+
+
+def overview(
+    store: Store,
+    options: StudioOptions,
+    narrations: Collection[str] | None = None,
+    *,
+    on_progress: OnProgress = lambda done, total: None,
+) -> dict[str, Standing]:
     """The standing of every narration that has a script, sorted; see `standing`, with trust.
 
     Args:
         narrations: only these.
+        on_progress: called where MANY or more are read.
     """
     if narrations is not None and store.parallel <= 1:  # a look at a few files is cheaper than a list of all
-        return dict(_looks(store, options, sorted(narrations)))
+        return dict(filter(None, _looks(store, options, sorted(narrations))))
     listed = ListedStore(store, narrations)
     file = options.cache.expanduser() / "standings" / f"{sha256(store.url.encode()).hexdigest()[:16]}.json"
     known, marks = _read(file), listed.marks()
@@ -68,20 +83,31 @@ def overview(store: Store, options: StudioOptions, narrations: Collection[str] |
         unread = changed(_read_shared(store))
     # The store's own type is kept from the type checker: what is listed answers as the store does.
     opened: Any = listed
-    looks = dict(_looks(opened, options, unread))
-    standings.update(looks)
-    kept = {name: (marks[name], found) for name, found in standings.items() if _is_settled(found)}
-    if narrations is not None:
-        kept = known | kept
-    if kept != known:
-        _write(file, kept)
-    if shares and narrations is None and len(looks.keys() & kept.keys()) >= MANY:
+
+    def keep() -> dict[str, tuple[str, Standing]]:
+        kept = {name: (marks[name], found) for name, found in standings.items() if _is_settled(found)}
+        if narrations is not None:
+            kept = known | kept
+        if kept != known:
+            _write(file, kept)
+        return kept
+
+    kept_at = time.monotonic()
+    for done, look in enumerate(_looks(opened, options, unread), 1):
+        standings.update([look] if look else ())
+        if len(unread) >= MANY:
+            on_progress(done, len(unread))
+        if time.monotonic() - kept_at > KEEP_SECONDS:
+            keep()
+            kept_at = time.monotonic()
+    kept = keep()
+    if shares and narrations is None and len(kept.keys() & set(unread)) >= MANY:
         _write_shared(store, kept)
     return {name: standings[name] for name in sorted(standings)}
 
 
-def _looks(store: Store, options: StudioOptions, narrations: Iterable[str]) -> Iterator[tuple[str, Standing]]:
-    """Narrations and their standings, without those that have no script."""
+def _looks(store: Store, options: StudioOptions, narrations: Iterable[str]) -> Iterator[tuple[str, Standing] | None]:
+    """Narrations and their standings; None for those that have no script."""
 
     def look(name: str) -> tuple[str, Standing] | None:
         try:
@@ -89,7 +115,7 @@ def _looks(store: Store, options: StudioOptions, narrations: Iterable[str]) -> I
         except InputError:
             return None
 
-    return filter(None, in_parallel(store, look, narrations))
+    return in_parallel(store, look, narrations)
 
 
 def _is_settled(found: Standing) -> bool:

@@ -124,6 +124,26 @@ def test_a_new_machine_reads_what_another_has_found(delivered, options, tmp_path
     assert overview(delivered, options.model_copy(update={"cache": tmp_path / "fifth"})) == found
 
 
+def test_a_look_that_is_ended_is_continued_by_the_next(delivered, options, monkeypatch):
+    monkeypatch.setattr(overviews, "MANY", len(NAMES))
+    monkeypatch.setattr(overviews, "KEEP_SECONDS", 0.0)
+    told: list[tuple[int, int]] = []
+
+    def interrupt(done: int, total: int) -> None:
+        told.append((done, total))
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        overview(delivered, options, on_progress=interrupt)
+    assert told == [(n, len(NAMES)) for n in (1, 2, 3)]
+    every = single(delivered, options)
+    delivered.read.clear()
+    assert overview(delivered, options) == every
+    read = {key.split("/")[1] for key in delivered.read if key.startswith("narrations/")}
+    assert len(read) == len(NAMES) - 2, "what was kept before the end is not read again"
+
+
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_some_are_looked_at_without_the_others(delivered, options, parallel):
     delivered.parallel = parallel

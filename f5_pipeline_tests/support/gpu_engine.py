@@ -60,7 +60,7 @@ class GpuEngine(ToyEngine):
 
 def _takes_before_hold() -> float:
     try:
-        return float(Path(os.environ[HOLD]).read_text())
+        return float(Path(os.environ[HOLD]).read_text() or 0)  # empty: it is just being written
     except FileNotFoundError:
         return math.inf
 
@@ -73,13 +73,13 @@ def bring_gpu_engine(root: Path, seconds: float) -> dict[str, str]:
 
 def read_log(path: Path) -> list[Spoken]:
     """What every engine has spoken, in the order in which it was begun."""
-    spoken: dict[tuple[str, str], Spoken] = {}
+    spoken: dict[tuple[str, str, str], Spoken] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         node, process, device, what, key, when = line.split("\t")
         if what == "begin":
-            spoken[process, key] = Spoken(node, process, device, key, float(when))
+            spoken[node, process, key] = Spoken(node, process, device, key, float(when))
         else:
-            spoken[process, key] = spoken[process, key]._replace(end=float(when))
+            spoken[node, process, key] = spoken[node, process, key]._replace(end=float(when))
     return list(spoken.values())
 
 

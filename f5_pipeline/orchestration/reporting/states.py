@@ -9,7 +9,7 @@ import dagster as dg
 from f5_pipeline.orchestration.ledger import Ledger, active_narrations
 from f5_pipeline.store.base import Store
 from f5_pipeline.studio.options import StudioOptions
-from f5_pipeline.studio.overview import overview
+from f5_pipeline.studio.overview import OnProgress, overview
 from f5_pipeline.studio.state import NarrationState, standing, with_attempt
 
 _RUNS_ASKED = 1000
@@ -17,7 +17,12 @@ _RUNS_ASKED = 1000
 
 
 def narration_states(
-    instance: dg.DagsterInstance, store: Store, options: StudioOptions, narrations: Collection[str] | None = None
+    instance: dg.DagsterInstance,
+    store: Store,
+    options: StudioOptions,
+    narrations: Collection[str] | None = None,
+    *,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> Iterator[NarrationState]:
     """The state of each narration, sorted by name; those whose scripts were removed are retired.
 
@@ -25,6 +30,7 @@ def narration_states(
 
     Args:
         narrations: only these; of several, those that have no script are left out.
+        on_progress: see `overview`.
 
     Raises:
         InputError: the only one has no script.
@@ -33,7 +39,7 @@ def narration_states(
     if narrations is not None and len(narrations) == 1:
         standings = {name: standing(store, name, options) for name in narrations}
     else:
-        standings = overview(store, options, narrations)
+        standings = overview(store, options, narrations, on_progress=on_progress)
     scripts = ledger.scripts(ledger.narrations()) if narrations is None else {}
     retired = {name for name, script in scripts.items() if script.retired}
     outcomes, active = ledger.outcomes(set(standings)), active_narrations(instance)

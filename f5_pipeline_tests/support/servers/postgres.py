@@ -24,6 +24,7 @@ class Postgres:
     tools: Path
     data: Path
     as_user: dict[str, Any]
+    host: str = "127.0.0.1"
     env: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -31,7 +32,7 @@ class Postgres:
         (self.data / "password").write_text(password)
         (self.data / "password").chmod(0o644)
         self.env = {
-            "POSTGRES_HOST": "127.0.0.1",
+            "POSTGRES_HOST": self.host,
             "POSTGRES_PORT": str(free_port()),
             "POSTGRES_DB": "postgres",
             "POSTGRES_USER": "dagster",
@@ -40,10 +41,12 @@ class Postgres:
         file = self.data / "password"
         options = ["--username=dagster", f"--pwfile={file}", "--auth=scram-sha-256", "--no-sync"]
         self._call("initdb", "--pgdata", self.data / "data", *options)
+        with (self.data / "data" / "pg_hba.conf").open("a") as access:
+            access.write("host all all samenet scram-sha-256\n")
 
     def start(self) -> None:
         port = self.env["POSTGRES_PORT"]
-        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={self.data} -c fsync=off"
+        options = f"-c listen_addresses={self.host} -c port={port} -c unix_socket_directories={self.data} -c fsync=off"
         self._pg_ctl("start", "--wait", "--log", self.data / "log", "--options", options)
 
     def stop(self) -> None:
@@ -62,7 +65,7 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
+def running_postgres(host: str = "127.0.0.1") -> Iterator[Postgres]:
     """Skips the test where Postgres is not installed, or has no user to run as."""
     tools = [*(Path(folder) for folder in os.environ["PATH"].split(":")), *Path("/usr/lib/postgresql").glob("*/bin")]
     folder = next((one for one in reversed(tools) if (one / "initdb").exists() and (one / "pg_ctl").exists()), None)
@@ -77,7 +80,7 @@ def running_postgres() -> Iterator[Postgres]:
         except LookupError:
             pytest.skip("there is no user for Postgres to run as")
         as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
-    server = Postgres(folder, data, as_user)
+    server = Postgres(folder, data, as_user, host)
     try:
         server.start()
         yield server

@@ -39,6 +39,7 @@ class Process:
     log: Path
     env: Mapping[str, str]
     running: subprocess.Popen | None = None
+    host: str = "127.0.0.1"
 
     def start(self) -> None:
         # A test run that is killed must leave no servers behind.
@@ -64,7 +65,7 @@ class Process:
                     f"{self.command[0]} ended with {code} or did not listen in {HANG_SECONDS} s:\n{told}"
                 )
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                socket.create_connection((self.host, self.port), timeout=1).close()
                 return
             except OSError:
                 time.sleep(0.05)
@@ -93,7 +94,7 @@ class S3Server:
 
     Attributes:
         name: "moto" or "swift".
-        endpoint: http://127.0.0.1:<port>.
+        endpoint: http://<host>:<port>.
         region: that requests must be signed for.
         key_id: of the key.
         key: its secret.
