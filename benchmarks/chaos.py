@@ -246,11 +246,8 @@ def staged(root: Path) -> Iterator[Stage]:
         stack.callback(proxy.stop)
         env = {
             **postgres.env,
-            "F5_STORE": f"s3://{bucket.make_bucket('chaos')}/studio",
-            "F5_STORE_KEY_ID": bucket.key_id,
-            "F5_STORE_KEY": bucket.key,
+            **bucket.settings(bucket.make_bucket("chaos")),
             "F5_STORE_ENDPOINT": proxy.server.endpoint,
-            "F5_STORE_REGION": bucket.region,
             "F5_INBOX_SECONDS": "5",
             "F5_ATTEMPT_SECONDS": "1",
             "F5_NIGHTLY": "off",

@@ -122,7 +122,7 @@ class Progress:
         self._task = bar.add_task("starting", label=label, total=None) if bar else None
         self._parts: dict[str, dict[str, tuple[int, int]]] = {}
         self._first: dict[str, tuple[float, int]] = {}
-        self._tenths: dict[str, tuple[int, float]] = {}
+        self._told: dict[str, tuple[int, float]] = {}
         self._shown = ""
 
     def __call__(self, step: Step) -> None:
@@ -143,14 +143,15 @@ class Progress:
     def count(self, what: str, done: int, total: int | None) -> None:
         """Show how far work without steps is, in numbers of `what`; `total` is None while nobody knows it.
 
-        Lines come at the start, and then at each tenth, but not within LINE_SECONDS of the last one.
+        Lines come at the start, then at each tenth or each half minute, but not within LINE_SECONDS of the last one.
         """
         if self._bar is None:
-            now, tenth = time.monotonic(), 10 * done // max(total or 10 * done, 1)
-            before, when = self._tenths.get(what, (-1, -LINE_SECONDS))
-            if tenth == before or now - when < LINE_SECONDS:
+            now = time.monotonic()
+            part = 10 * done // total if total else int(now // 30)
+            before, when = self._told.get(what, (-1, -LINE_SECONDS))
+            if part == before or now - when < LINE_SECONDS:
                 return
-            self._tenths[what] = tenth, now
+            self._told[what] = part, now
         of = f" of {total:,}" if total else ""
         self._show(f"{done:,}{of} {what}{self._left(what, done, total or 0)}", done, total)
 

@@ -16,6 +16,7 @@ import dagster as dg
 
 from f5_pipeline.errors import InputError
 from f5_pipeline.orchestration.configured import studio_options
+from f5_pipeline.orchestration.ray_patience import Patience
 from f5_pipeline.orchestration.step_processes import step_executor
 from f5_pipeline.settings import Settings
 from f5_pipeline.studio.options import StudioOptions
@@ -73,6 +74,8 @@ def _ray(settings: Settings) -> dg.ExecutorDefinition:
                 file="F5_RAY_ADDRESS",
                 hint="Start Ray (ray start --head), or set F5_RAY_ADDRESS to its dashboard, http://head:8265.",
             ) from None
+        client = executor._step_handler.client
+        client._do_request = Patience(client._do_request)
         executor._check_step_health_interval_seconds = RAY_HEALTH_SECONDS
         return executor
 

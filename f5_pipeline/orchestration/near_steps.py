@@ -32,7 +32,11 @@ class NearSteps(internals.StepHandler):
     def launch_step(self, step_handler_context: Any) -> Iterator[dg.DagsterEvent]:
         key = _key_of(step_handler_context)
         if NEAR_TAG not in step_handler_context.step_tags[key]:
-            yield from self._far.launch_step(step_handler_context)
+            try:
+                yield from self._far.launch_step(step_handler_context)
+            except RuntimeError:  # of Ray, also where it was told before and its answer was lost
+                if not self._far.check_step_health(step_handler_context).is_healthy:
+                    raise
             return
         command = step_handler_context.execute_step_args.get_command_args()
         self._processes[key] = self._context.Process(target=execute_step_command, args=(command,), name=key)

@@ -62,15 +62,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def store(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> S3Store:
     """A bucket that the settings of this process name, for its logs as well."""
     server = request.getfixturevalue(request.param)
-    values = {
-        "F5_STORE": f"b2://{server.make_bucket(f'logs-{uuid.uuid4().hex}')}/studio",
-        "F5_STORE_KEY_ID": server.key_id,
-        "F5_STORE_KEY": server.key,
-        "F5_STORE_ENDPOINT": server.endpoint,
-        "F5_STORE_REGION": server.region,
-        "F5_COMPUTE_LOGS": "store",
-    }
-    for name, value in values.items():
+    settings = server.settings(server.make_bucket(f"logs-{uuid.uuid4().hex}"))
+    for name, value in {**settings, "F5_COMPUTE_LOGS": "store"}.items():
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
     opened = open_store(get_settings())

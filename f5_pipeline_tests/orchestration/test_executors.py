@@ -20,6 +20,7 @@ from f5_pipeline.orchestration.executors import (
     speaking_options,
 )
 from f5_pipeline.orchestration.near_steps import NearSteps
+from f5_pipeline.orchestration.ray_patience import Patience
 from f5_pipeline.orchestration.step_processes import step_executor
 from f5_pipeline.settings import Settings
 from f5_pipeline.system.gpus import GIVEN
@@ -51,9 +52,9 @@ def test_ray_looks_after_steps_and_its_dashboard_shows_no_secret(monkeypatch):
 
     submitted: dict[str, Any] = {}
 
-    def client(address: str, **_: object) -> str:
+    def client(address: str, **_: object) -> SimpleNamespace:
         submitted["address"] = address
-        return "client"
+        return SimpleNamespace(_do_request=None)
 
     monkeypatch.setattr(pytest.importorskip("ray.job_submission"), "JobSubmissionClient", client)
     ray: Any = executor_of(settings)
@@ -71,6 +72,7 @@ def test_ray_looks_after_steps_and_its_dashboard_shows_no_secret(monkeypatch):
     assert isinstance(made, module.StepDelegatingExecutor) and submitted == {"address": "http://head:8265"}
     assert module.StepDelegatingExecutor(None, made.retries)._check_step_health_interval_seconds == 20, "Dagster's name"
     assert made._check_step_health_interval_seconds == 5
+    assert isinstance(made._step_handler._far.client._do_request, Patience)
     shown = module.resolve_env_vars_list(made._step_handler._far.env_vars)
     assert shown["F5_PRESET"] == "fast" and not set(shown.values()) & set(secrets.values())
 
@@ -86,7 +88,7 @@ current-context: here
 
 
 def test_on_kubernetes_steps_that_take_seconds_are_no_pods(tmp_path):
-    """Which ones: services/test_cluster.py."""
+    """Which ones: services/test_pods.py."""
     steps = pytest.importorskip("dagster_k8s.executor").K8sStepHandler
     (tmp_path / "config").write_text(KUBECONFIG)
     config = {"job_image": "f5", "load_incluster_config": False, "kubeconfig_file": str(tmp_path / "config")}

@@ -29,17 +29,6 @@ The bell rang twice. Nobody came to the door of the old house by the sea that ev
 """
 
 
-def on_bucket(server: S3Server, bucket: str) -> dict[str, str]:
-    """The environment of a machine whose store is a bucket."""
-    return {
-        "F5_STORE": f"s3://{bucket}/studio",
-        "F5_STORE_KEY_ID": server.key_id,
-        "F5_STORE_KEY": server.key,
-        "F5_STORE_ENDPOINT": server.endpoint,
-        "F5_STORE_REGION": server.region,
-    }
-
-
 def secrets_in(server: S3Server, folder: Path) -> list[Path]:
     """Files of a machine that hold the secret of the bucket's key."""
     found = (path for path in folder.rglob("*") if path.is_file())
@@ -47,7 +36,7 @@ def secrets_in(server: S3Server, folder: Path) -> list[Path]:
 
 
 def test_the_demo_on_a_bucket_from_an_empty_machine_twice(swift_server, tmp_path):
-    env = on_bucket(swift_server, swift_server.make_bucket("demo"))
+    env = swift_server.settings(swift_server.make_bucket("demo"))
     first = Installation(tmp_path / "one", env)
     told = first.run("demo", "--json").object
     assert told["takes"]["synthesized"] == told["takes"]["total"] > 0
@@ -72,7 +61,7 @@ def test_the_demo_on_a_bucket_from_an_empty_machine_twice(swift_server, tmp_path
 def test_two_workers_share_a_bucket(swift_server, tmp_path, tmp_path_factory):
     """The second takes weights from the bucket and makes no take that the first has made."""
     pytest.importorskip("f5_tts")
-    env = {**on_bucket(swift_server, swift_server.make_bucket("workers")), "F5_RETAKES": "0"}
+    env = {**swift_server.settings(swift_server.make_bucket("workers")), "F5_RETAKES": "0"}
     with tiny_hub(tmp_path_factory.mktemp("tiny")) as hub:
         first = Installation(tmp_path / "one", {**env, **tiny_settings(hub)})
         first.add_voices()
@@ -98,7 +87,7 @@ def test_links_of_a_bucket(swift_server, tmp_path):
     from f5_pipeline_tests.support.installation import answers, free_port
 
     port = free_port()
-    env = on_bucket(swift_server, swift_server.make_bucket("links"))
+    env = swift_server.settings(swift_server.make_bucket("links"))
     made = Installation(tmp_path, {**env, "F5_DOWNLOADS": "redirect", "F5_PORT": str(port)})
     made.add_voices()
     told = made.run("narrate", made.write("bell.md", STORY), "--json").object

@@ -66,6 +66,12 @@ class Machine:
         """The network hears no more of it; what it runs goes on."""
         _ip("link", "set", self._port, "down")
 
+    def kill(self, process: int) -> None:
+        """One of its processes, by its number there."""
+        assert self._process
+        inside = ["nsenter", "--target", str(_child(self._process.pid)), "--pid", "--mount"]
+        subprocess.run([*inside, "kill", "-KILL", str(process)], check=False)  # it may have ended
+
     def plug(self) -> None:
         """After `unplug`."""
         _ip("link", "set", self._port, "up")
@@ -95,8 +101,9 @@ class Machine:
 
     def _remove(self) -> None:
         self._end()
-        with suppress(subprocess.CalledProcessError):
-            _ip("netns", "delete", self._namespace)
+        for what in (("link", "delete", self._port), ("netns", "delete", self._namespace)):
+            with suppress(subprocess.CalledProcessError):
+                _ip(*what)
 
 
 @contextmanager
@@ -122,6 +129,11 @@ def machines(*names: str, folder: Path, seen: Path) -> Iterator[dict[str, Machin
             machine._remove()
         with suppress(subprocess.CalledProcessError):
             _ip("link", "delete", _BRIDGE)
+
+
+def _child(process: int) -> int:
+    """The first process of a namespace of processes that `process` has made."""
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
 
 
 def _ip(*arguments: str) -> None:

@@ -147,6 +147,16 @@ class S3Server:
         }
         return Session().client("s3", **arguments)
 
+    def settings(self, bucket: str) -> dict[str, str]:
+        """The environment of a machine whose store is in a bucket."""
+        return {
+            "F5_STORE": f"s3://{bucket}/studio",
+            "F5_STORE_KEY_ID": self.key_id,
+            "F5_STORE_KEY": self.key,
+            "F5_STORE_ENDPOINT": self.endpoint,
+            "F5_STORE_REGION": self.region,
+        }
+
     def make_bucket(self, name: str, versioned: bool = False) -> str:
         """A bucket of this name; `versioned` as every bucket of B2 is."""
         client = self.client()
