@@ -15,7 +15,7 @@ import pytest
 
 from f5_pipeline_tests.support.waiting import HANG_SECONDS
 
-_NETWORK = f"10.{os.getpid() >> 8 & 127}.{os.getpid() & 255}"
+_NETWORK = f"198.{18 + (os.getpid() >> 8) % 2}.{os.getpid() % 256}"  # of those that are nobody's (RFC 2544)
 GATEWAY = f"{_NETWORK}.1"
 """The address of this machine among them."""
 
