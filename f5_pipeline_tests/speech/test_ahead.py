@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -68,7 +69,7 @@ def test_an_error_of_the_items_comes_after_the_results_before_it():
 
 
 def test_what_is_dropped_is_not_waited_for():
-    """A collection may drop it where to wait would be for ever; one that is closed is waited for."""
+    """A collection may drop it where to wait would be for ever."""
     begun, release, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work(number: int) -> int:
@@ -87,8 +88,19 @@ def test_what_is_dropped_is_not_waited_for():
     assert not ended.is_set()
     release.set()
 
+
+def test_what_is_closed_is_waited_for():
+    begun, ended = threading.Event(), threading.Event()
+
+    def work(number: int) -> int:
+        if number:
+            begun.set()
+            time.sleep(0.2)
+            ended.set()
+        return number
+
     results = ahead(work, range(3), threads=1, max_pending=2)
-    ended.clear()
     assert next(results) == 0
+    assert begun.wait(60)
     results.close()
-    assert not begun.is_set() or ended.is_set()
+    assert ended.is_set()
