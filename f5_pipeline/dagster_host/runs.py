@@ -45,7 +45,7 @@ class RunOutcome:
         run_id: its id in the UI.
         success: whether all its steps succeeded.
         canceled: whether it was interrupted.
-        errors: a sentence for each failed step.
+        errors: a sentence for each failed step; where none failed, why the run did.
     """
 
     run_id: str
@@ -100,6 +100,7 @@ def run_job(
         remote_job_origin=_origin(job),
     )
     outcome = RunOutcome(run.run_id)
+    why = "the run ended without success"
     ended = threading.Event()
     watcher = threading.Thread(target=_watch_steps, args=(instance, run.run_id, on_step, ended), daemon=True)
     watcher.start()
@@ -108,8 +109,10 @@ def run_job(
             if event.event_type == dg.DagsterEventType.STEP_FAILURE:
                 outcome.errors.append(_failure_reason(event))
             elif event.event_type == dg.DagsterEventType.RUN_FAILURE:
-                reason = event.job_failure_data.failure_reason
-                outcome.canceled |= reason == RunFailureReason.UNEXPECTED_TERMINATION
+                failure = event.job_failure_data
+                outcome.canceled |= failure.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
+                if failure.error:  # of what runs the steps
+                    why = _message(failure.error, "the run failed")
     except KeyboardInterrupt:
         outcome.canceled = True
     finally:
@@ -122,7 +125,7 @@ def run_job(
     outcome.success = ended_run is not None and ended_run.status == dg.DagsterRunStatus.SUCCESS
     outcome.canceled |= ended_run is not None and ended_run.status == dg.DagsterRunStatus.CANCELED
     if not outcome.success and not outcome.errors:
-        outcome.errors.append("the run was interrupted" if outcome.canceled else "the run ended without success")
+        outcome.errors.append("the run was interrupted" if outcome.canceled else why)
     if outcome.canceled:
         raise KeyboardInterrupt
     return outcome
@@ -140,11 +143,14 @@ def _failure_reason(event: dg.DagsterEvent) -> str:
         return data.user_failure_data.description
     if data.error is None:
         return f"{event.step_key} failed"
-    error = data.error.cause or data.error
+    return _message(data.error.cause or data.error, f"{event.step_key} failed")
+
+
+def _message(error: Any, what: str) -> str:
     message = error.message.strip()
     if isinstance(getattr(errors, error.cls_name or "", None), type):
         return message.partition(": ")[2]  # one of our errors: its message without the class name
-    return f"{event.step_key} failed: {message}"
+    return f"{what}: {message}"
 
 
 def _watch_steps(

@@ -36,14 +36,17 @@ class Patience:
             try:
                 answer = self._ask(method, endpoint, timeout=ANSWER_SECONDS, **more)
             except OSError as error:  # that of a connection, or of requests
-                silence = error
+                silence = type(error).__name__
             else:
                 if answer.status_code not in _AWAY:
                     self._silent_since = None
                     return answer
-                silence = OSError(f"status {answer.status_code}")
+                silence = f"status {answer.status_code}"
             now = time.monotonic()
             self._silent_since = self._silent_since or now
             if now - self._silent_since > SILENT_SECONDS:
-                raise RuntimeError(f"Ray has not answered for {SILENT_SECONDS:.0f} s ({silence})") from silence
+                raise RuntimeError(
+                    f"Ray has not answered for {SILENT_SECONDS:.0f} s ({silence}). What was made is kept: do the same "
+                    "again when it answers."
+                )
             time.sleep(_PAUSE)
