@@ -110,7 +110,8 @@ def make_take(
             in order inside the text and the audio.
     """
     import numpy as np
-    import soundfile
+
+    from f5_pipeline.speech.audio.libsndfile import soundfile
 
     samples = np.asarray(speech.samples)
     _check_audio(samples)
@@ -195,7 +196,7 @@ def read_take_audio(source: bytes | str | Path) -> np.ndarray:
     Raises:
         InputError: it is not the audio of a take, or is damaged.
     """
-    import soundfile
+    from f5_pipeline.speech.audio.libsndfile import soundfile
 
     file = None if isinstance(source, bytes) else str(source)
     try:

@@ -20,7 +20,8 @@ from f5_pipeline.speech.engine import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
-    import soundfile
+
+    from f5_pipeline.speech.audio.libsndfile import soundfile
 
 MAX_SECONDS = 2 * 3600.0
 """Longest recording accepted, s."""
@@ -181,7 +182,8 @@ def _native_blocks(
     file: soundfile.SoundFile, path: Path, first: int = 0, last: int | None = None
 ) -> Iterator[np.ndarray]:
     import numpy as np
-    import soundfile
+
+    from f5_pipeline.speech.audio.libsndfile import soundfile
 
     length_known = file.frames < 1 << 40
     stop = file.frames if last is None else min(file.frames, last)
@@ -220,7 +222,7 @@ def _native_blocks(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    import soundfile
+    from f5_pipeline.speech.audio.libsndfile import soundfile
 
     try:
         size = path.stat().st_size

@@ -93,7 +93,8 @@ def peaks_of(source: Path | str | np.ndarray, columns: int, rate: int = SAMPLE_R
         InputError: the file cannot be read, or there are no samples.
     """
     import numpy as np
-    import soundfile
+
+    from f5_pipeline.speech.audio.libsndfile import soundfile
 
     if isinstance(source, (str, Path)):
         try:
