@@ -111,7 +111,7 @@ def make_take(
     """
     import numpy as np
 
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     samples = np.asarray(speech.samples)
     _check_audio(samples)
@@ -196,7 +196,7 @@ def read_take_audio(source: bytes | str | Path) -> np.ndarray:
     Raises:
         InputError: it is not the audio of a take, or is damaged.
     """
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     file = None if isinstance(source, bytes) else str(source)
     try:

@@ -209,7 +209,7 @@ def draft_samples(texts: Sequence[str], language: str, voice: str = "") -> list[
     Raises:
         EngineError: a text cannot be spoken.
     """
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     engine = DraftEngine()
     try:

@@ -422,7 +422,7 @@ def flac_of(reference: Reference) -> bytes:
     """A reference's audio as it is kept."""
     from io import BytesIO
 
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     file = BytesIO()
     soundfile.write(file, reference.pcm16(), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
@@ -465,7 +465,7 @@ def read_reference(store: Store, clip: ReferenceClip) -> np.ndarray:
     """
     from io import BytesIO
 
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
     from f5_pipeline.speech.references.record import reference_hash
 
     with suppress(soundfile.SoundFileError):

@@ -226,7 +226,7 @@ def encoded(pieces: Iterator[np.ndarray], file_format: str) -> Iterator[bytes]:
         for piece in pieces:
             yield np.clip(np.rint(piece * 32768), -32768, 32767).astype("<i2").tobytes()
         return
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     subtype = {"mp3": "MPEG_LAYER_III", "flac": "PCM_16", "opus": "OPUS"}[file_format]
     container = {"mp3": "MP3", "flac": "FLAC", "opus": "OGG"}[file_format]

@@ -288,7 +288,7 @@ class AudioWriter:
         return block
 
     def write(self, block: Samples) -> None:
-        from f5_pipeline.speech.audio.libsndfile import soundfile
+        from f5_pipeline.speech.libsndfile import soundfile
 
         try:
             self._audio.write(self.quantise(block))
@@ -311,12 +311,12 @@ class AudioWriter:
         self.path.unlink(missing_ok=True)
 
     def frames(self) -> int:
-        from f5_pipeline.speech.audio.libsndfile import soundfile
+        from f5_pipeline.speech.libsndfile import soundfile
 
         return soundfile.info(self.path).frames
 
     def _shut(self) -> None:
-        from f5_pipeline.speech.audio.libsndfile import soundfile
+        from f5_pipeline.speech.libsndfile import soundfile
 
         audio = getattr(self, "_audio", None)
         if audio is not None:
@@ -331,7 +331,7 @@ class AudioWriter:
             raise disk_error(self._sink.error, self.path) from self._sink.error
 
     def _open(self, **how: Any):
-        from f5_pipeline.speech.audio.libsndfile import soundfile
+        from f5_pipeline.speech.libsndfile import soundfile
 
         return soundfile.SoundFile(cast("BinaryIO", self._sink), "w", self.output.rate, 1, **how)
 

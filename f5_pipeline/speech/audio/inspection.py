@@ -130,7 +130,7 @@ def _within(what: str, value: float | None, low: float | None, high: float, unit
 
 def _decoded(path: Path) -> tuple[int, Iterator[NDArray[np.float32]]]:
     """Sampling rate and mono samples of a file: by libsndfile, or by ffmpeg what that does not read."""
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     if path.suffix == ".m4b":
         return SAMPLE_RATE, _by_ffmpeg(path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from f5_pipeline.errors import InputError
 
 if TYPE_CHECKING:
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
 
 def open_forward(path: Path | str) -> soundfile.SoundFile:
@@ -23,7 +23,7 @@ def open_forward(path: Path | str) -> soundfile.SoundFile:
     Raises:
         soundfile.LibsndfileError, OSError: it cannot be read.
     """
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     class Forward(soundfile.SoundFile):
         def seekable(self) -> bool:
@@ -59,7 +59,7 @@ def _converted(path: Path, modified: int, size: int, longest: float) -> Path:
     import numpy as np
     from av.error import FFmpegError
 
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     target = Path(_folder().name, f"{modified:x}-{size:x}-{path.stem[:40]}.flac")
     try:

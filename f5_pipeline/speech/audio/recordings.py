@@ -21,7 +21,7 @@ from f5_pipeline.speech.engine import SAMPLE_RATE
 if TYPE_CHECKING:
     import numpy as np
 
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
 MAX_SECONDS = 2 * 3600.0
 """Longest recording accepted, s."""
@@ -183,7 +183,7 @@ def _native_blocks(
 ) -> Iterator[np.ndarray]:
     import numpy as np
 
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     length_known = file.frames < 1 << 40
     stop = file.frames if last is None else min(file.frames, last)
@@ -222,7 +222,7 @@ def _native_blocks(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     try:
         size = path.stat().st_size

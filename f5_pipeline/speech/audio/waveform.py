@@ -94,7 +94,7 @@ def peaks_of(source: Path | str | np.ndarray, columns: int, rate: int = SAMPLE_R
     """
     import numpy as np
 
-    from f5_pipeline.speech.audio.libsndfile import soundfile
+    from f5_pipeline.speech.libsndfile import soundfile
 
     if isinstance(source, (str, Path)):
         try:
