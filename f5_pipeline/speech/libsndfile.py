@@ -21,10 +21,11 @@ def _make_types() -> None:
         with contextlib.suppress(AttributeError):  # of a later version than the library
             getattr(soundfile._snd, name)
     # What is read and written through memory needs types of its own.
-    file = io.BytesIO()
-    soundfile.write(file, np.zeros(1, np.float32), 24_000, format="FLAC")
-    file.seek(0)
-    soundfile.read(file, dtype="float32")
+    for dtype in ("float32", "float64", "int16", "int32"):
+        file = io.BytesIO()
+        soundfile.write(file, np.zeros(1, dtype), 24_000, format="FLAC")
+        file.seek(0)
+        soundfile.read(file, dtype=dtype)
 
 
 _make_types()
