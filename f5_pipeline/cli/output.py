@@ -112,6 +112,7 @@ def _own_stderr() -> Iterator[IO[str]]:
 
 
 LINE_SECONDS = 5.0
+"""How far apart lines of the same count are, at least, where there is no terminal."""
 
 
 class Progress:

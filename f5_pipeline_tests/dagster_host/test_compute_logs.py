@@ -62,8 +62,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def store(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> S3Store:
     """A bucket that the settings of this process name, for its logs as well."""
     server = request.getfixturevalue(request.param)
-    settings = server.settings(server.make_bucket(f"logs-{uuid.uuid4().hex}"))
-    for name, value in {**settings, "F5_COMPUTE_LOGS": "store"}.items():
+    bucket = server.make_bucket(f"logs-{uuid.uuid4().hex}")
+    values = {**server.settings(bucket), "F5_STORE": f"b2://{bucket}/studio", "F5_COMPUTE_LOGS": "store"}
+    for name, value in values.items():
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
     opened = open_store(get_settings())
