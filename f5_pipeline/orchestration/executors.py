@@ -17,6 +17,7 @@ import dagster as dg
 from f5_pipeline.errors import InputError
 from f5_pipeline.orchestration.configured import studio_options
 from f5_pipeline.orchestration.ray_patience import Patience
+from f5_pipeline.orchestration.step_attempts import Attempts
 from f5_pipeline.orchestration.step_processes import step_executor
 from f5_pipeline.settings import Settings
 from f5_pipeline.studio.options import StudioOptions
@@ -42,18 +43,19 @@ def executor_of(settings: Settings) -> dg.ExecutorDefinition:
         return _ray(settings)
     if settings.executor == "k8s":
         # Image, service account, secrets and volumes are those of the run's own pod.
-        return _with_near_steps(_package("dagster_k8s", "kubernetes").k8s_job_executor)
+        return with_near_steps(_package("dagster_k8s", "kubernetes").k8s_job_executor)
     return step_executor
 
 
-def _with_near_steps(cluster: Any) -> dg.ExecutorDefinition:
-    """A cluster's executor, but for steps that are near (`near_steps.py`)."""
+def with_near_steps(cluster: Any) -> dg.ExecutorDefinition:
+    """A cluster's executor, where some steps are near (`near_steps.py`), and one that counts as lost may live."""
 
     def made(context: dg.InitExecutorContext) -> dg.Executor:
         from f5_pipeline.orchestration.near_steps import NearSteps
 
-        executor = cluster.executor_creation_fn(context)
-        executor._step_handler = NearSteps(executor._step_handler)
+        executor, attempts = cluster.executor_creation_fn(context), Attempts()
+        executor._step_handler = NearSteps(executor._step_handler, attempts)
+        executor._pop_events = attempts.current(executor._pop_events)
         return executor
 
     return dg.ExecutorDefinition(cluster.name, cluster.config_schema, dg.multiple_process_executor_requirements(), made)
@@ -82,7 +84,7 @@ def _ray(settings: Settings) -> dg.ExecutorDefinition:
     watched = dg.ExecutorDefinition(
         "ray", ray_executor.config_schema, dg.multiple_process_executor_requirements(), watchful
     )
-    return _with_near_steps(watched).configured({"ray": config}, name="ray")
+    return with_near_steps(watched).configured({"ray": config}, name="ray")
 
 
 def passed_variables(settings: Settings) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 from f5_pipeline.orchestration import ray_patience
 from f5_pipeline.orchestration.near_steps import NearSteps
 from f5_pipeline.orchestration.ray_patience import Patience
+from f5_pipeline.orchestration.step_attempts import Attempts
 
 JOB = {"type": "SUBMISSION", "submission_id": "one", "status": "RUNNING", "entrypoint": "true"}
 
@@ -88,7 +89,7 @@ def test_a_step_whose_start_was_not_confirmed_is_not_started_twice(client, there
         step_tags={"step": {}}, execute_step_args=SimpleNamespace(step_keys_to_execute=["step"])
     )
     Head.answers[:] = [None, 400, 200 if there else 404]
-    steps = NearSteps(far)
+    steps = NearSteps(far, Attempts())
     if there:
         assert list(steps.launch_step(context)) == []
     else:

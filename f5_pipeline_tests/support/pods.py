@@ -13,7 +13,7 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.step_delegating import CheckStepHealthResult, StepDelegatingExecutor, StepHandler
 from dagster._core.executor.step_delegating.step_handler import StepHandlerContext
 
-from f5_pipeline.orchestration.near_steps import NearSteps
+from f5_pipeline.orchestration import executors
 from f5_pipeline.settings import Settings
 
 PODS = "TEST_PODS"
@@ -53,7 +53,8 @@ def executor_of(settings: Settings) -> dg.ExecutorDefinition:
 
     def made(context: dg.InitExecutorContext) -> dg.Executor:
         return StepDelegatingExecutor(
-            NearSteps(Pods()), RetryMode.ENABLED, sleep_seconds=0.2, check_step_health_interval_seconds=1
+            Pods(), RetryMode.ENABLED, sleep_seconds=0.2, check_step_health_interval_seconds=1
         )
 
-    return dg.ExecutorDefinition("pods", {}, dg.multiple_process_executor_requirements(), made)
+    pods = dg.ExecutorDefinition("pods", {}, dg.multiple_process_executor_requirements(), made)
+    return executors.with_near_steps(pods)
