@@ -16,6 +16,7 @@ from f5_pipeline.orchestration.executors import executor_of
 from f5_pipeline.orchestration.io_manager import StoreIOManager
 from f5_pipeline.orchestration.jobs import JOBS
 from f5_pipeline.orchestration.launching.inbox import inbox, inbox_calls
+from f5_pipeline.orchestration.launching.missed_retries import missed_retries
 from f5_pipeline.orchestration.launching.nightly import OFF, nightly
 from f5_pipeline.orchestration.launching.old_runs import old_runs_at_night
 from f5_pipeline.orchestration.launching.webhooks import webhooks
@@ -50,7 +51,7 @@ defs = dg.Definitions(
         batch_report,
     ],
     jobs=JOBS,
-    sensors=[webhooks, *([inbox, inbox_calls] if _settings.inbox != "off" else [])],
+    sensors=[webhooks, missed_retries, *([inbox, inbox_calls] if _settings.inbox != "off" else [])],
     schedules=[
         *([nightly] if _settings.nightly != OFF else []),
         *([old_runs_at_night] if _settings.run_days else []),

@@ -6,9 +6,9 @@ data/before_the_rooms.tar.xz was made by commit 7feb419: `voices add ada` and `n
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-import tarfile
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,8 +32,7 @@ ARCHIVE = Path(__file__).parents[1] / "data" / "before_the_rooms.tar.xz"
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     root = tmp_path_factory.mktemp("old")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(root, filter="data")
+    shutil.unpack_archive(ARCHIVE, root)
     return Installation(root)
 
 

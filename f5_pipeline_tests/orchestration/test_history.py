@@ -1,9 +1,7 @@
 """Old runs are cleared, and what they made looks as before."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from shutil import copy
 from typing import Any
 
 import dagster as dg
@@ -13,8 +11,7 @@ from sqlalchemy import select
 from f5_pipeline.orchestration.history import clear_run, old_runs
 from f5_pipeline.orchestration.internals import event_log_schema
 from f5_pipeline.orchestration.tags import CLEARED_TAG
-from f5_pipeline_tests.support.installation import REPOSITORY, Installation
-from f5_pipeline_tests.support.servers.postgres import running_postgres
+from f5_pipeline_tests.support.installation import Installation
 
 TALES = dg.StaticPartitionsDefinition(["told", "broken"])
 
@@ -25,25 +22,6 @@ def tale(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     if context.partition_key == "broken":
         raise dg.Failure("it has no end", allow_retries=False)
     return dg.MaterializeResult(metadata={"words": 4}, check_results=[dg.AssetCheckResult(passed=True)])
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def instance(
-    request: pytest.FixtureRequest, here: Installation, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dg.DagsterInstance]:
-    home = Path(here.env["DAGSTER_HOME"])
-    home.mkdir(parents=True, exist_ok=True)
-    if request.param == "sqlite":
-        copy(REPOSITORY / "dagster.yaml", home)
-        with dg.DagsterInstance.from_config(str(home)) as made:
-            yield made
-        return
-    copy(REPOSITORY / "deploy" / "dagster.yaml", home)
-    with running_postgres() as server:
-        for name, value in server.env.items():
-            monkeypatch.setenv(name, value)
-        with dg.DagsterInstance.from_config(str(home)) as made:
-            yield made
 
 
 def looks(instance: dg.DagsterInstance) -> dict[str, Any]:
