@@ -1,6 +1,7 @@
 """A run whose executor takes a step for lost that lives, and tells of its end later, on Dagster's own loop."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ class CutOff(internals.StepHandler):
         yield from ()
         if self.steps and self.end != "before it counts as lost":
             self._let_the_first_end()
-        self.steps.append(subprocess.Popen(step_handler_context.execute_step_args.get_command_args()))
+        self.steps.append(
+            subprocess.Popen([sys.executable, "-m", *step_handler_context.execute_step_args.get_command_args()])
+        )
 
     def check_step_health(self, step_handler_context: Any) -> Any:
         if len(self.steps) > 1:

@@ -136,6 +136,7 @@ def test_pairs_are_heard_and_voted_on_blind(browser, toy: Api):  # noqa: F811
         expect(page.get_by_role("link", name="Next pair")).to_be_focused()
         check(page, "voted")
         page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Sentence 1")).to_be_visible()
         page.get_by_role("button", name="Neither").press("Enter")
         page.get_by_role("link", name="What you preferred").press("Enter")
         expect(page.get_by_text("All pairs are voted on")).to_be_visible()
