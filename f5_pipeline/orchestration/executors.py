@@ -124,10 +124,11 @@ def speaking_options(settings: Settings) -> StudioOptions:
 
 def ray_gpus(settings: Settings) -> int:
     """The GPUs of the Ray cluster's living nodes; 1 where it has none."""
-    from ray.util.state import list_nodes
+    from ray.util.state import StateApiClient
+    from ray.util.state.common import ListApiOptions, StateResource
 
-    address = os.environ.get("RAY_ADDRESS") or settings.ray_address  # in a step it is Ray that has set it
-    nodes: Any = list_nodes(
-        address=address, filters=[("state", "=", "ALIVE")], limit=10_000, raise_on_missing_output=False
-    )
+    client: Any = StateApiClient(os.environ.get("RAY_ADDRESS") or settings.ray_address)  # in a step Ray has set it
+    client._do_request = Patience(client._do_request)
+    options = ListApiOptions(filters=[("state", "=", "ALIVE")], limit=10_000)
+    nodes = client.list(StateResource.NODES, options, raise_on_missing_output=False)
     return max(1, round(sum(node.resources_total.get("GPU", 0) for node in nodes)))

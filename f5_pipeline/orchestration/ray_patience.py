@@ -1,7 +1,7 @@
-"""Ray's client of jobs, made patient: a head that does not answer for a while ends no run.
+"""Ray's clients of jobs and of states, made patient: a head that does not answer for a while ends no run.
 
-Of itself the client waits for an answer for ever, and gives up at once where there is no connection: the run would fail
-and leave its steps at work.
+Of itself the first waits for an answer for ever, and both give up at once where there is no connection: the run would
+fail and leave its steps at work.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _AWAY = (502, 503, 504)  # what stands before Ray says so
 
 
 class Patience:
-    """Asks as the `_do_request` of a `JobSubmissionClient` does, and again while nobody answers.
+    """Asks as the `_do_request` of Ray's clients does, and again while nobody answers.
 
     Raises:
         RuntimeError: nobody has answered for SILENT_SECONDS. Ray's client raises it too, where Ray refuses.
@@ -32,9 +32,10 @@ class Patience:
         self._silent_since: float | None = None
 
     def __call__(self, method: str, endpoint: str, **more: Any) -> Any:
+        more.setdefault("timeout", ANSWER_SECONDS)
         while True:
             try:
-                answer = self._ask(method, endpoint, timeout=ANSWER_SECONDS, **more)
+                answer = self._ask(method, endpoint, **more)
             except OSError as error:  # that of a connection, or of requests
                 silence = type(error).__name__
             else:

@@ -12,11 +12,22 @@ from typing import Any, ClassVar
 import pytest
 
 from f5_pipeline.orchestration import ray_patience
+from f5_pipeline.orchestration.executors import ray_gpus
 from f5_pipeline.orchestration.near_steps import NearSteps
 from f5_pipeline.orchestration.ray_patience import Patience
 from f5_pipeline.orchestration.step_attempts import Attempts
+from f5_pipeline.settings import Settings
 
 JOB = {"type": "SUBMISSION", "submission_id": "one", "status": "RUNNING", "entrypoint": "true"}
+NODE = {
+    "node_id": "one", "node_ip": "::1", "is_head_node": True, "state": "ALIVE", "state_message": None,
+    "node_name": "one", "resources_total": {"GPU": 3.0}, "labels": {},
+}  # fmt: skip
+COUNTS = dict.fromkeys(("total", "num_after_truncation", "num_filtered"), 1)
+ANSWERS = {
+    "/api/version": {"version": "4", "ray_version": "2", "ray_commit": "", "session_name": "s"},
+    "/api/v0/nodes": {"result": True, "msg": "", "data": {"result": {**COUNTS, "result": [NODE]}}},
+}
 
 
 class Head(BaseHTTPRequestHandler):
@@ -31,10 +42,8 @@ class Head(BaseHTTPRequestHandler):
         if status is None:
             self.connection.close()
             return
-        version = {"version": "4", "ray_version": "2", "ray_commit": "", "session_name": "s"}
-        body = (
-            json.dumps(version if self.path == "/api/version" else JOB).encode() if status == 200 else b"exists already"
-        )
+        found = ANSWERS.get(self.path.partition("?")[0], JOB)
+        body = json.dumps(found).encode() if status == 200 else b"exists already"
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -72,6 +81,14 @@ def test_a_head_that_stays_away_is_told_as_what_ray_refuses(client, monkeypatch)
         client.get_job_status("one")
     Head.answers.clear()
     assert client.get_job_status("one") == "RUNNING"
+
+
+def test_a_plan_waits_for_the_head_to_count_its_gpus(client, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    Head.answers[:] = [None, 503]
+    settings = Settings.from_environment({"F5_EXECUTOR": "ray", "F5_RAY_ADDRESS": client._address})
+    assert ray_gpus(settings) == 3
+    assert sum("/api/v0/nodes" in one for one in Head.asked) == 3
 
 
 @pytest.mark.parametrize("there", [True, False])
