@@ -129,6 +129,6 @@ def ray_gpus(settings: Settings) -> int:
 
     client: Any = StateApiClient(os.environ.get("RAY_ADDRESS") or settings.ray_address)  # in a step Ray has set it
     client._do_request = Patience(client._do_request)
-    options = ListApiOptions(filters=[("state", "=", "ALIVE")], limit=10_000)
-    nodes = client.list(StateResource.NODES, options, raise_on_missing_output=False)
+    options = {"filters": [("state", "=", "ALIVE")], "limit": 10_000}
+    nodes = client.list(StateResource.NODES, ListApiOptions(**options), raise_on_missing_output=False)
     return max(1, round(sum(node.resources_total.get("GPU", 0) for node in nodes)))
