@@ -55,7 +55,9 @@ def running(app) -> Iterator[str]:
             ready.set()
 
     ready = threading.Event()
-    server = Server(uvicorn.Config(app, port=0, lifespan="off", access_log=False, log_level="error"))
+    server = Server(
+        uvicorn.Config(app, port=0, lifespan="off", access_log=False, log_level="error", timeout_graceful_shutdown=10)
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     assert ready.wait(20)
