@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-HANG_SECONDS = 500
+HANG_SECONDS = 600
 
 T = TypeVar("T")
 
