@@ -10,7 +10,7 @@ their process ends, so that nothing has to be released.
 
 import json
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Literal, TypeVar
 
@@ -323,12 +323,19 @@ def active_batches(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 
 def _active_runs(instance: dg.DagsterInstance, job: str) -> list[dg.DagsterRun]:
     runs = list(instance.get_runs(dg.RunsFilter(job_name=job, statuses=ACTIVE)))
-    recent = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"})
-    for record in instance.get_run_records(recent, limit=_MAX_RECENT_RUNS):
-        young = record.end_time is not None and time.time() - record.end_time < _RETRY_WINDOW_SECONDS
-        if young and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags:
-            runs.append(record.dagster_run)
+    runs += [record.dagster_run for record in awaiting_retry(instance, time.time(), _RETRY_WINDOW_SECONDS, job)]
     return list(reversed(runs))  # storages return the newest first
+
+
+def awaiting_retry(
+    instance: dg.DagsterInstance, now: float, seconds: float, job: str | None = None
+) -> Iterator[dg.RunRecord]:
+    """Runs that failed within so many seconds, and that Dagster is to try again and has not; the newest first."""
+    failed = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"})
+    for record in instance.get_run_records(failed, limit=_MAX_RECENT_RUNS):
+        young = record.end_time is not None and now - record.end_time < seconds
+        if young and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags:
+            yield record
 
 
 def is_delivering(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -48,13 +48,18 @@ class Pods(StepHandler):
         return "".join(context.execute_step_args.step_keys_to_execute or ())  # there is one
 
 
-def executor_of(settings: Settings) -> dg.ExecutorDefinition:
-    """In the place of `orchestration.executors.executor_of`."""
+def executor(handler: Callable[[dg.InitExecutorContext], StepHandler]) -> dg.ExecutorDefinition:
+    """Ours of clusters, over a handler of steps."""
 
     def made(context: dg.InitExecutorContext) -> dg.Executor:
         return StepDelegatingExecutor(
-            Pods(), RetryMode.ENABLED, sleep_seconds=0.2, check_step_health_interval_seconds=1
+            handler(context), RetryMode.ENABLED, sleep_seconds=0.2, check_step_health_interval_seconds=1
         )
 
-    pods = dg.ExecutorDefinition("pods", {}, dg.multiple_process_executor_requirements(), made)
-    return executors.with_near_steps(pods)
+    made_up = dg.ExecutorDefinition("pods", {}, dg.multiple_process_executor_requirements(), made)
+    return executors.with_near_steps(made_up)
+
+
+def executor_of(settings: Settings) -> dg.ExecutorDefinition:
+    """In the place of `orchestration.executors.executor_of`."""
+    return executor(lambda context: Pods())

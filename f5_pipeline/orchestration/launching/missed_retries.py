@@ -10,7 +10,7 @@ import time
 
 import dagster as dg
 
-from f5_pipeline.orchestration.internals import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
+from f5_pipeline.orchestration.ledger import awaiting_retry
 
 YOUNG_SECONDS = 20.0
 """How long the daemon is left to it: it looks every 5 s."""
@@ -26,18 +26,13 @@ def show_again(instance: dg.DagsterInstance, now: float) -> list[str]:
 
     It tries no run again twice.
     """
-    from f5_pipeline.orchestration.internals import retry_cursor_key
-
-    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"})
-    missed = {
-        record.dagster_run.run_id
-        for record in instance.get_run_records(failed, limit=_MAX_EVENTS)
-        if record.end_time is not None
-        and YOUNG_SECONDS < now - record.end_time < OLD_SECONDS
-        and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags
-    }
+    awaiting = awaiting_retry(instance, now, OLD_SECONDS)
+    missed = {record.dagster_run.run_id for record in awaiting if now - (record.end_time or now) > YOUNG_SECONDS}
     if not missed:
         return []
+
+    from f5_pipeline.orchestration.internals import retry_cursor_key  # loads Dagster's daemon
+
     failures = dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_timestamp=now - 2 * OLD_SECONDS)
     events = {
         record.storage_id: record.run_id

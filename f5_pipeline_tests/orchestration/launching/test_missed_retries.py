@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.test_utils import create_test_daemon_workspace_context
+from dagster._core.test_utils import create_run_for_test, create_test_daemon_workspace_context
 from dagster._core.workspace.load_target import PythonFileTarget
 from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogConsumerDaemon
 
@@ -46,25 +46,14 @@ def test_a_failure_that_the_daemon_passed_over_is_shown_to_it_again(instance: An
                 pass
 
         def failed(daemon_looks_in_between: bool) -> str:
-            run = instance.create_run(
-                job_name="narrates",
-                run_id=None,
-                run_config={},
+            run = create_run_for_test(
+                instance,
+                "narrates",
                 status=dg.DagsterRunStatus.STARTED,
                 tags={"dagster/retry_strategy": "ALL_STEPS"},
-                root_run_id=None,
-                parent_run_id=None,
-                step_keys_to_execute=None,
-                execution_plan_snapshot=None,
                 job_snapshot=job.job_snapshot,
-                parent_job_snapshot=None,
-                asset_selection=None,
-                asset_check_selection=None,
-                resolved_op_selection=None,
-                op_selection=None,
                 remote_job_origin=job.get_remote_origin(),
                 job_code_origin=job.get_python_origin(),
-                asset_graph=repository.asset_graph,
             )
             with monkeypatch.context() as patched:
                 storage = instance.run_storage
